@@ -1,0 +1,110 @@
+"""The particle table: one row a particle, with trackpy's column names so that ``trackpy.link`` takes it as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import checked_voxel_size
+
+#: Position in voxels; voxel centres lie at integers.
+POSITION = ["z", "y", "x"]
+#: Position in micrometres, present where the voxel size is known.
+POSITION_UM = ["z_um", "y_um", "x_um"]
+#: All columns the table may have, in the order they are written.
+COLUMNS = ["frame", *POSITION, "radius", "confidence", *POSITION_UM, "radius_um"]
+
+
+def particle_table(
+    positions: ArrayLike,
+    *,
+    radius: ArrayLike | None = None,
+    confidence: ArrayLike | None = None,
+    frame: ArrayLike | None = None,
+    voxel_size: Sequence[float] | None = None,
+) -> pd.DataFrame:
+    """Make a particle table.
+
+    Parameters
+    ----------
+    positions
+        Shape ``(N, 3)``: z, y, x in voxels.
+    radius
+        Radius in lateral voxels, one value or N.
+    confidence
+        Probability (0-1) of being a true particle, one value or N.
+    frame
+        Time point, one value or N.
+    voxel_size
+        Micrometres ``(z, y, x)``; adds the columns in micrometres.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The given columns of `COLUMNS`.
+
+    Raises
+    ------
+    ColloidsError
+        If the positions are not ``(N, 3)``.
+    """
+    centres = np.asarray(positions, dtype=float)
+    if centres.size == 0:
+        centres = centres.reshape(0, 3)
+    if centres.ndim != 2 or centres.shape[1] != 3:
+        raise ColloidsError(f"Positions must have shape (N, 3) for z, y, x; these have {centres.shape}.")
+    columns: dict[str, Any] = {}
+    if frame is not None:
+        columns["frame"] = np.broadcast_to(np.asarray(frame, dtype=int), len(centres))
+    columns.update(zip(POSITION, centres.T, strict=True))
+    for name, values in (("radius", radius), ("confidence", confidence)):
+        if values is not None:
+            columns[name] = np.broadcast_to(np.asarray(values, dtype=float), len(centres))
+    return with_micrometres(pd.DataFrame(columns), voxel_size)
+
+
+def with_micrometres(particles: pd.DataFrame, voxel_size: Sequence[float] | None) -> pd.DataFrame:
+    """Return the table with the columns in micrometres added (or left as it is where the voxel size is None)."""
+    size = checked_voxel_size(voxel_size)
+    if size is None:
+        return particles
+    particles = particles.copy()
+    for column, voxels, length in zip(POSITION_UM, POSITION, size, strict=True):
+        particles[column] = particles[voxels] * length
+    if "radius" in particles:
+        particles["radius_um"] = particles["radius"] * size[2]
+    return particles
+
+
+def check_particles(particles: pd.DataFrame, name: str = "The particle table") -> pd.DataFrame:
+    """Return the table if it is one, with rows of missing positions dropped.
+
+    Raises
+    ------
+    ColloidsError
+        If a position column is missing or not numeric, or a position is infinite.
+    """
+    missing = [column for column in POSITION if column not in particles]
+    if missing:
+        raise ColloidsError(
+            f"{name} has no column {', '.join(missing)}; it needs z, y, x in voxels "
+            f"(its columns are: {', '.join(map(str, particles.columns)) or 'none'})."
+        )
+    try:
+        centres = particles[POSITION].to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ColloidsError(f"{name} has positions that are not numbers.") from error
+    if np.isinf(centres).any():
+        raise ColloidsError(f"{name} has infinite positions.")
+    missing_rows = np.isnan(centres).any(axis=1)
+    return particles[~missing_rows].reset_index(drop=True) if missing_rows.any() else particles
+
+
+def positions_of(particles: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the positions, shape ``(N, 3)``: z, y, x in voxels."""
+    return particles[POSITION].to_numpy(dtype=float)

@@ -1,0 +1,156 @@
+"""The image as it comes off the microscope: an array, the meaning of its axes, and the voxel size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+
+#: Axes a stack may have, in the only order they may come in: time, channel, then space.
+AXES = "tczyx"
+
+VoxelSize = tuple[float, float, float]
+
+
+def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
+    """Return the voxel size as a ``(z, y, x)`` tuple of floats, or None where it is unknown.
+
+    Parameters
+    ----------
+    voxel_size
+        Three lengths in micrometres, or None.
+
+    Raises
+    ------
+    ColloidsError
+        If there are not three values or one is not a positive, finite number.
+    """
+    if voxel_size is None:
+        return None
+    values = tuple(float(v) for v in voxel_size)
+    if len(values) != 3 or not all(np.isfinite(v) and v > 0 for v in values):
+        raise ColloidsError(
+            f"The voxel size must be three positive lengths in micrometres (z, y, x), not {values}."
+        )
+    return (values[0], values[1], values[2])
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A 3D image, or a series of them in time and channel.
+
+    Attributes
+    ----------
+    data
+        Array-like (NumPy, memory map or dask) whose dimensions are those of `axes`.
+    axes
+        One letter a dimension, out of ``"tczyx"`` and in that order; ``z``, ``y`` and ``x`` are always there.
+    voxel_size
+        Edge lengths of a voxel in micrometres ``(z, y, x)``, or None where the file does not say.
+    name
+        What the stack is called in layer lists and messages.
+    channel_names
+        A name per channel; empty where the file has none.
+    metadata
+        Anything else that is worth keeping from the file.
+
+    Raises
+    ------
+    ColloidsError
+        If the axes do not fit the data, or the data is empty, complex, or not numeric.
+    """
+
+    data: Any
+    axes: str = "zyx"
+    voxel_size: VoxelSize | None = None
+    name: str = "stack"
+    channel_names: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in np.shape(self.data))
+        order = [AXES.find(letter) for letter in self.axes]
+        if -1 in order or order != sorted(set(order)) or not self.axes.endswith("zyx"):
+            raise ColloidsError(
+                f"Axes '{self.axes}' are not understood: use letters of 'tczyx' in that order, ending in 'zyx'."
+            )
+        if len(shape) != len(self.axes):
+            raise ColloidsError(
+                f"'{self.name}' has shape {shape}, which does not fit the axes '{self.axes}'. "
+                "A 3D stack (z, y, x) is needed; a single 2D image cannot be analysed."
+            )
+        if 0 in shape:
+            raise ColloidsError(f"'{self.name}' is empty: its shape is {shape}.")
+        kind = np.dtype(self.data.dtype).kind
+        if kind not in "uifb":
+            raise ColloidsError(
+                f"'{self.name}' holds values of type {self.data.dtype}; integers or real floats are needed."
+            )
+        object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one volume ``(z, y, x)`` in voxels."""
+        z, y, x = np.shape(self.data)[-3:]
+        return int(z), int(y), int(x)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points (1 without a time axis)."""
+        return self._length("t")
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels (1 without a channel axis)."""
+        return self._length("c")
+
+    def volume(self, frame: int = 0, channel: int = 0) -> Any:
+        """Return one 3D volume ``(z, y, x)`` without reading it into memory.
+
+        Raises
+        ------
+        ColloidsError
+            If there is no such frame or channel.
+        """
+        volume = self.data
+        for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
+            length = self._length(axis)
+            if not 0 <= index < length:
+                raise ColloidsError(
+                    f"'{self.name}' has {length} {word}{'s' if length > 1 else ''}; there is no {word} {index}."
+                )
+            if axis in self.axes:
+                volume = volume[index]
+        return volume
+
+    def with_voxel_size(self, voxel_size: Sequence[float] | None) -> Stack:
+        """Return the same stack with another voxel size in micrometres ``(z, y, x)``."""
+        return replace(self, voxel_size=checked_voxel_size(voxel_size))
+
+    def _length(self, axis: str) -> int:
+        return int(np.shape(self.data)[self.axes.index(axis)]) if axis in self.axes else 1
+
+
+def as_stack(data: Any, voxel_size: Sequence[float] | None = None, name: str = "stack") -> Stack:
+    """Wrap a bare 3D array in a `Stack`; a `Stack` is passed through.
+
+    Parameters
+    ----------
+    data
+        A `Stack`, or an array of shape ``(z, y, x)``.
+    voxel_size
+        Micrometres ``(z, y, x)``; where given it replaces the one of the stack.
+    name
+        The name of a newly wrapped array.
+
+    Raises
+    ------
+    ColloidsError
+        If the array is not a non-empty 3D array of real numbers.
+    """
+    stack = data if isinstance(data, Stack) else Stack(np.asanyarray(data) if not hasattr(data, "dtype") else data, name=name)
+    return stack if voxel_size is None else stack.with_voxel_size(voxel_size)

@@ -1,0 +1,76 @@
+"""Find every colloid in dense 3D microscope stacks.
+
+The names below are the public API. They are imported where they are first used, so that
+``import napari_colloids`` costs nothing and pulls in neither torch nor Qt nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_colloids.detection import Options, detect, iter_detect
+    from napari_colloids.errors import ColloidsError
+    from napari_colloids.io import read_particles, read_stack, read_truth, write_particles
+    from napari_colloids.particles import particle_table
+    from napari_colloids.scoring import challenge_ap, match, score
+    from napari_colloids.simulation import PRESETS, Parameters, simulate
+    from napari_colloids.stack import Stack
+
+try:
+    __version__ = version("napari-colloids")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "ColloidsError": "errors",
+    "Options": "detection",
+    "PRESETS": "simulation",
+    "Parameters": "simulation",
+    "Stack": "stack",
+    "challenge_ap": "scoring",
+    "detect": "detection",
+    "iter_detect": "detection",
+    "match": "scoring",
+    "particle_table": "particles",
+    "read_particles": "io",
+    "read_stack": "io",
+    "read_truth": "io",
+    "score": "scoring",
+    "simulate": "simulation",
+    "write_particles": "io",
+}
+
+__all__ = [
+    "PRESETS",
+    "ColloidsError",
+    "Options",
+    "Parameters",
+    "Stack",
+    "__version__",
+    "challenge_ap",
+    "detect",
+    "iter_detect",
+    "match",
+    "particle_table",
+    "read_particles",
+    "read_stack",
+    "read_truth",
+    "score",
+    "simulate",
+    "write_particles",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,114 @@
+"""The network: a small residual 3D U-Net that marks centres (after CenterNet) on a grid of every second voxel.
+
+The stem folds blocks of 2 x 2 x 2 voxels into channels, so that the costly full resolution is never convolved; what
+is lost is given back by predicting for every cell the offset to the centre. There is no normalisation layer: such
+layers mix all voxels of a tile, and the answer would depend on the tile.
+
+References
+----------
+Zhou, Wang and Krähenbühl, Objects as Points, arXiv:1904.07850 (2019).
+Ronneberger, Fischer and Brox, U-Net, MICCAI (2015).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+#: Input voxels per output cell, and the multiple that the input's shape must have.
+STRIDE = 2
+MULTIPLE = 8
+
+
+class Output(NamedTuple):
+    """What the network says about each cell; every field has the batch first and the cells ``(z, y, x)`` last.
+
+    Attributes
+    ----------
+    centre
+        Logit of "the centre of a particle lies here", shape ``(B, Z, Y, X)``.
+    offset
+        From the cell's centre to that of the particle in cells, shape ``(B, 3, Z, Y, X)``.
+    log_radius
+        Logarithm of the particle's radius over the canonical radius, shape ``(B, Z, Y, X)``.
+    """
+
+    centre: Tensor
+    offset: Tensor
+    log_radius: Tensor
+
+
+class Block(nn.Module):
+    """Residual block of two convolutions whose branch starts at a fraction of its final weight."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(channels, channels, 3, padding=1)
+        self.second = nn.Conv3d(channels, channels, 3, padding=1)
+        self.gain = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` plus the branch."""
+        return x + self.gain * self.second(torch.relu(self.first(torch.relu(x))))
+
+
+class CentreNet(nn.Module):
+    """Residual 3D U-Net of three levels.
+
+    Parameters
+    ----------
+    channels
+        Channels of the levels, whose cells are 2, 4 and 8 voxels wide.
+
+    Notes
+    -----
+    Input: ``(B, 1, Z, Y, X)``, each length a multiple of `MULTIPLE`.
+    """
+
+    def __init__(self, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        self.channels = channels
+        self.stem = nn.Conv3d(STRIDE**3, fine, 3, padding=1)
+        self.encode_fine = Block(fine)
+        self.shrink_fine = nn.Conv3d(fine, middle, 2, stride=2)
+        self.encode_middle = Block(middle)
+        self.shrink_middle = nn.Conv3d(middle, coarse, 2, stride=2)
+        self.bottom = nn.Sequential(Block(coarse), Block(coarse))
+        self.grow_middle = nn.ConvTranspose3d(coarse, middle, 2, stride=2)
+        self.decode_middle = Block(middle)
+        self.grow_fine = nn.ConvTranspose3d(middle, fine, 2, stride=2)
+        self.decode_fine = Block(fine)
+        self.head = nn.Sequential(nn.Conv3d(fine, 2 * fine, 3, padding=1), nn.ReLU(), nn.Conv3d(2 * fine, 5, 1))
+        with torch.no_grad():  # start by believing that centres are rare
+            last = self.head[2]
+            last.weight.mul_(0.1)
+            last.bias.zero_()
+            last.bias[0] = -4.0
+
+    def forward(self, image: Tensor) -> Output:
+        """Apply the network to a batch of normalised images."""
+        fine = self.encode_fine(self.stem(_fold(image)))
+        middle = self.encode_middle(self.shrink_fine(fine))
+        coarse = self.bottom(self.shrink_middle(middle))
+        middle = self.decode_middle(middle + self.grow_middle(coarse))
+        fine = self.decode_fine(fine + self.grow_fine(middle))
+        maps = self.head(fine)
+        return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
+
+    @property
+    def halo(self) -> int:
+        """Voxels beyond a tile that can change what is said inside it: the receptive field, as a multiple of `MULTIPLE`."""
+        # Each 3x3x3 convolution looks one cell further; cells are 2, 4 and 8 voxels wide. The way up and down adds
+        # the rest of the coarse cell that a voxel falls into.
+        reach = 2 * (1 + 2 + 2 + 1) + 4 * (2 + 2) + 8 * 4 + (MULTIPLE - 1)
+        return -(-reach // MULTIPLE) * MULTIPLE
+
+
+def _fold(image: Tensor) -> Tensor:
+    """Turn blocks of voxels into channels: ``(B, 1, Z, Y, X)`` -> ``(B, 8, Z / 2, Y / 2, X / 2)``."""
+    batch, _, z, y, x = image.shape
+    blocks = image.reshape(batch, z // 2, 2, y // 2, 2, x // 2, 2)
+    return blocks.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, 8, z // 2, y // 2, x // 2)

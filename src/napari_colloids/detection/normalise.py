@@ -1,0 +1,59 @@
+"""Grey levels -> the range the network was trained on, by percentiles: one hot voxel changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+
+#: Percentiles that become 0 and 1.
+PERCENTILES = (1.0, 99.5)
+#: The percentiles are taken over at most about this many voxels, spread evenly over the stack.
+_SAMPLE = 2_000_000
+
+
+@dataclass(frozen=True)
+class GreyLevels:
+    """The grey levels that become 0 and 1.
+
+    Attributes
+    ----------
+    low, high
+        Grey levels of the stack.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, volume: Any) -> GreyLevels:
+        """Measure the percentiles of a volume ``(z, y, x)``; voxels that are not finite are ignored.
+
+        Raises
+        ------
+        ColloidsError
+            If no voxel is finite or all have the same value.
+        """
+        step = max(1, round((np.prod(np.shape(volume)) / _SAMPLE) ** (1 / 3)))
+        sample = np.asarray(volume[::step, ::step, ::step], dtype=np.float32)
+        finite = sample[np.isfinite(sample)]
+        if finite.size == 0:
+            raise ColloidsError("The stack holds no finite values (all are NaN or infinite).")
+        low, high = (float(v) for v in np.percentile(finite, PERCENTILES))
+        if high <= low:  # a few particles in the dark: fall back on the extremes
+            low, high = float(finite.min()), float(finite.max())
+        if high <= low:
+            raise ColloidsError("The stack is constant: every voxel has the same value, so there is nothing to find.")
+        return cls(low, high)
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the image as float32, 0 at `low` and 1 at `high`, what is not finite set to 0.
+
+        Above 1 it grows only as a logarithm: in a dilute stack the particles lie far above any percentile.
+        """
+        scaled = (image.astype(np.float32) - np.float32(self.low)) / np.float32(self.high - self.low)
+        scaled = np.nan_to_num(scaled, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.where(scaled > 1, 1 + np.log(np.maximum(scaled, 1)), np.maximum(scaled, -1))

@@ -1,0 +1,103 @@
+"""The canonical scale: every stack is brought to isotropic voxels in which a particle is 10 voxels wide.
+
+The network sees the same size of particle whatever the magnification; this is what makes a small network enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Diameter of a particle on the canonical scale, in voxels.
+CANONICAL_DIAMETER = 10.0
+#: Width of the interpolating Gaussian over the coarser of the two voxel spacings.
+_SMOOTHING = 0.5
+_TRUNCATE = 4.0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The map between a stack's voxels and the canonical ones.
+
+    Attributes
+    ----------
+    step
+        Source voxels per canonical voxel, ``(z, y, x)``.
+    shape
+        Shape ``(z, y, x)`` of the stack in source voxels.
+    """
+
+    step: tuple[float, float, float]
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def for_diameter(cls, diameter: float, shape: tuple[int, int, int], aspect: float = 1.0) -> Scale:
+        """Return the scale on which particles of a `diameter` in lateral voxels are `CANONICAL_DIAMETER` wide.
+
+        Parameters
+        ----------
+        diameter
+            In lateral source voxels.
+        shape
+            Shape ``(z, y, x)`` of the stack.
+        aspect
+            Height of a source voxel over its width.
+        """
+        lateral = diameter / CANONICAL_DIAMETER
+        return cls((lateral / aspect, lateral, lateral), shape)
+
+    @property
+    def canonical_shape(self) -> tuple[int, int, int]:
+        """Shape of the stack in canonical voxels, rounded up."""
+        z, y, x = (int(np.ceil(n / f - 1e-9)) for n, f in zip(self.shape, self.step, strict=True))
+        return z, y, x
+
+    def to_source(self, positions: Array) -> Array:
+        """Turn canonical positions ``(N, 3)`` into source voxels."""
+        return (positions + 0.5) * self.step - 0.5
+
+    def to_canonical(self, positions: Array) -> Array:
+        """Turn source positions ``(N, 3)`` in voxels into canonical ones."""
+        return (positions + 0.5) / self.step - 0.5
+
+    def source_slices(self, low: tuple[int, ...], high: tuple[int, ...]) -> tuple[slice, ...]:
+        """Return the part of the source that determines the canonical voxels ``[low, high)``."""
+        slices = []
+        for a, b, f, n in zip(low, high, self.step, self.shape, strict=True):
+            reach = _TRUNCATE * _SMOOTHING * max(f, 1.0)
+            first = int(np.floor((a + 0.5) * f - 0.5 - reach))
+            last = int(np.ceil((b - 0.5) * f - 0.5 + reach)) + 1
+            slices.append(slice(min(max(first, 0), n - 1), max(min(last, n), 1)))
+        return tuple(slices)
+
+    def weights(self, axis: int, low: int, high: int, source: slice) -> NDArray[np.float32]:
+        """Return the matrix that resamples one axis: canonical voxels ``[low, high)`` from the source voxels of a slice.
+
+        Parameters
+        ----------
+        axis
+            0, 1 or 2 for z, y, x.
+        low, high
+            Canonical voxels.
+        source
+            As `source_slices` gives for them.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(high - low, source voxels)``. Each row is a Gaussian that smooths away what the coarser grid cannot
+            hold, sums to 1, and does not depend on where a tile begins; rows beyond the stack are 0.
+        """
+        f, n = self.step[axis], self.shape[axis]
+        centre = (np.arange(low, high) + 0.5) * f - 0.5
+        distance = (np.arange(source.start, source.stop)[None, :] - centre[:, None]) / (_SMOOTHING * max(f, 1.0))
+        weights = np.where(np.abs(distance) <= _TRUNCATE, np.exp(-0.5 * distance**2), 0.0)
+        total = weights.sum(axis=1, keepdims=True)
+        beyond = (centre < -0.5) | (centre > n - 0.5)
+        weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+        weights[beyond] = 0.0
+        return weights.astype(np.float32)

@@ -1,0 +1,192 @@
+"""Where the particles sit: hard-sphere packings, crystals, gels, strings and dilute gases.
+
+All lengths are in one isotropic unit (the lateral voxel); the caller turns z into slices.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import spheropack
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from napari_colloids.errors import ColloidsError
+
+#: Kinds of arrangement and what they are in the laboratory.
+ARRANGEMENTS = {
+    "random": "hard-sphere fluid or glass (Lubachevsky-Stillinger packing)",
+    "crystal": "face-centred cubic crystal, randomly turned, with thermal motion",
+    "gel": "branched network of touching spheres",
+    "strings": "chains of touching spheres along z, as in an electric field",
+}
+
+#: The densest random packing that is offered; equal spheres jam near 0.64.
+MAX_VOLUME_FRACTION = 0.62
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Spheres in a box.
+
+    Attributes
+    ----------
+    positions
+        Shape ``(N, 3)``: z, y, x of the centres.
+    radii
+        Shape ``(N,)``.
+    box
+        Edge lengths z, y, x of the box, whose corner is the origin.
+    periodic
+        Whether the box repeats in all directions.
+    """
+
+    positions: Array
+    radii: Array
+    box: tuple[float, float, float]
+    periodic: bool
+
+    def within(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Return positions and radii of all spheres, periodic images included, with centres in ``[low, high)``."""
+        box = np.asarray(self.box)
+        if not self.periodic:
+            keep = np.all((self.positions >= low) & (self.positions < high), axis=1)
+            return self.positions[keep], self.radii[keep]
+        ranges = [range(int(np.floor(a / b)), int(np.ceil(c / b))) for a, b, c in zip(low, box, high, strict=True)]
+        positions, radii = [np.empty((0, 3))], [np.empty(0)]
+        for cell in product(*ranges):
+            shifted = self.positions + np.asarray(cell) * box
+            keep = np.all((shifted >= low) & (shifted < high), axis=1)
+            positions.append(shifted[keep])
+            radii.append(self.radii[keep])
+        return np.concatenate(positions), np.concatenate(radii)
+
+
+def arrange(
+    kind: str,
+    box: tuple[float, float, float],
+    volume_fraction: float,
+    radius: float,
+    polydispersity: float,
+    rng: np.random.Generator,
+) -> Arrangement:
+    """Place spheres in a box.
+
+    Parameters
+    ----------
+    kind
+        One of `ARRANGEMENTS`.
+    box
+        Edge lengths z, y, x; at least four mean diameters are used.
+    volume_fraction
+        Volume of the spheres over that of the box; for gels and strings the aim, which they may fall short of.
+    radius
+        Mean radius.
+    polydispersity
+        Standard deviation of the radius over its mean (a normal distribution, cut at 2.5 standard deviations).
+    rng
+        Source of randomness.
+
+    Raises
+    ------
+    ColloidsError
+        If the kind is unknown or the packing did not reach the volume fraction.
+    """
+    if kind not in ARRANGEMENTS:
+        raise ColloidsError(f"There is no arrangement '{kind}'; choose one of {', '.join(ARRANGEMENTS)}.")
+    edges = np.maximum(box, 8.0 * radius)
+    if kind == "crystal":
+        return _crystal(edges, volume_fraction, radius, polydispersity, rng)
+    mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2)
+    count = int(round(volume_fraction * float(np.prod(edges)) / mean_volume))
+    radii = _draw_radii(count, radius, polydispersity, rng)
+    if kind == "random":
+        return _packing(edges, radii, rng)
+    return _grow(edges, radii, rng, strings=kind == "strings")
+
+
+def _draw_radii(count: int, radius: float, polydispersity: float, rng: np.random.Generator) -> Array:
+    return radius * (1 + polydispersity * np.clip(rng.standard_normal(count), -2.5, 2.5))
+
+
+def _box(edges: Array) -> tuple[float, float, float]:
+    return float(edges[0]), float(edges[1]), float(edges[2])
+
+
+def _packing(edges: Array, radii: Array, rng: np.random.Generator) -> Arrangement:
+    if len(radii) == 0:
+        return Arrangement(np.empty((0, 3)), radii, _box(edges), periodic=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", spheropack.PackingWarning)
+        try:
+            packing = spheropack.pack(
+                radii=radii,
+                container=spheropack.PeriodicBox(_box(edges)),
+                growth_rate=0.05,
+                seed=int(rng.integers(2**31)),
+            )
+        except spheropack.PackingWarning as error:
+            raise ColloidsError(
+                "The spheres jammed before they reached the volume fraction; ask for a lower one "
+                f"(random packings end near {MAX_VOLUME_FRACTION})."
+            ) from error
+    return Arrangement(np.asarray(packing.positions), np.asarray(packing.radii), _box(edges), periodic=True)
+
+
+def _crystal(
+    edges: Array, volume_fraction: float, radius: float, polydispersity: float, rng: np.random.Generator
+) -> Arrangement:
+    """Face-centred cubic lattice in a random orientation; the spheres rattle within the gaps between them."""
+    lattice = (16 / 3 * np.pi * radius**3 / volume_fraction) ** (1 / 3)
+    reach = int(np.ceil(np.linalg.norm(edges) / 2 / lattice)) + 3
+    cells = np.stack(np.meshgrid(*[np.arange(-reach, reach)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    basis = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    points = lattice * (cells + basis).reshape(-1, 3)
+    points = Rotation.random(random_state=int(rng.integers(2**31))).apply(points) + edges / 2
+    gap = max(lattice / np.sqrt(2) - 2 * radius, 0.0)
+    points += np.clip(rng.normal(0, gap / 3, points.shape), -gap / 3.5, gap / 3.5)
+    margin = 4 * radius
+    points = points[np.all((points > -margin) & (points < edges + margin), axis=1)]
+    spread = min(polydispersity, gap / (5 * radius))  # a crystal has no room for more
+    return Arrangement(points, _draw_radii(len(points), radius, spread, rng), _box(edges), periodic=False)
+
+
+def _grow(edges: Array, radii: Array, rng: np.random.Generator, *, strings: bool) -> Arrangement:
+    """Stick spheres to each other one by one: at random angles (gel), or nearly along z (strings)."""
+    placed = np.empty((len(radii), 3))
+    n = 0
+    tree_of, tree = 0, None
+    tips: list[int] = []
+    for r in radii:
+        for _attempt in range(30):
+            start_new = not tips or rng.random() < (0.08 if strings else 0.02)
+            if start_new:
+                candidate = rng.uniform(0, 1, 3) * edges
+            else:
+                # Gels grow from any sphere but mostly from the latest, which makes thin branches.
+                parent = tips[-1] if rng.random() < 0.7 else tips[int(rng.integers(len(tips)))]
+                direction = rng.standard_normal(3)
+                if strings:
+                    direction = np.array([rng.choice([-1.0, 1.0]), 0, 0]) + 0.15 * direction
+                direction /= np.linalg.norm(direction)
+                candidate = (placed[parent] + direction * (radii[parent] + r) * 1.001) % edges
+            if n > tree_of + 64:
+                tree, tree_of = cKDTree(placed[:n] % edges, boxsize=edges), n
+            near = np.arange(tree_of, n)
+            if tree is not None:
+                near = np.concatenate([near, tree.query_ball_point(candidate % edges, r + radii.max())]).astype(int)
+            apart = placed[near] - candidate
+            apart -= edges * np.round(apart / edges)
+            if np.all(np.linalg.norm(apart, axis=1) >= radii[near] + r):
+                placed[n] = candidate % edges
+                radii[n] = r
+                tips.append(n)
+                n += 1
+                break
+    return Arrangement(placed[:n], radii[:n], _box(edges), periodic=True)

@@ -1,0 +1,66 @@
+"""Volumes like those of the challenge "Colloids: how small can we go?", from its tables of parameters.
+
+The challenge draws hard spheres, blurs them with the PSF of a STED microscope, scales the result to 255, adds
+Gaussian noise of 255 / SNR and writes 8 bits; its background is ``max(0, f - 255 CNR / SNR)``.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+import pandas as pd
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.simulation.scene import Parameters
+
+#: Width of the challenge's STED PSF (standard deviation) in micrometres: lateral, and axial about four times that.
+STED_SIGMA = 0.035
+STED_ELONGATION = 4.0
+
+
+def challenge_parameters(
+    table: str | PathLike[str] | pd.DataFrame, *, size: int | None = None, seed: int = 0
+) -> list[Parameters]:
+    """Turn the rows of a challenge metadata table into simulation parameters.
+
+    Parameters
+    ----------
+    table
+        CSV file or table with the columns ``volfrac, r, particle_size, snr, cnr`` (`particle_size` is the radius in
+        micrometres, `r` the radius in voxels); a column ``type`` of ``test`` means 128^3 voxels instead of 64^3.
+    size
+        Edge of the volumes in voxels; default by `type`.
+    seed
+        Row k gets the seed ``seed + k``.
+
+    Raises
+    ------
+    ColloidsError
+        If the table cannot be read or lacks a column.
+    """
+    try:
+        rows = table if isinstance(table, pd.DataFrame) else pd.read_csv(table)
+    except (OSError, ValueError) as error:
+        raise ColloidsError(f"The metadata table {table} cannot be read: {error}") from error
+    missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(rows.columns)
+    if missing:
+        raise ColloidsError(f"The metadata table has no column {', '.join(sorted(missing))}.")
+    parameters = []
+    for number, row in enumerate(rows.to_dict("records")):
+        lateral = STED_SIGMA * row["r"] / row["particle_size"]
+        edge = size or (128 if row.get("type") == "test" else 64)
+        parameters.append(
+            Parameters(
+                shape=(edge, edge, edge),
+                volume_fraction=row["volfrac"],
+                radius=row["r"],
+                psf_sigma=(STED_ELONGATION * lateral, lateral, lateral),
+                brightness=255.0,
+                snr=row["snr"],
+                cnr=min(row["cnr"], row["snr"]),
+                photon_noise=0.0,
+                voxel_size=row["particle_size"] / row["r"],
+                seed=seed + number,
+            )
+        )
+    return parameters

@@ -1,0 +1,80 @@
+"""From a noise-free picture to what the camera writes: grey levels, shading, bleaching, noise, digitisation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+def background_level(snr: float, cnr: float, photon_noise: float) -> float:
+    """Return the background over the foreground level, from the wanted SNR and CNR.
+
+    With ``SNR = f / f_sigma`` and ``CNR = (f - b) / sqrt((f_sigma^2 + b_sigma^2) / 2)``, and a noise of which the
+    fraction `photon_noise` (of the variance at f) grows with the light. Levels that would be negative become 0.
+    """
+    # With u = b / f: (1 - u)^2 = (cnr / snr)^2 (1 + (1 - p) + p u) / 2, a quadratic equation in u.
+    ratio = (cnr / snr) ** 2 / 2
+    linear = 2 + ratio * photon_noise
+    constant = 1 - ratio * (2 - photon_noise)
+    root = (linear - math.sqrt(linear**2 - 4 * constant)) / 2
+    return max(root, 0.0)
+
+
+def smooth_field(shape: tuple[int, int, int], rng: np.random.Generator) -> Image:
+    """Return a slowly varying field between -1 and 1: one random plane wave of about the size of the stack."""
+    z, y, x = np.meshgrid(*[np.linspace(0, 1, n, dtype=np.float32) for n in shape], indexing="ij", sparse=True)
+    k = rng.normal(0, 3, 3)
+    return np.cos(k[0] * z + k[1] * y + k[2] * x + rng.uniform(0, 2 * np.pi)).astype(np.float32)
+
+
+def expose(
+    signal: Image,
+    *,
+    brightness: float,
+    snr: float,
+    cnr: float,
+    photon_noise: float,
+    shading: float,
+    depth_loss: float,
+    bits: int,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Turn a signal (0 in the solvent, 1 in a typical particle) into grey levels.
+
+    Parameters
+    ----------
+    signal
+        Shape ``(z, y, x)``.
+    brightness
+        Grey level of a signal of 1, on the 8-bit scale; 16-bit stacks are 257 times brighter.
+    snr, cnr
+        See `background_level`.
+    photon_noise
+        Fraction of the noise variance at the foreground level that is Poisson noise; the rest is Gaussian.
+    shading
+        Amplitude of the slow variation of the illumination.
+    depth_loss
+        Fraction of the light that is lost from the first to the last slice (bleaching, scattering), exponentially.
+    bits
+        8 or 16.
+    rng
+        Source of randomness.
+    """
+    low = background_level(snr, cnr, photon_noise)
+    light = low + (1 - low) * signal
+    if shading:
+        light *= 1 + shading * smooth_field(signal.shape, rng)
+    if depth_loss:
+        depth = np.linspace(0, 1, signal.shape[0], dtype=np.float32)
+        light *= ((1 - depth_loss) ** depth)[:, None, None]
+    # Noise in units of the foreground level: the variance at 1 is snr^-2, of which a part is photons.
+    if photon_noise > 0:
+        photons = snr**2 / photon_noise
+        light = (rng.poisson(np.maximum(light, 0) * photons) / photons).astype(np.float32)
+    light += math.sqrt(1 - photon_noise) / snr * rng.standard_normal(light.shape, dtype=np.float32)
+    grey = light * brightness * (257 if bits == 16 else 1)
+    return np.clip(np.rint(grey), 0, 2**bits - 1).astype(np.uint16 if bits == 16 else np.uint8)

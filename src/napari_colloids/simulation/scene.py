@@ -1,0 +1,276 @@
+"""`simulate`: a stack as a microscope would record it, with the exact truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import particle_table, positions_of
+from napari_colloids.simulation.arrangement import ARRANGEMENTS, MAX_VOLUME_FRACTION, Arrangement, arrange
+from napari_colloids.simulation.exposure import expose
+from napari_colloids.simulation.optics import blur, draw_spheres, psf_reach
+from napari_colloids.stack import Stack, VoxelSize
+
+#: For each number: the smallest and largest value that makes sense.
+_LIMITS = {
+    "volume_fraction": (0.0, 0.74),
+    "radius": (1.0, 200.0),
+    "polydispersity": (0.0, 0.3),
+    "shell": (0.0, 0.95),
+    "brightness": (1.0, 255.0),
+    "brightness_spread": (0.0, 1.0),
+    "snr": (0.1, 1000.0),
+    "cnr": (0.0, 1000.0),
+    "photon_noise": (0.0, 1.0),
+    "psf_tail": (0.0, 1.0),
+    "shading": (0.0, 1.0),
+    "depth_loss": (0.0, 0.99),
+    "voxel_aspect": (0.5, 10.0),
+}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What to simulate.
+
+    Attributes
+    ----------
+    shape
+        Shape ``(z, y, x)`` in voxels.
+    volume_fraction
+        Volume of the particles over that of the box.
+    radius
+        Mean radius in lateral voxels.
+    polydispersity
+        Standard deviation of the radius over its mean.
+    arrangement
+        One of `ARRANGEMENTS`.
+    shell
+        Radius of the dark core over the outer radius; 0 for solid particles.
+    psf_sigma
+        Standard deviations ``(z, y, x)`` of the PSF in voxels.
+    psf_tail
+        Fraction of the light in a halo of twice the width.
+    psf_tilt
+        Lean of the PSF: lateral shift ``(y, x)`` in voxels per slice.
+    brightness
+        Grey level of a typical particle on the 8-bit scale.
+    brightness_spread
+        Standard deviation of the brightness between particles over its mean.
+    snr
+        Signal to noise ratio ``f / f_sigma``, f the level of a typical particle.
+    cnr
+        Contrast to noise ratio ``(f - b) / sqrt((f_sigma^2 + b_sigma^2) / 2)``; above what `snr` allows the
+        background is 0.
+    photon_noise
+        Fraction of the noise variance in a particle that is Poisson noise.
+    shading
+        Amplitude of the slow variation of the illumination.
+    depth_loss
+        Fraction of the light lost from the first to the last slice.
+    bits
+        8 or 16.
+    voxel_aspect
+        Height of a voxel over its width.
+    voxel_size
+        Lateral voxel size in micrometres, or None.
+    seed
+        The same seed gives the same stack; None draws one.
+
+    Raises
+    ------
+    ColloidsError
+        If a value is out of range.
+    """
+
+    shape: tuple[int, int, int] = (64, 64, 64)
+    volume_fraction: float = 0.5
+    radius: float = 6.0
+    polydispersity: float = 0.0
+    arrangement: str = "random"
+    shell: float = 0.0
+    psf_sigma: tuple[float, float, float] = (3.0, 1.3, 1.3)
+    psf_tail: float = 0.0
+    psf_tilt: tuple[float, float] = (0.0, 0.0)
+    brightness: float = 200.0
+    brightness_spread: float = 0.0
+    snr: float = 5.0
+    cnr: float = 5.0
+    photon_noise: float = 0.5
+    shading: float = 0.0
+    depth_loss: float = 0.0
+    bits: int = 8
+    voxel_aspect: float = 1.0
+    voxel_size: float | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ColloidsError(f"{name} must lie between {low:g} and {high:g}, not {value}.")
+        if len(self.shape) != 3 or any(int(n) != n or n < 1 for n in self.shape):
+            raise ColloidsError(f"shape must be three positive whole numbers (z, y, x), not {self.shape}.")
+        if len(self.psf_sigma) != 3 or any(not 0 <= s <= 100 for s in self.psf_sigma):
+            raise ColloidsError(f"psf_sigma must be three widths from 0 to 100 voxels (z, y, x), not {self.psf_sigma}.")
+        if self.bits not in (8, 16):
+            raise ColloidsError(f"bits must be 8 or 16, not {self.bits}.")
+        if self.arrangement not in ARRANGEMENTS:
+            raise ColloidsError(
+                f"There is no arrangement '{self.arrangement}'; choose one of {', '.join(ARRANGEMENTS)}."
+            )
+        if self.arrangement != "crystal" and self.volume_fraction > MAX_VOLUME_FRACTION:
+            raise ColloidsError(
+                f"Random spheres jam near a volume fraction of {MAX_VOLUME_FRACTION}; "
+                f"{self.volume_fraction} can only be had as a crystal."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """A simulated stack and its truth.
+
+    Attributes
+    ----------
+    stack
+        The image.
+    particles
+        All particles whose centre lies in the stack: ``z, y, x`` in voxels, ``radius`` in lateral voxels.
+    parameters
+        How it was made, the seed included.
+    """
+
+    stack: Stack
+    particles: pd.DataFrame
+    parameters: Parameters
+
+    def labels(self) -> NDArray[np.uint16]:
+        """Return an image ``(z, y, x)`` that is 1, 2, ... in the particles, in table order, and 0 between them.
+
+        Voxels of particles whose centre lies outside the stack are 0.
+        """
+        labels = np.zeros(self.stack.shape, np.uint16 if len(self.particles) < 2**16 else np.uint32)
+        aspect = self.parameters.voxel_aspect
+        rows = zip(positions_of(self.particles), self.particles["radius"].to_numpy(), strict=True)
+        for number, (centre, radius) in enumerate(rows, start=1):
+            reach = np.array([radius / aspect, radius, radius])
+            low = np.maximum(np.ceil(centre - reach), 0).astype(int)
+            high = np.minimum(np.floor(centre + reach) + 1, labels.shape).astype(int)
+            z, y, x = (np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True))
+            inside = (z * aspect)[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius**2
+            labels[low[0] : high[0], low[1] : high[1], low[2] : high[2]][inside] = number
+        return labels
+
+
+def simulate(parameters: Parameters | None = None, /, **changes: Any) -> Simulation:
+    """Simulate a stack of colloidal particles with known truth.
+
+    Parameters
+    ----------
+    parameters
+        What to simulate; `Parameters` says what each field means.
+    **changes
+        Fields of `Parameters` to set, e.g. ``simulate(volume_fraction=0.55, seed=1)``.
+
+    Returns
+    -------
+    Simulation
+        The stack, its true particles and the parameters with the seed that was used.
+
+    Raises
+    ------
+    ColloidsError
+        If a parameter is unknown or out of range.
+    """
+    parameters = checked_changes(parameters or Parameters(), changes)
+    if parameters.seed is None:
+        parameters = replace(parameters, seed=int(np.random.SeedSequence().generate_state(1)[0]))
+    rng = np.random.default_rng(parameters.seed)
+    # Pack a box that is larger than the stack by a particle, so that the cut through it is like any other.
+    box = np.multiply(parameters.shape, [parameters.voxel_aspect, 1, 1]) + 2 * parameters.radius
+    arrangement = arrange(
+        parameters.arrangement,
+        (float(box[0]), float(box[1]), float(box[2])),
+        parameters.volume_fraction,
+        parameters.radius,
+        parameters.polydispersity,
+        rng,
+    )
+    return photograph(arrangement, parameters, rng)
+
+
+def checked_changes(parameters: Parameters, changes: dict[str, Any]) -> Parameters:
+    """Return the parameters with some fields replaced.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such field, or a value is out of range.
+    """
+    unknown = set(changes) - {field.name for field in fields(Parameters)}
+    if unknown:
+        raise ColloidsError(f"There is no simulation parameter {', '.join(sorted(unknown))}.")
+    return replace(parameters, **changes)
+
+
+def photograph(arrangement: Arrangement, parameters: Parameters, rng: np.random.Generator) -> Simulation:
+    """Image an arrangement of spheres through the optics and the detector of `parameters`.
+
+    The corner of the box is the corner of voxel ``(0, 0, 0)``; spheres beyond the stack contribute their light.
+    """
+    aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
+    shape = np.asarray(parameters.shape)
+    reach = psf_reach(parameters.psf_sigma, parameters.psf_tail, parameters.psf_tilt)
+    largest = float(arrangement.radii.max(initial=0.0))
+    margin = reach * aspect + largest + 1
+    positions, radii = arrangement.within(-margin, shape * aspect + margin)
+    voxels = positions / aspect - 0.5
+    light = np.maximum(1 + parameters.brightness_spread * rng.standard_normal(len(radii)), 0.1)
+    canvas = shape + 2 * reach
+    picture = draw_spheres(
+        (int(canvas[0]), int(canvas[1]), int(canvas[2])),
+        voxels + reach,
+        radii,
+        light,
+        voxel_aspect=parameters.voxel_aspect,
+        shell=parameters.shell,
+    )
+    picture = blur(picture, parameters.psf_sigma, tail=parameters.psf_tail, tilt=parameters.psf_tilt)
+    picture = picture[tuple(slice(n, n + length) for n, length in zip(reach, shape, strict=True))]
+    inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
+    level = _typical_level(picture, voxels[inside], radii[inside], parameters.shell)
+    image = expose(
+        np.ascontiguousarray(picture / level),
+        brightness=parameters.brightness,
+        snr=parameters.snr,
+        cnr=parameters.cnr,
+        photon_noise=parameters.photon_noise,
+        shading=parameters.shading,
+        depth_loss=parameters.depth_loss,
+        bits=parameters.bits,
+        rng=rng,
+    )
+    voxel_size: VoxelSize | None = None
+    if parameters.voxel_size is not None:
+        lateral = parameters.voxel_size
+        voxel_size = (lateral * parameters.voxel_aspect, lateral, lateral)
+    particles = particle_table(voxels[inside], radius=radii[inside], voxel_size=voxel_size)
+    return Simulation(Stack(image, voxel_size=voxel_size, name="simulated"), particles, parameters)
+
+
+def _typical_level(picture: NDArray[np.float32], voxels: NDArray[np.float64], radii: NDArray[np.float64], shell: float) -> float:
+    """Return the median brightness of the particles where they are brightest: in the centre, or in the shell."""
+    if len(voxels) == 0:
+        return 1.0
+    sideways = np.zeros_like(voxels)
+    sideways[:, 2] = radii * (1 + shell) / 2 if shell else 0.0
+    levels = []
+    for sign in (-1, 1):
+        points = np.rint(voxels + sign * sideways).astype(int)
+        levels.append(picture[tuple(np.clip(points, 0, np.array(picture.shape) - 1).T)])
+    return max(float(np.median(levels)), 1e-3)

@@ -1,0 +1,182 @@
+"""The scenes that the network learns from: everything is drawn at random, wider than any real microscope.
+
+A scene is simulated in the stack's own voxels and then brought to the canonical scale by the very code that detection
+uses, so that the network sees the noise as the resampling leaves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from napari_colloids.detection.normalise import GreyLevels
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.particles import positions_of
+from napari_colloids.simulation.arrangement import Arrangement, arrange
+from napari_colloids.simulation.exposure import smooth_field
+from napari_colloids.simulation.scene import Parameters, photograph
+from napari_colloids.training.targets import Targets, make_targets
+
+#: Edge of a training volume in canonical voxels.
+SIZE = 64
+#: Edge of the boxes that are packed in advance, in particle radii.
+_BOX = 17.0
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A normalised volume ``(1, SIZE, SIZE, SIZE)`` on the canonical scale and what should be found in it."""
+
+    image: Image
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The source of training scenes; the same seed and number give the same scene.
+
+    Attributes
+    ----------
+    seed
+        Decides everything.
+    packings
+        How many arrangements are made in advance; each is cut, mirrored and turned anew for every scene.
+    """
+
+    seed: int = 0
+    packings: int = 300
+
+    @cached_property
+    def arrangements(self) -> dict[str, list[Arrangement]]:
+        """Arrangements of spheres of mean radius 1 by kind."""
+        rng = np.random.default_rng([self.seed, 1])
+        pool: dict[str, list[Arrangement]] = {"random": [], "crystal": [], "gel": [], "strings": [], "dilute": []}
+        share = {"random": 0.72, "crystal": 0.06, "gel": 0.07, "strings": 0.07, "dilute": 0.08}
+        for kind, part in share.items():
+            for _ in range(max(1, round(part * self.packings))):
+                pool[kind].append(_unit_arrangement(kind, rng))
+        return pool
+
+    def sample(self, number: int) -> Sample:
+        """Return scene `number`."""
+        rng = np.random.default_rng([self.seed, 2, number])
+        kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
+        kind = str(rng.choice(kinds, p=[0.70, 0.06, 0.07, 0.07, 0.08, 0.02]))
+        # Most stacks come at the right scale; the rest teaches the sizes around it.
+        tolerance = 0.10 if rng.random() < 0.6 else 0.30
+        diameter = CANONICAL_DIAMETER * float(np.exp(np.clip(rng.normal(0, tolerance), -0.55, 0.6)))
+        step = _log_uniform(rng, 0.4, 1.4)
+        aspect = 1.0 if rng.random() < 0.6 else _log_uniform(rng, 0.8, 4.0)
+        radius = diameter * step / 2
+        steps = (step / aspect, step, step)
+        # A stack rarely fills the last canonical voxels: what is missing is 0, here as in detection.
+        missing = rng.integers(0, 8, 3) * (rng.random(3) < 0.4)
+        shape = tuple(max(2, int((SIZE - m) * f)) for m, f in zip(missing, steps, strict=True))
+        parameters = replace(_optics(rng, radius, aspect), shape=shape, radius=radius, voxel_aspect=aspect)
+        if kind == "strings" or rng.random() < 0.12:
+            parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
+        arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
+        simulation = photograph(arrangement, parameters, rng)
+        image = _disturb(simulation.stack.data, rng)
+        scale = Scale(steps, simulation.stack.shape)
+        canonical = resample(GreyLevels.of(image).apply(image), scale)
+        canonical = canonical * np.float32(_log_uniform(rng, 0.7, 1.3)) + np.float32(rng.normal(0, 0.03))
+        positions = scale.to_canonical(positions_of(simulation.particles))
+        radii = simulation.particles["radius"].to_numpy() / step
+        return Sample(canonical[None], make_targets(positions, radii, (SIZE, SIZE, SIZE)))
+
+    def _pick(self, kind: str, rng: np.random.Generator, radius: float) -> Arrangement:
+        """Return one of the arrangements, turned, mirrored, shifted and scaled to a mean `radius`."""
+        pool = self.arrangements[kind]
+        chosen = pool[int(rng.integers(len(pool)))]
+        axes = [0, *(1 + rng.permutation(2))] if kind == "strings" else rng.permutation(3)
+        box = np.asarray(chosen.box)[axes]
+        positions = chosen.positions[:, axes]
+        flips = rng.random(3) < 0.5
+        positions = np.where(flips, box - positions, positions)
+        if chosen.periodic:
+            positions = (positions + rng.uniform(0, 1, 3) * box) % box
+        scaled = box * radius
+        return Arrangement(
+            positions * radius, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
+        )
+
+
+def resample(image: Image, scale: Scale) -> Image:
+    """Bring a whole small volume to the canonical scale, filled up with 0 to `SIZE`."""
+    whole = tuple(slice(0, n) for n in image.shape)
+    for axis in range(3):
+        weights = scale.weights(axis, 0, SIZE, whole[axis])
+        image = np.moveaxis(np.tensordot(weights, image, axes=(1, axis)), 0, axis)
+    return image
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _nothing() -> Arrangement:
+    return Arrangement(np.empty((0, 3)), np.empty(0), (1.0, 1.0, 1.0), periodic=False)
+
+
+def _unit_arrangement(kind: str, rng: np.random.Generator) -> Arrangement:
+    polydispersity = [0.0, rng.uniform(0.0, 0.04), rng.uniform(0.04, 0.15), rng.uniform(0.15, 0.28)]
+    spread = float(rng.choice(polydispersity, p=[0.25, 0.25, 0.35, 0.15]))
+    ranges = {
+        "random": (0.05, 0.60),
+        "crystal": (0.45, 0.72),
+        "gel": (0.05, 0.30),
+        "strings": (0.02, 0.20),
+        "dilute": (0.003, 0.05),
+    }
+    low, high = ranges[kind]
+    # Dense samples are what matters and what is hard: they come more often than dilute ones.
+    fraction = low + (high - low) * float(rng.beta(1.6, 0.9) if kind == "random" else rng.random())
+    name = "random" if kind == "dilute" else kind
+    box = 2 * _BOX if kind == "crystal" else _BOX  # crystals do not repeat
+    return arrange(name, (box, box, box), fraction, 1.0, spread, rng)
+
+
+def _optics(rng: np.random.Generator, radius: float, aspect: float) -> Parameters:
+    """Draw a microscope."""
+    lateral = radius * _log_uniform(rng, 0.06, 0.5)
+    axial = float(np.clip(lateral * rng.uniform(1.0, 5.0), 0.1 * radius, 1.5 * radius))
+    snr = _log_uniform(rng, 1.2, 20.0)
+    tilted = rng.random() < 0.12
+    return Parameters(
+        psf_sigma=(axial / aspect, lateral, lateral * float(rng.uniform(0.85, 1.15))),
+        psf_tail=float(rng.uniform(0, 0.3)) if rng.random() < 0.3 and axial < radius else 0.0,
+        psf_tilt=(float(rng.normal(0, 0.2)), float(rng.normal(0, 0.2))) if tilted else (0.0, 0.0),
+        brightness=float(rng.uniform(60, 255)),
+        brightness_spread=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else 0.03,
+        snr=snr,
+        cnr=snr * float(rng.uniform(0.35, 1.0)),
+        photon_noise=float(rng.uniform(0, 1)),
+        shading=float(rng.uniform(0, 0.4)) if rng.random() < 0.3 else 0.0,
+        depth_loss=float(rng.uniform(0, 0.8)) if rng.random() < 0.3 else 0.0,
+        bits=16 if rng.random() < 0.3 else 8,
+    )
+
+
+def _disturb(image: NDArray[np.uint8] | NDArray[np.uint16], rng: np.random.Generator) -> Image:
+    """Add what real microscopes add: haze, jitter of the scanned lines, dim slices, saturation."""
+    disturbed = image.astype(np.float32)
+    top = float(disturbed.max()) or 1.0
+    if rng.random() < 0.15:
+        disturbed += top * float(rng.uniform(0, 0.5)) * (1 + smooth_field(image.shape, rng)) / 2
+    if rng.random() < 0.1:  # rows of the scan shift by a fraction of a voxel, slice by slice
+        shift = rng.normal(0, float(rng.uniform(0.1, 0.8)), image.shape[:2])
+        shift = np.clip(gaussian_filter1d(shift, 0.5, axis=1), -1, 1)[..., None].astype(np.float32)
+        left, right = np.roll(disturbed, 1, axis=2), np.roll(disturbed, -1, axis=2)
+        disturbed = (1 - np.abs(shift)) * disturbed + np.maximum(shift, 0) * left + np.maximum(-shift, 0) * right
+    if rng.random() < 0.08:
+        disturbed *= rng.uniform(0.7, 1.0, (image.shape[0], 1, 1)).astype(np.float32)
+    if rng.random() < 0.12:
+        disturbed = np.minimum(disturbed, top * float(rng.uniform(0.55, 0.9)))
+    return disturbed

@@ -1,0 +1,251 @@
+"""`train`: makes the bundled weights, reproducibly, from a configuration file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, Dataset
+
+from napari_colloids.detection.network import CentreNet
+from napari_colloids.errors import ColloidsError
+from napari_colloids.training.domain import Domain
+from napari_colloids.training.losses import detection_loss
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a training run needs; the fields of the TOML file.
+
+    Attributes
+    ----------
+    output
+        Folder for checkpoints, log and weights, relative to the configuration file.
+    seed
+        Decides the scenes and the initial weights.
+    packings
+        Arrangements made in advance.
+    steps
+        Optimiser steps.
+    batch
+        Volumes per step.
+    learning_rate
+        Peak of the cosine schedule.
+    warmup
+        Steps of linear warm-up.
+    weight_decay
+        Of AdamW.
+    clip
+        Largest gradient norm.
+    average
+        Decay of the exponential moving average of the weights, which is what is saved.
+    channels
+        Of the network's levels.
+    workers
+        Processes that simulate.
+    threads
+        Threads of torch on a CPU.
+    checkpoint_seconds
+        Time between checkpoints.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    output: str = "runs/default"
+    seed: int = 0
+    packings: int = 300
+    steps: int = 20_000
+    batch: int = 2
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    weight_decay: float = 1e-3
+    clip: float = 2.0
+    average: float = 0.999
+    channels: tuple[int, int, int] = (16, 32, 64)
+    workers: int = 1
+    threads: int = 1
+    checkpoint_seconds: float = 180.0
+    device: str = "auto"
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Read a TOML file.
+
+        Raises
+        ------
+        ColloidsError
+            If the file cannot be read or has an unknown field.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ColloidsError(f"The training configuration {path} cannot be read: {error}") from error
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ColloidsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
+        if "channels" in values:
+            values["channels"] = tuple(values["channels"])
+        return cls(**values)
+
+
+class _Scenes(Dataset[tuple[np.ndarray, ...]]):
+    """Scenes by number, so that a resumed run goes on where it stopped whatever the number of workers."""
+
+    def __init__(self, domain: Domain, first: int, count: int) -> None:
+        self.domain, self.first, self.count = domain, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
+        sample = self.domain.sample(self.first + number)
+        return (sample.image, *sample.targets)
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
+    """Train a network on simulated scenes.
+
+    Parameters
+    ----------
+    config_path
+        TOML file with the fields of `Config`.
+    resume
+        Go on from the last checkpoint in the output folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The weights, a safetensors file; beside it lie ``log.jsonl`` and the checkpoint.
+
+    Raises
+    ------
+    ColloidsError
+        If the configuration is wrong or there is nothing to resume.
+    """
+    from napari_colloids.detection.device import choose_device
+
+    path = Path(config_path)
+    config = Config.read(path)
+    folder = path.parent / config.output
+    folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device(choose_device(config.device))
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+
+    network = CentreNet(config.channels).to(device, memory_format=torch.channels_last_3d)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    average = copy.deepcopy(network)
+    first = _restore(folder, network, average, optimiser) if resume else 0
+
+    domain = Domain(config.seed, config.packings)
+    print(f"packing {config.packings} arrangements", flush=True)
+    _ = domain.arrangements
+    last_saved, started = time.monotonic(), time.monotonic()
+    running: dict[str, float] = {}
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
+            for group in optimiser.param_groups:
+                group["lr"] = _learning_rate(step, config)
+            image, *targets = (part.to(device, non_blocking=True) for part in batch)
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                output = network(image.to(memory_format=torch.channels_last_3d))
+            parts = detection_loss(output, *targets)
+            optimiser.zero_grad(set_to_none=True)
+            parts["total"].backward()
+            norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            if torch.isfinite(norm):
+                optimiser.step()
+                _update(average, network, min(config.average, (1 + step) / (10 + step)))
+            for name, value in parts.items():
+                running[name] = running.get(name, 0.0) + float(value.detach()) / 100
+            if (step + 1) % 100 == 0:
+                entry = {"step": step + 1, "seconds": round(time.monotonic() - started, 1), **running}
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+                print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
+                running = {}
+            if time.monotonic() - last_saved > config.checkpoint_seconds or step + 1 == config.steps:
+                _save(folder, step + 1, network, average, optimiser, config)
+                last_saved = time.monotonic()
+    return folder / "weights.safetensors"
+
+
+def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.Tensor]]:
+    scenes = _Scenes(domain, first * config.batch, (config.steps - first) * config.batch)
+    return iter(
+        DataLoader(
+            scenes,
+            batch_size=config.batch,
+            num_workers=config.workers,
+            worker_init_fn=_one_thread,
+            prefetch_factor=8 if config.workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+    )
+
+
+def _learning_rate(step: int, config: Config) -> float:
+    warm = min(1.0, (step + 1) / max(config.warmup, 1))
+    return config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * step / config.steps)) / 2)
+
+
+@torch.no_grad()
+def _update(average: CentreNet, network: CentreNet, decay: float) -> None:
+    for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
+
+
+def _save(
+    folder: Path, step: int, network: CentreNet, average: CentreNet, optimiser: torch.optim.Optimizer, config: Config
+) -> None:
+    """Write weights and checkpoint, each to a temporary name first."""
+    state = {f"network.{k}": v for k, v in network.state_dict().items()}
+    state |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    names = [name for name, _ in network.named_parameters()]
+    for name, parameter in zip(names, network.parameters(), strict=True):
+        for key, value in optimiser.state[parameter].items():
+            state[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
+    meta = {"step": str(step), "config": json.dumps(asdict(config))}
+    contiguous = {k: v.detach().cpu().contiguous() for k, v in state.items()}
+    _write(folder / "checkpoint.safetensors", contiguous, meta)
+    _write(folder / "weights.safetensors", {k: v.cpu().contiguous() for k, v in average.state_dict().items()}, meta)
+
+
+def _write(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, str]) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata=meta)
+    temporary.replace(path)
+
+
+def _restore(folder: Path, network: CentreNet, average: CentreNet, optimiser: torch.optim.Optimizer) -> int:
+    """Load the checkpoint and return the number of steps that are done."""
+    from safetensors import safe_open
+
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start without --resume.")
+    state = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        step = int(file.metadata()["step"])
+    for prefix, module in (("network.", network), ("average.", average)):
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    for name, parameter in network.named_parameters():
+        keys = ("step", "exp_avg", "exp_avg_sq")
+        optimiser.state[parameter] = {key: state[f"optimiser.{key}.{name}"] for key in keys}
+        for key in ("exp_avg", "exp_avg_sq"):
+            optimiser.state[parameter][key] = optimiser.state[parameter][key].to(parameter)
+    return step

@@ -1,0 +1,80 @@
+"""What the network should say about a volume whose particles are known."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_colloids.detection.network import STRIDE
+from napari_colloids.detection.scale import CANONICAL_DIAMETER
+
+#: Width (standard deviation) of the mark around a centre, in diameters.
+MARK = 0.13
+#: Offset and radius are learned at cells closer to the centre than this, in cells.
+_NEAR = 1.3
+
+Array = NDArray[np.float64]
+Map = NDArray[np.float32]
+
+
+class Targets(NamedTuple):
+    """The wanted output for one volume.
+
+    Attributes
+    ----------
+    heat
+        Gaussian marks, 1 exactly at the cells that hold a centre; shape ``(Z, Y, X)`` in cells.
+    offset
+        Cells from the cell's centre to the particle's, shape ``(3, Z, Y, X)``.
+    log_radius
+        Logarithm of the radius over the canonical radius, shape ``(Z, Y, X)``.
+    near
+        1 where offset and radius are to be learned, shape ``(Z, Y, X)``.
+    """
+
+    heat: Map
+    offset: Map
+    log_radius: Map
+    near: Map
+
+
+def make_targets(positions: Array, radii: Array, shape: tuple[int, int, int]) -> Targets:
+    """Make the targets of one volume.
+
+    Parameters
+    ----------
+    positions
+        Shape ``(N, 3)``: centres in canonical voxels.
+    radii
+        Shape ``(N,)`` in canonical voxels.
+    shape
+        Shape of the volume in canonical voxels, multiples of `STRIDE`.
+    """
+    cells = tuple(n // STRIDE for n in shape)
+    heat = np.zeros(cells, np.float32)
+    offset = np.zeros((3, *cells), np.float32)
+    log_radius = np.zeros(cells, np.float32)
+    nearest = np.full(cells, np.inf, np.float32)
+    grid = (positions - (STRIDE - 1) / 2) / STRIDE
+    home = np.rint(grid).astype(int)
+    spread = MARK * 2 * radii / STRIDE
+    relative_size = np.log(2 * radii / CANONICAL_DIAMETER)
+    reach = min(3, int(np.ceil(3 * spread.max(initial=0.3))))
+    for shift in product(range(-reach, reach + 1), repeat=3):
+        cell = home + shift
+        kept = np.all((cell >= 0) & (cell < cells), axis=1)
+        index = tuple(cell[kept].T)
+        away = grid[kept] - cell[kept]
+        squared = (away**2).sum(axis=1)
+        mark = np.exp(-0.5 * squared / spread[kept] ** 2) if any(shift) else np.ones(kept.sum())
+        np.maximum.at(heat, index, mark.astype(np.float32))
+        # Rows of one shift have distinct cells unless two centres share one, which hard spheres do not.
+        closer = squared < nearest[index]
+        index = tuple(c[closer] for c in index)
+        nearest[index] = squared[closer]
+        offset[(slice(None), *index)] = away[closer].T
+        log_radius[index] = relative_size[kept][closer]
+    return Targets(heat, offset, log_radius, (nearest < _NEAR**2).astype(np.float32))

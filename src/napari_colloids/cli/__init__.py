@@ -1,0 +1,85 @@
+"""The command ``napari-colloids``: a thin skin over the library, one module a command.
+
+Torch, h5py and the rest are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from napari_colloids.cli.demo import demo
+from napari_colloids.cli.detect import detect
+from napari_colloids.cli.score import score
+from napari_colloids.cli.simulate import simulate
+from napari_colloids.cli.train import train
+from napari_colloids.errors import ColloidsError
+
+#: Exit status for anything the user can mend.
+BAD_INPUT = 2
+
+app = typer.Typer(
+    name="napari-colloids",
+    help="Find every colloid in dense 3D microscope stacks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, simulate, detect, score, train):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from napari_colloids import __version__
+
+        typer.echo(f"napari-colloids {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find every colloid in dense 3D microscope stacks."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments
+        What was typed after ``napari-colloids``; None takes it from the process.
+
+    Returns
+    -------
+    int
+        0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C.
+    """
+    try:
+        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except ColloidsError as error:
+        message = str(error)
+    except typer.TyperException as error:  # unknown options, missing arguments, ...
+        message = error.format_message()
+        if not message:  # the help was asked for by giving nothing at all, and has been printed
+            return BAD_INPUT
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("Stopped.", err=True)
+        return 130
+    else:
+        return status if isinstance(status, int) else 0
+    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

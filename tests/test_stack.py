@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import Stack, as_stack, checked_voxel_size
+
+
+def test_volume_picks_frame_and_channel():
+    data = np.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
+    stack = Stack(data, "tczyx")
+    assert (stack.n_frames, stack.n_channels, stack.shape) == (2, 3, (4, 5, 6))
+    np.testing.assert_array_equal(stack.volume(frame=1, channel=2), data[1, 2])
+
+
+def test_volume_of_a_plain_stack_is_the_data_itself():
+    data = np.zeros((4, 5, 6))
+    stack = Stack(data)
+    assert (stack.n_frames, stack.n_channels) == (1, 1)
+    assert stack.volume() is data
+
+
+def test_volume_of_a_memory_map_is_not_read(tmp_path):
+    data = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.uint8, shape=(2, 4, 5, 6))
+    assert isinstance(Stack(data, "tzyx").volume(frame=1), np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("frame", "channel", "message"),
+    [(2, 0, "2 frames; there is no frame 2"), (0, 1, "1 channel;"), (-1, 0, "frame -1")],
+)
+def test_volume_that_is_not_there(frame, channel, message):
+    with pytest.raises(ColloidsError, match=message):
+        Stack(np.zeros((2, 4, 5, 6)), "tzyx").volume(frame, channel)
+
+
+@pytest.mark.parametrize("axes", ["xyz", "ctzyx", "zyxc", "qzyx", "zzyx", "zy", ""])
+def test_axes_that_make_no_sense(axes):
+    with pytest.raises(ColloidsError, match="Axes"):
+        Stack(np.zeros((2,) * max(len(axes), 1)), axes)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.zeros((5, 6)), "2D"),
+        (np.zeros((0, 5, 6)), "empty"),
+        (np.zeros((4, 5, 6), dtype=complex), "complex"),
+        (np.full((4, 5, 6), "a"), "integers or real floats"),
+    ],
+)
+def test_data_that_is_no_stack(data, message):
+    with pytest.raises(ColloidsError, match=message):
+        Stack(data, name="odd")
+
+
+@pytest.mark.parametrize("voxel_size", [(1, 1), (1, 1, 0), (1, -1, 1), (1, 1, np.nan), (np.inf, 1, 1), (1, 1, 1, 1)])
+def test_voxel_size_that_makes_no_sense(voxel_size):
+    with pytest.raises(ColloidsError, match="voxel size"):
+        checked_voxel_size(voxel_size)
+
+
+def test_voxel_size_becomes_a_tuple_of_floats():
+    stack = Stack(np.zeros((4, 5, 6)), voxel_size=np.array([2, 1, 1]))
+    assert stack.voxel_size == (2.0, 1.0, 1.0)
+    assert stack.with_voxel_size(None).voxel_size is None
+
+
+def test_as_stack():
+    data = np.zeros((4, 5, 6), dtype=np.uint16)
+    stack = as_stack(data, (0.3, 0.1, 0.1), "sample")
+    assert stack.data is data
+    assert (stack.name, stack.voxel_size) == ("sample", (0.3, 0.1, 0.1))
+    assert as_stack(stack) is stack
+    assert as_stack(stack, (1, 1, 1)).voxel_size == (1, 1, 1)
+    assert as_stack([[[1, 2]]]).shape == (1, 1, 2)

@@ -1,0 +1,17 @@
+"""How good is a detection? The challenge's average precision, and figures that say more."""
+
+from napari_colloids.scoring.challenge import ChallengeCurve, challenge_ap, challenge_curve
+from napari_colloids.scoring.matching import Matching, match
+from napari_colloids.scoring.ranking import PrecisionRecallCurve
+from napari_colloids.scoring.score import Score, score
+
+__all__ = [
+    "ChallengeCurve",
+    "Matching",
+    "PrecisionRecallCurve",
+    "Score",
+    "challenge_ap",
+    "challenge_curve",
+    "match",
+    "score",
+]

@@ -1,0 +1,55 @@
+"""Pairs of a true and a detected particle that are near enough to be the same one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_colloids.scoring.inputs import Positions
+
+#: More candidate pairs than this (about 1 GB) only turn up where the diameter is far too large for the positions.
+MOST_PAIRS = 20_000_000
+
+
+class Pairs(NamedTuple):
+    """Candidate pairs, one entry a pair, ordered by prediction and then by truth."""
+
+    truth: NDArray[np.intp]
+    prediction: NDArray[np.intp]
+    distance: NDArray[np.float64]
+
+
+def close_pairs(truth: Positions, prediction: Positions, max_distance: float) -> Pairs:
+    """Return all pairs that are at most `max_distance` apart.
+
+    Parameters
+    ----------
+    truth, prediction
+        Positions of shape ``(N, 3)`` and ``(M, 3)``.
+    max_distance
+        In the unit of the positions.
+
+    Raises
+    ------
+    ColloidsError
+        If there are more pairs than fit in memory (`MOST_PAIRS`).
+    """
+    if not len(truth) or not len(prediction):
+        return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+    tree, other = cKDTree(truth), cKDTree(prediction)
+    n_pairs = int(tree.count_neighbors(other, max_distance))
+    if n_pairs > MOST_PAIRS:
+        raise ColloidsError(
+            f"Each prediction has {n_pairs / len(prediction):.0f} true particles within {max_distance:g} voxels, "
+            "too many to match: check the diameter and that both sets of positions are in voxels."
+        )
+    found = tree.sparse_distance_matrix(other, max_distance, output_type="ndarray")
+    found = found[np.lexsort((found["i"], found["j"]))]
+    return Pairs(found["i"], found["j"], found["v"])

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.tested
-CONFIG ?= training.toml
+CONFIG ?= src/napari_colloids/training/bundled.toml
 ARGS ?=
 
 SOURCES := $(shell find src -type f -not -name '*.pyc')

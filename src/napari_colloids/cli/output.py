@@ -1,8 +1,7 @@
 """What the commands share: progress bars on a terminal, and a look at the output before the long work."""
 
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_colloids.errors import ColloidsError
@@ -22,16 +21,8 @@ def progress_bar(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-@contextmanager
-def _scratch_folder(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        raise ColloidsError(f"The folder {folder} does not exist; make it first or choose another --output.")
-    try:
-        scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".napari-colloids-")
-    except OSError as error:
-        raise ColloidsError(f"Cannot write to the folder {folder}: {error.strerror}.") from error
-    with scratch as name:
-        yield Path(name)
+class _OnlyTrying(Exception):
+    """Ends a write that was never meant to be finished."""
 
 
 def check_table_can_be_written(path: Path) -> None:
@@ -41,18 +32,12 @@ def check_table_can_be_written(path: Path) -> None:
     library, and a folder that is missing or read-only.
     """
     from napari_colloids.io import write_particles
+    from napari_colloids.io.atomic import replacing
     from napari_colloids.particles import particle_table
 
-    if path.is_dir():
-        raise ColloidsError(f"{path} is a folder, not a file.")
-    with _scratch_folder(path.parent) as scratch:
-        write_particles(scratch / path.name, particle_table([]))
-
-
-def check_folder_can_be_written(folder: Path) -> None:
-    """Raise a `ColloidsError` if nothing can be written to `folder`."""
-    with _scratch_folder(folder):
-        pass
+    with suppress(_OnlyTrying), replacing(path) as temporary:
+        write_particles(temporary, particle_table([]))
+        raise _OnlyTrying
 
 
 def made_folder(folder: Path) -> Path:
@@ -60,6 +45,5 @@ def made_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ColloidsError(f"Cannot make the folder {folder}: {error.strerror}.") from error
-    check_folder_can_be_written(folder)
+        raise ColloidsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return folder

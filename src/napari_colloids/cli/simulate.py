@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_colloids.cli.output import check_folder_can_be_written, progress_bar
+from napari_colloids.cli.output import progress_bar
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -46,12 +46,19 @@ def simulate(
     photon_noise: Annotated[
         float | None, typer.Option(metavar="F", help="Fraction of the noise variance that is photon noise.")
     ] = None,
+    psf_tail: Annotated[
+        float | None, typer.Option(metavar="F", help="Fraction of the light in a halo of twice the width.")
+    ] = None,
+    psf_tilt: Annotated[
+        tuple[float, float] | None, typer.Option(metavar="Y X", help="Lean of the blur, voxels per slice.")
+    ] = None,
     shading: Annotated[float | None, typer.Option(metavar="F", help="Strength of uneven illumination, 0-1.")] = None,
     depth_loss: Annotated[
         float | None, typer.Option(metavar="F", help="Fraction of the light lost at the last slice.")
     ] = None,
     bits: Annotated[int | None, typer.Option(metavar="8|16", help="Bits per voxel.")] = None,
     voxel_aspect: Annotated[float | None, typer.Option(metavar="A", help="Axial / lateral voxel size.")] = None,
+    voxel_size: Annotated[float | None, typer.Option(metavar="UM", help="Lateral voxel size in micrometres.")] = None,
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Start from: dense, dilute, polydisperse, 'nano, low light'.")
     ] = None,
@@ -78,14 +85,16 @@ def simulate(
         "brightness": brightness,
         "brightness_spread": brightness_spread,
         "photon_noise": photon_noise,
+        "psf_tail": psf_tail,
+        "psf_tilt": psf_tilt,
         "shading": shading,
         "depth_loss": depth_loss,
         "bits": bits,
         "voxel_aspect": voxel_aspect,
+        "voxel_size": voxel_size,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     parameters = _parameters(preset, metadata, changes, count, seed)
-    check_folder_can_be_written(output.parent)
     if layout == "website":
         io.write_challenge_website(output, _volumes(parameters))
     else:
@@ -110,9 +119,17 @@ def _parameters(
     else:
         rows = [simulation.Parameters()]
     return [
-        replace(rows[number % len(rows)], **changes, **({} if seed is None else {"seed": seed + number}))
+        replace(rows[number % len(rows)], **changes, seed=_seed_of(number, rows, seed))
         for number in range(len(rows) if count is None else count)
     ]
+
+
+def _seed_of(number: int, rows: list["Parameters"], seed: int | None) -> int | None:
+    """Return a seed that no other volume has: also where the same row is used again."""
+    if seed is not None:
+        return seed + number
+    row = rows[number % len(rows)]
+    return None if row.seed is None else row.seed + number - number % len(rows)
 
 
 def _volumes(parameters: list["Parameters"]) -> Iterator["Simulation"]:

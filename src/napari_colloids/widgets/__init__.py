@@ -1,0 +1,1 @@
+"""The napari side: readers, writer, sample data, dock widgets. Nothing outside this folder imports Qt or napari."""

@@ -1,0 +1,162 @@
+"""Small Qt pieces that several widgets use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LayerCombo(QComboBox):
+    """Choice of one of the viewer's layers; follows the layer list, renames included."""
+
+    chosen = Signal(object)
+
+    def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._accepts = accepts
+        self.setToolTip(tooltip)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
+            event.connect(self._refill)
+        self.currentIndexChanged.connect(lambda _: self.chosen.emit(self.layer))
+        self._refill()
+
+    @property
+    def layer(self) -> Any | None:
+        """The chosen layer, or None where there is none to choose."""
+        return self.currentData()
+
+    def choose(self, layer: Any) -> None:
+        """Choose this layer, if it is among the choices."""
+        for index in range(self.count()):
+            if self.itemData(index) is layer:
+                self.setCurrentIndex(index)
+
+    def refill(self) -> None:
+        """Look at the layers again (for layers that become acceptable without being added)."""
+        self._refill()
+
+    def _refill(self, event: Any = None) -> None:
+        if not isalive(self):
+            return
+        before = self.layer
+        wanted = [layer for layer in self._viewer.layers if self._accepts(layer)]
+        self.blockSignals(True)
+        self.clear()
+        for layer in wanted:
+            self.addItem(layer.name, layer)
+            layer.events.name.disconnect(self._rename)
+            layer.events.name.connect(self._rename)
+        # The newest layer is most likely the one meant, unless another was chosen.
+        index = next((i for i, layer in enumerate(wanted) if layer is before), len(wanted) - 1)
+        self.setCurrentIndex(index)
+        self.blockSignals(False)
+        if self.layer is not before:
+            self.chosen.emit(self.layer)
+
+    def _rename(self, event: Any = None) -> None:
+        if isalive(self):
+            for index in range(self.count()):
+                self.setItemText(index, self.itemData(index).name)
+
+
+class Status(QLabel):
+    """Where a widget says what it did, or what went wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+
+    def say(self, text: str) -> None:
+        """Show a message."""
+        self.setStyleSheet("")
+        self.setText(text)
+
+    def fail(self, text: str) -> None:
+        """Show an error here and among napari's notifications."""
+        self.setStyleSheet("color: #ff6b5a;")
+        self.setText(text)
+        show_error(text)
+
+
+def number(value: float, low: float, high: float, *, decimals: int, unit: str, tooltip: str) -> QDoubleSpinBox:
+    """Make a spin box for a quantity with a unit."""
+    box = QDoubleSpinBox()
+    box.setDecimals(decimals)
+    box.setRange(low, high)
+    box.setSingleStep(10.0**-decimals if decimals > 1 else 0.5)
+    box.setValue(value)
+    box.setSuffix(f" {unit}" if unit else "")
+    box.setToolTip(tooltip)
+    box.setKeyboardTracking(False)
+    return box
+
+
+def whole(value: int, low: int, high: int, *, unit: str, tooltip: str, special: str = "") -> QSpinBox:
+    """Make a spin box for a whole number; `special` is shown instead of the lowest value."""
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setSuffix(f" {unit}" if unit else "")
+    box.setSpecialValueText(special)
+    box.setToolTip(tooltip)
+    box.setKeyboardTracking(False)
+    return box
+
+
+def choice(options: dict[str, Any], value: Any, tooltip: str) -> QComboBox:
+    """Make a combo box from labels and the values they stand for."""
+    box = QComboBox()
+    for label, item in options.items():
+        box.addItem(label, item)
+    box.setCurrentIndex(max(box.findData(value), 0))
+    box.setToolTip(tooltip)
+    return box
+
+
+def form() -> QFormLayout:
+    """Make a compact form."""
+    layout = QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+class Panel(QScrollArea):
+    """Base of the dock widgets: a column that scrolls where the window is too low for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inside = QWidget()
+        self.column = QVBoxLayout(inside)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(6)
+        self.setWidget(inside)
+        self.setMinimumWidth(290)

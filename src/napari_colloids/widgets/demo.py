@@ -1,0 +1,83 @@
+"""The demo's window: a stack, its truth and what was found, with the widgets docked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari
+    import pandas as pd
+
+    from napari_colloids.stack import Stack
+    from napari_colloids.widgets.score import ScoreWidget
+
+#: Of the window, in pixels.
+SIZE = (1360, 920)
+#: Longest wait for the score before the picture is taken without it (seconds).
+PATIENCE = 60.0
+
+
+def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, screenshot: Path | None) -> None:
+    """Open napari with a stack, its true particles (hidden) and the particles found.
+
+    Parameters
+    ----------
+    stack
+        The image.
+    truth
+        True particles.
+    particles
+        Detections, with the facts of the run in ``attrs`` as `napari_colloids.detect` leaves them.
+    screenshot
+        Where to write a picture of the whole window, which is closed again; None leaves it to the user.
+    """
+    import napari
+
+    from napari_colloids.widgets import layers
+    from napari_colloids.widgets.detect import DetectWidget, summary
+    from napari_colloids.widgets.reader import layers_of
+    from napari_colloids.widgets.score import ScoreWidget
+
+    stack = replace(stack, name="demo")
+    viewer = napari.Viewer(title="napari-colloids demo", show=True)
+    image, true = (layers.add_layer(viewer, one) for one in layers_of(stack, truth))
+    true.visible = False
+    note = {**{str(key): value for key, value in particles.attrs.items()}, "image": image.name}
+    found = layers.add_layer(
+        viewer, layers.particle_layer_data(particles, layers.frame_of(image), name="demo particles", note=note)
+    )
+    detect, score = DetectWidget(viewer), ScoreWidget(viewer)
+    viewer.window.add_dock_widget(detect, name="Detect", area="right")
+    viewer.window.add_dock_widget(score, name="Score", area="right")
+    detect.threshold.layers.choose(found)
+    if particles.attrs:
+        detect.status.say(summary(particles, len(particles)))
+    score.button.click()
+    viewer.window.resize(*SIZE)
+    if screenshot is None:
+        napari.run()
+        return
+    try:
+        _take(viewer, score, screenshot)
+    finally:
+        viewer.close()
+
+
+def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
+    """Write a picture of the window once the scoring is done and everything is drawn."""
+    from qtpy.QtWidgets import QApplication
+
+    from napari_colloids.io.atomic import replacing
+
+    deadline = time.monotonic() + PATIENCE
+    while score.busy and time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.02)
+    for _ in range(5):  # layouts and canvases settle over several rounds of events
+        QApplication.processEvents()
+    with replacing(screenshot) as temporary:
+        viewer.screenshot(str(temporary), canvas_only=False, flash=False)

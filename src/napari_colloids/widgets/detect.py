@@ -1,0 +1,287 @@
+"""The Detect widget: choose an image, click Detect, move the threshold, export."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from superqt import QCollapsible
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
+from napari_colloids.widgets.remembered import preferences, remember
+from napari_colloids.widgets.task import Task
+from napari_colloids.widgets.threshold import ThresholdPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+    import pandas as pd
+
+    from napari_colloids.detection import Options
+    from napari_colloids.stack import Stack
+
+METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
+DEVICES = {"automatic": "auto", "CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda", "Apple GPU (MPS)": "mps"}
+
+
+class DetectWidget(Panel):
+    """Finds the particles of an image layer.
+
+    Every run adds a layer of its own, ``<image> particles``, in the place of the image; the result before it is kept,
+    hidden, so that two settings can be compared.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        from napari_colloids.detection import Options
+
+        super().__init__()
+        self._viewer = napari_viewer
+        self._task = Task(self, "Detecting particles")
+        self._run: _Run | None = None
+        defaults = Options()
+        self.image = LayerCombo(
+            napari_viewer,
+            lambda layer: isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3,
+            "3D stack to search. Of a time series, the time step on show is searched.",
+        )
+        self.mode = choice(
+            {"automatic": "auto", "pixels": "px", "micrometres": "um"},
+            "auto",
+            "Particle diameter: measured in the image, or typed in pixels (lateral voxels) or in micrometres.",
+        )
+        self.pixels = number(
+            12.0, 1.0, 500.0, decimals=1, unit="px", tooltip="Diameter of a particle in lateral voxels (px)."
+        )
+        self.micrometres = number(
+            1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter of a particle in micrometres (µm)."
+        )
+        self.method = choice(
+            METHODS,
+            defaults.method,
+            "How to find particles: the neural network, trackpy (tuned by the diameter), or Laplacian of Gaussian.",
+        )
+        self.device = choice(
+            DEVICES, defaults.device, "Where the network runs; automatic takes a GPU where there is one."
+        )
+        self.tile = whole(
+            defaults.tile or 0,
+            0,
+            4096,
+            unit="voxels",
+            special="automatic",
+            tooltip="Edge of the tiles the stack is cut into (voxels). Smaller needs less memory; the result is equal.",
+        )
+        self.z_from = whole(0, 0, 0, unit="", tooltip="First slice to search (slice number, from 0).")
+        self.z_to = whole(0, 0, 0, unit="", tooltip="Last slice to search (slice number, included).")
+        self.border = number(
+            defaults.border,
+            0.0,
+            1000.0,
+            decimals=1,
+            unit="voxels",
+            tooltip="Drop centres that lie nearer than this to a face of the stack (voxels).",
+        )
+        self.button = QPushButton("Detect")
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self.status = Status()
+        self.threshold = ThresholdPanel(napari_viewer, self.status)
+        self._lay_out()
+        self._connect()
+        self._take_preferences()
+        remember(
+            "detect",
+            {
+                "diameter_mode": self.mode,
+                "diameter_px": self.pixels,
+                "diameter_um": self.micrometres,
+                "method": self.method,
+                "border": self.border,
+            },
+        )
+        self._on_mode()
+        self._on_image(self.image.layer)
+
+    def options(self) -> Options:
+        """Return what the controls say; every point above the floor is asked for, the threshold hides the rest."""
+        from napari_colloids.detection import FLOOR, Options
+
+        mode = self.mode.currentData()
+        last = self.z_to.maximum()
+        whole_depth = self.z_from.value() == 0 and self.z_to.value() == last
+        if not whole_depth and self.z_from.value() > self.z_to.value():
+            raise ColloidsError("The first slice lies after the last one: correct the slices under Advanced.")
+        return Options(
+            diameter=self.pixels.value() if mode == "px" else None,
+            diameter_um=self.micrometres.value() if mode == "um" else None,
+            threshold=FLOOR,
+            method=self.method.currentData(),
+            device=self.device.currentData(),
+            tile=self.tile.value() or None,
+            z_range=None if whole_depth else (self.z_from.value(), self.z_to.value() + 1),
+            border=self.border.value(),
+        )
+
+    def _lay_out(self) -> None:
+        diameter = QHBoxLayout()
+        for box in (self.mode, self.pixels, self.micrometres):
+            diameter.addWidget(box)
+        top = form()
+        top.addRow("Image", self.image)
+        top.addRow("Diameter", diameter)
+        top.addRow("Method", self.method)
+        top.addRow("Device", self.device)
+        slices = QHBoxLayout()
+        slices.addWidget(self.z_from)
+        slices.addWidget(self.z_to)
+        inside = QWidget()
+        advanced = form()
+        advanced.addRow("Tile edge", self.tile)
+        advanced.addRow("Slices", slices)
+        advanced.addRow("Border", self.border)
+        inside.setLayout(advanced)
+        self.advanced = QCollapsible("Advanced")
+        self.advanced.setDuration(0)
+        self.advanced.addWidget(inside)
+        self.column.addLayout(top)
+        self.column.addWidget(self.advanced)
+        for part in (self.button, self.bar, self.status, self.threshold):
+            self.column.addWidget(part)
+        self.column.addStretch(1)
+
+    def _connect(self) -> None:
+        self.image.chosen.connect(self._on_image)
+        self.mode.currentIndexChanged.connect(self._on_mode)
+        self.button.clicked.connect(self._on_button)
+        self._task.progressed.connect(self._on_progress)
+        self._task.succeeded.connect(self._on_found)
+        self._task.failed.connect(self.status.fail)
+        self._task.cancelled.connect(lambda: self.status.say("Cancelled; nothing was changed."))
+        self._task.ended.connect(self._on_ended)
+
+    def _take_preferences(self) -> None:
+        page = preferences()
+        if page is None:
+            return
+        self.device.setCurrentIndex(max(self.device.findData(page.device), 0))
+        self.tile.setValue(page.tile)
+        self.device.currentIndexChanged.connect(lambda _: setattr(page, "device", self.device.currentData()))
+        self.tile.valueChanged.connect(lambda value: setattr(page, "tile", value))
+
+    def _on_mode(self, _: int = 0) -> None:
+        self.pixels.setVisible(self.mode.currentData() == "px")
+        self.micrometres.setVisible(self.mode.currentData() == "um")
+
+    def _on_image(self, image: Any) -> None:
+        last = 0 if image is None else int(image.extent.data[1][-3])
+        for box, value in ((self.z_from, 0), (self.z_to, last)):
+            box.setRange(0, last)
+            box.setValue(value)
+        self._refresh_button()
+
+    def _refresh_button(self) -> None:
+        running = self._task.running
+        self.button.setText("Cancel" if running else "Detect")
+        self.button.setEnabled(running or self.image.layer is not None)
+        if running:
+            tip = "Stop after the tile that is being searched."
+        elif self.image.layer is None:
+            tip = "Load a 3D image first."
+        else:
+            tip = "Find the particles of the image."
+        self.button.setToolTip(tip)
+
+    def _on_button(self) -> None:
+        if self._task.running:
+            self.button.setEnabled(False)
+            self.button.setText("Cancelling…")
+            self._task.cancel()
+            return
+        image = self.image.layer
+        if image is None:
+            return
+        try:
+            index = layers.index_of(image, self._viewer)
+            stack = layers.stack_of(image, index)
+            options = self.options()
+        except ColloidsError as error:
+            self.status.fail(str(error))
+            return
+        self._run = _Run(image.name, layers.frame_of(image), index)
+        self.bar.setRange(0, 0)
+        self.bar.setVisible(True)
+        self.status.say("Preparing…")
+        self._task.start(lambda: _search(stack, options))
+        self._refresh_button()
+
+    def _on_progress(self, done: int, total: int, message: str) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.status.say(message)
+
+    def _on_ended(self) -> None:
+        self.bar.setVisible(False)
+        self._refresh_button()
+
+    def _on_found(self, table: pd.DataFrame) -> None:
+        from napari_colloids.detection import DEFAULT_THRESHOLD
+
+        run = self._run
+        if run is None:
+            return
+        facts = dict(table.attrs)
+        method = facts.get("method", self.method.currentData())
+        note = {
+            **{str(key): value for key, value in facts.items() if key != "notices"},
+            "image": run.name,
+            "threshold": DEFAULT_THRESHOLD[method],
+        }
+        for layer in self._viewer.layers:
+            if layers.note_of(layer).get("image") == run.name:
+                layer.visible = False
+        layer = layers.add_layer(
+            self._viewer,
+            layers.particle_layer_data(table, run.frame, name=f"{run.name} particles", leading=run.index, note=note),
+        )
+        self.threshold.layers.choose(layer)
+        self.status.say(summary(table, int(layer.shown.sum())))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Name, place and time step of the image a search was started on, should it be moved or removed meanwhile."""
+
+    name: str
+    frame: dict[str, Any]
+    index: tuple[int, ...]
+
+
+def _search(stack: Stack, options: Options) -> Generator[Any, None, pd.DataFrame]:
+    from napari_colloids.detection import iter_detect
+
+    return (yield from iter_detect(stack, options))
+
+
+def summary(table: pd.DataFrame, shown: int) -> str:
+    """Say in a few words what was found, and how sure the diameter is."""
+    facts = table.attrs
+    diameter = f"{facts['diameter']:.1f} px"
+    if facts["diameter_estimated"]:
+        diameter += " (measured in the image)"
+    lines = [
+        f"<b>{shown} particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
+        f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
+    ]
+    if facts["diameter_estimated"] and not facts["diameter_certain"]:
+        lines.append(
+            "<span style='color:#ffb000'>The diameter is uncertain: measure a particle and type its diameter "
+            "above, then detect again.</span>"
+        )
+    lines += [html.escape(notice) for notice in facts["notices"]]
+    return "<br>".join(lines)

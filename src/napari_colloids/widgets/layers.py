@@ -1,0 +1,330 @@
+"""Everything that turns stacks and particle tables into napari layers, and layers back into stacks and tables.
+
+Kept in one place because napari's points and units still change between releases.
+
+Sources
+-------
+napari layer data tuples: https://napari.org/stable/plugins/building_a_plugin/guides.html#the-layerdata-tuple
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import POSITION, check_particles, particle_table
+from napari_colloids.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image, Layer, Points
+    from numpy.typing import NDArray
+
+    from napari_colloids.stack import VoxelSize
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+#: Key of our own entries in ``layer.metadata``.
+KEY = "napari_colloids"
+#: Confidence 0 to 1. Bright from end to end, so that rings show on grey images; tells apart without red and green.
+CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
+#: Plain colours of the layers that are not coloured by confidence.
+COLOURS = {
+    "truth": "#d58bff",
+    "true positives": "#35e0ff",
+    "false positives": "#ff5a36",
+    "missed": "#ffd23f",
+}
+#: Radius (lateral voxels) drawn where nothing says how large a particle is.
+DEFAULT_RADIUS = 3.0
+#: Thickness of a ring as a fraction of the median diameter.
+RING = 0.07
+
+
+def image_layer_data(stack: Stack) -> list[LayerData]:
+    """Describe the image layers of a stack: one per channel, scaled by the voxel size.
+
+    Parameters
+    ----------
+    stack
+        The stack; time stays an axis of the layer, lazy data stays lazy.
+
+    Returns
+    -------
+    list of (data, attributes, "image")
+    """
+    axes = stack.axes.replace("c", "")
+    spatial = stack.voxel_size or (1.0, 1.0, 1.0)
+    attributes: dict[str, Any] = {
+        "scale": (1.0,) * (len(axes) - 3) + spatial,
+        "axis_labels": tuple(axes),
+        "metadata": {KEY: {"file": dict(stack.metadata)}},
+        # The slices are thick for the sake of the spheres; the image must not be averaged over them.
+        "projection_mode": "none",
+    }
+    if stack.voxel_size is not None:
+        attributes["units"] = ("pixel",) * (len(axes) - 3) + ("um",) * 3
+    if "c" not in stack.axes:
+        return [(stack.data, {**attributes, "name": stack.name}, "image")]
+    layers: list[LayerData] = []
+    axis = stack.axes.index("c")
+    colours = ["gray"] if stack.n_channels == 1 else ["green", "magenta", "cyan", "yellow", "red", "blue"]
+    for channel in range(stack.n_channels):
+        given = stack.channel_names[channel] if channel < len(stack.channel_names) else f"channel {channel}"
+        layers.append(
+            (
+                stack.data[(slice(None),) * axis + (channel,)],
+                {
+                    **attributes,
+                    "name": f"{stack.name} {given}",
+                    "colormap": colours[channel % len(colours)],
+                    "blending": "additive",
+                },
+                "image",
+            )
+        )
+    return layers
+
+
+def frame_of(layer: Layer) -> dict[str, Any]:
+    """Return the attributes that place another layer exactly where this one is."""
+    return {
+        "scale": tuple(layer.scale),
+        "translate": tuple(layer.translate),
+        "units": tuple(layer.units),
+        "axis_labels": tuple(layer.axis_labels),
+    }
+
+
+def particle_layer_data(
+    particles: pd.DataFrame,
+    frame: Mapping[str, Any] | None = None,
+    *,
+    name: str = "particles",
+    kind: str = "particles",
+    leading: Sequence[float] = (),
+    note: Mapping[str, Any] | None = None,
+) -> LayerData:
+    """Describe the Points layer of a particle table.
+
+    Parameters
+    ----------
+    particles
+        Particle table; positions in voxels, radius in lateral voxels.
+    frame
+        Scale, translate, units and axis labels of the image (see `frame_of`); None for bare voxels.
+    name
+        Name of the layer.
+    kind
+        ``"particles"`` is coloured by confidence where there is one; the others are keys of `COLOURS`.
+    leading
+        Index of the image along the axes before z (the time step) that the particles belong to. A table with a
+        ``frame`` column brings its own.
+    note
+        Kept in the layer's metadata (diameter used, method, ...).
+
+    Returns
+    -------
+    (data, attributes, "points")
+    """
+    table = check_particles(particles)
+    positions = table[POSITION].to_numpy(dtype=float)
+    if "frame" in table and not leading:
+        positions = np.column_stack([table["frame"].to_numpy(dtype=float), positions])
+    elif leading:
+        positions = np.column_stack([np.tile(np.asarray(leading, dtype=float), (len(table), 1)), positions])
+    place = _fitted(frame or {}, positions.shape[1])
+    radius = _radius(table)
+    features = pd.DataFrame({"radius": radius})
+    if "confidence" in table:
+        features["confidence"] = table["confidence"].to_numpy(dtype=float)
+    by_confidence = kind == "particles" and "confidence" in features and len(table) > 0
+    middle = float(np.median(radius)) if len(radius) else DEFAULT_RADIUS
+    attributes: dict[str, Any] = {
+        **place,
+        "ndim": positions.shape[1],
+        "name": name,
+        "features": features,
+        "feature_defaults": {column: 1.0 if column == "confidence" else middle for column in features},
+        "size": 2 * radius if len(radius) else 2 * middle,
+        "symbol": "disc",
+        "border_width_is_relative": False,
+        "projection_mode": "rescale_spherical",
+        "metadata": {KEY: {"kind": kind, "by_confidence": by_confidence, **(note or {})}},
+        **flat_look(kind, by_confidence, middle),
+    }
+    return positions, attributes, "points"
+
+
+def _fitted(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+    """Fit the place of an image to points with more axes (particles of a series) or fewer (of a single volume)."""
+    fillers = {"scale": 1.0, "translate": 0.0, "units": "pixel", "axis_labels": "t"}
+    return {
+        key: (fillers[key],) * (ndim - len(values)) + tuple(values)[max(len(values) - ndim, 0) :]
+        for key, values in frame.items()
+    }
+
+
+def flat_look(kind: str, by_confidence: bool, radius: float) -> dict[str, Any]:
+    """Attributes of thin rings, for 2D: the sphere underneath stays in sight."""
+    return {
+        "face_color": "transparent",
+        "border_width": max(2 * radius * RING, 0.3),
+        "shading": "none",
+        **_colours("border", kind, by_confidence),
+    }
+
+
+def solid_look(kind: str, by_confidence: bool) -> dict[str, Any]:
+    """Attributes of shaded spheres, for 3D."""
+    return {"border_width": 0.0, "shading": "spherical", **_colours("face", kind, by_confidence)}
+
+
+def _colours(part: str, kind: str, by_confidence: bool) -> dict[str, Any]:
+    if not by_confidence:
+        return {f"{part}_color": COLOURS.get(kind, CONFIDENCE_COLOURS[-1])}
+    return {
+        f"{part}_color": "confidence",
+        f"{part}_colormap": confidence_colormap(),
+        f"{part}_contrast_limits": (0.0, 1.0),
+    }
+
+
+def confidence_colormap() -> Any:
+    """Return napari's colormap for confidences from 0 to 1."""
+    from napari.utils.colormaps import Colormap
+
+    return Colormap(CONFIDENCE_COLOURS, name="confidence")
+
+
+def add_layer(viewer: Any, layer_data: LayerData) -> Any:
+    """Add one described layer to the viewer (main thread only), keep its spheres right, and return it."""
+    from napari.layers import Layer
+
+    from napari_colloids.widgets.spheres import watch
+
+    watch(viewer)
+    return viewer.add_layer(Layer.create(*layer_data))
+
+
+def note_of(layer: Layer) -> dict[str, Any]:
+    """Return our entries in the layer's metadata (empty for layers of others)."""
+    return dict(layer.metadata.get(KEY, {}))
+
+
+def voxel_size_of(layer: Layer) -> VoxelSize | None:
+    """Return the voxel size of a layer in micrometres ``(z, y, x)``, or None where it is unknown.
+
+    A scale other than 1 whose unit was never said (napari calls it "pixel") is taken as micrometres, as most scripts
+    that call ``add_image(..., scale=...)`` mean it.
+    """
+    scale = [abs(float(s)) for s in layer.scale[-3:]]
+    factors = []
+    for unit in layer.units[-3:]:
+        try:
+            factors.append(float((1 * unit).to("um").magnitude))
+        except Exception:
+            factors.append(math.nan)
+    if any(math.isnan(f) for f in factors):
+        if scale == [1.0, 1.0, 1.0]:
+            return None
+        factors = [1.0, 1.0, 1.0]
+    z, y, x = (s * f for s, f in zip(scale, factors, strict=True))
+    return (z, y, x)
+
+
+def index_of(layer: Layer, viewer: Any) -> tuple[int, ...]:
+    """Return the index of what the viewer shows along the layer's axes before z (empty for a 3D layer)."""
+    here = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    lengths = np.ptp(layer.extent.data, axis=0) + 1
+    return tuple(int(np.clip(round(here[axis]), 0, lengths[axis] - 1)) for axis in range(layer.ndim - 3))
+
+
+def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
+    """Return one volume of an image layer as a stack, without reading it into memory.
+
+    Parameters
+    ----------
+    layer
+        A 3D image layer, or a series of volumes.
+    index
+        Index along the axes before z (see `index_of`).
+
+    Raises
+    ------
+    ColloidsError
+        If the layer is a 2D or an RGB image.
+    """
+    if layer.rgb:
+        raise ColloidsError(f"'{layer.name}' is a colour (RGB) image: split it into its channels first.")
+    if layer.ndim < 3:
+        raise ColloidsError(f"'{layer.name}' is a 2D image: a 3D stack (z, y, x) is needed.")
+    data = layer.data[0] if layer.multiscale else layer.data
+    return Stack(data[tuple(index)] if index else data, voxel_size=voxel_size_of(layer), name=layer.name)
+
+
+def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
+    """Return the particle table of a Points layer.
+
+    Parameters
+    ----------
+    layer
+        A Points layer with at least three axes, the last three being z, y, x.
+    shown_only
+        Leave out the points that the threshold hides.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``frame`` (series only), ``z, y, x``, ``radius``, ``confidence`` as far as the layer has them, and the columns
+        in micrometres where its scale is known.
+
+    Raises
+    ------
+    ColloidsError
+        If the layer has fewer than three axes.
+    """
+    if layer.ndim < 3:
+        raise ColloidsError(f"'{layer.name}' holds 2D points: particles need z, y, x.")
+    chosen = np.asarray(layer.shown, dtype=bool) if shown_only else np.ones(len(layer.data), dtype=bool)
+    data = np.asarray(layer.data, dtype=float)[chosen]
+    features = layer.features.loc[chosen]
+    columns = {name: features[name].to_numpy(dtype=float) for name in ("radius", "confidence") if name in features}
+    if "radius" not in columns:
+        columns["radius"] = np.asarray(layer.size, dtype=float)[chosen] / 2
+    return particle_table(
+        data[:, -3:],
+        frame=np.rint(data[:, -4]) if layer.ndim > 3 else None,
+        voxel_size=voxel_size_of(layer),
+        **columns,
+    )
+
+
+def has_confidence(layer: Any) -> bool:
+    """Tell whether a layer is a Points layer with a confidence per point."""
+    return layer is not None and "confidence" in getattr(layer, "features", ())
+
+
+def confidences_of(layer: Points) -> NDArray[np.float64]:
+    """Return the confidence of every point of the layer, hidden or not; points added by hand count as certain."""
+    return layer.features["confidence"].fillna(1.0).to_numpy(dtype=float)
+
+
+def show_above(layer: Points, threshold: float) -> int:
+    """Show the points with at least this confidence, hide the others, and return how many are shown."""
+    shown = confidences_of(layer) >= threshold
+    layer.shown = shown
+    return int(shown.sum())
+
+
+def _radius(table: pd.DataFrame) -> NDArray[np.float64]:
+    if "radius" not in table:
+        return np.full(len(table), DEFAULT_RADIUS)
+    radius = table["radius"].to_numpy(dtype=float)
+    good = np.isfinite(radius) & (radius > 0)
+    return np.where(good, radius, np.median(radius[good]) if good.any() else DEFAULT_RADIUS)

@@ -1,0 +1,104 @@
+"""The two plots, on matplotlib canvases that match napari's dark theme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from qtpy.QtCore import Signal
+
+from napari_colloids.widgets.layers import COLOURS, CONFIDENCE_COLOURS
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+BACKGROUND = "#262930"
+INK = "#d0d2d6"
+BINS = 40
+
+
+class Canvas(FigureCanvasQTAgg):
+    """An empty plot of fixed height."""
+
+    def __init__(self, height: int) -> None:
+        super().__init__(Figure(figsize=(2.8, height / 100), dpi=100, facecolor=BACKGROUND, layout="constrained"))
+        self.setFixedHeight(height)
+        self.axes = self.figure.add_subplot()
+        self._clear()
+
+    def wheelEvent(self, event: Any) -> None:
+        """Leave the wheel to the panel, which scrolls."""
+        event.ignore()
+
+    def _clear(self) -> None:
+        self.axes.clear()
+        self.axes.set_facecolor(BACKGROUND)
+        self.axes.tick_params(colors=INK, labelsize=7, length=2)
+        for name, spine in self.axes.spines.items():
+            spine.set_visible(name in ("left", "bottom"))
+            spine.set_color(INK)
+
+
+class ConfidenceHistogram(Canvas):
+    """How many points have which confidence; click or drag to move the threshold."""
+
+    picked = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__(height=120)
+        self._line: Any = None
+        self._threshold = 0.0
+        self.setToolTip("Number of points by confidence (0 to 1). Click or drag to move the threshold.")
+        self.mpl_connect("button_press_event", self._on_mouse)
+        self.mpl_connect("motion_notify_event", self._on_mouse)
+        self.show_confidences(np.empty(0))
+
+    def show_confidences(self, confidences: NDArray[np.float64]) -> None:
+        """Draw the histogram anew."""
+        self._clear()
+        counts, edges = np.histogram(confidences, bins=BINS, range=(0.0, 1.0))
+        centres = (edges[:-1] + edges[1:]) / 2
+        colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
+        self.axes.bar(centres, counts, width=1 / BINS, color=colours)
+        self.axes.set_xlim(0, 1)
+        self.axes.set_ylim(0, max(int(counts.max()), 1) * 1.08)
+        self.axes.set_xlabel("confidence", fontsize=7, color=INK)
+        self.axes.set_ylabel("points", fontsize=7, color=INK)
+        self._line = self.axes.axvline(self._threshold, color="white", linewidth=1.2)
+        self.draw_idle()
+
+    def show_threshold(self, threshold: float) -> None:
+        """Move the threshold line."""
+        self._threshold = threshold
+        self._line.set_xdata([threshold, threshold])
+        self.draw_idle()
+
+    def _on_mouse(self, event: Any) -> None:
+        pressed = event.name == "button_press_event" or getattr(event, "buttons", None)
+        if pressed and event.inaxes is self.axes and event.xdata is not None:
+            self.picked.emit(float(event.xdata))
+
+
+class PrecisionRecallPlot(Canvas):
+    """Precision against recall as the confidence falls, with the point of the current threshold."""
+
+    def __init__(self) -> None:
+        super().__init__(height=170)
+        self.setToolTip("Precision against recall when points are taken in order of falling confidence.")
+        self.show_curve([], [])
+
+    def show_curve(self, recall: ArrayLike, precision: ArrayLike, here: tuple[float, float] | None = None) -> None:
+        """Draw the curve, and `here` as a dot (recall, precision)."""
+        self._clear()
+        self.axes.set_xlim(0, 1.02)
+        self.axes.set_ylim(0, 1.05)
+        self.axes.grid(color=INK, alpha=0.15, linewidth=0.5)
+        self.axes.plot(recall, precision, color=COLOURS["true positives"], linewidth=1.5)
+        if here is not None:
+            self.axes.plot(*here, "o", color="white", markersize=5)
+        self.axes.set_xlabel("recall", fontsize=7, color=INK)
+        self.axes.set_ylabel("precision", fontsize=7, color=INK)
+        self.draw_idle()

@@ -1,0 +1,138 @@
+"""Reader contributions: drag a stack or a particle table onto napari and it lies where it should, to scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.particles import POSITION
+from napari_colloids.widgets.layers import LayerData, image_layer_data, particle_layer_data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_colloids.stack import Stack
+
+Reader = Callable[[Any], list[LayerData]]
+
+STACK_ENDINGS = (".tif", ".tiff", ".h5", ".hdf5", ".npy")
+#: What says where a layer lies, in the attributes of an image.
+_PLACE = ("scale", "translate", "units", "axis_labels")
+
+
+def get_stack_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader of image stacks, or None for other files (npe2 entry point)."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return read_stacks if paths and all(str(p).lower().endswith(STACK_ENDINGS) for p in paths) else None
+
+
+def get_particle_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader of particle tables, or None where the table is of another kind (npe2 entry point)."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return read_tables if paths and all(_has_positions(Path(p)) for p in paths) else None
+
+
+def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
+    """Read stacks with their true particles, where those come along, as napari layers (first volume of each file)."""
+    from napari.utils.notifications import show_info
+
+    from napari_colloids.io import count_volumes
+
+    layers: list[LayerData] = []
+    for one in [path] if isinstance(path, str) else path:
+        stack, truth = load(Path(one))
+        layers += layers_of(stack, truth)
+        count = count_volumes(one)
+        if count > 1:
+            show_info(f"{Path(one).name} holds {count} volumes; this is the first. The Load widget opens the others.")
+    _keep_spheres_right()
+    return layers
+
+
+def read_tables(path: str | Sequence[str]) -> list[LayerData]:
+    """Read particle tables as napari Points layers, scaled by the voxel size that their micrometres imply."""
+    from napari_colloids.io import read_particles
+
+    layers = []
+    for one in [path] if isinstance(path, str) else path:
+        table = read_particles(one)
+        size = implied_voxel_size(table)
+        place = {} if size is None else {"scale": size, "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
+        layers.append(particle_layer_data(table, place, name=Path(one).stem))
+    _keep_spheres_right()
+    return layers
+
+
+def load(
+    path: Path, *, index: int = 0, voxel_size: tuple[float, float, float] | None = None
+) -> tuple[Stack, pd.DataFrame | None]:
+    """Read one volume (or series) and the true particles that come with it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    index
+        Which volume of a challenge HDF5 file.
+    voxel_size
+        Micrometres ``(z, y, x)`` to use instead of what the file says.
+
+    Raises
+    ------
+    ColloidsError
+        If the file cannot be read.
+    """
+    from napari_colloids.io import read_stack, read_truth
+
+    stack = read_stack(path, index=index, voxel_size=voxel_size)
+    truth = read_truth(path, index) if path.suffix.lower() in (".h5", ".hdf5") else None
+    return stack, truth
+
+
+def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:
+    """Describe the layers of a stack and, where known, of its true particles."""
+    layers = image_layer_data(stack)
+    if truth is not None:
+        place = {key: value for key, value in layers[0][1].items() if key in _PLACE}
+        layers.append(particle_layer_data(truth, place, name=f"{stack.name} truth", kind="truth"))
+    return layers
+
+
+def implied_voxel_size(table: pd.DataFrame) -> tuple[float, float, float] | None:
+    """Return the voxel size in micrometres that a table implies by giving positions in both units, or None."""
+    sizes = []
+    for axis in POSITION:
+        if f"{axis}_um" not in table:
+            return None
+        away_from_zero = table[axis].abs() > 1e-6
+        ratios = (table[f"{axis}_um"] / table[axis])[away_from_zero]
+        if ratios.empty or not ratios.median() > 0:
+            return None
+        sizes.append(float(ratios.median()))
+    return (sizes[0], sizes[1], sizes[2])
+
+
+def _has_positions(path: Path) -> bool:
+    """Tell a particle table by its header, so that other tables are left to other readers."""
+    if path.suffix.lower() == ".xyz":
+        return True
+    if path.suffix.lower() != ".csv":
+        return False
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = next((line for line in file if not line.startswith("#")), "")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return {name.strip().strip('"') for name in header.split(",")}.issuperset(POSITION)
+
+
+def _keep_spheres_right() -> None:
+    """Readers get no viewer; the one that is reading is the current one."""
+    from napari import current_viewer
+
+    from napari_colloids.widgets.spheres import watch
+
+    viewer = current_viewer()
+    if viewer is not None:
+        watch(viewer)

@@ -1,0 +1,147 @@
+"""Keeps particles looking like spheres: their cross-section in the slice on show in 2D, shaded balls in 3D.
+
+napari's ``projection_mode="rescale_spherical"`` draws the disc in which a sphere meets the current slice, but it needs
+slices as thick as the spheres, and it takes distances along z for lateral voxels. The sizes set here undo that error
+where voxels are not cubes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from napari_colloids.widgets import layers
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+
+_watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
+
+
+def watch(viewer: Any) -> None:
+    """Keep the particle layers of this viewer right from now on, those it has and those it will get."""
+    if viewer not in _watched:
+        _watched[viewer] = SphereView(viewer)
+
+
+class SphereView:
+    """Follows one viewer; the viewer is held weakly, so that closing it frees everything."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = ref(viewer)
+        for layer in viewer.layers:
+            self._adopt(layer)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        viewer.dims.events.point.connect(self._on_moved)
+        viewer.dims.events.order.connect(self._on_moved)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _on_ndisplay(self, event: Any = None) -> None:
+        for layer in self._particles():
+            self._dress(layer)
+            self._resize(layer)
+
+    def _on_moved(self, event: Any = None) -> None:
+        for layer in self._particles():
+            if layer.visible:
+                self._resize(layer)
+
+    def _on_visible(self, event: Any) -> None:
+        if event.source.visible:
+            self._resize(event.source)
+
+    def _particles(self) -> list[Points]:
+        viewer = self._viewer()
+        return [] if viewer is None else [layer for layer in viewer.layers if _is_ours(layer)]
+
+    def _adopt(self, layer: Any) -> None:
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        if _is_ours(layer):
+            self._thicken(layer)
+            layer.events.visible.connect(self._on_visible)
+            if viewer.dims.ndisplay == 3:
+                self._dress(layer)
+            self._resize(layer)
+        elif any(viewer.dims.thickness):
+            _keep_thin(layer)
+
+    def _thicken(self, layer: Points) -> None:
+        """Make slices thick enough for the largest sphere, and keep every other layer as it looked."""
+        viewer = self._viewer()
+        if viewer is None or not len(layer.data):
+            return
+        if not any(viewer.dims.thickness):
+            for other in viewer.layers:
+                if not _is_ours(other):
+                    _keep_thin(other)
+        largest = 2 * float(_radii(layer).max()) * abs(float(layer.scale[-1]))
+        thickness = list(viewer.dims.thickness)
+        for axis in range(max(len(thickness) - 3, 0), len(thickness)):
+            thickness[axis] = max(thickness[axis], 1.01 * largest)
+        viewer.dims.thickness = tuple(thickness)
+
+    def _dress(self, layer: Points) -> None:
+        viewer = self._viewer()
+        if viewer is None or not len(layer.data):
+            return
+        note = layers.note_of(layer)
+        kind, by_confidence = note.get("kind", "particles"), bool(note.get("by_confidence"))
+        if viewer.dims.ndisplay == 3:
+            look = layers.solid_look(kind, by_confidence)
+        else:
+            look = layers.flat_look(kind, by_confidence, float(np.median(_radii(layer))))
+        # The colormap must be in place before the colour is mapped through it.
+        for attribute in sorted(look, key=lambda name: name.endswith("_color")):
+            setattr(layer, attribute, look[attribute])
+
+    def _resize(self, layer: Points) -> None:
+        """Set sizes from which napari computes the right disc.
+
+        napari draws radius sqrt((size / 2)^2 - dz^2) with dz in z voxels; right is sqrt(r^2 - (a dz)^2), with a the
+        aspect of the voxel and r in lateral voxels. Hence (size / 2)^2 = r^2 - (a^2 - 1) dz^2, and nothing where the
+        slice misses the sphere.
+        """
+        viewer = self._viewer()
+        if viewer is None or not len(layer.data):
+            return
+        radius = _radii(layer)
+        size = 2 * radius
+        across = [axis - viewer.dims.ndim + layer.ndim for axis in viewer.dims.not_displayed]
+        across = [axis for axis in across if axis >= layer.ndim - 3]
+        if len(across) == 1:
+            axis = across[0]
+            aspect = abs(float(layer.scale[axis] / layer.scale[-1]))
+            if not np.isclose(aspect, 1.0):
+                here = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))[axis]
+                distance = np.asarray(layer.data)[:, axis] - here
+                half = radius**2 - (aspect**2 - 1) * distance**2
+                size = np.where(np.abs(distance) * aspect < radius, 2 * np.sqrt(np.maximum(half, 0.0)), 0.0)
+        if not np.array_equal(layer.size, size):
+            layer.size = size
+
+
+def _is_ours(layer: Any) -> bool:
+    return layers.KEY in layer.metadata and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
+
+
+def _radii(layer: Points) -> Any:
+    """Radius of every point in lateral voxels; points added by hand without one get the median."""
+    radius = layer.features["radius"].to_numpy(dtype=float)
+    known = np.isfinite(radius)
+    return np.where(known, radius, np.median(radius[known]) if known.any() else layers.DEFAULT_RADIUS)
+
+
+def _keep_thin(layer: Any) -> None:
+    """Have a layer show the single slice it showed before slices became thick."""
+    modes = {"image": "none", "labels": "none", "points": "none", "vectors": "none", "shapes": "none"}
+    mode = modes.get(getattr(layer, "_type_string", ""))
+    if mode is not None and hasattr(layer, "projection_mode"):
+        layer.projection_mode = mode

@@ -1,0 +1,117 @@
+"""Heavy work off the GUI thread, with progress, cancel and one clear message on errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import thread_worker
+from napari.utils import progress
+from qtpy.QtCore import QObject, Signal
+
+from napari_colloids.errors import ColloidsError
+
+_log = logging.getLogger(__name__)
+
+#: A generator that yields objects with ``done``, ``total`` and ``message``, and returns the result.
+Work = Callable[[], Generator[Any, None, Any]]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    value: Any = None
+    error: str | None = None
+
+
+class Task(QObject):
+    """Runs generators in a worker thread.
+
+    Errors come back as a message rather than through the worker: a generator worker drops every ``RuntimeError``
+    without a sound, and shows all others as a traceback.
+    """
+
+    progressed = Signal(int, int, str)
+    succeeded = Signal(object)
+    failed = Signal(str)
+    cancelled = Signal()
+    #: Emitted last, whichever way it went.
+    ended = Signal()
+
+    def __init__(self, parent: QObject, name: str) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._worker: Any = None
+        self._bar: Any = None
+
+    @property
+    def running(self) -> bool:
+        """Whether work is under way."""
+        return self._worker is not None
+
+    def start(self, work: Work) -> None:
+        """Start; ignored while other work of this task is under way."""
+        if self.running:
+            return
+        self._bar = progress(total=0, desc=self._name)
+        worker = thread_worker(_guarded)(work)
+        self._worker = worker
+        worker.yielded.connect(self._on_yielded)
+        worker.returned.connect(self._on_returned)
+        worker.aborted.connect(self.cancelled)
+        worker.finished.connect(self._on_finished)
+        # A window that closes takes its task along; the thread then stops at its next step.
+        self.destroyed.connect(worker.quit)
+        worker.start()
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next step."""
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _on_yielded(self, step: Any) -> None:
+        self._bar.total = step.total
+        self._bar.n = step.done
+        self._bar.refresh()
+        self.progressed.emit(int(step.done), int(step.total), str(step.message))
+
+    def _on_returned(self, outcome: _Outcome) -> None:
+        if outcome.error is not None:
+            self.failed.emit(outcome.error)
+        else:
+            self.succeeded.emit(outcome.value)
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        self._bar.close()
+        self._bar = None
+        self.ended.emit()
+
+
+def call(function: Callable[[], Any]) -> Work:
+    """Make work of a function that takes no steps."""
+
+    def work() -> Generator[Any, None, Any]:
+        yield from ()
+        return function()
+
+    return work
+
+
+def _guarded(work: Work) -> Generator[Any, None, _Outcome]:
+    try:
+        return _Outcome((yield from _as_colloids_error(work)))
+    except ColloidsError as error:
+        return _Outcome(error=str(error))
+
+
+def _as_colloids_error(work: Work) -> Generator[Any, None, Any]:
+    try:
+        return (yield from work())
+    except ColloidsError:
+        raise
+    except Exception as error:
+        _log.exception("Unexpected error in a worker")
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ColloidsError(f"Unexpected error ({type(error).__name__}): {text}") from error

@@ -1,0 +1,114 @@
+"""The threshold: hides points of low confidence at once, without detecting again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from superqt import QLabeledDoubleSlider
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets import layers, writer
+from napari_colloids.widgets.controls import LayerCombo, Status
+from napari_colloids.widgets.plots import ConfidenceHistogram
+
+#: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
+NO_THRESHOLD = 0.0
+FILTER = "CSV table (*.csv);;Extended XYZ (*.xyz);;HDF5 (*.h5);;Parquet (*.parquet)"
+
+
+class ThresholdPanel(QWidget):
+    """Slider, live count, histogram and export of one Points layer.
+
+    Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
+    """
+
+    def __init__(self, viewer: Any, status: Status) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._status = status
+        self.layers = LayerCombo(
+            viewer, layers.has_confidence, "Points layer to filter and export: any that has a confidence per point."
+        )
+        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0.0, 1.0)
+        self.slider.setDecimals(2)
+        self.slider.setSingleStep(0.01)  # type: ignore[arg-type]  # superqt's stub says int
+        self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
+        self.count = QLabel("no detections yet")
+        self.histogram = ConfidenceHistogram()
+        self.export = QPushButton("Export CSV…")
+        self.export.setToolTip("Write the points on show: z, y, x and radius in voxels and, where known, in µm.")
+
+        top = QHBoxLayout()
+        top.addWidget(QLabel("Points"))
+        top.addWidget(self.layers)
+        middle = QHBoxLayout()
+        middle.addWidget(QLabel("Threshold"))
+        middle.addWidget(self.slider)
+        bottom = QHBoxLayout()
+        bottom.addWidget(self.count, stretch=1)
+        bottom.addWidget(self.export)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(top)
+        column.addLayout(middle)
+        column.addWidget(self.histogram)
+        column.addLayout(bottom)
+
+        self.layers.chosen.connect(self._on_layer)
+        self.slider.valueChanged.connect(self._on_threshold)
+        self.histogram.picked.connect(self.slider.setValue)
+        self.export.clicked.connect(self._on_export)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self._on_layer(self.layers.layer)
+
+    def export_to(self, path: Path) -> None:
+        """Write the points on show and say how many there were."""
+        layer = self.layers.layer
+        if layer is None:
+            self._status.fail("There is nothing to export yet: detect particles first.")
+            return
+        try:
+            writer.save(layer, path)
+        except (ColloidsError, OSError) as error:
+            self._status.fail(str(error))
+        else:
+            self._status.say(f"Wrote {int(layer.shown.sum())} particles to {path}.")
+
+    def _on_active(self, event: Any) -> None:
+        if isalive(self):
+            self.layers.choose(event.value)
+
+    def _on_layer(self, layer: Any) -> None:
+        self.setEnabled(layer is not None)
+        if layer is None:
+            self.count.setText("no detections yet")
+            return
+        threshold = float(layers.note_of(layer).get("threshold", NO_THRESHOLD))
+        self.slider.blockSignals(True)
+        self.slider.setValue(threshold)
+        self.slider.blockSignals(False)
+        self.histogram.show_confidences(layers.confidences_of(layer))
+        self._apply(layer, threshold)
+
+    def _on_threshold(self, threshold: float) -> None:
+        if self.layers.layer is not None:
+            self._apply(self.layers.layer, threshold)
+
+    def _apply(self, layer: Any, threshold: float) -> None:
+        # Kept with the layer, so that every layer has its own and the export can state it.
+        layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
+        shown = layers.show_above(layer, threshold)
+        self.histogram.show_threshold(threshold)
+        self.count.setText(f"{shown} of {len(layer.data)} shown")
+
+    def _on_export(self) -> None:
+        name = f"{self.layers.layer.name}.csv" if self.layers.layer is not None else "particles.csv"
+        path, _ = QFileDialog.getSaveFileName(self, "Export the particles on show", name, FILTER)
+        if path:
+            self.export_to(Path(path) if Path(path).suffix else Path(f"{path}.csv"))

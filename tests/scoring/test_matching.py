@@ -1,0 +1,138 @@
+"""Optimal one-to-one matching."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import particle_table
+from napari_colloids.scoring import match, matching
+
+SOLVERS = pytest.mark.parametrize("dense_size", [0, matching.DENSE_SIZE], ids=["sparse", "dense"])
+
+
+def best_by_trying_all(truth, prediction, max_distance):
+    """Number of matches and total distance of the best matching, out of all that there are."""
+    if len(truth) > len(prediction):
+        truth, prediction = prediction, truth
+    distance = cdist(truth, prediction)
+    best = (0, 0.0)
+    for partners in itertools.permutations(range(len(prediction)), len(truth)):
+        lengths = [d for d in distance[range(len(truth)), partners] if d <= max_distance]
+        best = min(best, (-len(lengths), sum(lengths)))
+    return -best[0], best[1]
+
+
+def greedy(truth, prediction, max_distance):
+    """Number of matches when the nearest pair is taken first."""
+    distance = cdist(truth, prediction)
+    count = 0
+    while distance.size and distance.min() <= max_distance:
+        i, j = np.unravel_index(distance.argmin(), distance.shape)
+        distance = np.delete(np.delete(distance, i, 0), j, 1)
+        count += 1
+    return count
+
+
+def crowd(seed, n, m, size=4.0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0, size, (n, 3)), rng.uniform(0, size, (m, 3))
+
+
+@SOLVERS
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 5), m=st.integers(0, 6), reach=st.sampled_from([1.0, 2.0, 9.0]))
+def test_no_other_matching_is_better(dense_size, seed, n, m, reach):
+    truth, prediction = crowd(seed, n, m)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "DENSE_SIZE", dense_size)
+        found = match(truth, prediction, reach)
+    count, total = best_by_trying_all(truth, prediction, reach)
+    assert len(found) == count
+    assert found.distance.sum() == pytest.approx(total, abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), reach=st.floats(0.1, 8))
+def test_is_one_to_one_and_never_fewer_than_greedy(seed, reach):
+    truth, prediction = crowd(seed, 30, 40, size=8.0)
+    found = match(truth, prediction, reach)
+    assert len(np.unique(found.truth_index)) == len(np.unique(found.prediction_index)) == len(found)
+    separation = np.linalg.norm(truth[found.truth_index] - prediction[found.prediction_index], axis=1)
+    np.testing.assert_allclose(found.distance, separation)
+    assert (found.distance <= reach).all()
+    assert len(found) >= greedy(truth, prediction, reach)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_swapping_or_shuffling_the_sets_changes_nothing(seed):
+    truth, prediction = crowd(seed, 40, 30, size=8.0)
+    found, swapped = match(truth, prediction, 2), match(prediction, truth, 2)
+    pairs = set(zip(found.truth_index, found.prediction_index, strict=True))
+    assert pairs == set(zip(swapped.prediction_index, swapped.truth_index, strict=True))
+    order = np.random.default_rng(seed).permutation(len(prediction))
+    shuffled = match(truth, prediction[order], 2)
+    assert pairs == set(zip(shuffled.truth_index, order[shuffled.prediction_index], strict=True))
+
+
+def test_gives_up_a_near_match_for_two():
+    # The nearest pair (0, 1) would leave nothing within reach for the other two.
+    found = match([[0, 0, 0], [0, 0, 2]], [[0, 0, -1.5], [0, 0, 0.8]], 1.6)
+    assert found.truth_index.tolist() == [0, 1]
+    assert found.prediction_index.tolist() == [0, 1]
+
+
+def test_the_greatest_distance_is_within_reach():
+    assert len(match([[0, 0, 0]], [[0, 0, 3]], 3)) == 1
+    assert len(match([[0, 0, 0]], [[0, 0, 3.001]], 3)) == 0
+
+
+def test_large_clusters_are_matched_completely():
+    centres = np.arange(900.0)[:, None] * [0, 0, 1.0]
+    found = match(centres, centres + np.array([0, 0, 0.3]), 1.0)
+    assert len(found) == 900
+    np.testing.assert_allclose(found.distance, 0.3)
+
+
+@pytest.mark.parametrize(("truth", "prediction"), [([], []), ([], [[1, 1, 1]]), ([[1, 1, 1]], [])])
+def test_nothing_matches_nothing(truth, prediction):
+    assert len(match(truth, prediction, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "reach", "message"),
+    [
+        ([[1, 2]], [[1, 2, 3]], 1, r"The truth .*\(N, 3\)"),
+        ([[1, 2, 3]], [1, 2, 3], 1, r"The prediction .*\(N, 3\)"),
+        ([["a", "b", "c"]], [[1, 2, 3]], 1, "array of numbers"),
+        ([[1, 2, np.nan]], [[1, 2, 3]], 1, "missing or infinite"),
+        (particle_table([[1, 2, np.nan]]), [[1, 2, 3]], 1, "without a position"),
+        (particle_table([[1, 2, 3], [1, 2, 3]], frame=[0, 1]), [[1, 2, 3]], 1, "several frames"),
+        (particle_table([[1, 2, 3]]).drop(columns="z"), [[1, 2, 3]], 1, "no column z"),
+        ([[1, 2, 3]], [[1, 2, 3]], 0, "positive number"),
+        ([[1, 2, 3]], [[1, 2, 3]], None, "positive number"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(truth, prediction, reach, message):
+    with pytest.raises(ColloidsError, match=message) as caught:
+        match(truth, prediction, reach)
+    assert "\n" not in str(caught.value)
+
+
+def test_twenty_thousand_particles_are_a_matter_of_seconds():
+    rng = np.random.default_rng(0)
+    sites = np.stack(np.meshgrid(*[np.arange(28)] * 3, indexing="ij"), -1).reshape(-1, 3)[:20_000] * 12.0
+    truth = sites + rng.normal(0, 0.5, sites.shape)
+    order = rng.permutation(len(truth))
+    start = time.process_time()
+    found = match(truth, truth[order] + rng.normal(0, 1, truth.shape), 6)
+    # It takes 0.1 s; anything quadratic would take more than this.
+    assert time.process_time() - start < 10
+    assert len(found) > 0.999 * len(truth)
+    assert (order[found.prediction_index] == found.truth_index).mean() > 0.999

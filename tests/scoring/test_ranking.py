@@ -1,0 +1,77 @@
+"""Precision and recall against the confidence threshold."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_colloids.scoring import match
+from napari_colloids.scoring.ranking import precision_recall_curve
+
+
+def curve_of(truth, prediction, confidence, reach, required=None, punished=None):
+    truth, prediction = np.array(truth, dtype=float), np.array(prediction, dtype=float)
+    return precision_recall_curve(
+        truth,
+        prediction,
+        np.array(confidence, dtype=float),
+        reach,
+        required=np.ones(len(truth), bool) if required is None else np.array(required),
+        punished=np.ones(len(prediction), bool) if punished is None else np.array(punished),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_threshold_is_an_optimal_matching_of_what_is_above_it(seed):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.uniform(0, 6, (20, 3)), rng.uniform(0, 6, (30, 3))
+    confidence = rng.integers(1, 11, 30) / 10
+    curve = curve_of(truth, prediction, confidence, 1.5)
+    assert curve.confidence.tolist() == sorted(set(confidence), reverse=True)
+    for threshold, precision, recall in zip(curve.confidence, curve.precision, curve.recall, strict=True):
+        above = prediction[confidence >= threshold]
+        n_matches = len(match(truth, above, 1.5))
+        assert precision == pytest.approx(n_matches / len(above))
+        assert recall == pytest.approx(n_matches / len(truth))
+
+
+def test_a_doubtful_duplicate_does_not_take_the_match_away():
+    # The duplicate is nearer to the particle, but hardly believed in.
+    curve = curve_of([[0, 0, 0]], [[0, 0, 0.5], [0, 0, 0.1]], [0.9, 0.2], 1)
+    assert curve.precision.tolist() == [1, 0.5]
+    assert curve.recall.tolist() == [1, 1]
+    assert curve.average_precision == 1
+
+
+def test_average_precision_by_hand():
+    truth = [[0, 0, 0], [0, 0, 10], [0, 0, 20], [0, 0, 30]]
+    curve = curve_of(truth, [[0, 0, 0], [0, 0, 5], [0, 0, 10], [0, 0, 15]], [0.9, 0.8, 0.7, 0.6], 1)
+    # Hits at ranks 1 and 3: a quarter of the recall at precision 1, another at 2/3.
+    assert curve.average_precision == pytest.approx(0.25 + 0.25 * 2 / 3)
+
+
+def test_without_ranks_it_is_precision_times_recall():
+    curve = curve_of([[0, 0, 0], [0, 0, 10]], [[0, 0, 0], [0, 0, 5], [0, 0, 6]], [1, 1, 1], 1)
+    assert len(curve.confidence) == 1
+    assert curve.average_precision == pytest.approx(1 / 3 * 1 / 2)
+
+
+def test_ranking_true_particles_last_costs_precision():
+    truth, prediction = [[0, 0, 0], [0, 0, 10]], [[0, 0, 0], [0, 0, 10], [0, 0, 5], [0, 0, 6]]
+    assert curve_of(truth, prediction, [0.9, 0.8, 0.2, 0.1], 1).average_precision == 1
+    assert curve_of(truth, prediction, [0.1, 0.2, 0.8, 0.9], 1).average_precision == pytest.approx(5 / 12)
+
+
+def test_what_need_not_be_found_is_ignored():
+    truth, prediction = [[0, 0, 0], [0, 0, 10]], [[0, 0, 0], [0, 0, 10], [0, 0, 15], [0, 0, 16]]
+    curve = curve_of(truth, prediction, [0.9, 0.8, 0.7, 0.6], 1, [True, False], [True, True, False, True])
+    assert curve.precision.tolist() == [1, 1, 1, 0.5]
+    assert curve.recall.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("n_truth", "n_prediction"), [(0, 0), (0, 2), (2, 0)])
+def test_empty_sets(n_truth, n_prediction):
+    curve = curve_of(np.ones((n_truth, 3)), np.ones((n_prediction, 3)), np.ones(n_prediction), 1)
+    assert curve.average_precision == 0
+    assert len(curve.confidence) == min(n_prediction, 1)

@@ -1,0 +1,225 @@
+"""All figures of a detection."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import particle_table
+from napari_colloids.scoring import challenge_ap, score
+
+SHAPE = (60, 70, 80)
+
+
+def lattice(spacing=10.0, shape=SHAPE):
+    """Centres that keep at least `spacing` to each other and to the border line of spheres of that diameter."""
+    axes = [np.arange(spacing, n - spacing, spacing) for n in shape]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), diameter=st.floats(2, 10))
+def test_a_perfect_detection_scores_one(seed, diameter):
+    rng = np.random.default_rng(seed)
+    truth = lattice()
+    result = score(truth, rng.permutation(truth), diameter=diameter, shape=SHAPE)
+    assert (result.precision, result.recall, result.f1, result.ap) == (1, 1, 1, pytest.approx(1))
+    assert result.challenge_ap == pytest.approx(1)
+    assert set(result.ap_at) == {0.1, 0.25, 0.5}
+    assert list(result.ap_at.values()) == pytest.approx([1, 1, 1])
+    assert result.rmse == {"z": 0, "y": 0, "x": 0}
+    assert (result.true_positives, result.false_positives, result.false_negatives) == (len(truth), 0, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_further_than_half_a_diameter_is_no_detection(seed):
+    direction = np.random.default_rng(seed).normal(size=3)
+    direction /= np.linalg.norm(direction)
+    truth = lattice(spacing=12.0)
+    off = score(truth, truth + 4.1 * direction, diameter=8, shape=SHAPE)
+    assert (off.precision, off.recall, off.f1, off.ap, off.true_positives) == (0, 0, 0, 0, 0)
+    assert off.missed_mask.all()
+    near = score(truth, truth + 3.9 * direction, diameter=8, shape=SHAPE)
+    assert (near.precision, near.recall, near.f1) == (1, 1, 1)
+    assert near.ap_at[0.25] == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_neither_order_nor_sides_matter(seed):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.uniform(8, 52, (80, 3)), rng.uniform(8, 52, (70, 3))
+    kwargs = {"diameter": 12.0, "shape": (60, 60, 60)}
+    result = score(truth, prediction, **kwargs)
+    order = rng.permutation(len(prediction))
+    shuffled = score(rng.permutation(truth), prediction[order], **kwargs)
+    for name in ("precision", "recall", "challenge_ap", "ap"):
+        assert getattr(shuffled, name) == pytest.approx(getattr(result, name), abs=1e-12)
+    np.testing.assert_array_equal(shuffled.true_positive_mask, result.true_positive_mask[order])
+    swapped = score(prediction, truth, **kwargs)
+    assert (swapped.precision, swapped.recall) == (result.recall, result.precision)
+    assert swapped.rmse == pytest.approx(result.rmse)
+    assert swapped.bias == pytest.approx({axis: -value for axis, value in result.bias.items()})
+
+
+def test_counts_masks_and_curve_agree():
+    rng = np.random.default_rng(3)
+    truth = lattice()
+    found = truth[20:] + rng.normal(0, 0.5, (len(truth) - 20, 3))
+    spurious = truth[:30] + 5
+    prediction = particle_table(np.concatenate([spurious, found]), confidence=rng.random(len(found) + 30))
+    result = score(truth, prediction, diameter=8, shape=SHAPE)
+    assert result.missed_mask.tolist() == [True] * 20 + [False] * (len(truth) - 20)
+    assert result.false_positive_mask.tolist() == [True] * 30 + [False] * len(found)
+    assert (result.true_positive_mask == ~result.false_positive_mask).all()
+    assert (result.true_positives, result.false_positives, result.false_negatives) == (len(found), 30, 20)
+    assert result.precision == len(found) / (len(found) + 30)
+    assert result.recall == len(found) / len(truth)
+    assert result.f1 == pytest.approx(2 / (1 / result.precision + 1 / result.recall))
+    assert (result.curve.precision[-1], result.curve.recall[-1]) == (result.precision, result.recall)
+    assert result.ap == result.curve.average_precision == result.ap_at[0.5]
+    assert result.challenge_ap == challenge_ap(truth, prediction, 8, SHAPE)
+
+
+def test_confidences_that_tell_true_from_false_give_the_recall():
+    truth = lattice()
+    prediction = np.concatenate([truth[:100], truth[:50] + 5])
+    ranked = particle_table(prediction, confidence=np.r_[np.linspace(1, 0.6, 100), np.linspace(0.5, 0.1, 50)])
+    assert score(truth, ranked, diameter=8, shape=SHAPE).ap == pytest.approx(100 / len(truth))
+    unranked = score(truth, prediction, diameter=8, shape=SHAPE)
+    assert unranked.ap == pytest.approx(unranked.precision * unranked.recall)
+
+
+def test_error_by_axis_is_prediction_minus_truth():
+    truth = lattice()
+    shift = np.array([1.0, -0.5, 0.25])
+    sign = np.where(np.arange(len(truth)) % 4 == 0, -1.0, 1.0)[:, None]
+    result = score(truth, truth + sign * shift, diameter=8, shape=SHAPE)
+    assert result.rmse == pytest.approx({"z": 1, "y": 0.5, "x": 0.25})
+    mean = sign.mean()
+    assert result.bias == pytest.approx({"z": mean, "y": -0.5 * mean, "x": 0.25 * mean})
+
+
+def test_border_is_excluded_by_truth_only():
+    # Diameter 10: the sphere touches the face at -0.5 where z = 4.5.
+    truth = [[4.4, 30, 30], [4.6, 50, 50], [55, 30, 30]]
+    # Beside the first (left of the line), over the line from the second, off the line from the third.
+    prediction = [[5.0, 30, 30], [4.0, 50, 50], [54.0, 30, 30]]
+    result = score(truth, prediction, diameter=10, shape=SHAPE)
+    assert result.true_positive_mask.tolist() == [False, True, False]
+    assert not result.false_positive_mask.any()
+    assert not result.missed_mask.any()
+    assert (result.precision, result.recall, result.ap) == (1, 1, 1)
+    assert (result.ignored_truths, result.ignored_predictions) == (2, 2)
+
+
+def test_unmatched_predictions_are_false_off_the_border_only():
+    prediction = [[30, 30, 30], [4.6, 30, 30], [4.4, 30, 30], [-3, 30, 30], [30, 30, 74.6]]
+    result = score([[30, 40, 50]], prediction, diameter=10, shape=SHAPE)
+    assert result.false_positive_mask.tolist() == [True, True, False, False, False]
+    assert result.ignored_predictions == 3
+    assert result.false_negatives == 1
+
+
+def test_stretched_voxels_count_as_the_lengths_they_are():
+    # z voxels twice as long as lateral ones: 3 of them are 6 lateral voxels, out of reach for a diameter of 10.
+    truth = np.array([[30.0, 30, 30], [3, 30, 50]])
+    prediction = truth + np.array([3, 0, 0])
+    cubes = score(truth, prediction, diameter=10, shape=SHAPE)
+    stretched = score(truth, prediction, diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
+    assert (cubes.true_positives, cubes.ignored_truths) == (1, 1)
+    assert (stretched.true_positives, stretched.ignored_truths) == (0, 0)
+    near = score(truth, truth + np.array([2, 0, 0]), diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
+    assert near.rmse["z"] == pytest.approx(2)
+
+
+def test_reach_can_be_chosen():
+    truth = lattice()
+    result = score(truth, truth + np.array([0, 0, 1.5]), diameter=8, shape=SHAPE, max_distance=1)
+    assert (result.max_distance, result.recall, result.ap) == (1, 0, 0)
+    assert result.ap_at[0.25] == pytest.approx(1)
+
+
+def test_recall_against_depth():
+    truth = lattice(spacing=8.0, shape=(100, 40, 40))
+    found = truth[truth[:, 0] < 50]
+    result = score(truth, found, diameter=8, shape=(100, 40, 40))
+    assert result.depth_edges[[0, -1]].tolist() == [-0.5, 99.5]
+    assert len(result.recall_by_depth) == len(result.depth_edges) - 1
+    slab = np.digitize(truth[:, 0], result.depth_edges) - 1
+    for index, recall in enumerate(result.recall_by_depth):
+        z = truth[slab == index, 0]
+        assert (np.isnan(recall) and not len(z)) or recall == np.mean(z < 50)
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "counts"),
+    [([], [], (0, 0, 0)), ([[30, 30, 30]], [], (0, 0, 1)), ([], [[30, 30, 30]], (0, 1, 0))],
+)
+def test_empty_sets_have_a_score(truth, prediction, counts):
+    result = score(truth, prediction, diameter=8, shape=SHAPE)
+    assert (result.true_positives, result.false_positives, result.false_negatives) == counts
+    assert (result.precision, result.recall, result.f1, result.ap, result.challenge_ap) == (0, 0, 0, 0, 0)
+    assert all(math.isnan(value) for value in result.rmse.values())
+
+
+def test_json_has_the_keys_other_programs_rely_on():
+    truth = lattice()
+    prediction = particle_table(truth + 0.5, confidence=0.9)
+    result = score(truth, prediction, diameter=8, shape=SHAPE)
+    figures = json.loads(result.to_json())
+    for name in ("challenge_ap", "precision", "recall", "f1", "true_positives", "false_positives", "false_negatives"):
+        assert figures[name] == getattr(result, name)
+    assert figures["rmse"] == pytest.approx({"z": 0.5, "y": 0.5, "x": 0.5})
+    assert figures["ap"] == figures["ap_at"]["0.5"] == pytest.approx(1)
+
+
+def test_json_writes_undefined_as_null():
+    figures = json.loads(score([], [], diameter=8, shape=SHAPE).to_json())
+    assert figures["rmse"] == {"z": None, "y": None, "x": None}
+    assert figures["recall_by_depth"] == [None] * 10
+    assert figures["precision"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"diameter": 0}, "diameter must be a positive"),
+        ({"diameter": float("nan")}, "diameter must be a positive"),
+        ({"diameter": "wide"}, "diameter must be a positive"),
+        ({"shape": (60, 70)}, "shape must be three"),
+        ({"shape": (60, 70, 0)}, "shape must be three"),
+        ({"shape": (60, 70, 80.5)}, "shape must be three"),
+        ({"shape": None}, "shape must be three"),
+        ({"max_distance": -1}, "greatest distance"),
+        ({"voxel_size": (0, 1, 1)}, "voxel size"),
+    ],
+)
+def test_bad_settings_get_one_clear_line(change, message):
+    with pytest.raises(ColloidsError, match=message):
+        score([[1, 2, 3]], [[1, 2, 3]], **{"diameter": 8, "shape": SHAPE, **change})
+
+
+def test_missing_confidences_are_refused():
+    prediction = particle_table([[30, 30, 30], [40, 40, 40]], confidence=[0.5, np.nan])
+    with pytest.raises(ColloidsError, match="confidences that are not numbers"):
+        score([[30, 30, 30]], prediction, diameter=8, shape=SHAPE)
+
+
+def test_twenty_thousand_particles_are_a_matter_of_seconds():
+    rng = np.random.default_rng(0)
+    shape = (350, 350, 350)
+    truth = lattice(spacing=12.0, shape=shape)
+    assert len(truth) > 20_000
+    prediction = particle_table(truth + rng.normal(0, 1, truth.shape), confidence=rng.random(len(truth)))
+    start = time.process_time()
+    result = score(truth, prediction, diameter=12, shape=shape)
+    # It takes less than a second.
+    assert time.process_time() - start < 20
+    assert result.f1 > 0.999

@@ -1,0 +1,64 @@
+"""Output files that are either complete or not there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import AnyPath, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def replacing(path: AnyPath) -> Iterator[Path]:
+    """Write a file under a temporary name beside it and rename it when all went well.
+
+    Whatever fails inside the ``with`` block, a file that was there before stays as it was, and no half-written
+    file is left.
+
+    Parameters
+    ----------
+    path
+        The file to write. A link is followed, so that it stays a link.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty file in the same folder, with the same ending, to be written instead.
+
+    Raises
+    ------
+    ColloidsError
+        If the folder does not exist, nothing can be written there, the path is a folder, or the disk is full.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise ColloidsError(f"'{path}' is a folder; give the name of a file to write.")
+        if not target.parent.is_dir():
+            raise ColloidsError(f"There is no folder '{target.parent}'; create it first.")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise ColloidsError(f"'{path}' is write-protected; choose another name.")
+        # Not tempfile: its files are private to the user, and the result should get the usual permissions.
+        temporary = target.parent / f".napari-colloids-{secrets.token_hex(6)}{target.suffix}"
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise ColloidsError(
+            f"Nothing can be written in the folder '{target.parent}' ({error.strerror or error}); choose another one."
+        ) from error
+    try:
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ColloidsError(f"'{path}' could not be written: {error.strerror or one_line(error)}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

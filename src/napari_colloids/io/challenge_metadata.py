@@ -1,0 +1,63 @@
+"""What the challenge's tables say of a volume, in either layout."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+#: Attribute with the voxel size in micrometres (z, y, x), as the HDF5 plugins of Fiji write it.
+ELEMENT_SIZE = "element_size_um"
+
+
+def volume_metadata(path: Path, key: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the metadata of one numbered volume: JSON or CSV beside the file, then its own attributes.
+
+    Files that are missing or not understood count as no metadata: they describe a volume, they do not make it.
+
+    Parameters
+    ----------
+    path
+        The HDF5 file.
+    key
+        Number of the volume, as text.
+    attributes
+        Attributes of its dataset.
+
+    Returns
+    -------
+    dict
+        E.g. ``volfrac``, ``r`` (radius in voxels), ``particle_size``, ``snr``, ``cnr``.
+    """
+    own = {name: np.asarray(value).tolist() for name, value in attributes.items() if name != ELEMENT_SIZE}
+    return {**_from_csv(path, key), **_from_json(path, key), **own}
+
+
+def metadata_table(path: Path) -> Path:
+    """Return where the website layout keeps the metadata of ``x_NAME.hdf5``."""
+    return path.with_name(f"{path.stem}_metadata.csv")
+
+
+def _from_json(path: Path, key: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        row = content[key] if isinstance(content, dict) else content[int(key)]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _from_csv(path: Path, key: str) -> dict[str, Any]:
+    try:
+        table = pd.read_csv(metadata_table(path), index_col=0)
+        row = table.loc[int(key)]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {} if isinstance(row, pd.DataFrame) else {str(name): value for name, value in row.dropna().to_dict().items()}

@@ -1,0 +1,124 @@
+"""The voxel size and the channel names that a TIFF file carries, in the dialects of ImageJ, OME and tifffile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import tifffile
+
+if TYPE_CHECKING:
+    from napari_colloids.stack import VoxelSize
+
+#: Micrometres per unit, keyed by the folded name or symbol.
+_MICROMETRES = {
+    "m": 1e6,
+    "cm": 1e4,
+    "mm": 1e3,
+    "um": 1.0,
+    "nm": 1e-3,
+    "pm": 1e-6,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "inch": 25400.0,
+    "in": 25400.0,
+    "meter": 1e6,
+    "centimeter": 1e4,
+    "millimeter": 1e3,
+    "micrometer": 1.0,
+    "micron": 1.0,
+    "nanometer": 1e-3,
+}
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_PER_CENTIMETRE = 3
+
+
+def unit_in_micrometres(unit: Any) -> float | None:
+    r"""Return how many micrometres a unit of length is; None if it is none (``"pixel"``, empty).
+
+    Understands names and symbols, both micro signs and ImageJ's escape ``\u00B5m``.
+    """
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), str(unit or "")).strip()
+    # Both micro signs (U+00B5, and the Greek letter U+03BC, which is also what casefold makes of the first).
+    key = text.casefold().replace("\u03bc", "u").replace("metre", "meter").replace("\u212b", "å")
+    return _MICROMETRES.get(key, _MICROMETRES.get(key.removesuffix("s")))
+
+
+def voxel_size(tif: tifffile.TiffFile, series: int) -> VoxelSize | None:
+    """Return the voxel size in micrometres ``(z, y, x)``, or None unless the file gives all three."""
+    if tif.is_ome:
+        size = _ome_voxel_size(_ome_pixels(tif, series))
+    elif tif.is_imagej:
+        # ImageJ leaves a spacing of 1 out, and some versions write it with a minus sign.
+        size = _tagged_voxel_size(tif.series[series].keyframe, {"spacing": 1.0, **(tif.imagej_metadata or {})})
+    else:
+        size = _tagged_voxel_size(tif.series[series].keyframe, _shaped_metadata(tif, series))
+    return size if size is not None and all(0 < length < float("inf") for length in size) else None
+
+
+def channel_names(tif: tifffile.TiffFile, series: int) -> tuple[str, ...]:
+    """Return the names of the channels in an OME file; empty where there are none."""
+    if not tif.is_ome:
+        return ()
+    names = [channel.get("Name") for channel in _as_list(_ome_pixels(tif, series).get("Channel"))]
+    return tuple(map(str, names)) if all(name is not None for name in names) else ()
+
+
+def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | None:
+    """Combine the resolution tags with the `spacing` and `unit` of a description."""
+    unit = unit_in_micrometres(metadata.get("unit"))
+    spacing = _number(metadata.get("spacing"))
+    y, x = (_pixel_length(page, tag) for tag in (_Y_RESOLUTION, _X_RESOLUTION))
+    if unit is None or spacing is None or y is None or x is None:
+        return None
+    # Programs that say "per centimetre" mean it, whatever the unit of the spacing; "per inch" is only a default.
+    lateral = unit
+    if _RESOLUTION_UNIT in page.tags and int(page.tags[_RESOLUTION_UNIT].value) == _PER_CENTIMETRE:
+        lateral = _MICROMETRES["cm"]
+    return abs(spacing) * unit, y * lateral, x * lateral
+
+
+def _pixel_length(page: Any, tag: int) -> float | None:
+    """Return the inverse of a resolution tag."""
+    if tag not in page.tags:
+        return None
+    pixels, lengths = page.tags[tag].value
+    return lengths / pixels if pixels else None
+
+
+def _shaped_metadata(tif: tifffile.TiffFile, series: int) -> Mapping[str, Any]:
+    every = tif.shaped_metadata or ()
+    return every[series] if series < len(every) else {}
+
+
+def _ome_pixels(tif: tifffile.TiffFile, series: int) -> Mapping[str, Any]:
+    """Return the `Pixels` element of the image that makes a series."""
+    root = tifffile.xml2dict(tif.ome_metadata or "<OME/>").get("OME") or {}
+    images = _as_list(root.get("Image"))
+    pixels = images[series].get("Pixels") if series < len(images) else None
+    return pixels if isinstance(pixels, Mapping) else {}
+
+
+def _ome_voxel_size(pixels: Mapping[str, Any]) -> VoxelSize | None:
+    lengths = []
+    for axis in "ZYX":
+        unit = unit_in_micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        length = _number(pixels.get(f"PhysicalSize{axis}"))
+        if unit is None or length is None:
+            return None
+        lengths.append(length * unit)
+    return lengths[0], lengths[1], lengths[2]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

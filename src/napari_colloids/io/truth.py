@@ -1,0 +1,109 @@
+"""The true particles that come with a challenge volume, in either layout."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.challenge_metadata import volume_metadata
+from napari_colloids.io.files import AnyPath, ending, existing_file, one_line
+from napari_colloids.io.hdf5 import is_number, opened, volume_key
+from napari_colloids.particles import particle_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+
+#: Endings of HDF5 files.
+HDF5 = (".h5", ".hdf5")
+#: The columns of the website's truth that hold z, y, x.
+WEBSITE_POSITION = ["Z", "Y", "X"]
+#: The column that says which volume a row belongs to.
+IMAGE_INDEX = "image_index"
+
+
+def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
+    """Read the true particles of one volume.
+
+    They are looked for in the HDF5 file itself (``"<n>_positions"``), then for ``x_NAME.hdf5`` in ``y_NAME.csv``
+    beside it.
+
+    Parameters
+    ----------
+    path
+        File of the volumes.
+    index
+        Which of the volumes, as in `read_stack`.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        ``z, y, x`` in voxels and, where the file or its metadata say it, ``radius`` in lateral voxels. None where
+        no truth comes with the volume.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such volume, or its truth is damaged.
+    """
+    file_path = existing_file(path)
+    if ending(file_path) not in HDF5:
+        return None
+    with opened(file_path) as file:
+        key = volume_key(file_path, file, index)
+        if not is_number(key):
+            return None
+        metadata = volume_metadata(file_path, key, file[key].attrs)
+        if f"{key}_positions" in file:
+            return _from_file(file_path, file, key, metadata)
+    beside = website_truth(file_path)
+    if beside is None or not beside.is_file():
+        return None
+    return particle_table(website_positions(beside, int(key)), radius=metadata.get("r"))
+
+
+def website_truth(path: Path) -> Path | None:
+    """Return where the website layout keeps the truth of ``x_NAME.hdf5``; None for other names."""
+    return path.with_name(f"y_{path.stem[2:]}.csv") if path.stem.startswith("x_") else None
+
+
+def website_positions(path: Path, index: int) -> Any:
+    """Return the positions ``(N, 3)`` of one image out of a ``y_NAME.csv``.
+
+    Raises
+    ------
+    ColloidsError
+        If the table cannot be read or does not know the image.
+    """
+    table = _website_table(path, path.stat().st_mtime_ns)
+    rows = table[table[IMAGE_INDEX] == index]
+    if rows.empty:
+        known = np.unique(table[IMAGE_INDEX].dropna()).astype(int)
+        span = f"it has images {known[0]} to {known[-1]}" if len(known) else "it is empty"
+        raise ColloidsError(f"'{path}' has no particles of image {index}; {span}.")
+    return rows[WEBSITE_POSITION].dropna().to_numpy(dtype=float)
+
+
+@lru_cache(maxsize=1)  # 1400 images in one table of 2,800,000 rows: browsing them must not read it each time
+def _website_table(path: Path, _modified: int) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, usecols=[IMAGE_INDEX, *WEBSITE_POSITION], float_precision="round_trip", dtype=float)
+    except (OSError, ValueError) as error:
+        raise ColloidsError(f"'{path}' is not a truth table of the challenge ({one_line(error)}).") from error
+
+
+def _from_file(path: Path, file: h5py.File, key: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    positions = np.asarray(file[f"{key}_positions"], dtype=float)
+    if positions.ndim != 2 or positions.shape[1] != 3:
+        raise ColloidsError(f"'{path}': '{key}_positions' must be (N, 3), not {positions.shape}.")
+    radius: Any = metadata.get("r")
+    if f"{key}_diameters" in file:
+        radius = np.asarray(file[f"{key}_diameters"], dtype=float).ravel() / 2
+        if len(radius) != len(positions):
+            raise ColloidsError(f"'{path}': volume {key} has {len(positions)} positions but {len(radius)} diameters.")
+    return particle_table(positions, radius=radius)

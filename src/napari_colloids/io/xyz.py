@@ -1,0 +1,146 @@
+"""Extended XYZ, as OVITO and ASE open it.
+
+Positions are x, y, z in micrometres where the table knows them (then the voxels follow in properties of their own),
+else in voxels. With several frames there is one block a frame.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import pandas as pd
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import POSITION, POSITION_UM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_VOXEL = "voxel"
+_RADIUS_VOXEL = "radius_voxel"
+#: A particle that is no chemical element.
+_SPECIES = "X"
+
+
+def write_xyz(path: Path, particles: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a particle table.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    particles
+        A particle table; all its columns must be numbers.
+    metadata
+        Where it has ``shape`` (z, y, x voxels), and ``voxel_size`` (z, y, x) for a table in micrometres, the file
+        gets the cell.
+
+    Raises
+    ------
+    ColloidsError
+        If a column is not a number, or its name would break the format.
+    """
+    for column in particles.columns:
+        if not (re.fullmatch(r"[\w.\-]+", str(column)) and pd.api.types.is_numeric_dtype(particles[column])):
+            raise ColloidsError(f"XYZ files hold numbers under plain names; drop column '{column}' or write .csv.")
+    in_um = set(POSITION_UM) <= set(particles.columns)
+    cell = _cell(metadata or {}, in_um)
+    frames = [(None, particles)] if "frame" not in particles else list(particles.groupby("frame", sort=True))
+    with path.open("w", encoding="utf-8", newline="\n") as text:
+        for frame, rows in frames or [(None, particles)]:
+            _write_block(text, rows.drop(columns="frame", errors="ignore"), frame, in_um, cell)
+
+
+def _write_block(text: TextIO, rows: pd.DataFrame, frame: Any, in_um: bool, cell: str) -> None:
+    """Write the particles of one frame."""
+    triples = {"pos": (POSITION_UM if in_um else POSITION)[::-1]}
+    if in_um:
+        triples[_VOXEL] = POSITION[::-1]
+        rows = rows.rename(columns={"radius": _RADIUS_VOXEL, "radius_um": "radius"})
+    taken = {column for triple in triples.values() for column in triple}
+    scalars = sorted((c for c in rows.columns if c not in taken), key=lambda c: c != "radius")
+    # All floats as 64 bits: their shortest text is exact then.
+    numbers = {c: rows[c].astype(float if pd.api.types.is_float_dtype(rows[c]) else np.int64) for c in scalars}
+    properties = ["species:S:1", *(f"{name}:R:3" for name in triples)]
+    properties += [f"{c}:{'R' if numbers[c].dtype == float else 'I'}:1" for c in scalars]
+    header = [f"Properties={':'.join(properties)}", f"Units={'um' if in_um else 'voxel'}"]
+    if frame is not None:
+        header.append(f"frame={int(frame)}")
+    text.write(f"{len(rows)}\n{cell}{' '.join(header)}\n")
+    table = pd.concat([*(rows[triple].astype(float) for triple in triples.values()), pd.DataFrame(numbers)], axis=1)
+    table.insert(0, "species", _SPECIES)
+    table.to_csv(text, sep=" ", header=False, index=False, na_rep="nan", lineterminator="\n")
+
+
+def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
+    """Return the box of the stack; voxel centres lie at integers, so it begins half a voxel below 0."""
+    shape, size = metadata.get("shape"), metadata.get("voxel_size") if in_um else (1.0, 1.0, 1.0)
+    if shape is None or size is None:
+        return ""
+    z, y, x = (float(n) * float(length) for n, length in zip(shape, size, strict=True))
+    origin = " ".join(repr(-float(length) / 2) for length in reversed(size))
+    return f'Lattice="{x!r} 0.0 0.0 0.0 {y!r} 0.0 0.0 0.0 {z!r}" Origin="{origin}" pbc="F F F" '
+
+
+def read_xyz(path: Path) -> pd.DataFrame:
+    """Read an XYZ file, extended or plain; plain positions are taken as x, y, z in voxels.
+
+    Raises
+    ------
+    ColloidsError
+        If the text is not XYZ.
+    """
+    blocks = [_block(path, *block) for block in _blocks(path, path.read_text(encoding="utf-8").splitlines())]
+    if len(blocks) > 1:
+        for number, block in enumerate(blocks):
+            if "frame" not in block:
+                block.insert(0, "frame", number)
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Split the lines into (comment, particles) of each frame."""
+    start = 0
+    while start < len(lines) and (lines[start].strip() or start == 0):
+        count = lines[start].strip()
+        end = start + 2 + int(count) if count.isdecimal() else -1
+        if not start + 2 <= end <= len(lines):
+            raise ColloidsError(
+                f"'{path}' is not an XYZ file or is cut short: line {start + 1} should be the number of particles "
+                "that follow its comment line."
+            )
+        yield lines[start + 1], lines[start + 2 : end]
+        start = end
+
+
+def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
+    """Make the table of one frame."""
+    header = {key: quoted or plain for key, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|(\S+))', comment)}
+    properties = header.get("Properties", "species:S:1:pos:R:3").split(":")
+    names: list[str] = []
+    for name, width in zip(properties[::3], properties[2::3], strict=True):
+        names += [name] if width == "1" else [f"{name}.{axis}" for axis in range(int(width))]
+    table = pd.read_csv(
+        StringIO("\n".join(lines)),
+        sep=r"\s+",
+        header=None,
+        names=names,
+        usecols=range(len(names)),
+        index_col=False,
+        float_precision="round_trip",
+    )
+    if any(f"pos.{axis}" not in table for axis in range(3)):
+        raise ColloidsError(f"'{path}' has no positions: its Properties have no pos:R:3.")
+    in_um = header.get("Units") == "um" and f"{_VOXEL}.0" in table
+    names_of = {f"pos.{axis}": column for axis, column in enumerate((POSITION_UM if in_um else POSITION)[::-1])}
+    if in_um:
+        names_of |= {f"{_VOXEL}.{axis}": column for axis, column in enumerate(POSITION[::-1])}
+        names_of |= {"radius": "radius_um", _RADIUS_VOXEL: "radius"}
+    table = table.drop(columns="species", errors="ignore").rename(columns=names_of)
+    if "frame" in header:
+        table.insert(0, "frame", int(header["frame"]))
+    return table

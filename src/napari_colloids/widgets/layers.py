@@ -43,7 +43,7 @@ COLOURS = {
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
 #: Thickness of a ring as a fraction of the median diameter.
-RING = 0.07
+RING = 0.05
 
 
 def image_layer_data(stack: Stack) -> list[LayerData]:

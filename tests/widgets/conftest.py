@@ -1,0 +1,68 @@
+"""A real napari window per test, the manifest registered, and settings kept away from those of the user."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("qtpy", reason="the widgets need Qt")
+pytest.importorskip("pytestqt", reason="the widgets are driven through pytest-qt")
+
+import napari_colloids
+from napari_colloids.simulation import simulate
+
+MANIFEST = Path(napari_colloids.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture(autouse=True)
+def settings_apart(tmp_path, plugin_settings, npe2pm):
+    from npe2 import PluginManifest
+    from qtpy.QtCore import QSettings
+
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+    npe2pm.register(PluginManifest.from_file(MANIFEST))
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """Thirty or so easy particles of 10 px in 48 voxels each way, 0.1 um wide."""
+    return simulate(
+        shape=(48, 48, 48), radius=5.0, volume_fraction=0.2, psf_sigma=(1, 1, 1), snr=20, cnr=20, seed=7, voxel_size=0.1
+    )
+
+
+@pytest.fixture
+def stack_file(tmp_path, simulated):
+    """The simulated stack as a TIFF without a voxel size."""
+    import tifffile
+
+    path = tmp_path / "beads.tif"
+    tifffile.imwrite(path, np.asarray(simulated.stack.data))
+    return path
+
+
+@pytest.fixture
+def challenge_file(tmp_path, simulated):
+    """A challenge file of two volumes with their truth."""
+    from napari_colloids.io import write_challenge
+
+    path = tmp_path / "challenge.h5"
+    write_challenge(path, [simulated, simulate(shape=(16, 20, 24), radius=4.0, volume_fraction=0.1, seed=3)])
+    return path
+
+
+@pytest.fixture
+def click(qtbot):
+    """Click a button as a user does."""
+    from qtpy.QtCore import Qt
+
+    def press(button):
+        assert button.isEnabled(), f"'{button.text()}' cannot be clicked"
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return press

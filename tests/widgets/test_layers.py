@@ -1,0 +1,139 @@
+"""Stacks and tables become layers, and layers stacks and tables."""
+
+import numpy as np
+import pytest
+from napari.layers import Image, Layer, Points
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import particle_table
+from napari_colloids.stack import Stack
+from napari_colloids.widgets import layers
+
+SIZE = (0.3, 0.1, 0.1)
+
+
+def image_of(shape=(4, 5, 6), axes="zyx", **kwargs):
+    return [Layer.create(*one) for one in layers.image_layer_data(Stack(np.zeros(shape, np.uint8), axes, **kwargs))]
+
+
+def points_of(table, frame=None, **kwargs):
+    return Layer.create(*layers.particle_layer_data(table, frame, **kwargs))
+
+
+def test_image_lies_to_scale():
+    (image,) = image_of(voxel_size=SIZE, name="beads")
+    assert image.name == "beads"
+    assert tuple(image.scale) == SIZE
+    assert [str(unit) for unit in image.units] == ["micrometer"] * 3
+    assert image.axis_labels == ("z", "y", "x")
+    assert layers.voxel_size_of(image) == pytest.approx(SIZE)
+
+
+def test_unknown_voxel_size_stays_unknown():
+    (image,) = image_of()
+    assert layers.voxel_size_of(image) is None
+
+
+def test_other_units_of_length_are_converted():
+    image = Image(np.zeros((4, 5, 6)), scale=(300, 100, 100), units=("nm",) * 3)
+    assert layers.voxel_size_of(image) == pytest.approx(SIZE)
+
+
+def test_scale_without_unit_is_taken_as_micrometres():
+    assert layers.voxel_size_of(Image(np.zeros((4, 5, 6)), scale=SIZE)) == pytest.approx(SIZE)
+
+
+def test_a_layer_per_channel_and_time_stays_an_axis():
+    first, second = image_of((3, 2, 4, 5, 6), "tczyx", voxel_size=SIZE, channel_names=("beads", "dye"), name="a")
+    assert (first.name, second.name) == ("a beads", "a dye")
+    assert first.data.shape == (3, 4, 5, 6)
+    assert tuple(first.scale) == (1.0, *SIZE)
+
+
+def test_particles_lie_where_the_image_lies():
+    (image,) = image_of(voxel_size=SIZE)
+    image.translate = (1, 2, 3)
+    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.5), layers.frame_of(image))
+    for attribute in ("scale", "translate"):
+        np.testing.assert_allclose(getattr(points, attribute), getattr(image, attribute))
+    assert points.units == image.units
+    assert points.axis_labels == image.axis_labels
+    assert points.size.tolist() == [8.0]
+    np.testing.assert_allclose(points.data, [[1, 2, 3]])
+
+
+def test_particles_of_a_time_step_carry_it():
+    (image,) = image_of((3, 4, 5, 6), "tzyx", voxel_size=SIZE)
+    points = points_of(particle_table([[1, 2, 3]], radius=4), layers.frame_of(image), leading=(2,))
+    np.testing.assert_allclose(points.data, [[2, 1, 2, 3]])
+    assert layers.table_of(points)["frame"].tolist() == [2]
+
+
+def test_series_of_particles_beside_a_single_volume():
+    (image,) = image_of(voxel_size=SIZE)
+    points = points_of(particle_table([[1, 2, 3]], frame=[4]), layers.frame_of(image))
+    np.testing.assert_allclose(points.data, [[4, 1, 2, 3]])
+    assert tuple(points.scale) == (1.0, *SIZE)
+
+
+@pytest.mark.parametrize("kind", ["particles", "truth"])
+def test_no_particles_make_an_empty_layer(kind):
+    points = points_of(particle_table([], radius=[], confidence=[]), kind=kind)
+    assert len(points.data) == 0
+    assert points.ndim == 3
+
+
+def test_particles_without_radius_are_drawn_all_the_same():
+    assert points_of(particle_table([[1, 2, 3]])).size.tolist() == [2 * layers.DEFAULT_RADIUS]
+
+
+def test_rings_leave_the_sphere_in_sight():
+    points = points_of(particle_table([[1, 2, 3], [2, 2, 2]], radius=4, confidence=[0.0, 1.0]))
+    assert (points.face_color[:, 3] == 0).all()
+    assert not np.allclose(points.border_color[0], points.border_color[1])
+
+
+def test_table_holds_what_is_shown_in_both_units():
+    points = points_of(
+        particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9]),
+        {"scale": SIZE, "units": ("um",) * 3},
+    )
+    assert layers.show_above(points, 0.5) == 1
+    table = layers.table_of(points)
+    assert table[["z", "y", "x", "radius", "confidence"]].to_numpy().tolist() == [[4, 5, 6, 3, 0.9]]
+    np.testing.assert_allclose(table[["z_um", "y_um", "x_um", "radius_um"]], [[1.2, 0.5, 0.6, 0.3]])
+    assert len(layers.table_of(points, shown_only=False)) == 2
+
+
+def test_any_points_layer_is_a_particle_table():
+    table = layers.table_of(Points(np.array([[1.0, 2, 3]]), size=6))
+    assert table[["z", "y", "x", "radius"]].to_numpy().tolist() == [[1, 2, 3, 3]]
+
+
+def test_threshold_keeps_points_added_by_hand():
+    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.2))
+    points.add([[2, 2, 2]])
+    assert layers.show_above(points, 0.5) == 1
+    assert points.shown.tolist() == [False, True]
+
+
+def test_volume_of_the_time_step_is_not_copied():
+    data = np.arange(3 * 4 * 5 * 6).reshape(3, 4, 5, 6)
+    stack = layers.stack_of(Image(data), (1,))
+    assert stack.shape == (4, 5, 6)
+    assert np.shares_memory(stack.data, data)
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [(Image(np.zeros((5, 6))), "2D"), (Image(np.zeros((4, 5, 6, 3)), rgb=True), "RGB")],
+    ids=["2D", "RGB"],
+)
+def test_what_is_no_stack_is_refused(layer, words):
+    with pytest.raises(ColloidsError, match=words):
+        layers.stack_of(layer)
+
+
+def test_2d_points_are_refused():
+    with pytest.raises(ColloidsError, match="2D points"):
+        layers.table_of(Points(np.zeros((1, 2))))

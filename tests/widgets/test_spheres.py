@@ -1,0 +1,70 @@
+"""What is drawn is the cross-section of the sphere, also where voxels are not cubes, and a ball in 3D."""
+
+import numpy as np
+import pytest
+
+from napari_colloids.particles import particle_table
+from napari_colloids.stack import Stack
+from napari_colloids.widgets import layers
+
+RADIUS = 6.0
+
+
+def shown_radius(viewer, points):
+    """Radius of the disc on the screen in lateral voxels; 0 where nothing is drawn."""
+    drawn = points._view_size
+    return float(drawn[0]) / 2 if len(drawn) else 0.0
+
+
+def scene(viewer, aspect):
+    shape = (round(41 / aspect), 41, 41)
+    (data,) = layers.image_layer_data(Stack(np.zeros(shape, np.uint8), voxel_size=(0.1 * aspect, 0.1, 0.1)))
+    image = layers.add_layer(viewer, data)
+    table = particle_table([[shape[0] // 2, 20, 20]], radius=RADIUS, confidence=0.9)
+    return image, layers.add_layer(viewer, layers.particle_layer_data(table, layers.frame_of(image)))
+
+
+@pytest.mark.parametrize("aspect", [1.0, 3.0, 0.5])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)], ids=["xy", "xz", "zy"])
+def test_cross_sections(viewer, aspect, order):
+    image, points = scene(viewer, aspect)
+    viewer.dims.order = order
+    axis = order[0]
+    across = aspect if axis == 0 else 1.0
+    centre = points.data[0, axis]
+    for index in range(image.data.shape[axis]):
+        viewer.dims.set_current_step(axis, index)
+        left = RADIUS**2 - (across * (index - centre)) ** 2
+        assert shown_radius(viewer, points) == pytest.approx(np.sqrt(left) if left > 0 else 0.0, abs=1e-6)
+
+
+def test_balls_in_3d_and_rings_again(viewer):
+    _, points = scene(viewer, 3.0)
+    viewer.dims.set_current_step(0, 0)
+    viewer.dims.ndisplay = 3
+    assert points.shading == "spherical"
+    assert points.face_color[0, 3] == 1
+    assert points.size.tolist() == [2 * RADIUS]
+    viewer.dims.ndisplay = 2
+    assert points.shading == "none"
+    assert points.face_color[0, 3] == 0
+    assert points.border_color[0, 3] == 1
+
+
+def test_thick_slices_change_no_other_layer(viewer):
+    before = viewer.add_image(np.random.default_rng(0).random((9, 41, 41)))
+    own = viewer.add_points(np.array([[0.0, 1, 1], [8, 1, 1]]))
+    scene(viewer, 1.0)
+    after = viewer.add_image(np.zeros((9, 41, 41)))
+    assert before.projection_mode == after.projection_mode == "none"
+    assert own.projection_mode == "none"
+    viewer.dims.set_point(0, 0.0)
+    assert len(own._view_indices) == 1
+
+
+def test_hidden_layer_is_right_when_shown_again(viewer):
+    _, points = scene(viewer, 3.0)
+    points.visible = False
+    viewer.dims.set_current_step(0, 0)
+    points.visible = True
+    assert shown_radius(viewer, points) == 0.0

@@ -3,12 +3,18 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_colloids.cli.output import made_folder, progress_bar
+from napari_colloids.cli.output import made_folder, progress_bar, summary
 from napari_colloids.cli.score import score_table
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_colloids.simulation import Simulation
 
 #: The same stack every time, so that the pictures in the documentation can be compared with one's own.
 SEED = 1
@@ -25,34 +31,52 @@ def demo(
     from dataclasses import replace
 
     from napari_colloids import detection, scoring, simulation
-    from napari_colloids.io import write_challenge, write_particles
-    from napari_colloids.io.atomic import replacing
+    from napari_colloids.io import replacing, write_challenge, write_particles
 
     folder = made_folder(output)
     simulated = simulation.simulate(replace(simulation.PRESETS["dense"], seed=SEED))
     write_challenge(folder / "stack.h5", [simulated])
     typer.echo(f"Simulated {len(simulated.particles)} particles: {folder / 'stack.h5'}", err=True)
 
+    # Everything above the floor goes to the window, whose threshold hides the rest; the table holds what is shown.
     with progress_bar("detect", unit="tile") as show:
-        particles = detection.detect(simulated.stack, progress=show)
-    facts = dict(particles.attrs)
+        candidates = detection.detect(simulated.stack, threshold=detection.FLOOR, progress=show)
+    facts = dict(candidates.attrs)
+    facts["threshold"] = detection.DEFAULT_THRESHOLD[facts["method"]]
+    particles = candidates[candidates["confidence"] >= facts["threshold"]].reset_index(drop=True)
     write_particles(folder / "points.csv", particles, metadata=facts)
-    typer.echo(
-        f"Found {len(particles)} in {facts['seconds']:.1f} s on {facts['device']}, diameter "
-        f"{facts['diameter']:.1f} px: {folder / 'points.csv'}",
-        err=True,
-    )
+    typer.echo(f"{folder / 'points.csv'}: {summary(len(particles), facts)}", err=True)
 
     result = scoring.score(
         simulated.particles, particles, diameter=2 * simulated.parameters.radius, shape=simulated.stack.shape
     )
     with replacing(folder / "scores.json") as scores:
-        scores.write_text(result.to_json() + "\n")
+        scores.write_text(result.to_json() + "\n", encoding="utf-8")
     typer.echo(score_table(result))
-    _show(folder, gui)
+
+    candidates.attrs = facts
+    _show(simulated, candidates, folder / "screenshot.png", gui)
 
 
-def _show(folder: Path, gui: bool | None) -> None: ...
+def _show(simulated: "Simulation", particles: "pd.DataFrame", screenshot: Path, gui: bool | None) -> None:
+    if not _has_display():
+        if gui:
+            raise ColloidsError("There is no display to open napari on; leave out --gui.")
+        typer.echo("No display, so no picture of the window (xvfb-run -a napari-colloids demo takes one).", err=True)
+        return
+    interactive = gui is None or gui
+    try:
+        from napari_colloids.widgets.demo import show_demo
+
+        show_demo(simulated.stack, simulated.particles, particles, screenshot=None if interactive else screenshot)
+    except ImportError as error:
+        message = f"napari has no window here ({error}); install one with: pip install 'napari-colloids[gui]'"
+        if gui:
+            raise ColloidsError(message) from error
+        typer.echo(message, err=True)
+    else:
+        if not interactive:
+            typer.echo(f"Picture of the napari window: {screenshot}", err=True)
 
 
 def _has_display() -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_colloids.cli.output import check_table_can_be_written, made_folder, progress_bar
+from napari_colloids.cli.output import check_table_can_be_written, made_folder, progress_bar, summary
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -115,8 +115,14 @@ def _detect_file(
     stack = read_stack(source, index=index, voxel_size=voxel_size)
     chosen = _frame_range(frames, stack.n_frames)
     particles, facts = _detect_frames(stack, options, chosen, label=source.name)
-    settings = asdict(options) | {"index": index, "frames": [chosen.start, chosen.stop]}
-    provenance = {"program": f"napari-colloids {__version__}", "input": source.name, "options": settings} | facts
+    provenance = {
+        "program": f"napari-colloids {__version__}",
+        "input": source.name,
+        "shape": stack.shape,
+        "voxel_size": stack.voxel_size,
+        "options": asdict(options) | {"index": index, "frames": [chosen.start, chosen.stop]},
+        **facts,
+    }
     write_particles(target, particles, metadata=provenance)
     for notice in facts["notices"]:
         typer.echo(f"{source.name}: {notice}", err=True)
@@ -126,7 +132,7 @@ def _detect_file(
             "and give it with --diameter PX.",
             err=True,
         )
-    typer.echo(f"{target}: {_summary(len(particles), facts)}", err=True)
+    typer.echo(f"{target}: {summary(len(particles), facts)}", err=True)
 
 
 def _detect_frames(
@@ -173,11 +179,3 @@ def _frame_range(text: str | None, n_frames: int) -> range:
     if not 0 <= first < last <= n_frames:
         raise ColloidsError(f"--frames {text} does not fit: the stack has {n_frames} frame{'s' * (n_frames > 1)}.")
     return range(first, last)
-
-
-def _summary(count: int, facts: dict[str, Any]) -> str:
-    origin = "estimated" if facts["diameter_estimated"] else "given"
-    return (
-        f"{count} particles, diameter {facts['diameter']:.1f} px ({origin}), {facts['seconds']:.1f} s, "
-        f"{facts['mvoxel_per_s']:.2f} Mvoxel/s, {facts['device']}"
-    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from napari_colloids.errors import ColloidsError
 
@@ -31,8 +32,7 @@ def check_table_can_be_written(path: Path) -> None:
     An empty table is written beside the output and removed: this finds an unknown ending, a missing optional
     library, and a folder that is missing or read-only.
     """
-    from napari_colloids.io import write_particles
-    from napari_colloids.io.atomic import replacing
+    from napari_colloids.io import replacing, write_particles
     from napari_colloids.particles import particle_table
 
     with suppress(_OnlyTrying), replacing(path) as temporary:
@@ -47,3 +47,12 @@ def made_folder(folder: Path) -> Path:
     except OSError as error:
         raise ColloidsError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return folder
+
+
+def summary(count: int, facts: dict[str, Any]) -> str:
+    """Return the facts of a detection in one line."""
+    origin = "estimated" if facts["diameter_estimated"] else "given"
+    return (
+        f"{count} particles, diameter {facts['diameter']:.1f} px ({origin}), {facts['seconds']:.1f} s, "
+        f"{facts['mvoxel_per_s']:.2f} Mvoxel/s, {facts['device']}"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from napari_colloids.cli.output import progress_bar
+from napari_colloids.cli.output import made_folder, progress_bar
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def simulate(
     changes = {name: value for name, value in given.items() if value is not None}
     parameters = _parameters(preset, metadata, changes, count, seed)
     if layout == "website":
+        if not output.suffix:
+            made_folder(output)
         io.write_challenge_website(output, _volumes(parameters))
     else:
         io.write_challenge(output, _volumes(parameters))

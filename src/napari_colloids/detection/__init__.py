@@ -1,1 +1,6 @@
-"""Detection."""
+"""Detection: stack -> normalise -> tiles -> network -> peaks -> particles."""
+
+from napari_colloids.detection.detector import Progress, detect, iter_detect
+from napari_colloids.detection.options import DEFAULT_THRESHOLD, FLOOR, Options
+
+__all__ = ["DEFAULT_THRESHOLD", "FLOOR", "Options", "Progress", "detect", "iter_detect"]

@@ -76,7 +76,7 @@ class CentreNet(nn.Module):
         self.shrink_fine = nn.Conv3d(fine, middle, 2, stride=2)
         self.encode_middle = Block(middle)
         self.shrink_middle = nn.Conv3d(middle, coarse, 2, stride=2)
-        self.bottom = nn.Sequential(Block(coarse), Block(coarse))
+        self.bottom = Block(coarse)
         self.grow_middle = nn.ConvTranspose3d(coarse, middle, 2, stride=2)
         self.decode_middle = Block(middle)
         self.grow_fine = nn.ConvTranspose3d(middle, fine, 2, stride=2)
@@ -103,7 +103,7 @@ class CentreNet(nn.Module):
         """Voxels beyond a tile that can change what is said inside it: the receptive field, as a multiple of `MULTIPLE`."""
         # Each 3x3x3 convolution looks one cell further; cells are 2, 4 and 8 voxels wide. The way up and down adds
         # the rest of the coarse cell that a voxel falls into.
-        reach = 2 * (1 + 2 + 2 + 1) + 4 * (2 + 2) + 8 * 4 + (MULTIPLE - 1)
+        reach = 2 * (1 + 2 + 2 + 1) + 4 * (2 + 2) + 8 * 2 + (MULTIPLE - 1)
         return -(-reach // MULTIPLE) * MULTIPLE
 
 

@@ -1,0 +1,127 @@
+"""The network applied to one tile: crop -> grey levels -> canonical scale -> network -> candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_colloids.detection.candidates import Candidates
+from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet, Output
+from napari_colloids.detection.normalise import GreyLevels
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.detection.tiles import Tile, cut
+
+#: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
+_BAND = 32
+
+
+def tiles_of(scale: Scale, core: int, halo: int) -> list[Tile]:
+    """Cut the canonical volume, filled up to a multiple of what the network needs, into tiles."""
+    z, y, x = (-(-n // MULTIPLE) * MULTIPLE for n in scale.canonical_shape)
+    return list(cut((z, y, x), core, halo))
+
+
+def candidates_in(
+    tiles: Iterable[Tile],
+    volume: Any,
+    scale: Scale,
+    levels: GreyLevels,
+    network: CentreNet,
+    device: str,
+    floor: float,
+) -> Iterator[Candidates]:
+    """Apply the network tile by tile; yields the candidates in each core, on the canonical scale.
+
+    Parameters
+    ----------
+    tiles
+        Boxes in canonical voxels.
+    volume
+        Array-like ``(z, y, x)``; only the part that a tile needs is read.
+    scale
+        Of the volume.
+    levels
+        Of the volume.
+    network
+        On the `device`.
+    device
+        ``cpu``, ``cuda`` or ``mps``.
+    floor
+        Smallest confidence that is kept.
+    """
+    for tile in tiles:
+        image = prepare(volume, tile.low, tile.high, scale, levels, device)
+        with torch.inference_mode(), torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
+            output = network(image[None, None].to(memory_format=torch.channels_last_3d))
+        yield _decode(output, tile, floor)
+
+
+def prepare(
+    volume: Any,
+    low: tuple[int, int, int],
+    high: tuple[int, int, int],
+    scale: Scale,
+    levels: GreyLevels,
+    device: str = "cpu",
+) -> Tensor:
+    """Read, normalise and resample the canonical voxels ``[low, high)`` of a volume.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 on the device, shape ``high - low``; 0 beyond the volume.
+    """
+    source = scale.source_slices(low, high)
+    image = torch.from_numpy(levels.apply(np.asarray(volume[source]))).to(device)
+    for axis in range(3):
+        weights = torch.from_numpy(scale.weights(axis, low[axis], high[axis], source[axis])).to(device)
+        image = _multiply(weights, image, axis)
+    return image
+
+
+def _multiply(weights: Tensor, image: Tensor, axis: int) -> Tensor:
+    """Multiply one axis of the image by a matrix whose rows are a narrow band."""
+    parts = []
+    for rows in weights.split(_BAND):
+        columns = torch.nonzero(rows.any(dim=0)).flatten()
+        if len(columns) == 0:
+            shape = list(image.shape)
+            shape[axis] = len(rows)
+            parts.append(image.new_zeros(shape))
+            continue
+        first, last = int(columns[0]), int(columns[-1]) + 1
+        band, rows = image.narrow(axis, first, last - first), rows[:, first:last]
+        if axis == 0:
+            parts.append((rows @ band.flatten(1)).reshape(len(rows), *band.shape[1:]))
+        elif axis == 1:
+            parts.append(rows @ band)
+        else:
+            parts.append(band @ rows.T)
+    return torch.cat(parts, dim=axis)
+
+
+def _decode(output: Output, tile: Tile, floor: float) -> Candidates:
+    """Turn the maps of a tile into candidates: local maxima of the centre map in the core, moved by the offset."""
+    confidence = torch.sigmoid(output.centre.float())
+    peaks = (functional.max_pool3d(confidence, 3, stride=1, padding=1) == confidence) & (confidence >= floor)
+    inside = torch.zeros_like(peaks)
+    core = tuple(
+        slice((a - low) // STRIDE, (b - low) // STRIDE)
+        for a, b, low in zip(tile.core_low, tile.core_high, tile.low, strict=True)
+    )
+    inside[(0, *core)] = True
+    cells = torch.nonzero((peaks & inside)[0])
+    z, y, x = cells.unbind(1)
+    offset = output.offset[0, :, z, y, x].float().T
+    positions = (cells + offset) * STRIDE + (STRIDE - 1) / 2
+    radii = CANONICAL_DIAMETER / 2 * torch.exp(output.log_radius[0, z, y, x].float().clamp(-1.6, 1.6))
+    return Candidates(
+        positions.double().cpu().numpy() + np.asarray(tile.low),
+        radii.double().cpu().numpy(),
+        confidence[0, z, y, x].double().cpu().numpy(),
+    )

@@ -1,0 +1,85 @@
+"""The settings of detection: one source for the defaults of the core, the command line and the widget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from napari_colloids.errors import ColloidsError
+
+Method = Literal["network", "trackpy", "log"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+#: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
+FLOOR = 0.05
+#: The confidence that a detection needs unless the user says otherwise.
+DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.3, "trackpy": 0.1, "log": 0.2}
+#: Diameters that can be typed, in lateral voxels.
+DIAMETER_LIMITS = (2.0, 400.0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to detect and how.
+
+    Attributes
+    ----------
+    diameter
+        Diameter of a particle in lateral voxels; None estimates it from the image.
+    diameter_um
+        The same in micrometres; needs the voxel size. At most one of the two may be given.
+    threshold
+        Confidence (0-1) that a detection needs; None takes `DEFAULT_THRESHOLD`.
+    method
+        ``network`` (bundled model), or the baselines ``trackpy`` and ``log`` (Laplacian of Gaussian).
+    device
+        Where the network runs; ``auto`` takes CUDA, then MPS, then the CPU.
+    tile
+        Edge of the tiles in lateral voxels of the stack; None chooses by free memory. Does not change the result.
+    z_range
+        First slice and the one after the last; None takes all.
+    border
+        Drop centres that are closer than this to the edge of the stack, in voxels.
+    frame, channel
+        Which volume of a time series or a multi-channel stack.
+
+    Raises
+    ------
+    ColloidsError
+        If a value is out of range or the values contradict each other.
+    """
+
+    diameter: float | None = None
+    diameter_um: float | None = None
+    threshold: float | None = None
+    method: Method = "network"
+    device: Device = "auto"
+    tile: int | None = None
+    z_range: tuple[int, int] | None = None
+    border: float = 0.0
+    frame: int = 0
+    channel: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = DIAMETER_LIMITS
+        if self.diameter is not None and self.diameter_um is not None:
+            raise ColloidsError("Give the diameter in voxels or in micrometres, not both.")
+        if self.diameter is not None and not low <= self.diameter <= high:
+            raise ColloidsError(f"The diameter must lie between {low:g} and {high:g} voxels, not {self.diameter:g}.")
+        if self.diameter_um is not None and not 0 < self.diameter_um < float("inf"):
+            raise ColloidsError(f"The diameter must be a positive length in micrometres, not {self.diameter_um:g}.")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ColloidsError(f"The threshold is a confidence between 0 and 1, not {self.threshold:g}.")
+        if self.method not in get_args(Method):
+            raise ColloidsError(f"There is no method '{self.method}'; choose one of {', '.join(get_args(Method))}.")
+        if self.device not in get_args(Device):
+            raise ColloidsError(f"There is no device '{self.device}'; choose one of {', '.join(get_args(Device))}.")
+        if self.tile is not None and self.tile < 16:
+            raise ColloidsError(f"Tiles need an edge of at least 16 voxels, not {self.tile}.")
+        if not 0 <= self.border < float("inf"):
+            raise ColloidsError(f"The border must be a number of voxels of at least 0, not {self.border:g}.")
+
+    @property
+    def effective_threshold(self) -> float:
+        """The threshold in use."""
+        return DEFAULT_THRESHOLD[self.method] if self.threshold is None else self.threshold

@@ -1,0 +1,62 @@
+"""The bundled model."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.resources import files
+
+from safetensors.torch import load
+
+from napari_colloids.detection.network import CentreNet
+from napari_colloids.errors import ColloidsError
+
+#: File name of the bundled weights; beside it lies a file with their digest, as ``sha256sum`` writes it.
+FILE = "centrenet.safetensors"
+
+
+@lru_cache(maxsize=1)
+def bundled_network() -> CentreNet:
+    """Return the bundled network, ready for inference on the CPU.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is missing or is not the one that this version was released with.
+    """
+    try:
+        folder = files("napari_colloids.detection").joinpath("weights")
+        content = folder.joinpath(FILE).read_bytes()
+        digest = folder.joinpath(FILE + ".sha256").read_text(encoding="ascii").split()[0]
+    except (OSError, IndexError) as error:
+        raise ColloidsError("The bundled model is missing; install napari-colloids again.") from error
+    return network_from(content, digest)
+
+
+def network_from(content: bytes, sha256: str | None = None) -> CentreNet:
+    """Build a network from the bytes of a safetensors file.
+
+    Parameters
+    ----------
+    content
+        As written by training.
+    sha256
+        The digest that the content must have, if any.
+
+    Raises
+    ------
+    ColloidsError
+        If the digest differs or the content is no such file.
+    """
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ColloidsError("The bundled model is damaged (its SHA-256 is wrong); install napari-colloids again.")
+    try:
+        state = load(content)
+        fine, middle, coarse = (
+            state[f"{name}.first.weight"].shape[0] for name in ("encode_fine", "encode_middle", "bottom")
+        )
+        network = CentreNet((fine, middle, coarse))
+        network.load_state_dict(state)
+    except Exception as error:  # safetensors raises its own class, torch RuntimeError
+        raise ColloidsError("This file does not hold the weights of a napari-colloids network.") from error
+    return network.eval().requires_grad_(False)

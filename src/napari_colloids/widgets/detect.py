@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_colloids.detection import Options
     from napari_colloids.stack import Stack
 
+#: Style of what the user should not overlook.
+WARNING = "color:#ffb000"
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
 DEVICES = {"automatic": "auto", "CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda", "Apple GPU (MPS)": "mps"}
 
@@ -273,15 +275,11 @@ def summary(table: pd.DataFrame, shown: int) -> str:
     facts = table.attrs
     diameter = f"{facts['diameter']:.1f} px"
     if facts["diameter_estimated"]:
-        diameter += " (measured in the image)"
+        sure = "" if facts["diameter_certain"] else f", <span style='{WARNING}'>uncertain</span>"
+        diameter += f" (measured in the image{sure})"
     lines = [
         f"<b>{shown} particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
         f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
     ]
-    if facts["diameter_estimated"] and not facts["diameter_certain"]:
-        lines.append(
-            "<span style='color:#ffb000'>The diameter is uncertain: measure a particle and type its diameter "
-            "above, then detect again.</span>"
-        )
-    lines += [html.escape(notice) for notice in facts["notices"]]
+    lines += [f"<span style='{WARNING}'>{html.escape(notice)}</span>" for notice in facts["notices"]]
     return "<br>".join(lines)

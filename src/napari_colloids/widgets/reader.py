@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION
 from napari_colloids.widgets.layers import LayerData, image_layer_data, particle_layer_data
 
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 Reader = Callable[[Any], list[LayerData]]
 
-STACK_ENDINGS = (".tif", ".tiff", ".h5", ".hdf5", ".npy")
 #: What says where a layer lies, in the attributes of an image.
 _PLACE = ("scale", "translate", "units", "axis_labels")
 
 
 def get_stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of image stacks, or None for other files (npe2 entry point)."""
+    from napari_colloids.io import STACK_ENDINGS
+
     paths = [path] if isinstance(path, str) else list(path)
     return read_stacks if paths and all(str(p).lower().endswith(STACK_ENDINGS) for p in paths) else None
 
@@ -41,7 +43,14 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
-        stack, truth = load(Path(one))
+        try:
+            stack, truth = load(Path(one))
+        except ColloidsError:
+            # An HDF5 file without an image may be a particle table of ours.
+            if not _is_saved_table(Path(one)):
+                raise
+            layers += read_tables(one)
+            continue
         layers += layers_of(stack, truth)
         count = count_volumes(one)
         if count > 1:
@@ -125,6 +134,16 @@ def _has_positions(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return {name.strip().strip('"') for name in header.split(",")}.issuperset(POSITION)
+
+
+def _is_saved_table(path: Path) -> bool:
+    from napari_colloids.io import read_particles
+
+    try:
+        read_particles(path)
+    except ColloidsError:
+        return False
+    return True
 
 
 def _keep_spheres_right() -> None:

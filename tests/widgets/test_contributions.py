@@ -1,0 +1,121 @@
+"""What the manifest promises: readers, writer, sample data, widgets and preferences."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from napari.layers import Image, Points
+from npe2 import PluginManifest
+
+from napari_colloids.io import write_particles
+from napari_colloids.particles import particle_table
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.reader import get_particle_reader, get_stack_reader
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_manifest_at_the_top_is_the_packaged_one():
+    assert (ROOT / "napari.yaml").read_text() == (ROOT / "src/napari_colloids/napari.yaml").read_text()
+
+
+def test_every_command_exists():
+    manifest = PluginManifest.from_file(ROOT / "napari.yaml")
+    manifest.validate_imports()
+    assert manifest.display_name == "Colloids"
+
+
+def test_preferences_offer_what_detection_knows():
+    from typing import get_args
+
+    from napari.settings import get_plugin_settings
+
+    from napari_colloids.detection.options import Device
+
+    page = get_plugin_settings("napari-colloids").detection
+    schema = type(page).model_json_schema()["properties"]
+    assert tuple(schema["device"]["enum"]) == get_args(Device)
+
+
+def test_dropped_tiff_keeps_its_voxel_size(viewer, tmp_path):
+    path = tmp_path / "beads.tif"
+    tifffile.imwrite(
+        path, np.zeros((4, 5, 6), np.uint8), imagej=True, resolution=(10, 10), metadata={"spacing": 0.3, "unit": "um"}
+    )
+    (image,) = viewer.open(path, plugin="napari-colloids")
+    assert tuple(image.scale) == pytest.approx((0.3, 0.1, 0.1))
+
+
+def test_dropped_challenge_file_brings_its_truth(viewer, challenge_file, simulated):
+    image, truth = viewer.open(challenge_file, plugin="napari-colloids")
+    assert isinstance(image, Image)
+    assert isinstance(truth, Points)
+    np.testing.assert_allclose(truth.data, simulated.particles[["z", "y", "x"]], atol=1e-5)
+    np.testing.assert_allclose(truth.size, 10.0)
+    assert any(viewer.dims.thickness), "cross-sections need thick slices"
+
+
+def test_broken_file_is_refused_in_one_line(viewer, tmp_path):
+    path = tmp_path / "broken.tif"
+    path.write_bytes(b"not an image")
+    with pytest.raises(Exception, match=r"broken\.tif") as refusal:
+        viewer.open(path, plugin="napari-colloids")
+    assert "\n" not in str(refusal.value).strip()
+
+
+@pytest.mark.parametrize("name", ["photo.png", "table.csv"])
+def test_other_files_are_left_alone(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("a,b\n1,2\n")
+    assert get_stack_reader(str(path)) is None
+    assert get_particle_reader(str(path)) is None
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xyz", ".h5"])
+def test_saved_points_come_back_as_they_were_shown(viewer, tmp_path, ending):
+    table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
+    place = {"scale": (0.3, 0.1, 0.1), "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
+    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    layers.show_above(points, 0.5)
+    path = tmp_path / f"found{ending}"
+    (written,) = viewer.layers.save(str(path), plugin="napari-colloids")
+    assert Path(written) == path
+    (again,) = viewer.open(path, plugin="napari-colloids")
+    np.testing.assert_allclose(again.data, [[4, 5, 6]])
+    assert tuple(again.scale) == pytest.approx(place["scale"])
+    assert again.features["radius"].tolist() == [3.0]
+    assert again.features["confidence"].tolist() == [0.9]
+
+
+def test_csv_has_voxels_and_micrometres(viewer, tmp_path):
+    table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
+    place = {"scale": (0.3, 0.1, 0.1), "units": ("um",) * 3}
+    points = layers.add_layer(viewer, layers.particle_layer_data(table, place))
+    layers.show_above(points, 0.5)
+    viewer.layers.save(str(tmp_path / "found.csv"), plugin="napari-colloids")
+    written = pd.read_csv(tmp_path / "found.csv", comment="#")
+    expected = {"z": 4, "y": 5, "x": 6, "radius": 3, "confidence": 0.9}
+    expected |= {"z_um": 1.2, "y_um": 0.5, "x_um": 0.6, "radius_um": 0.3}
+    assert written.to_dict("records") == [pytest.approx(expected)]
+
+
+def test_table_without_micrometres_lies_in_voxels(viewer, tmp_path):
+    write_particles(tmp_path / "plain.csv", particle_table([[1, 2, 3]], radius=2))
+    (points,) = viewer.open(tmp_path / "plain.csv", plugin="napari-colloids")
+    assert tuple(points.scale) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("key", ["dense", "dilute", "polydisperse", "nano"])
+def test_sample_data(viewer, key):
+    image, truth = viewer.open_sample("napari-colloids", key)
+    assert image.ndim == 3
+    inside = np.asarray(image.data)[tuple(np.rint(truth.data).astype(int).clip(0, 63).T)]
+    assert inside.mean() > 1.15 * np.asarray(image.data).mean()
+
+
+@pytest.mark.parametrize("name", ["Load", "Simulate", "Detect", "Score"])
+def test_widgets_open_from_the_menu(viewer, name):
+    _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
+    assert widget.isVisibleTo(widget.parentWidget())

@@ -133,25 +133,11 @@ def test_detect_writes_by_the_ending(name, stack_file, folder):
 
 def test_detect_options_reach_the_detector(stack_file, folder):
     assert run("detect", stack_file, "-o", "all.csv", "--method", "log", "--diameter", 10) == 0
-    arguments = [
-        "--method",
-        "log",
-        "--diameter-um",
-        1,
-        "--voxel-size",
-        0.1,
-        0.1,
-        0.1,
-        "--border",
-        6,
-        "--z-range",
-        4,
-        28,
-    ]
+    arguments = ["--method", "log", "--diameter-um", 1, "--voxel-size", *[0.1] * 3, "--border", 6, "--z-range", 4, 28]
     assert run("detect", stack_file, "-o", "some.csv", *arguments) == 0
     every, some = pd.read_csv("all.csv"), pd.read_csv("some.csv")
     assert 0 < len(some) < len(every)
-    assert some["y"].between(6, SHAPE[1] - 7).all()
+    assert some["y"].between(5.5, SHAPE[1] - 6.5).all()  # the edge lies at -0.5
     assert some["z"].between(4, 28).all()
     np.testing.assert_allclose(some["x_um"], some["x"] * 0.1, rtol=1e-3)
 
@@ -213,11 +199,12 @@ def test_detect_refuses_bad_input(stack_file, folder, capsys):
 
 
 def test_detect_looks_at_the_output_first(stack_file, folder, capsys):
-    # The inputs do not even exist: the output is complained of before any of the long work.
-    assert "nowhere" in fails(capsys, "detect", "missing.tif", "-o", "nowhere/found.csv")
-    assert "found.doc" in fails(capsys, "detect", "missing.tif", "-o", "found.doc")
+    # The input is no stack either, but that would be found only by opening it.
+    Path("broken.tif").write_bytes(b"II*\0 not a picture")
+    assert "nowhere" in fails(capsys, "detect", "broken.tif", "-o", "nowhere/found.csv")
+    assert "'found.doc'" in fails(capsys, "detect", "broken.tif", "-o", "found.doc")
     assert "also an input" in fails(capsys, "detect", stack_file, "-o", stack_file)
-    assert "must be a folder" in fails(capsys, "detect", stack_file, "missing.tif", "-o", "found.csv")
+    assert "must be a folder" in fails(capsys, "detect", stack_file, "broken.tif", "-o", "found.csv")
     shutil.copytree(folder, folder / "sub")
     assert "same name" in fails(capsys, "detect", stack_file, f"sub/{stack_file}", "-o", "sub")
 

@@ -83,14 +83,18 @@ def detect(
 
 
 def _targets(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Pair each input with the table to write."""
-    if len(inputs) == 1 and not output.is_dir():
-        targets = [output]
-    elif output.suffix and not output.is_dir():
-        raise ColloidsError(f"There are {len(inputs)} inputs, so --output must be a folder, not the file {output}.")
-    else:
+    """Pair each input with the table to write, once it is certain that all of them can be."""
+    for source in inputs:
+        if not source.exists():
+            raise ColloidsError(f"There is no file '{source}'.")
+    into_folder = output.is_dir() or not output.suffix
+    if into_folder:
         made_folder(output)
         targets = [output / f"{source.name.removesuffix(source.suffix).removesuffix('.ome')}.csv" for source in inputs]
+    elif len(inputs) == 1:
+        targets = [output]
+    else:
+        raise ColloidsError(f"There are {len(inputs)} inputs, so --output must be a folder, not the file {output}.")
     if len(set(targets)) < len(targets):
         raise ColloidsError("Two inputs have the same name and would write the same table; detect them one by one.")
     for target in targets:
@@ -127,11 +131,7 @@ def _detect_file(
     for notice in facts["notices"]:
         typer.echo(f"{source.name}: {notice}", err=True)
     if not facts["diameter_certain"]:
-        typer.echo(
-            f"{source.name}: the diameter of {facts['diameter']:.1f} px is an unsure guess; measure one particle "
-            "and give it with --diameter PX.",
-            err=True,
-        )
+        typer.echo(f"{source.name}: to be sure, measure one particle and run again with --diameter PX.", err=True)
     typer.echo(f"{target}: {summary(len(particles), facts)}", err=True)
 
 

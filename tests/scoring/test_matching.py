@@ -81,11 +81,22 @@ def test_swapping_or_shuffling_the_sets_changes_nothing(seed):
     assert pairs == set(zip(shuffled.truth_index, order[shuffled.prediction_index], strict=True))
 
 
-def test_gives_up_a_near_match_for_two():
-    # The nearest pair (0, 1) would leave nothing within reach for the other two.
-    found = match([[0, 0, 0], [0, 0, 2]], [[0, 0, -1.5], [0, 0, 0.8]], 1.6)
+@SOLVERS
+def test_gives_up_a_near_match_for_two(dense_size, monkeypatch):
+    monkeypatch.setattr(matching, "DENSE_SIZE", dense_size)
+    # The first truth and the second prediction nearly coincide, which would leave nothing within reach for the others.
+    found = match([[0, 0, 0], [0, 0, 1.59]], [[0, 0, -1.59], [0, 0, 0.01]], 1.6)
     assert found.truth_index.tolist() == [0, 1]
     assert found.prediction_index.tolist() == [0, 1]
+
+
+@SOLVERS
+def test_coinciding_particles_match(dense_size, monkeypatch):
+    monkeypatch.setattr(matching, "DENSE_SIZE", dense_size)
+    centres = np.array([[0.0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 0, 2]])
+    found = match(centres, centres, 1.5)
+    assert len(found) == 4
+    assert not found.distance.any()
 
 
 def test_the_greatest_distance_is_within_reach():

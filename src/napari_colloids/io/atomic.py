@@ -44,7 +44,7 @@ def replacing(path: AnyPath) -> Iterator[Path]:
             raise ColloidsError(f"'{path}' is a folder; give the name of a file to write.")
         if not target.parent.is_dir():
             raise ColloidsError(f"There is no folder '{target.parent}'; create it first.")
-        if target.exists() and not os.access(target, os.W_OK):
+        if target.exists() and not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ColloidsError(f"'{path}' is write-protected; choose another name.")
         # Not tempfile: its files are private to the user, and the result should get the usual permissions.
         temporary = target.parent / f".napari-colloids-{secrets.token_hex(6)}{target.suffix}"

@@ -10,6 +10,20 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.stack import AXES
 
 
+def checked_axes(axes: str | None) -> str | None:
+    """Return the axes that a user gave in lower case.
+
+    Raises
+    ------
+    ColloidsError
+        If they are not letters of ``"tczyx"``, each at most once, with z, y and x.
+    """
+    letters = axes.lower() if axes else None
+    if letters and not (set("zyx") <= set(letters) <= set(AXES) and len(set(letters)) == len(letters)):
+        raise ColloidsError(f"Axes '{axes}' are not understood: use 'zyx', and 't' and 'c' where there are any.")
+    return letters
+
+
 def arrange(data: Any, axes: str, name: str) -> tuple[Any, str]:
     """Bring an array into the axis order of `Stack` without copying it.
 

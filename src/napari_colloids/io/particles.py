@@ -60,7 +60,7 @@ def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
         table = reader(file, index)
     except (OSError, ValueError, KeyError) as error:
         raise ColloidsError(f"'{path}' cannot be read as a particle table ({one_line(error)}).") from error
-    table = check_particles(_as_numbers(table, file), f"'{path}'")
+    table = _ordered(check_particles(_as_numbers(table, file), f"'{path}'"))
     table.attrs.update(_read_sidecar(file))
     return table
 
@@ -87,7 +87,7 @@ def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping
     if writer is None:
         raise ColloidsError(f"'{path}' has no known ending; particles are written to {', '.join(PARTICLE_ENDINGS)}.")
     table = check_particles(particles)
-    table = table[[c for c in COLUMNS if c in table] + [c for c in table.columns if c not in COLUMNS]].copy()
+    table = _ordered(table).copy()
     table.attrs.clear()
     with ExitStack() as files:
         temporary = files.enter_context(replacing(path))
@@ -101,6 +101,10 @@ def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping
     if metadata is None:
         # What an earlier table of this name came from is not where this one comes from.
         _sidecar(path).unlink(missing_ok=True)
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    return table[[c for c in COLUMNS if c in table] + [c for c in table.columns if c not in COLUMNS]]
 
 
 def _sidecar(path: AnyPath) -> Path:

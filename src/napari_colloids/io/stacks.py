@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.axes import checked_axes
 from napari_colloids.io.files import AnyPath, ending, existing_file
 from napari_colloids.io.hdf5 import count_hdf5, read_hdf5
 from napari_colloids.io.npy import read_npy
@@ -62,6 +63,7 @@ def read_stack(
         existing_file(path)
         raise ColloidsError(f"'{path}' is not of a known kind; stacks are read from {', '.join(STACK_ENDINGS)} files.")
     file = existing_file(path)
+    axes = checked_axes(axes)
     if kind in HDF5:
         stack = read_hdf5(file, index=index, axes=axes)
     elif index != 0:

@@ -44,6 +44,8 @@ def read_tiff(path: Path, *, series: int = 0, axes: str | None = None) -> Stack:
     complaints: list[str] = []
     try:
         with _collecting(complaints), tifffile.TiffFile(path) as tif:
+            if not tif.series:
+                raise tifffile.TiffFileError("there is no image in it")
             if not 0 <= series < len(tif.series):
                 raise ColloidsError(f"'{path}' has {len(tif.series)} series; there is no series {series}.")
             chosen = tif.series[series]
@@ -86,8 +88,8 @@ _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
     """Return the axes of a series, with slices that were mislabelled as channels put right."""
     axes = str(series.axes).replace("S", "C")
-    # tifffile.imwrite(..., imagej=True) calls the slices of a 3D array channels unless it is told otherwise.
-    mislabelled = tif.is_imagej and ("spacing" in (tif.imagej_metadata or {}) or series.shape[0] > _MOST_CHANNELS)
+    # tifffile.imwrite calls the slices of a 3D array channels in ImageJ and OME files, unless it is told otherwise.
+    mislabelled = series.shape[0] > _MOST_CHANNELS or "spacing" in (tif.imagej_metadata or {})
     return "ZYX" if axes == "CYX" and mislabelled else axes
 
 

@@ -19,6 +19,9 @@ from napari_colloids.detection.candidates import Candidates
 
 Image = NDArray[np.float32]
 
+#: Edge of the box in which only the highest response counts, over the diameter.
+_LOG_SEPARATION = 0.8
+
 
 @dataclass(frozen=True)
 class TrackpySettings:
@@ -104,15 +107,16 @@ def locate_log(image: Image, diameter: float, aspect: float, floor: float) -> Ca
     Returns
     -------
     Candidates
-        In voxels; the confidence is the response over that of a clear sphere, at most 1.
+        In voxels; the confidence is the response over that of the clearest particles, at most 1.
     """
-    sigma = np.array([diameter / aspect, diameter, diameter]) / 2 / np.sqrt(3)
-    # The response of a sphere of height 1 at its centre is about 0.46 times 3 / sigma^2 of the widest axis.
-    response = -gaussian_laplace(image.astype(np.float32), sigma) * sigma[2] ** 2
-    footprint = [max(3, _odd(0.6 * s * np.sqrt(3) * 2 * 0.8)) for s in sigma]
-    peaks = (maximum_filter(response, size=footprint) == response) & (response > 0)
+    sizes = np.array([diameter / aspect, diameter, diameter])
+    response = -gaussian_laplace(image.astype(np.float32), sizes / 2 / np.sqrt(3))
+    peaks = (maximum_filter(response, size=[_odd(_LOG_SEPARATION * s) for s in sizes]) == response) & (response > 0)
     index = np.argwhere(peaks)
-    confidence = np.clip(response[peaks], 0, 1).astype(float)
+    if len(index) == 0:
+        return Candidates.joined([])
+    clearest = np.percentile(response[peaks], 95)
+    confidence = np.clip(response[peaks] / clearest, 0, 1).astype(float)
     kept = confidence >= floor
     index, confidence = index[kept], confidence[kept]
     return Candidates(_parabolic(response, index), np.full(len(index), diameter / 2), confidence)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.particles import positions_of
@@ -85,7 +86,7 @@ class Domain:
         simulation = photograph(arrangement, parameters, rng)
         image = _disturb(simulation.stack.data, rng)
         scale = Scale(steps, simulation.stack.shape)
-        canonical = resample(GreyLevels.of(image).apply(image), scale)
+        canonical = prepare(image, (0, 0, 0), (SIZE, SIZE, SIZE), scale, GreyLevels.of(image)).numpy()
         canonical = canonical * np.float32(_log_uniform(rng, 0.7, 1.3)) + np.float32(rng.normal(0, 0.03))
         positions = scale.to_canonical(positions_of(simulation.particles))
         radii = simulation.particles["radius"].to_numpy() / step
@@ -106,15 +107,6 @@ class Domain:
         return Arrangement(
             positions * radius, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
         )
-
-
-def resample(image: Image, scale: Scale) -> Image:
-    """Bring a whole small volume to the canonical scale, filled up with 0 to `SIZE`."""
-    whole = tuple(slice(0, n) for n in image.shape)
-    for axis in range(3):
-        weights = scale.weights(axis, 0, SIZE, whole[axis])
-        image = np.moveaxis(np.tensordot(weights, image, axes=(1, axis)), 0, axis)
-    return image
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -179,4 +171,6 @@ def _disturb(image: NDArray[np.uint8] | NDArray[np.uint16], rng: np.random.Gener
         disturbed *= rng.uniform(0.7, 1.0, (image.shape[0], 1, 1)).astype(np.float32)
     if rng.random() < 0.12:
         disturbed = np.minimum(disturbed, top * float(rng.uniform(0.55, 0.9)))
+    if disturbed.min() == disturbed.max():  # in the dark or all saturated: noise is what a camera still gives
+        disturbed += rng.standard_normal(image.shape, dtype=np.float32)
     return disturbed

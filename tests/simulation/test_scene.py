@@ -1,0 +1,181 @@
+"""Simulated stacks: exact truth, and the noise, light and density that were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari_colloids import ColloidsError
+from napari_colloids.particles import positions_of
+from napari_colloids.simulation import PRESETS, Parameters, simulate
+from napari_colloids.simulation.arrangement import Arrangement
+from napari_colloids.simulation.exposure import background_level
+from napari_colloids.simulation.scene import photograph
+
+#: No noise to speak of, no background.
+CLEAR = Parameters(shape=(40, 40, 40), snr=1000, cnr=1000, photon_noise=0.0, bits=16, brightness=150)
+
+
+def one_sphere(centre_um: tuple[float, float, float], parameters: Parameters) -> np.ndarray:
+    """Photograph a single sphere; the position is in lateral voxel widths from the corner of the box."""
+    arrangement = Arrangement(np.array([centre_um]), np.array([parameters.radius]), (40.0, 40.0, 40.0), periodic=False)
+    simulation = photograph(arrangement, parameters, np.random.default_rng(0))
+    return simulation
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    centre=st.tuples(*[st.floats(18, 22)] * 3),
+    radius=st.floats(2.5, 6),
+    aspect=st.floats(0.8, 2.0),
+    shell=st.sampled_from([0.0, 0.5]),
+    tilt=st.sampled_from([(0.0, 0.0), (0.2, -0.1)]),
+)
+def test_truth_is_the_centroid_of_the_light(centre, radius, aspect, shell, tilt):
+    parameters = Parameters(
+        shape=(int(40 / aspect), 40, 40),
+        radius=radius,
+        voxel_aspect=aspect,
+        shell=shell,
+        psf_sigma=(1.5, 1.0, 1.2),
+        psf_tilt=tilt,
+        snr=1000,
+        cnr=1000,
+        photon_noise=0.0,
+        bits=16,
+        brightness=150,
+    )
+    simulation = one_sphere(centre, parameters)
+    light = simulation.stack.data.astype(float)
+    light[light < 300] = 0  # the noise that is left
+    grid = np.indices(light.shape)
+    centroid = [(axis * light).sum() / light.sum() for axis in grid]
+    np.testing.assert_allclose(positions_of(simulation.particles)[0], centroid, atol=0.03)
+    np.testing.assert_allclose(positions_of(simulation.particles)[0], np.divide(centre, [aspect, 1, 1]) - 0.5)
+
+
+@pytest.mark.parametrize(("snr", "cnr", "photons"), [(5, 3, 0.0), (4, 2, 0.5), (8, 3, 1.0)])
+def test_noise_is_what_was_asked_for(snr, cnr, photons):
+    parameters = Parameters(
+        shape=(48, 48, 48), radius=10, snr=snr, cnr=cnr, photon_noise=photons, brightness=120, bits=16
+    )
+    corners = np.array([[12.0, 12, 12], [12, 36, 36], [36, 12, 36], [36, 36, 12]])
+    spheres = Arrangement(corners, np.full(4, 10.0), (48.0,) * 3, periodic=False)
+    sharp = Parameters(**{**parameters.__dict__, "psf_sigma": (0.0, 0.0, 0.0)})
+    simulation = photograph(spheres, sharp, np.random.default_rng(1))
+    image = simulation.stack.data.astype(float)
+    distance = np.min(
+        [np.linalg.norm(np.indices(image.shape).T - p[::-1], axis=-1).T for p in positions_of(simulation.particles)],
+        axis=0,
+    )
+    particle, solvent = image[distance < 8.5], image[distance > 11.5]
+    assert particle.mean() / particle.std() == pytest.approx(snr, rel=0.05)
+    contrast = (particle.mean() - solvent.mean()) / np.sqrt((particle.var() + solvent.var()) / 2)
+    assert contrast == pytest.approx(cnr, rel=0.05)
+    assert particle.mean() == pytest.approx(120 * 257, rel=0.02)
+
+
+@given(st.floats(0.5, 50), st.floats(0.01, 1), st.floats(0, 1))
+def test_background_solves_the_definition_of_cnr(snr, part, photons):
+    cnr = snr * part
+    u = background_level(snr, cnr, photons)
+    assert 0 <= u <= 1
+    if u > 0:
+        variance = (1 + (1 - photons) + photons * u) / 2 / snr**2
+        assert (1 - u) / np.sqrt(variance) == pytest.approx(cnr, rel=1e-6)
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.58])
+def test_volume_fraction_polydispersity_and_no_overlap(fraction):
+    simulation = simulate(shape=(70, 70, 70), volume_fraction=fraction, radius=4, polydispersity=0.08, seed=3)
+    radii = simulation.particles["radius"].to_numpy()
+    inside = (4 / 3 * np.pi * radii**3).sum() / 70**3
+    assert inside == pytest.approx(fraction, rel=0.1)
+    assert radii.mean() == pytest.approx(4, rel=0.05)
+    if len(radii) > 100:
+        assert radii.std() / radii.mean() == pytest.approx(0.08, rel=0.25)
+    centres = positions_of(simulation.particles)
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1) - radii[:, None] - radii[None]
+    np.fill_diagonal(apart, 1)
+    assert apart.min() > -1e-6
+
+
+@pytest.mark.parametrize("kind", ["crystal", "gel", "strings"])
+def test_other_arrangements_do_not_overlap(kind):
+    fraction = 0.6 if kind == "crystal" else 0.12
+    simulation = simulate(shape=(50, 50, 50), arrangement=kind, volume_fraction=fraction, radius=4, seed=2)
+    centres = positions_of(simulation.particles)
+    assert len(centres) > 20
+    distance = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    assert distance.min() > 2 * 4 * 0.999
+    if kind != "crystal":  # they stick
+        assert np.median(distance.min(axis=1)) < 8.1
+
+
+def test_particles_beyond_the_edge_are_drawn_but_not_listed():
+    outside = one_sphere((20, 20, -2.0), CLEAR)
+    assert len(outside.particles) == 0
+    assert outside.stack.data[20, 20, 0] > 10_000
+
+
+def test_core_shell_particles_are_dark_inside():
+    ring = one_sphere((20.5, 20.5, 20.5), Parameters(**{**CLEAR.__dict__, "shell": 0.6, "psf_sigma": (0.5,) * 3}))
+    assert ring.stack.data[20, 20, 20] < 0.3 * ring.stack.data[20, 20, 25]
+
+
+def test_light_is_lost_with_depth():
+    simulation = simulate(shape=(60, 40, 40), depth_loss=0.8, snr=20, cnr=20, seed=1)
+    by_depth = simulation.stack.data.mean(axis=(1, 2))
+    assert by_depth[-10:].mean() == pytest.approx(0.25 * by_depth[:10].mean(), rel=0.25)
+
+
+def test_the_same_seed_gives_the_same_stack_and_another_does_not():
+    first, second, third = (simulate(shape=(30, 30, 30), seed=s) for s in (7, 7, 8))
+    np.testing.assert_array_equal(first.stack.data, second.stack.data)
+    assert first.particles.equals(second.particles)
+    assert not np.array_equal(first.stack.data, third.stack.data)
+    drawn = simulate(shape=(30, 30, 30))
+    np.testing.assert_array_equal(drawn.stack.data, simulate(drawn.parameters).stack.data)
+
+
+def test_labels_number_the_particles():
+    simulation = simulate(shape=(40, 40, 40), radius=5, voxel_aspect=1.5, seed=4)
+    labels = simulation.labels()
+    for number, (z, y, x) in enumerate(np.rint(positions_of(simulation.particles)).astype(int), start=1):
+        assert labels[np.clip(z, 0, 39), np.clip(y, 0, 39), np.clip(x, 0, 39)] == number
+
+
+def test_bits_and_voxel_size():
+    simulation = simulate(shape=(20, 20, 20), bits=16, voxel_size=0.1, voxel_aspect=2.0, seed=1)
+    assert simulation.stack.data.dtype == np.uint16
+    assert simulation.stack.voxel_size == (0.2, 0.1, 0.1)
+    np.testing.assert_allclose(simulation.particles["z_um"], simulation.particles["z"] * 0.2)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_show_particles(name):
+    simulation = simulate(PRESETS[name])
+    assert len(simulation.particles) > 5
+    assert simulation.stack.data.std() > 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"volume_fraction": 0.7},
+        {"volume_fraction": -0.1},
+        {"radius": 0},
+        {"shape": (0, 10, 10)},
+        {"shape": (10, 10)},
+        {"snr": 0},
+        {"psf_sigma": (1, -1, 1)},
+        {"bits": 12},
+        {"arrangement": "liquid crystal"},
+        {"colour": "red"},
+    ],
+)
+def test_nonsense_is_refused(changes):
+    with pytest.raises(ColloidsError):
+        simulate(**changes)

@@ -128,7 +128,7 @@ def _collecting(complaints: list[str]) -> Iterator[None]:
 
 def _explain(path: Path, error: Exception | str) -> str:
     if "imagecodecs" in str(error):
-        return f"'{path}' is compressed in a way that needs one more package: pip install imagecodecs."
+        return f"'{path}' is compressed in a way that needs one more package: pip install \"napari-colloids[formats]\"."
     what = error if isinstance(error, str) else one_line(error)
     if isinstance(error, tifffile.TiffFileError):
         return f"'{path}' is not a TIFF file, or its beginning is damaged ({what})."

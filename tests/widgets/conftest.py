@@ -58,11 +58,13 @@ def challenge_file(tmp_path, simulated):
 
 @pytest.fixture
 def click(qtbot):
-    """Click a button as a user does."""
-    from qtpy.QtCore import Qt
+    """Click a button as a user does; check boxes on the box itself, at their left."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtWidgets import QCheckBox
 
     def press(button):
         assert button.isEnabled(), f"'{button.text()}' cannot be clicked"
-        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        place = QPoint(8, button.height() // 2) if isinstance(button, QCheckBox) else button.rect().center()
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=place)
 
     return press

@@ -107,15 +107,15 @@ def test_table_without_micrometres_lies_in_voxels(viewer, tmp_path):
     assert tuple(points.scale) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("key", ["dense", "dilute", "polydisperse", "nano"])
-def test_sample_data(viewer, key):
-    image, truth = viewer.open_sample("napari-colloids", key)
-    assert image.ndim == 3
-    inside = np.asarray(image.data)[tuple(np.rint(truth.data).astype(int).clip(0, 63).T)]
-    assert inside.mean() > 1.15 * np.asarray(image.data).mean()
+def test_sample_data(viewer):
+    for key in ("dense", "dilute", "polydisperse", "nano"):
+        image, truth = viewer.open_sample("napari-colloids", key)
+        assert image.ndim == 3
+        inside = np.asarray(image.data)[tuple(np.rint(truth.data).astype(int).clip(0, 63).T)]
+        assert inside.mean() > 1.15 * np.asarray(image.data).mean()
 
 
-@pytest.mark.parametrize("name", ["Load", "Simulate", "Detect", "Score"])
-def test_widgets_open_from_the_menu(viewer, name):
-    _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
-    assert widget.isVisibleTo(widget.parentWidget())
+def test_widgets_open_from_the_menu(viewer):
+    for name in ("Load", "Simulate", "Detect", "Score"):
+        _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
+        assert widget.isVisibleTo(widget.parentWidget())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -160,3 +160,8 @@ class Panel(QScrollArea):
         self.column.setSpacing(6)
         self.setWidget(inside)
         self.setMinimumWidth(290)
+
+    def sizeHint(self) -> QSize:
+        """Ask for the room the column needs, where a scroll area would ask for little."""
+        hint: QSize = self.widget().sizeHint()
+        return hint

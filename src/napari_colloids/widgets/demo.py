@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.score import ScoreWidget
 
 #: Of the window, in pixels.
-SIZE = (1360, 920)
+SIZE = (1400, 1000)
 #: Longest wait for the score before the picture is taken without it (seconds).
 PATIENCE = 60.0
 
@@ -36,6 +36,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         Where to write a picture of the whole window, which is closed again; None leaves it to the user.
     """
     import napari
+    from qtpy.QtCore import Qt
 
     from napari_colloids.widgets import layers
     from napari_colloids.widgets.detect import DetectWidget, summary
@@ -51,13 +52,16 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         viewer, layers.particle_layer_data(particles, layers.frame_of(image), name="demo particles", note=note)
     )
     detect, score = DetectWidget(viewer), ScoreWidget(viewer)
-    viewer.window.add_dock_widget(detect, name="Detect", area="right")
-    viewer.window.add_dock_widget(score, name="Score", area="right")
+    docks = [
+        viewer.window.add_dock_widget(widget, name=name, area="right")
+        for name, widget in (("Detect", detect), ("Score", score))
+    ]
     detect.threshold.layers.choose(found)
     if particles.attrs:
         detect.status.say(summary(particles, len(particles)))
     score.button.click()
     viewer.window.resize(*SIZE)
+    docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)
     if screenshot is None:
         napari.run()
         return

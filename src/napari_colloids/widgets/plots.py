@@ -86,7 +86,7 @@ class PrecisionRecallPlot(Canvas):
     """Precision against recall as the confidence falls, with the point of the current threshold."""
 
     def __init__(self) -> None:
-        super().__init__(height=170)
+        super().__init__(height=150)
         self.setToolTip("Precision against recall when points are taken in order of falling confidence.")
         self.show_curve([], [])
 

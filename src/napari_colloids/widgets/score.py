@@ -100,6 +100,7 @@ class ScoreWidget(Panel):
         toggles = QHBoxLayout()
         for box in self.toggles.values():
             toggles.addWidget(box)
+        toggles.addStretch(1)
         self.column.addLayout(rows)
         self.column.addWidget(self.button)
         self.column.addWidget(self.status)

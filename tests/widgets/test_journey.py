@@ -1,0 +1,256 @@
+"""The whole path as a user walks it: Load, Detect, threshold, Score, Export, with real files and a real window."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.load import LoadWidget
+from napari_colloids.widgets.score import ScoreWidget
+from napari_colloids.widgets.simulate import SimulateWidget
+
+TIMEOUT = 30_000
+
+
+def choose(combo, value):
+    combo.setCurrentIndex(combo.findData(value))
+
+
+def dock(viewer, kind):
+    widget = kind(viewer)
+    viewer.window.add_dock_widget(widget)
+    return widget
+
+
+def load(viewer, path, qtbot, click, index=0):
+    widget = dock(viewer, LoadWidget)
+    widget.path.setText(str(path))
+    widget.path.editingFinished.emit()
+    qtbot.waitUntil(widget.button.isEnabled, timeout=TIMEOUT)
+    widget.index.setValue(index)
+    before = len(viewer.layers)
+    click(widget.button)
+    qtbot.waitUntil(lambda: len(viewer.layers) > before and widget.button.isEnabled(), timeout=TIMEOUT)
+    return widget
+
+
+def detect(viewer, qtbot, click, diameter=10.0, method="log", widget=None):
+    widget = widget or dock(viewer, DetectWidget)
+    choose(widget.method, method)
+    choose(widget.mode, "px")
+    widget.pixels.setValue(diameter)
+    before = len(viewer.layers)
+    click(widget.button)
+    assert widget.button.text() == "Cancel"
+    qtbot.waitUntil(lambda: widget.button.text() == "Detect" and len(viewer.layers) > before, timeout=TIMEOUT)
+    return widget
+
+
+def scored_truths(truth, image, diameter=10.0):
+    """Number of true particles that lie off the border."""
+    low, high = diameter / 2 - 0.5, np.array(image.data.shape) - diameter / 2 - 0.5
+    return int(((truth.data >= low) & (truth.data <= high)).all(axis=1).sum())
+
+
+def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, challenge_file, tmp_path):
+    viewer = make_napari_viewer(show=True)
+    load(viewer, challenge_file, qtbot, click)
+    image, truth = viewer.layers
+    image.scale, image.translate = (0.2, 0.2, 0.2), (1.0, 2.0, 3.0)
+    truth.scale, truth.translate = image.scale, image.translate
+
+    widget = detect(viewer, qtbot, click)
+    points = viewer.layers[-1]
+    assert points.name == f"{image.name} particles"
+    np.testing.assert_allclose(points.scale, image.scale)
+    np.testing.assert_allclose(points.translate, image.translate)
+    assert "particles" in widget.status.text()
+    assert "10.0 px" in widget.status.text()
+    assert not widget.bar.isVisibleTo(widget)
+
+    panel = widget.threshold
+    confidence = points.features["confidence"].to_numpy()
+    middle = round(float(np.median(confidence)), 2)
+    panel.slider.setValue(middle)
+    np.testing.assert_array_equal(points.shown, confidence >= middle)
+    shown = int((confidence >= middle).sum())
+    assert 0 < shown < len(confidence)
+    assert panel.count.text() == f"{shown} of {len(confidence)} shown"
+
+    panel.export_to(tmp_path / "found.csv")
+    written = pd.read_csv(tmp_path / "found.csv", comment="#")
+    assert len(written) == shown
+    np.testing.assert_allclose(written["z_um"], written["z"] * 0.2)
+
+    panel.slider.setValue(0.2)
+    scoring = dock(viewer, ScoreWidget)
+    assert scoring.diameter.value() == pytest.approx(10.0, abs=0.01)
+    scoring.truth.choose(truth)
+    click(scoring.button)
+    qtbot.waitUntil(lambda: scoring.toggles["missed"].isEnabled(), timeout=TIMEOUT)
+    assert "Challenge AP" in scoring.status.text()
+    click(scoring.toggles["true positives"])
+    right = viewer.layers["true positives"]
+    assert len(right.data) > 0.7 * scored_truths(truth, image)
+    np.testing.assert_allclose(right.scale, image.scale)
+    click(scoring.toggles["true positives"])
+    assert not right.visible
+    assert not scoring.detections.findText("true positives") >= 0, "outcomes are no detections"
+
+
+def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simulated):
+    from napari_colloids.scoring import score
+
+    found = simulated.particles.iloc[3:].copy()
+    found["x"] += 0.7
+    found["confidence"] = 0.9
+    (described,) = layers.image_layer_data(simulated.stack)
+    image = layers.add_layer(viewer, described)
+    layers.add_layer(
+        viewer, layers.particle_layer_data(simulated.particles, layers.frame_of(image), name="truth", kind="truth")
+    )
+    # The same detections in half as large voxels with another origin: the world positions are equal.
+    moved = found.copy()
+    moved[["z", "y", "x"]] = found[["z", "y", "x"]] * 2 - 4
+    moved["radius"] *= 2
+    frame = {"scale": image.scale / 2, "translate": image.scale * 2, "units": image.units}
+    layers.add_layer(viewer, layers.particle_layer_data(moved, frame, name="found"))
+    widget = dock(viewer, ScoreWidget)
+    click(widget.button)
+    qtbot.waitUntil(lambda: widget.toggles["missed"].isEnabled(), timeout=TIMEOUT)
+    right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape)
+    assert right.false_negatives > 0
+    for value in (right.challenge_ap, right.recall, right.rmse["x"]):
+        assert f"{value:.3f}"[:4] in widget.status.text()
+    click(widget.toggles["missed"])
+    assert len(viewer.layers["missed"].data) == right.false_negatives
+
+
+def test_another_volume_and_a_typed_voxel_size(viewer, qtbot, click, challenge_file, stack_file):
+    widget = load(viewer, challenge_file, qtbot, click, index=1)
+    assert widget.index.maximum() == 1
+    assert viewer.layers[0].data.shape == (16, 20, 24)
+    widget.path.setText(str(stack_file))
+    widget.path.editingFinished.emit()
+    qtbot.waitUntil(lambda: not widget.index.isEnabled() and widget.button.isEnabled(), timeout=TIMEOUT)
+    for box, value in zip(widget.voxel_size, (0.3, 0.1, 0.1), strict=True):
+        assert box.isEnabled()
+        box.setValue(value)
+    click(widget.button)
+    qtbot.waitUntil(lambda: "beads" in [layer.name for layer in viewer.layers], timeout=TIMEOUT)
+    assert tuple(viewer.layers["beads"].scale) == pytest.approx((0.3, 0.1, 0.1))
+
+
+def test_unreadable_file_is_said_and_not_loaded(viewer, qtbot, tmp_path):
+    (tmp_path / "no.tif").write_bytes(b"nothing")
+    widget = dock(viewer, LoadWidget)
+    widget.path.setText(str(tmp_path / "no.tif"))
+    widget.path.editingFinished.emit()
+    qtbot.waitUntil(lambda: "no.tif" in widget.status.text(), timeout=TIMEOUT)
+    assert not widget.button.isEnabled()
+
+
+def test_second_run_keeps_the_first_hidden_and_leaves_user_layers_alone(viewer, qtbot, click, simulated):
+    viewer.add_image(np.asarray(simulated.stack.data), name="beads")
+    own = viewer.add_points(np.zeros((1, 3)), name="mine")
+    widget = detect(viewer, qtbot, click)
+    first = viewer.layers[-1]
+    detect(viewer, qtbot, click, diameter=9.0, widget=widget)
+    second = viewer.layers[-1]
+    assert len({first, second, own}) == 3
+    assert (first.visible, second.visible, own.visible) == (False, True, True)
+    assert widget.threshold.layers.layer is second
+
+
+def test_threshold_follows_the_selected_layer(viewer, qtbot, click, simulated):
+    widget = dock(viewer, DetectWidget)
+    assert not widget.threshold.isEnabled()
+    table = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
+    first, second = (layers.add_layer(viewer, layers.particle_layer_data(table, name=name)) for name in "ab")
+    panel = widget.threshold
+    viewer.layers.selection.active = second
+    panel.slider.setValue(0.5)
+    viewer.layers.selection.active = first
+    assert panel.slider.value() == 0.0
+    panel.slider.setValue(0.9)
+    assert first.shown.sum() < second.shown.sum() < len(table)
+    viewer.layers.selection.active = second
+    assert panel.slider.value() == pytest.approx(0.5)
+
+
+def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):
+    volume = np.asarray(simulated.stack.data)
+    viewer.add_image(np.stack([np.zeros_like(volume), volume]), name="film", scale=(1, 0.1, 0.1, 0.1))
+    viewer.dims.set_current_step(0, 1)
+    detect(viewer, qtbot, click)
+    points = viewer.layers[-1]
+    assert points.ndim == 4
+    assert len(points.data) > 10
+    assert (points.data[:, 0] == 1).all()
+
+
+def test_slices_border_and_units_reach_the_core(viewer, qtbot, click, simulated):
+    viewer.add_image(np.asarray(simulated.stack.data), scale=(0.1,) * 3)
+    widget = dock(viewer, DetectWidget)
+    widget.z_from.setValue(10)
+    widget.z_to.setValue(30)
+    widget.border.setValue(4)
+    choose(widget.mode, "um")
+    widget.micrometres.setValue(1.0)
+    options = widget.options()
+    assert (options.z_range, options.border, options.diameter_um, options.diameter) == ((10, 31), 4.0, 1.0, None)
+    choose(widget.method, "log")
+    click(widget.button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
+    points = viewer.layers[-1].data
+    assert points[:, 0].min() >= 9.5
+    assert points[:, 0].max() <= 30.5
+    assert points[:, 1:].min() >= 3
+    assert "10.0 px" in widget.status.text()
+
+
+def test_simulate(viewer, qtbot, click):
+    widget = dock(viewer, SimulateWidget)
+    for box in widget.shape:
+        box.setValue(24)
+    choose(widget.preset, "dilute")
+    for box in widget.shape:
+        box.setValue(24)
+    widget.numbers["volume_fraction"].setValue(0.2)
+    click(widget.button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
+    image, truth = viewer.layers
+    assert image.data.shape == (24, 24, 24)
+    assert f"{len(truth.data)} particles" in widget.status.text()
+
+
+def test_impossible_simulation_is_said(viewer, click):
+    widget = dock(viewer, SimulateWidget)
+    choose(widget.arrangement, "random")
+    widget.numbers["volume_fraction"].setValue(0.74)
+    click(widget.button)
+    assert "jam" in widget.status.text()
+    assert widget.button.isEnabled()
+
+
+def test_settings_are_remembered(viewer, qtbot):
+    first = dock(viewer, DetectWidget)
+    choose(first.mode, "px")
+    first.pixels.setValue(7.5)
+    choose(first.method, "trackpy")
+    choose(first.device, "cpu")
+    first.tile.setValue(96)
+    second = dock(viewer, DetectWidget)
+    assert second.options().diameter == 7.5
+    assert (second.options().method, second.options().device, second.options().tile) == ("trackpy", "cpu", 96)
+
+
+def test_widget_that_was_closed_does_not_hear_of_layers(viewer, qtbot):
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="gone")
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    qtbot.wait(50)
+    viewer.add_image(np.zeros((4, 5, 6)))
+    viewer.layers.selection.active = None

@@ -1,0 +1,136 @@
+"""Work in a thread: progress, cancel within one step, errors as a message, and everything reset afterwards."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QObject
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.task import Task, call
+
+TIMEOUT = 30_000
+
+
+@dataclass(frozen=True)
+class Step:
+    done: int
+    total: int
+    message: str = "tile"
+
+
+@pytest.fixture
+def parent(qapp):
+    return QObject()
+
+
+@pytest.fixture
+def task(parent):
+    return Task(parent, "Test")
+
+
+def test_steps_and_result_arrive(task, qtbot):
+    seen, results = [], []
+    task.progressed.connect(lambda done, total, message: seen.append((done, total, message)))
+    task.succeeded.connect(results.append)
+
+    def work():
+        yield Step(1, 2)
+        yield Step(2, 2)
+        return threading.get_ident()
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+        assert task.running
+    assert seen == [(1, 2, "tile"), (2, 2, "tile")]
+    assert len(results) == 1
+    assert results[0] != threading.get_ident()
+    assert not task.running
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ColloidsError("Type the diameter."), "Type the diameter."),
+        (RuntimeError("CUDA error:\n out of memory"), "Unexpected error (RuntimeError): CUDA error: out of memory"),
+        (MemoryError(), "Unexpected error (MemoryError): MemoryError"),
+    ],
+    ids=["ours", "runtime", "memory"],
+)
+def test_errors_become_one_line_and_the_task_is_free_again(task, qtbot, error, message):
+    from napari.utils import progress
+
+    messages = []
+    task.failed.connect(messages.append)
+
+    def work():
+        yield Step(1, 2)
+        raise error
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+    assert messages == [message]
+    assert not task.running
+    assert not progress._all_instances, "a progress bar was left open"
+    with qtbot.waitSignal(task.succeeded, timeout=TIMEOUT):
+        task.start(call(lambda: 1))
+
+
+def test_cancel_stops_at_the_next_step(task, qtbot):
+    steps = []
+    may_go_on = threading.Event()
+
+    def work():
+        for step in range(1000):
+            steps.append(step)
+            yield Step(step, 1000)
+            may_go_on.wait(TIMEOUT / 1000)
+            may_go_on.clear()
+
+    with qtbot.waitSignal(task.cancelled, timeout=TIMEOUT):
+        task.start(work)
+        qtbot.waitUntil(lambda: steps == [0], timeout=TIMEOUT)
+        task.cancel()
+        may_go_on.set()
+    qtbot.waitUntil(lambda: not task.running, timeout=TIMEOUT)
+    assert len(steps) <= 2
+
+
+def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, (48, 48, 48), dtype=np.uint8))
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.mode.setCurrentIndex(widget.mode.findData("px"))
+    widget.pixels.setValue(12.0)
+    widget.tile.setValue(16)
+    widget.method.setCurrentIndex(widget.method.findData("network"))
+    done = []
+    widget._task.progressed.connect(lambda *step: done.append(step[0]))
+    click(widget.button)
+    qtbot.waitUntil(lambda: bool(done), timeout=TIMEOUT)
+    at_cancel = done[-1]
+    click(widget.button)
+    assert not widget.button.isEnabled()
+    qtbot.waitUntil(lambda: widget.button.text() == "Detect", timeout=TIMEOUT)
+    assert done[-1] <= at_cancel + 1
+    assert "Cancelled" in widget.status.text()
+    assert len(viewer.layers) == 1
+    assert widget.button.isEnabled()
+    assert not widget.bar.isVisibleTo(widget)
+
+
+def test_error_in_detection_resets_the_button_and_is_said(viewer, qtbot, click):
+    from napari.utils.notifications import notification_manager
+
+    viewer.add_image(np.random.default_rng(0).random((16, 16, 16)))
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.mode.setCurrentIndex(widget.mode.findData("um"))
+    click(widget.button)
+    qtbot.waitUntil(lambda: widget.button.text() == "Detect", timeout=TIMEOUT)
+    assert "voxel size" in widget.status.text()
+    assert "voxel size" in notification_manager.records[-1].message
+    assert widget.button.isEnabled()
+    assert len(viewer.layers) == 1

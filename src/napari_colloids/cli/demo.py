@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The same stack every time, so that the pictures in the documentation can be compared with one's own.
 SEED = 1
+#: Large enough for a picture, small enough for seconds.
+SHAPE = (64, 112, 112)
 
 
 def demo(
@@ -34,14 +36,14 @@ def demo(
     from napari_colloids.io import replacing, write_challenge, write_particles
 
     folder = made_folder(output)
-    simulated = simulation.simulate(replace(simulation.PRESETS["dense"], seed=SEED))
+    simulated = simulation.simulate(replace(simulation.PRESETS["dense"], shape=SHAPE, seed=SEED))
     write_challenge(folder / "stack.h5", [simulated])
     typer.echo(f"Simulated {len(simulated.particles)} particles: {folder / 'stack.h5'}", err=True)
 
     # Everything above the floor goes to the window, whose threshold hides the rest; the table holds what is shown.
     with progress_bar("detect", unit="tile") as show:
         candidates = detection.detect(simulated.stack, threshold=detection.FLOOR, progress=show)
-    facts = dict(candidates.attrs)
+    facts = {str(name): value for name, value in candidates.attrs.items()}
     facts["threshold"] = detection.DEFAULT_THRESHOLD[facts["method"]]
     particles = candidates[candidates["confidence"] >= facts["threshold"]].reset_index(drop=True)
     write_particles(folder / "points.csv", particles, metadata=facts)
@@ -54,7 +56,7 @@ def demo(
         scores.write_text(result.to_json() + "\n", encoding="utf-8")
     typer.echo(score_table(result))
 
-    candidates.attrs = facts
+    candidates.attrs.update(facts)
     _show(simulated, candidates, folder / "screenshot.png", gui)
 
 

@@ -59,7 +59,7 @@ def detect(
     """Find the particles of one or several stacks."""
     from napari_colloids.detection import Options
 
-    given = {
+    given: dict[str, Any] = {
         "diameter": diameter,
         "diameter_um": diameter_um,
         "threshold": threshold,
@@ -155,7 +155,7 @@ def _detect_frames(
             facts["seconds"] += table.attrs["seconds"]
             facts["notices"] += [notice for notice in table.attrs["notices"] if notice not in facts["notices"]]
         else:
-            facts = dict(table.attrs)
+            facts = {str(name): value for name, value in table.attrs.items()}
             options = replace(options, diameter=facts["diameter"], diameter_um=None)
         if stack.n_frames > 1:
             table.insert(0, "frame", frame)

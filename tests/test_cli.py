@@ -336,3 +336,23 @@ def test_train_refuses(folder, capsys):
     assert "missing.toml" in fails(capsys, "train", "missing.toml")
     Path("bad.toml").write_text("steps = [")
     assert "bad.toml" in fails(capsys, "train", "bad.toml")
+
+
+# --- demo ---
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is always a display")
+def test_demo_without_a_display(folder, monkeypatch, capsys):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert run("demo") == 0
+    shown = capsys.readouterr()
+    assert "No display" in shown.err
+    assert "recall" in shown.out
+    assert {"points.csv", "scores.json", "stack.h5"} <= set(files(folder / "demo"))
+    figures = json.loads(Path("demo/scores.json").read_text())
+    assert figures["precision"] > 0.9
+    assert figures["recall"] > 0.9
+    truth = read_truth("demo/stack.h5")
+    assert len(truth) == pytest.approx(len(read_particles("demo/points.csv")), rel=0.1)
+    assert "no display" in fails(capsys, "demo", "--gui")

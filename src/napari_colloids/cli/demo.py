@@ -35,6 +35,8 @@ def demo(
     from napari_colloids import detection, scoring, simulation
     from napari_colloids.io import replacing, write_challenge, write_particles
 
+    if gui and not _has_display():
+        raise ColloidsError("There is no display to open napari on; leave out --gui.")
     folder = made_folder(output)
     simulated = simulation.simulate(replace(simulation.PRESETS["dense"], shape=SHAPE, seed=SEED))
     write_challenge(folder / "stack.h5", [simulated])
@@ -62,8 +64,6 @@ def demo(
 
 def _show(simulated: "Simulation", particles: "pd.DataFrame", screenshot: Path, gui: bool | None) -> None:
     if not _has_display():
-        if gui:
-            raise ColloidsError("There is no display to open napari on; leave out --gui.")
         typer.echo("No display, so no picture of the window (xvfb-run -a napari-colloids demo takes one).", err=True)
         return
     interactive = gui is None or gui

@@ -13,27 +13,29 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_laplace, maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from napari_colloids.detection.candidates import Candidates
 
 Image = NDArray[np.float32]
 
-#: Edge of the box in which only the highest response counts, over the diameter.
-_LOG_SEPARATION = 0.8
+#: One second derivative along each axis.
+_SECOND = ((2, 0, 0), (0, 2, 0), (0, 0, 2))
 
 
 @dataclass(frozen=True)
 class TrackpySettings:
     """How trackpy is called, in units of the particle's diameter where that makes sense.
 
-    The defaults suit dense samples, where trackpy's own (separation = diameter + 1) would lose every touching
-    neighbour.
+    The defaults were tuned on dense, noisy samples (``benchmarks/challenge_suite.py``), where trackpy's own
+    (separation = diameter + 1) would lose every touching neighbour.
 
     Attributes
     ----------
     diameter
         Size of the mask over the particle's diameter; rounded to an odd number of voxels.
+    elongation
+        Height of the mask over its width: the PSF draws particles out along z.
     separation
         Smallest distance between two centres over the diameter.
     noise_size
@@ -43,14 +45,32 @@ class TrackpySettings:
     """
 
     diameter: float = 0.7
+    elongation: float = 1.0
     separation: float = 0.65
     noise_size: float = 1.5
     smoothing: float = 1.0
 
 
-def locate_trackpy(
-    image: Image, diameter: float, aspect: float, settings: TrackpySettings | None = None
-) -> Candidates:
+@dataclass(frozen=True)
+class LogSettings:
+    """How blobs are found; the defaults were tuned like those of `TrackpySettings`.
+
+    Attributes
+    ----------
+    sigma
+        Width of the Gaussian over ``radius / sqrt(3)``, which is where a ball answers most.
+    elongation
+        Width of the Gaussian along z over that across.
+    separation
+        Edge of the box in which only the highest response counts, over the diameter.
+    """
+
+    sigma: float = 1.0
+    elongation: float = 1.0
+    separation: float = 0.8
+
+
+def locate_trackpy(image: Image, diameter: float, aspect: float, settings: TrackpySettings | None = None) -> Candidates:
     """Find particles with ``trackpy.locate``.
 
     Parameters
@@ -67,30 +87,42 @@ def locate_trackpy(
     Returns
     -------
     Candidates
-        In voxels; the confidence is the rank of the integrated brightness ("mass"), as trackpy knows no probability.
+        In voxels; the confidence is the integrated brightness ("mass") over that of the clearest particles, at most 1,
+        as trackpy knows no probability.
+
+    Notes
+    -----
+    trackpy drops everything within a mask or so of the edge. The image is therefore continued as in a mirror, and what
+    is found beyond its edge is dropped.
     """
     import trackpy
 
     settings = settings or TrackpySettings()
     sizes = np.array([diameter / aspect, diameter, diameter])
-    mask = [_odd(settings.diameter * s) for s in sizes]
+    mask = [_odd(settings.diameter * s * e) for s, e in zip(sizes, (settings.elongation, 1, 1), strict=True)]
+    smoothing = [_odd(settings.smoothing * s) for s in sizes]
+    margin = [max(m, s) // 2 + 1 for m, s in zip(mask, smoothing, strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # trackpy warns of particles that it drops at the edge
         found = trackpy.locate(
-            np.maximum(image, 0),
+            np.pad(np.maximum(image, 0), [(m, m) for m in margin], mode="symmetric"),
             diameter=mask,
             separation=[max(1.0, settings.separation * s) for s in sizes],
             noise_size=settings.noise_size,
-            smoothing_size=[_odd(settings.smoothing * s) for s in sizes],
+            smoothing_size=smoothing,
             engine="python" if _without_numba() else "numba",
         )
     if len(found) == 0:
         return Candidates.joined([])
-    positions = found[["z", "y", "x"]].to_numpy(dtype=float)
-    return Candidates(positions, np.full(len(found), diameter / 2), _rank(found["mass"].to_numpy(dtype=float)))
+    positions = found[["z", "y", "x"]].to_numpy(dtype=float) - margin
+    inside = np.all((positions >= -0.5) & (positions < np.array(image.shape) - 0.5), axis=1)
+    mass = found["mass"].to_numpy(dtype=float)[inside]
+    return Candidates(positions[inside], np.full(len(mass), diameter / 2), _relative(mass))
 
 
-def locate_log(image: Image, diameter: float, aspect: float, floor: float) -> Candidates:
+def locate_log(
+    image: Image, diameter: float, aspect: float, floor: float, settings: LogSettings | None = None
+) -> Candidates:
     """Find the maxima of the negative Laplacian of Gaussian whose width fits the particle, with sub-voxel parabolas.
 
     Parameters
@@ -103,20 +135,24 @@ def locate_log(image: Image, diameter: float, aspect: float, floor: float) -> Ca
         Height of a voxel over its width.
     floor
         Smallest confidence that is kept.
+    settings
+        How to look.
 
     Returns
     -------
     Candidates
         In voxels; the confidence is the response over that of the clearest particles, at most 1.
     """
+    settings = settings or LogSettings()
     sizes = np.array([diameter / aspect, diameter, diameter])
-    response = -gaussian_laplace(image.astype(np.float32), sizes / 2 / np.sqrt(3))
-    peaks = (maximum_filter(response, size=[_odd(_LOG_SEPARATION * s) for s in sizes]) == response) & (response > 0)
+    sigma = settings.sigma * np.array([settings.elongation, 1, 1]) * sizes / 2 / np.sqrt(3)
+    # Per axis in units of its own width, or a wider z would hardly count.
+    response = -sum(s**2 * gaussian_filter(image, sigma, order=order) for s, order in zip(sigma, _SECOND, strict=True))
+    peaks = (maximum_filter(response, size=[_odd(settings.separation * s) for s in sizes]) == response) & (response > 0)
     index = np.argwhere(peaks)
     if len(index) == 0:
         return Candidates.joined([])
-    clearest = np.percentile(response[peaks], 95)
-    confidence = np.clip(response[peaks] / clearest, 0, 1).astype(float)
+    confidence = _relative(response[peaks].astype(float))
     kept = confidence >= floor
     index, confidence = index[kept], confidence[kept]
     return Candidates(_parabolic(response, index), np.full(len(index), diameter / 2), confidence)
@@ -137,15 +173,14 @@ def _parabolic(response: Image, index: NDArray[np.intp]) -> NDArray[np.float64]:
     return positions
 
 
-def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rank of each value between 0 and 1."""
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind="stable")] = (np.arange(len(values)) + 1) / len(values)
-    return ranks
+def _relative(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values over their 95th percentile, between 0 and 1."""
+    top = float(np.percentile(values, 95)) if len(values) else 0.0
+    return np.clip(values / top, 0, 1) if top > 0 else np.zeros(len(values))
 
 
 def _odd(value: float) -> int:
-    return max(3, 2 * int(round((value - 1) / 2)) + 1)
+    return max(3, 2 * round((value - 1) / 2) + 1)
 
 
 def _without_numba() -> bool:

@@ -64,7 +64,9 @@ def demo(
 
 def _show(simulated: "Simulation", particles: "pd.DataFrame", screenshot: Path, gui: bool | None) -> None:
     if not _has_display():
-        typer.echo("No display, so no picture of the window (xvfb-run -a napari-colloids demo takes one).", err=True)
+        typer.echo(
+            "No display, so no picture of the window (xvfb-run -a napari-colloids demo --no-gui takes one).", err=True
+        )
         return
     interactive = gui is None or gui
     try:

@@ -52,6 +52,19 @@ def test_balls_in_3d_and_rings_again(viewer):
     assert points.border_color[0, 3] == 1
 
 
+def test_hidden_points_are_hidden_in_3d_as_well(viewer):
+    table = particle_table([[5, 5, 5], [9, 9, 9]], radius=RADIUS, confidence=[0.2, 0.9])
+    points = layers.add_layer(viewer, layers.particle_layer_data(table))
+    viewer.dims.ndisplay = 3
+    layers.show_above(points, 0.5)
+    assert points._view_size.tolist() == [0.0, 2 * RADIUS]
+    points.shown = True
+    assert points._view_size.tolist() == [2 * RADIUS, 2 * RADIUS]
+    layers.show_above(points, 0.5)
+    viewer.dims.ndisplay = 2
+    assert points.size.tolist() == [2 * RADIUS, 2 * RADIUS]
+
+
 def test_thick_slices_change_no_other_layer(viewer):
     before = viewer.add_image(np.random.default_rng(0).random((9, 41, 41)))
     own = viewer.add_points(np.array([[0.0, 1, 1], [8, 1, 1]]))

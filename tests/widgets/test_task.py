@@ -74,7 +74,7 @@ def test_errors_become_one_line_and_the_task_is_free_again(task, qtbot, error, m
     assert messages == [message]
     assert not task.running
     assert not progress._all_instances, "a progress bar was left open"
-    with qtbot.waitSignal(task.succeeded, timeout=TIMEOUT):
+    with qtbot.waitSignals([task.succeeded, task.ended], timeout=TIMEOUT):
         task.start(call(lambda: 1))
 
 

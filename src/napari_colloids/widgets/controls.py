@@ -111,8 +111,7 @@ def number(value: float, low: float, high: float, *, decimals: int, unit: str, t
     box.setValue(value)
     box.setSuffix(f" {unit}" if unit else "")
     box.setToolTip(tooltip)
-    box.setKeyboardTracking(False)
-    return box
+    return _compact(box)
 
 
 def whole(value: int, low: int, high: int, *, unit: str, tooltip: str, special: str = "") -> QSpinBox:
@@ -123,7 +122,13 @@ def whole(value: int, low: int, high: int, *, unit: str, tooltip: str, special: 
     box.setSuffix(f" {unit}" if unit else "")
     box.setSpecialValueText(special)
     box.setToolTip(tooltip)
+    return _compact(box)
+
+
+def _compact(box: Any) -> Any:
+    """Let a spin box shrink with its panel, and report what was typed when it is complete."""
     box.setKeyboardTracking(False)
+    box.setMinimumWidth(64)
     return box
 
 
@@ -146,6 +151,10 @@ def form() -> QFormLayout:
     return layout
 
 
+#: Of a panel, in pixels; docks beside the image should not take its room.
+WIDTH = 340
+
+
 class Panel(QScrollArea):
     """Base of the dock widgets: a column that scrolls where the window is too low for it."""
 
@@ -154,14 +163,13 @@ class Panel(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        inside = QWidget()
-        self.column = QVBoxLayout(inside)
+        self._inside = QWidget()
+        self.column = QVBoxLayout(self._inside)
         self.column.setContentsMargins(6, 6, 6, 6)
         self.column.setSpacing(6)
-        self.setWidget(inside)
-        self.setMinimumWidth(290)
+        self.setWidget(self._inside)
+        self.setMinimumWidth(WIDTH)
 
     def sizeHint(self) -> QSize:
         """Ask for the room the column needs, where a scroll area would ask for little."""
-        hint: QSize = self.widget().sizeHint()
-        return hint
+        return QSize(WIDTH, self._inside.sizeHint().height())

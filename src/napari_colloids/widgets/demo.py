@@ -58,7 +58,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     ]
     detect.threshold.layers.choose(found)
     if particles.attrs:
-        detect.status.say(summary(particles, len(particles)))
+        detect.status.say(summary(particles, int(found.shown.sum())))
     score.button.click()
     viewer.window.resize(*SIZE)
     docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)

@@ -150,8 +150,9 @@ class DetectWidget(Panel):
         inside.setLayout(advanced)
         self.advanced = QCollapsible("Advanced")
         self.advanced.setDuration(0)
-        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
-        self.advanced.content().layout().setContentsMargins(8, 0, 0, 0)
+        for layout, indent in ((self.advanced.layout(), 0), (self.advanced.content().layout(), 8)):
+            if layout is not None:
+                layout.setContentsMargins(indent, 0, 0, 0)
         self.advanced.addWidget(inside)
         self.column.addLayout(top)
         self.column.addWidget(self.advanced)

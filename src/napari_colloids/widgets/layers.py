@@ -153,6 +153,7 @@ def particle_layer_data(
         "feature_defaults": {column: 1.0 if column == "confidence" else middle for column in features},
         "size": 2 * radius if len(radius) else 2 * middle,
         "symbol": "disc",
+        "canvas_size_limits": (0, 10000),
         "border_width_is_relative": False,
         "projection_mode": "rescale_spherical",
         "metadata": {KEY: {"kind": kind, "by_confidence": by_confidence, **(note or {})}},
@@ -305,9 +306,9 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     )
 
 
-def has_confidence(layer: Any) -> bool:
-    """Tell whether a layer is a Points layer with a confidence per point."""
-    return layer is not None and "confidence" in getattr(layer, "features", ())
+def is_result(layer: Any) -> bool:
+    """Tell whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
+    return "confidence" in getattr(layer, "features", ()) and note_of(layer).get("kind", "particles") not in COLOURS
 
 
 def confidences_of(layer: Points) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Keeps particles looking like spheres: their cross-section in the slice on show in 2D, shaded balls in 3D.
 
 napari's ``projection_mode="rescale_spherical"`` draws the disc in which a sphere meets the current slice, but it needs
-slices as thick as the spheres, and it takes distances along z for lateral voxels. The sizes set here undo that error
-where voxels are not cubes.
+slices as thick as the spheres, and it takes distances along z for lateral voxels. In 3D it draws hidden points too
+(napari 0.9.2). The sizes set here undo both.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ class SphereView:
         if event.source.visible:
             self._resize(event.source)
 
+    def _on_drawn(self, event: Any) -> None:
+        """Follow the threshold in 3D; a change of size draws once more, with nothing left to change then."""
+        viewer = self._viewer()
+        if viewer is not None and viewer.dims.ndisplay == 3:
+            self._resize(event.source)
+
     def _particles(self) -> list[Points]:
         viewer = self._viewer()
         return [] if viewer is None else [layer for layer in viewer.layers if _is_ours(layer)]
@@ -67,6 +73,7 @@ class SphereView:
         if _is_ours(layer):
             self._thicken(layer)
             layer.events.visible.connect(self._on_visible)
+            layer.events.set_data.connect(self._on_drawn)
             if viewer.dims.ndisplay == 3:
                 self._dress(layer)
             self._resize(layer)
@@ -107,13 +114,15 @@ class SphereView:
 
         napari draws radius sqrt((size / 2)^2 - dz^2) with dz in z voxels; right is sqrt(r^2 - (a dz)^2), with a the
         aspect of the voxel and r in lateral voxels. Hence (size / 2)^2 = r^2 - (a^2 - 1) dz^2, and nothing where the
-        slice misses the sphere.
+        slice misses the sphere. In 3D hidden points get no size.
         """
         viewer = self._viewer()
         if viewer is None or not len(layer.data):
             return
         radius = _radii(layer)
         size = 2 * radius
+        if viewer.dims.ndisplay == 3:
+            size = np.where(layer.shown, size, 0.0)
         across = [axis - viewer.dims.ndim + layer.ndim for axis in viewer.dims.not_displayed]
         across = [axis for axis in across if axis >= layer.ndim - 3]
         if len(across) == 1:

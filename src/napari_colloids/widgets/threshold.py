@@ -31,7 +31,7 @@ class ThresholdPanel(QWidget):
         self._viewer = viewer
         self._status = status
         self.layers = LayerCombo(
-            viewer, layers.has_confidence, "Points layer to filter and export: any that has a confidence per point."
+            viewer, layers.is_result, "Points layer to filter and export: any that has a confidence per point."
         )
         self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0.0, 1.0)

@@ -15,27 +15,11 @@ from numpy.typing import NDArray
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.options import DIAMETER_LIMITS, FLOOR, Options
+from napari_colloids.detection.progress import Progress
 from napari_colloids.detection.scale import Scale
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, particle_table
 from napari_colloids.stack import Stack, as_stack
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far detection is.
-
-    Attributes
-    ----------
-    done, total
-        Steps, mostly tiles.
-    message
-        What is being done.
-    """
-
-    done: int
-    total: int
-    message: str
 
 
 def detect(

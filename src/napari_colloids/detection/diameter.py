@@ -1,15 +1,45 @@
-"""The diameter of the particles, from the image alone."""
+"""The diameter of the particles, from the image alone.
+
+The network is shown a part of the stack at many magnifications. It was trained on particles near one size, so only
+near the right magnification does it find many of them, is it confident, and do the radii that it predicts agree with
+the one that was assumed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_colloids.detection.candidates import suppress_overlaps
+from napari_colloids.detection.inference import candidates_in
+from napari_colloids.detection.network import MULTIPLE
+from napari_colloids.detection.progress import Progress
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.detection.tiles import Tile
+
 if TYPE_CHECKING:
-    from napari_colloids.detection.detector import Progress
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
+
+#: Diameters that are tried, in lateral voxels.
+_DIAMETERS = tuple(4.0 * 1.25**k for k in range(15))
+#: Edge of the part that is looked at, in canonical voxels: about eight particles.
+_EDGE = 80
+#: Candidates below this confidence say nothing about the scale; noise has many of them.
+_FLOOR = 0.2
+#: How far (as a logarithm) predicted and assumed size may differ before a scale counts little.
+_AGREEMENT = 0.2
+#: An estimate is certain when the particles found there are this confident on average,
+_SURE_CONFIDENCE = 0.5
+#: are at least so many,
+_SURE_COUNT = 6
+#: and no scale that is really different explains more than this fraction of what the best one does.
+_SURE_RIVAL = 0.6
+_DIFFERENT = np.log(1.7)
 
 
 @dataclass(frozen=True)
@@ -21,16 +51,124 @@ class DiameterEstimate:
     diameter
         In lateral voxels.
     certain
-        Whether several scales agree on it.
+        Whether the particles found are clear, and found at this scale alone.
     """
 
     diameter: float
     certain: bool
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What was seen at one assumed diameter.
+
+    Attributes
+    ----------
+    diameter
+        The assumed one, in lateral voxels.
+    ratio
+        Median of the predicted diameters over the assumed one.
+    explained
+        Fraction of the volume in confident particles that agree with the assumed size.
+    confidence
+        Mean over the particles.
+    count
+        Of the particles.
+    """
+
+    diameter: float
+    ratio: float
+    explained: float
+    confidence: float
+    count: int
+
+
 def estimate_diameter(
     volume: Any, levels: GreyLevels, aspect: float, network: CentreNet
 ) -> Generator[Progress, None, DiameterEstimate]:
-    """Placeholder until the network is trained."""
-    yield from ()
-    return DiameterEstimate(12.0, False)
+    """Estimate the typical diameter of the particles in a volume.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)``.
+    levels
+        Grey levels of the volume.
+    aspect
+        Height of a voxel over its width.
+    network
+        On the CPU.
+
+    Yields
+    ------
+    Progress
+        After every magnification.
+
+    Returns
+    -------
+    DiameterEstimate
+        The estimate is the best guess, if not a certain one, whatever the image shows.
+    """
+    widest = max(volume.shape[1:])
+    wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
+    total = len(wanted) + 2
+    looks = []
+    for done, diameter in enumerate(wanted, start=1):
+        looks.append(_look(volume, levels, aspect, network, diameter))
+        yield Progress(done, total, "estimating the diameter")
+    best = max(looks, key=lambda look: look.explained)
+    for step in (1, 2):  # the predicted sizes lead to the scale at which they agree with the assumed one
+        diameter = float(np.clip(best.diameter * best.ratio, *_DIAMETERS[:: len(_DIAMETERS) - 1]))
+        closer = _look(volume, levels, aspect, network, diameter)
+        best = closer if closer.count else best
+        yield Progress(len(wanted) + step, total, "estimating the diameter")
+    rivals = [look.explained for look in looks if abs(np.log(look.diameter / best.diameter)) > _DIFFERENT]
+    certain = (
+        best.count >= _SURE_COUNT
+        and best.confidence >= _SURE_CONFIDENCE
+        and max(rivals, default=0.0) <= _SURE_RIVAL * best.explained
+    )
+    return DiameterEstimate(best.diameter * best.ratio, certain)
+
+
+def _look(volume: Any, levels: GreyLevels, aspect: float, network: CentreNet, diameter: float) -> _Look:
+    """Apply the network to a part of the volume as if the particles had this diameter."""
+    scale = Scale.for_diameter(diameter, volume.shape, aspect)
+    tile = _most_varied_part(volume, scale)
+    (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
+    found = suppress_overlaps(found)
+    if len(found) == 0:
+        return _Look(diameter, 1.0, 0.0, 0.0, 0)
+    ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
+    visible = np.minimum(tile.high, scale.canonical_shape) - tile.low
+    weight = (found.confidence - _FLOOR) / (1 - _FLOOR)
+    filled = float((weight * 4 / 3 * np.pi * found.radii**3).sum() / np.prod(visible))
+    agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
+    mean = float((found.confidence**2).sum() / found.confidence.sum())
+    return _Look(diameter, ratio, filled * agreement, mean, len(found))
+
+
+def _most_varied_part(volume: Any, scale: Scale) -> Tile:
+    """Return the box, among some spread over the volume, in which the grey levels vary most: there are particles."""
+    shape = [-(-n // MULTIPLE) * MULTIPLE for n in scale.canonical_shape]
+    size = [min(n, _EDGE) for n in shape]
+    corners = [
+        sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)
+    ]
+
+    def tile(corner: tuple[int, ...]) -> Tile:
+        low, high = tuple(corner), tuple(a + s for a, s in zip(corner, size, strict=True))
+        return Tile(low, high, low, high)
+
+    def spread(tile: Tile) -> float:
+        part = volume[scale.source_slices(tile.low, tile.high)]
+        step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
+        return float(np.nan_to_num(np.asarray(part[::step, ::step, ::step], dtype=np.float32)).std())
+
+    return max((tile(corner) for corner in product(*corners)), key=spread)
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])

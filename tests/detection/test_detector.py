@@ -1,0 +1,175 @@
+"""`detect` as a user calls it, with the bundled weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from napari_colloids import ColloidsError
+from napari_colloids.detection import FLOOR, Options, detect, iter_detect
+from napari_colloids.detection.network import CentreNet
+from napari_colloids.particles import positions_of
+from napari_colloids.scoring import score
+from napari_colloids.simulation import simulate
+from napari_colloids.stack import Stack
+
+
+def test_a_dense_stack(dense):
+    found = detect(dense.stack, diameter=12)
+    result = score(dense.particles, found, diameter=12, shape=dense.stack.shape)
+    assert result.precision > 0.99
+    assert result.recall > 0.99
+    assert max(result.rmse.values()) < 0.5
+    assert found["radius"].median() == pytest.approx(6, rel=0.06)
+    assert found["confidence"].between(found.attrs["threshold"], 1).all()
+    assert found.attrs["diameter"] == 12
+    assert not found.attrs["diameter_estimated"]
+
+
+@pytest.mark.parametrize("method", ["trackpy", "log"])
+def test_the_baselines_find_most(dense, method):
+    found = detect(dense.stack, diameter=12, method=method)
+    result = score(dense.particles, found, diameter=12, shape=dense.stack.shape)
+    assert result.f1 > 0.9
+
+
+@pytest.mark.parametrize("tile", [48, 96])
+def test_tiles_change_nothing(dense, tile):
+    whole = detect(dense.stack, diameter=12, tile=10_000)
+    tiled = detect(dense.stack, diameter=12, tile=tile)
+    assert len(whole) == len(tiled)
+    np.testing.assert_allclose(positions_of(tiled), positions_of(whole), atol=0.05)
+    np.testing.assert_allclose(tiled["confidence"], whole["confidence"], atol=0.01)
+
+
+def test_progress_counts_the_tiles(dense):
+    steps = []
+    detect(dense.stack, diameter=12, tile=48, progress=lambda done, total: steps.append((done, total)))
+    total = steps[0][1]
+    assert total > 4
+    assert steps == [(done, total) for done in range(total + 1)]
+
+
+def test_closing_the_generator_cancels(dense):
+    steps = iter_detect(dense.stack, Options(diameter=12, tile=48))
+    next(steps)
+    next(steps)
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, ">u2", np.int32, np.float32, np.float64])
+def test_any_number_type_gives_the_same(dense, dtype):
+    expected = detect(dense.stack, diameter=12)
+    found = detect(dense.stack.data.astype(dtype), diameter=12)
+    np.testing.assert_allclose(positions_of(found), positions_of(expected), atol=1e-3)
+
+
+def test_tall_voxels_and_micrometres():
+    simulation = simulate(
+        shape=(40, 80, 80), volume_fraction=0.4, radius=7, voxel_aspect=2.0, voxel_size=0.1, snr=8, cnr=7, seed=5
+    )
+    found = detect(simulation.stack, diameter_um=1.4)
+    assert found.attrs["diameter"] == pytest.approx(14)
+    result = score(
+        simulation.particles, found, diameter=14, shape=simulation.stack.shape, voxel_size=simulation.stack.voxel_size
+    )
+    assert result.f1 > 0.97
+    np.testing.assert_allclose(found["z_um"], found["z"] * 0.2)
+    np.testing.assert_allclose(found["radius_um"], found["radius"] * 0.1)
+
+
+def test_a_range_of_slices_and_a_border(dense):
+    everything = detect(dense.stack, diameter=12)
+    some = detect(dense.stack, diameter=12, z_range=(20, 50))
+    assert some["z"].between(19.5, 49.5).all()
+    expected = everything[everything["z"].between(21, 48)]
+    near = np.linalg.norm(positions_of(expected)[:, None] - positions_of(some)[None], axis=-1).min(axis=1)
+    assert (near < 1).mean() > 0.98
+    inner = detect(dense.stack, diameter=12, border=6)
+    assert positions_of(inner).min() >= 5.5
+    assert 0 < len(inner) < len(everything)
+
+
+def test_frames_and_channels(dense):
+    series = np.zeros((2, 2, *dense.stack.shape), np.uint8)
+    series[1, 0] = dense.stack.data
+    series[0, 0, 0, 0] = series[1, 1, 0, 0] = 9
+    stack = Stack(series, "tczyx")
+    assert len(detect(stack, diameter=12, frame=1, channel=0)) == len(detect(dense.stack, diameter=12))
+    with pytest.raises(ColloidsError, match="no frame 2"):
+        detect(stack, diameter=12, frame=2)
+
+
+def test_lower_thresholds_only_add(dense):
+    usual = detect(dense.stack, diameter=12)
+    more = detect(dense.stack, diameter=12, threshold=FLOOR)
+    assert {tuple(p) for p in positions_of(usual)} <= {tuple(p) for p in positions_of(more)}
+
+
+def test_nothing_is_found_in_pure_noise():
+    noise = np.random.default_rng(0).normal(100, 10, (64, 64, 64))
+    assert len(detect(noise, diameter=10)) <= 3
+
+
+def test_when_memory_runs_out_tiles_shrink(monkeypatch):
+    row = simulate(shape=(20, 20, 400), volume_fraction=0.4, radius=5, snr=8, cnr=7, seed=6).stack
+    forward = CentreNet.forward
+
+    def limited(self, image):
+        if image[0, 0].numel() > 24 * 24 * 200:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(self, image)
+
+    expected = detect(row, diameter=10)
+    monkeypatch.setattr(CentreNet, "forward", limited)
+    found = detect(row, diameter=10)
+    np.testing.assert_allclose(positions_of(found), positions_of(expected), atol=0.05)
+    assert any("smaller tiles" in notice for notice in found.attrs["notices"])
+
+
+def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
+    def broken(self, image):
+        raise RuntimeError("cuDNN error")
+
+    monkeypatch.setattr(CentreNet, "forward", broken)
+    with pytest.raises(ColloidsError, match="cuDNN"):
+        detect(dense.stack, diameter=12)
+
+
+@pytest.mark.parametrize(
+    ("image", "changes"),
+    [
+        (np.zeros((64, 64)), {}),
+        (np.zeros((0, 64, 64)), {}),
+        (np.zeros((16, 16, 16)), {}),
+        (np.full((16, 16, 16), np.nan), {}),
+        (np.zeros((16, 16, 16), complex), {}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 0.5}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 1e6}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": float("nan")}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter_um": 1.0}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "diameter_um": 1.0}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (5, 5)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "threshold": 2}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "tile": 3}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "method": "guess"}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "colour": "red"}),
+    ],
+)
+def test_bad_input_gives_one_clear_error(image, changes):
+    with pytest.raises(ColloidsError):
+        detect(image, **changes)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_asking_for_a_gpu_that_is_not_there(dense):
+    with pytest.raises(ColloidsError, match="no 'cuda'"):
+        detect(dense.stack, diameter=12, device="cuda")
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 30), (3, 200, 7), (9, 9, 9)])
+def test_odd_shapes_do_not_crash(shape):
+    image = np.random.default_rng(0).integers(0, 255, shape)
+    detect(image, diameter=6)

@@ -1,0 +1,47 @@
+"""The network and its bundled weights."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+import torch
+from napari_colloids import ColloidsError
+from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet
+from napari_colloids.detection.weights import FILE, bundled_network, network_from
+
+
+def test_a_cell_for_every_two_voxels():
+    output = CentreNet()(torch.zeros(2, 1, 16, 24, 32))
+    assert output.centre.shape == output.log_radius.shape == (2, 8, 12, 16)
+    assert output.offset.shape == (2, 3, 8, 12, 16)
+
+
+def test_the_halo_covers_the_receptive_field():
+    network = CentreNet((2, 2, 2)).double()
+    with torch.no_grad():
+        for parameter in network.parameters():  # all positive: no path through the network cancels or is cut off
+            parameter.abs_().clamp_(min=0.01)
+    for cell in range(40, 40 + MULTIPLE // STRIDE):
+        image = torch.ones(1, 1, 160, 8, 8, dtype=torch.double, requires_grad=True)
+        network(image).centre[0, cell].sum().backward()
+        seen = image.grad[0, 0].abs().sum(dim=(1, 2)).nonzero().flatten()
+        first, last = STRIDE * cell, STRIDE * cell + STRIDE - 1
+        assert max(first - seen.min(), seen.max() - last) <= network.halo
+
+
+def test_the_bundled_weights_are_small_and_their_digest_is_checked():
+    content = files("napari_colloids.detection").joinpath("weights", FILE).read_bytes()
+    assert len(content) < 10e6
+    assert not bundled_network().training
+    damaged = bytearray(content)
+    damaged[-1] ^= 1
+    digest = files("napari_colloids.detection").joinpath("weights", FILE + ".sha256").read_text().split()[0]
+    network_from(content, digest)
+    with pytest.raises(ColloidsError, match="damaged"):
+        network_from(bytes(damaged), digest)
+
+
+def test_a_foreign_file_is_refused():
+    with pytest.raises(ColloidsError, match="does not hold"):
+        network_from(b"not weights")

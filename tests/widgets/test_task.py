@@ -98,6 +98,30 @@ def test_cancel_stops_at_the_next_step(task, qtbot):
     assert len(steps) <= 2
 
 
+def test_work_stops_when_its_widget_goes(qapp, qtbot):
+    from napari.utils import progress
+
+    stopped = threading.Event()
+
+    def work():
+        try:
+            for step in range(100_000):
+                yield Step(step, 100_000)
+                stopped.wait(0.001)
+        finally:
+            stopped.set()
+
+    parent = QObject()
+    task = Task(parent, "Test")
+    steps = []
+    task.progressed.connect(lambda *step: steps.append(step))
+    task.start(work)
+    qtbot.waitUntil(lambda: len(steps) > 2, timeout=TIMEOUT)
+    parent.deleteLater()
+    qtbot.waitUntil(stopped.is_set, timeout=TIMEOUT)
+    assert not progress._all_instances
+
+
 def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (48, 48, 48), dtype=np.uint8))
     widget = DetectWidget(viewer)

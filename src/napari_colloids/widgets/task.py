@@ -42,38 +42,36 @@ class Task(QObject):
     def __init__(self, parent: QObject, name: str) -> None:
         super().__init__(parent)
         self._name = name
-        self._worker: Any = None
-        self._bar: Any = None
+        self._run = _Run()
+        # A window that closes takes its task along; the thread then stops at its next step.
+        self.destroyed.connect(self._run.stop)
 
     @property
     def running(self) -> bool:
         """Whether work is under way."""
-        return self._worker is not None
+        return self._run.worker is not None
 
     def start(self, work: Work) -> None:
         """Start; ignored while other work of this task is under way."""
         if self.running:
             return
-        self._bar = progress(total=0, desc=self._name)
         worker = thread_worker(_guarded)(work)
-        self._worker = worker
+        self._run.worker, self._run.bar = worker, progress(total=0, desc=self._name)
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
         worker.aborted.connect(self.cancelled)
         worker.finished.connect(self._on_finished)
-        # A window that closes takes its task along; the thread then stops at its next step.
-        self.destroyed.connect(worker.quit)
         worker.start()
 
     def cancel(self) -> None:
         """Ask the work to stop at its next step."""
-        if self._worker is not None:
-            self._worker.quit()
+        if self._run.worker is not None:
+            self._run.worker.quit()
 
     def _on_yielded(self, step: Any) -> None:
-        self._bar.total = step.total
-        self._bar.n = step.done
-        self._bar.refresh()
+        self._run.bar.total = step.total
+        self._run.bar.n = step.done
+        self._run.bar.refresh()
         self.progressed.emit(int(step.done), int(step.total), str(step.message))
 
     def _on_returned(self, outcome: _Outcome) -> None:
@@ -83,10 +81,22 @@ class Task(QObject):
             self.succeeded.emit(outcome.value)
 
     def _on_finished(self) -> None:
-        self._worker = None
-        self._bar.close()
-        self._bar = None
+        self._run.stop()
         self.ended.emit()
+
+
+class _Run:
+    """What is under way; apart from the task, because a destroyed QObject can no longer look after it."""
+
+    worker: Any = None
+    bar: Any = None
+
+    def stop(self) -> None:
+        """Have the worker stop at its next step and let go of it; does no harm to one that has ended."""
+        if self.worker is not None:
+            self.worker.quit()
+            self.bar.close()
+        self.worker = self.bar = None
 
 
 def call(function: Callable[[], Any]) -> Work:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 #: Axes a stack may have, in the only order they may come in: time, channel, then space.
 AXES = "tczyx"
@@ -33,9 +35,7 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
         return None
     values = tuple(float(v) for v in voxel_size)
     if len(values) != 3 or not all(np.isfinite(v) and v > 0 for v in values):
-        raise ColloidsError(
-            f"The voxel size must be three positive lengths in micrometres (z, y, x), not {values}."
-        )
+        raise ColloidsError(f"The voxel size must be three positive lengths in micrometres (z, y, x), not {values}.")
     return (values[0], values[1], values[2])
 
 
@@ -152,5 +152,9 @@ def as_stack(data: Any, voxel_size: Sequence[float] | None = None, name: str = "
     ColloidsError
         If the array is not a non-empty 3D array of real numbers.
     """
-    stack = data if isinstance(data, Stack) else Stack(np.asanyarray(data) if not hasattr(data, "dtype") else data, name=name)
+    stack = (
+        data
+        if isinstance(data, Stack)
+        else Stack(np.asanyarray(data) if not hasattr(data, "dtype") else data, name=name)
+    )
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from napari_colloids.simulation import Simulation, simulate
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from napari_colloids import ColloidsError
 from napari_colloids.detection import FLOOR, Options, detect, iter_detect
 from napari_colloids.detection.network import CentreNet

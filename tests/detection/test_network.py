@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 import torch
+
 from napari_colloids import ColloidsError
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet
 from napari_colloids.detection.weights import FILE, bundled_network, network_from

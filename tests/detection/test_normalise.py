@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from napari_colloids import ColloidsError
 from napari_colloids.detection.normalise import GreyLevels
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+
 from napari_colloids import ColloidsError
 from napari_colloids.simulation import challenge_parameters, simulate
 
 
 def test_rows_become_volumes():
     table = pd.DataFrame(
-        {"type": ["test", "large"], "volfrac": [0.5, 0.3], "r": [6, 9], "particle_size": [0.25, 0.3], "snr": 3, "cnr": 3}
+        {
+            "type": ["test", "large"],
+            "volfrac": [0.5, 0.3],
+            "r": [6, 9],
+            "particle_size": [0.25, 0.3],
+            "snr": 3,
+            "cnr": 3,
+        }
     )
     first, second = challenge_parameters(table, seed=5)
     assert first.shape == (128, 128, 128)

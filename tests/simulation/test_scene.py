@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from napari_colloids import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import PRESETS, Parameters, simulate

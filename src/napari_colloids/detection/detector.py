@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
 from napari_colloids.detection.normalise import GreyLevels
@@ -20,6 +17,12 @@ from napari_colloids.detection.scale import Scale
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, particle_table
 from napari_colloids.stack import Stack, as_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import pandas as pd
+    from numpy.typing import NDArray
 
 
 def detect(
@@ -105,7 +108,7 @@ def iter_detect(stack: Any, options: Options | None = None) -> Generator[Progres
         found = yield from _by_network(run, part, diameter)
     else:
         found = yield from _by_baseline(run, part, diameter)
-    positions = found.positions + [slab.start, 0, 0]
+    positions = found.positions + np.array([slab.start, 0, 0])
     chosen = _inside(positions, stack.shape, low, high, options.border)
     chosen &= found.confidence >= options.effective_threshold
     table = particle_table(
@@ -196,9 +199,7 @@ def _by_network(run: _Run, part: Any, diameter: float) -> Generator[Progress, No
     raise ColloidsError("There is not enough memory even for the smallest tiles; close other programs and try again.")
 
 
-def _tile_by_tile(
-    run: _Run, part: Any, scale: Scale, core: int, halo: int
-) -> Generator[Progress, None, Candidates]:
+def _tile_by_tile(run: _Run, part: Any, scale: Scale, core: int, halo: int) -> Generator[Progress, None, Candidates]:
     from napari_colloids.detection.inference import candidates_in, tiles_of
     from napari_colloids.detection.weights import bundled_network
 

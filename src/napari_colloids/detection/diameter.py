@@ -7,7 +7,6 @@ the one that was assumed.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
 
@@ -118,7 +119,7 @@ def estimate_diameter(
         yield Progress(done, total, "estimating the diameter")
     best = max(looks, key=lambda look: look.explained)
     for step in (1, 2):  # the predicted sizes lead to the scale at which they agree with the assumed one
-        diameter = float(np.clip(best.diameter * best.ratio, *_DIAMETERS[:: len(_DIAMETERS) - 1]))
+        diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
         closer = _look(volume, levels, aspect, network, diameter)
         best = closer if closer.count else best
         yield Progress(len(wanted) + step, total, "estimating the diameter")
@@ -156,16 +157,16 @@ def _most_varied_part(volume: Any, scale: Scale) -> Tile:
         sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)
     ]
 
-    def tile(corner: tuple[int, ...]) -> Tile:
-        low, high = tuple(corner), tuple(a + s for a, s in zip(corner, size, strict=True))
-        return Tile(low, high, low, high)
+    def tile(corner: tuple[int, int, int]) -> Tile:
+        high = corner[0] + size[0], corner[1] + size[1], corner[2] + size[2]
+        return Tile(corner, high, corner, high)
 
     def spread(tile: Tile) -> float:
         part = volume[scale.source_slices(tile.low, tile.high)]
         step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
         return float(np.nan_to_num(np.asarray(part[::step, ::step, ::step], dtype=np.float32)).std())
 
-    return max((tile(corner) for corner in product(*corners)), key=spread)
+    return max((tile((z, y, x)) for z, y, x in product(*corners)), key=spread)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

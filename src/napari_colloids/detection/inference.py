@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,9 +11,13 @@ from torch.nn import functional
 
 from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet, Output
-from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from napari_colloids.detection.normalise import GreyLevels
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
 _BAND = 32
@@ -58,7 +61,7 @@ def candidates_in(
         image = prepare(volume, tile.low, tile.high, scale, levels, device)
         with torch.inference_mode(), torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
             output = network(image[None, None].to(memory_format=torch.channels_last_3d))
-        yield _decode(output, tile, floor)
+        yield decode(output, tile, floor)
 
 
 def prepare(
@@ -105,17 +108,16 @@ def _multiply(weights: Tensor, image: Tensor, axis: int) -> Tensor:
     return torch.cat(parts, dim=axis)
 
 
-def _decode(output: Output, tile: Tile, floor: float) -> Candidates:
+def decode(output: Output, tile: Tile, floor: float) -> Candidates:
     """Turn the maps of a tile into candidates: local maxima of the centre map in the core, moved by the offset."""
     confidence = torch.sigmoid(output.centre.float())
     peaks = (functional.max_pool3d(confidence, 3, stride=1, padding=1) == confidence) & (confidence >= floor)
-    inside = torch.zeros_like(peaks)
-    core = tuple(
-        slice((a - low) // STRIDE, (b - low) // STRIDE)
-        for a, b, low in zip(tile.core_low, tile.core_high, tile.low, strict=True)
+    first, last = (
+        (torch.tensor(corner) - torch.tensor(tile.low)).to(peaks.device) // STRIDE
+        for corner in (tile.core_low, tile.core_high)
     )
-    inside[(0, *core)] = True
-    cells = torch.nonzero((peaks & inside)[0])
+    cells = torch.nonzero(peaks[0])
+    cells = cells[((cells >= first) & (cells < last)).all(dim=1)]
     z, y, x = cells.unbind(1)
     offset = output.offset[0, :, z, y, x].float().T
     positions = (cells + offset) * STRIDE + (STRIDE - 1) / 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.detection.network import MULTIPLE
-from napari_colloids.detection.scale import Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_colloids.detection.scale import Scale
 
 #: Memory the network needs per canonical voxel of a tile, in bytes (measured with float32 on a CPU, rounded up).
 _BYTES_PER_VOXEL = 50

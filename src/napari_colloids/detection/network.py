@@ -81,12 +81,11 @@ class CentreNet(nn.Module):
         self.decode_middle = Block(middle)
         self.grow_fine = nn.ConvTranspose3d(middle, fine, 2, stride=2)
         self.decode_fine = Block(fine)
-        self.head = nn.Sequential(nn.Conv3d(fine, 2 * fine, 3, padding=1), nn.ReLU(), nn.Conv3d(2 * fine, 5, 1))
+        hidden, last = nn.Conv3d(fine, 2 * fine, 3, padding=1), nn.Conv3d(2 * fine, 5, 1)
         with torch.no_grad():  # start by believing that centres are rare
-            last = self.head[2]
             last.weight.mul_(0.1)
-            last.bias.zero_()
-            last.bias[0] = -4.0
+            last.bias = nn.Parameter(torch.tensor([-4.0, 0, 0, 0, 0]))
+        self.head = nn.Sequential(hidden, nn.ReLU(), last)
 
     def forward(self, image: Tensor) -> Output:
         """Apply the network to a batch of normalised images."""
@@ -100,7 +99,7 @@ class CentreNet(nn.Module):
 
     @property
     def halo(self) -> int:
-        """Voxels beyond a tile that can change what is said inside it: the receptive field, as a multiple of `MULTIPLE`."""
+        """Voxels beyond a tile that can change what is said in it: the receptive field, rounded up to `MULTIPLE`."""
         # Each 3x3x3 convolution looks one cell further; cells are 2, 4 and 8 voxels wide. The way up and down adds
         # the rest of the coarse cell that a voxel falls into.
         reach = 2 * (1 + 2 + 2 + 1) + 4 * (2 + 2) + 8 * 2 + (MULTIPLE - 1)

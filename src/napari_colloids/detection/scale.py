@@ -75,7 +75,7 @@ class Scale:
         return tuple(slices)
 
     def weights(self, axis: int, low: int, high: int, source: slice) -> NDArray[np.float32]:
-        """Return the matrix that resamples one axis: canonical voxels ``[low, high)`` from the source voxels of a slice.
+        """Return the matrix that resamples one axis: canonical voxels ``[low, high)`` from a slice of source voxels.
 
         Parameters
         ----------

@@ -104,7 +104,7 @@ def arrange(
     if kind == "crystal":
         return _crystal(edges, volume_fraction, radius, polydispersity, rng)
     mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2)
-    count = int(round(volume_fraction * float(np.prod(edges)) / mean_volume))
+    count = round(volume_fraction * float(np.prod(edges)) / mean_volume)
     radii = _draw_radii(count, radius, polydispersity, rng)
     if kind == "random":
         return _packing(edges, radii, rng)

@@ -6,12 +6,15 @@ Gaussian noise of 255 / SNR and writes 8 bits; its background is ``max(0, f - 25
 
 from __future__ import annotations
 
-from os import PathLike
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.simulation.scene import Parameters
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 #: Width of the challenge's STED PSF (standard deviation) in micrometres: lateral, and axial about four times that.
 STED_SIGMA = 0.035

@@ -113,6 +113,8 @@ def _blur_tilted(picture: Image, sigma: tuple[float, float, float], tail: float,
             sz, sy, sx = (max(s * scale, 0.3) for s in sigma)
             lean_y = (y[None, :] - tilt[0] * z[:, None]) / sy
             lean_x = (x[None, :] - tilt[1] * z[:, None]) / sx
-            gauss = np.exp(-0.5 * ((z / sz) ** 2)[:, None, None] - 0.5 * (lean_y**2)[:, :, None] - 0.5 * (lean_x**2)[:, None])
+            gauss = np.exp(
+                -0.5 * ((z / sz) ** 2)[:, None, None] - 0.5 * (lean_y**2)[:, :, None] - 0.5 * (lean_x**2)[:, None]
+            )
             kernel += weight * gauss / gauss.sum()
     return fftconvolve(picture, kernel.astype(np.float32), mode="same").astype(np.float32)

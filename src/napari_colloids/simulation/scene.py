@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table, positions_of
@@ -15,6 +13,10 @@ from napari_colloids.simulation.arrangement import ARRANGEMENTS, MAX_VOLUME_FRAC
 from napari_colloids.simulation.exposure import expose
 from napari_colloids.simulation.optics import blur, draw_spheres, psf_reach
 from napari_colloids.stack import Stack, VoxelSize
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
 
 #: For each number: the smallest and largest value that makes sense.
 _LIMITS = {
@@ -263,7 +265,9 @@ def photograph(arrangement: Arrangement, parameters: Parameters, rng: np.random.
     return Simulation(Stack(image, voxel_size=voxel_size, name="simulated"), particles, parameters)
 
 
-def _typical_level(picture: NDArray[np.float32], voxels: NDArray[np.float64], radii: NDArray[np.float64], shell: float) -> float:
+def _typical_level(
+    picture: NDArray[np.float32], voxels: NDArray[np.float64], radii: NDArray[np.float64], shell: float
+) -> float:
     """Return the median brightness of the particles where they are brightest: in the centre, or in the shell."""
     if len(voxels) == 0:
         return 1.0

@@ -78,8 +78,8 @@ class Domain:
         steps = (step / aspect, step, step)
         # A stack rarely fills the last canonical voxels: what is missing is 0, here as in detection.
         missing = rng.integers(0, 8, 3) * (rng.random(3) < 0.4)
-        shape = tuple(max(2, int((SIZE - m) * f)) for m, f in zip(missing, steps, strict=True))
-        parameters = replace(_optics(rng, radius, aspect), shape=shape, radius=radius, voxel_aspect=aspect)
+        z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(missing, steps, strict=True))
+        parameters = replace(_optics(rng, radius, aspect), shape=(z, y, x), radius=radius, voxel_aspect=aspect)
         if kind == "strings" or rng.random() < 0.12:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import time
 import tomllib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +20,13 @@ from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+#: Steps between lines of the log.
+_LOG_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    network = CentreNet(config.channels).to(device, memory_format=torch.channels_last_3d)
+    network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     average = copy.deepcopy(network)
     first = _restore(folder, network, average, optimiser) if resume else 0
@@ -171,15 +177,18 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
                 optimiser.step()
                 _update(average, network, min(config.average, (1 + step) / (10 + step)))
             for name, value in parts.items():
-                running[name] = running.get(name, 0.0) + float(value.detach()) / 100
-            if (step + 1) % 100 == 0:
-                entry = {"step": step + 1, "seconds": round(time.monotonic() - started, 1), **running}
+                running[name] = running.get(name, 0.0) + float(value.detach())
+            done = step + 1
+            if done % _LOG_EVERY == 0 or done == config.steps:
+                count = (done - 1) % _LOG_EVERY + 1
+                entry = {"step": done, "seconds": round(time.monotonic() - started, 1)}
+                entry |= {name: total / count for name, total in running.items()}
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
                 running = {}
-            if time.monotonic() - last_saved > config.checkpoint_seconds or step + 1 == config.steps:
-                _save(folder, step + 1, network, average, optimiser, config)
+            if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
+                _save(folder, done, network, average, optimiser, config)
                 last_saved = time.monotonic()
     return folder / "weights.safetensors"
 

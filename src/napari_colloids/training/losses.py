@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_colloids.detection.network import Output
+if TYPE_CHECKING:
+    from napari_colloids.detection.network import Output
 
 #: Weights of the offset and the radius beside the centres.
 OFFSET_WEIGHT = 2.0

@@ -1,0 +1,139 @@
+"""Training: what is to be learned, how it is judged, and that a run can be repeated and resumed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_colloids import ColloidsError
+from napari_colloids.detection.candidates import suppress_overlaps
+from napari_colloids.detection.inference import decode
+from napari_colloids.detection.network import Output
+from napari_colloids.detection.tiles import Tile
+from napari_colloids.detection.weights import network_from
+from napari_colloids.training import train
+from napari_colloids.training.domain import SIZE, Domain
+from napari_colloids.training.losses import detection_loss
+from napari_colloids.training.targets import make_targets
+
+
+def spheres(seed: int, count: int = 25) -> tuple[np.ndarray, np.ndarray]:
+    """Draw centres that are at least 7 apart, and their radii."""
+    rng = np.random.default_rng(seed)
+    centres = [rng.uniform(2, 45, 3)]
+    for candidate in rng.uniform(2, 45, (400, 3)):
+        if len(centres) < count and min(np.linalg.norm(candidate - c) for c in centres) > 9:
+            centres.append(candidate)
+    return np.array(centres), rng.uniform(3.5, 4.5, len(centres))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_network_that_says_what_the_targets_say_finds_the_truth(seed):
+    centres, radii = spheres(seed)
+    targets = make_targets(centres, radii, (48, 48, 48))
+    heat = np.clip(targets.heat, 1e-4, 1 - 1e-4)
+    perfect = Output(
+        torch.from_numpy(np.log(heat / (1 - heat)))[None],
+        torch.from_numpy(targets.offset)[None],
+        torch.from_numpy(targets.log_radius)[None],
+    )
+    corner = (0, 0, 0), (48, 48, 48)
+    found = suppress_overlaps(decode(perfect, Tile(*corner, *corner), 0.5))
+    assert len(found) == len(centres)
+    order, reference = np.lexsort(found.positions.T), np.lexsort(centres.T)
+    np.testing.assert_allclose(found.positions[order], centres[reference], atol=1e-4)
+    np.testing.assert_allclose(found.radii[order], radii[reference], rtol=1e-4)
+
+
+def test_the_loss_is_least_at_the_truth():
+    centres, radii = spheres(1)
+    targets = [torch.from_numpy(part)[None] for part in make_targets(centres, radii, (48, 48, 48))]
+    heat, offset, log_radius, _near = targets
+    sure = torch.where(heat == 1, 8.0, -8.0)
+    at_truth = detection_loss(Output(sure, offset, log_radius), *targets)
+    assert at_truth["offset"] == at_truth["radius"] == 0
+    assert at_truth["total"] < 0.01
+    for worse in (
+        Output(torch.full_like(sure, -4.0), offset, log_radius),
+        Output(torch.full_like(sure, 4.0), offset, log_radius),
+        Output(sure, offset + 0.3, log_radius),
+        Output(sure, offset, log_radius - 0.2),
+    ):
+        assert detection_loss(worse, *targets)["total"] > at_truth["total"] + 0.1
+
+
+def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is():
+    domain = Domain(seed=5, packings=10)
+    again = Domain(seed=5, packings=10)
+    counts = []
+    brighter = []
+    for number in range(12):
+        sample = domain.sample(number)
+        assert sample.image.shape == (1, SIZE, SIZE, SIZE)
+        assert np.isfinite(sample.image).all()
+        np.testing.assert_array_equal(sample.image, again.sample(number).image)
+        centres = sample.targets.heat == 1
+        counts.append(int(centres.sum()))
+        if counts[-1]:
+            folded = sample.image[0].reshape(SIZE // 2, 2, SIZE // 2, 2, SIZE // 2, 2).mean(axis=(1, 3, 5))
+            brighter.append(folded[centres].mean() - folded.mean())
+    assert len(set(counts)) > 6
+    assert np.mean(brighter) > 0.1
+    assert not np.array_equal(domain.sample(0).image, Domain(seed=6, packings=10).sample(0).image)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a configuration of a tiny run and return a function that does."""
+
+    def write(steps: int, output: str):
+        path = tmp_path / f"{output}.toml"
+        path.write_text(
+            f'output = "{output}"\nsteps = {steps}\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
+            'warmup = 1\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
+        )
+        return path
+
+    return write
+
+
+def test_a_run_writes_weights_that_load(config):
+    weights = train(config(2, "run"))
+    network = network_from(weights.read_bytes())
+    assert network.channels == (4, 4, 4)
+    log = [json.loads(line) for line in (weights.parent / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 2
+    assert log[-1]["total"] > 0
+
+
+def test_resuming_is_like_never_having_stopped(config, monkeypatch):
+    whole = train(config(3, "whole"))
+    # Stop after two of three steps: a run whose third step is cut off.
+    import napari_colloids.training.loop as loop
+
+    batches = loop._batches
+    monkeypatch.setattr(loop, "_batches", lambda *a: (b for b, _ in zip(batches(*a), range(2), strict=False)))
+    path = config(3, "parts")
+    train(path)
+    monkeypatch.undo()
+    resumed = train(path, resume=True)
+    first, second = (network_from(p.read_bytes()).state_dict() for p in (whole, resumed))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_wrong_configurations_are_refused(tmp_path, config):
+    with pytest.raises(ColloidsError, match="cannot be read"):
+        train(tmp_path / "none.toml")
+    unknown = tmp_path / "unknown.toml"
+    unknown.write_text("colour = 1\n")
+    with pytest.raises(ColloidsError, match="colour"):
+        train(unknown)
+    with pytest.raises(ColloidsError, match="resume"):
+        train(config(2, "nothing"), resume=True)

@@ -14,7 +14,8 @@ from napari_colloids.io import (
     write_challenge,
     write_challenge_website,
 )
-from napari_colloids.particles import positions_of
+from napari_colloids.particles import POSITION, positions_of
+from napari_colloids.simulation import simulate
 
 
 @pytest.fixture(params=["one file", "website"])
@@ -90,6 +91,17 @@ def test_website_truth_is_read_from_its_own_file(tmp_path, simulations):
         np.testing.assert_array_equal(positions_of(table), positions_of(simulation.particles))
     with pytest.raises(ColloidsError, match="no particles of image 3; it has images 0 to 2"):
         read_particles(tmp_path / "y_mine.csv", index=3)
+
+
+def test_website_truth_with_x_and_y_exchanged_is_put_where_the_particles_are(tmp_path):
+    """The challenge's own scripts name the second array axis X."""
+    clear = simulate(shape=(40, 40, 40), radius=4, volume_fraction=0.2, seed=8, snr=10, cnr=10)
+    write_challenge_website(tmp_path, [clear])
+    table = tmp_path / "y_train.csv"
+    rows = pd.read_csv(table, index_col=0)
+    rows.rename(columns={"X": "Y", "Y": "X"}).to_csv(table)
+    truth = read_truth(tmp_path / "x_train.hdf5")
+    np.testing.assert_allclose(truth[POSITION], clear.particles[POSITION])
 
 
 def test_website_table_without_index_column(tmp_path):

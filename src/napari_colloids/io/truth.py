@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
+    from numpy.typing import NDArray
 
 #: Endings of HDF5 files.
 HDF5 = (".h5", ".hdf5")
@@ -61,10 +62,11 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
         metadata = volume_metadata(file_path, key, file[key].attrs)
         if f"{key}_positions" in file:
             return _from_file(file_path, file, key, metadata)
-    beside = website_truth(file_path)
-    if beside is None or not beside.is_file():
-        return None
-    return particle_table(website_positions(beside, int(key)), radius=metadata.get("r"))
+        beside = website_truth(file_path)
+        if beside is None or not beside.is_file():
+            return None
+        positions = as_in_image(website_positions(beside, int(key)), np.asarray(file[key]))
+    return particle_table(positions, radius=metadata.get("r"))
 
 
 def website_truth(path: Path) -> Path | None:
@@ -72,7 +74,7 @@ def website_truth(path: Path) -> Path | None:
     return path.with_name(f"y_{path.stem[2:]}.csv") if path.stem.startswith("x_") else None
 
 
-def website_positions(path: Path, index: int) -> Any:
+def website_positions(path: Path, index: int) -> NDArray[np.float64]:
     """Return the positions ``(N, 3)`` of one image out of a ``y_NAME.csv``.
 
     Raises
@@ -87,6 +89,21 @@ def website_positions(path: Path, index: int) -> Any:
         span = f"it has images {known[0]} to {known[-1]}" if len(known) else "it is empty"
         raise ColloidsError(f"'{path}' has no particles of image {index}; {span}.")
     return rows[WEBSITE_POSITION].dropna().to_numpy(dtype=float)
+
+
+def as_in_image(positions: NDArray[np.float64], image: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the positions ``(N, 3)``, with y and x exchanged if that is where the particles of the image are.
+
+    The challenge's own scripts wrote the second array axis into the column X and the third into Y, other programs
+    wrote what the names say; the file does not tell, but the particles are bright.
+    """
+    exchanged = positions[:, [0, 2, 1]]
+
+    def brightness(centres: NDArray[np.float64]) -> float:
+        voxels = np.clip(np.rint(centres).astype(int), 0, np.array(image.shape) - 1)
+        return float(image[tuple(voxels.T)].mean())
+
+    return exchanged if brightness(exchanged) > brightness(positions) else positions
 
 
 @lru_cache(maxsize=1)  # 1400 images in one table of 2,800,000 rows: browsing them must not read it each time

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.score import ScoreWidget
 
 #: Of the window, in pixels.
-SIZE = (1400, 1000)
+SIZE = (1400, 1050)
 #: Longest wait for the score before the picture is taken without it (seconds).
 PATIENCE = 60.0
 
@@ -37,6 +37,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     """
     import napari
     from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication
 
     from napari_colloids.widgets import layers
     from napari_colloids.widgets.detect import DetectWidget, summary
@@ -62,6 +63,8 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     score.button.click()
     viewer.window.resize(*SIZE)
     docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)
+    QApplication.processEvents()  # the canvas must have its size before the view is fitted to it
+    viewer.reset_view()
     if screenshot is None:
         napari.run()
         return

@@ -43,16 +43,16 @@ SIZE, TRAIN_SIZE = 128, 64
 #: The values that are tried for each setting, and `cut`: the smallest confidence that counts.
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "trackpy": {
-        "diameter": (0.55, 0.65, 0.75, 0.9),
-        "separation": (0.55, 0.6, 0.65, 0.7, 0.75),
-        "noise_size": (1.0, 1.5, 2.0, 2.5),
-        "smoothing": (0.85, 1.0, 1.25),
+        "diameter": (0.55, 0.65, 0.75, 0.9, 1.05),
+        "separation": (0.5, 0.55, 0.6, 0.65, 0.75),
+        "noise": (0.08, 0.12, 0.16, 0.2, 0.25),
+        "smoothing": (0.85, 1.0, 1.25, 1.5, 2.0),
         "elongation": (1.0, 1.3),
     },
     "log": {
         "sigma": (0.7, 0.8, 0.9, 1.0, 1.1, 1.2),
         "separation": (0.55, 0.65, 0.75, 0.85),
-        "elongation": (1.0, 1.2, 1.4),
+        "elongation": (0.85, 1.0, 1.2),
     },
 }
 CUTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)

@@ -38,17 +38,17 @@ class TrackpySettings:
         Height of the mask over its width: the PSF draws particles out along z.
     separation
         Smallest distance between two centres over the diameter.
-    noise_size
-        Width of the smoothing Gaussian in voxels.
+    noise
+        Width of the smoothing Gaussian over the diameter.
     smoothing
         Width of the boxcar that takes out the background, over the diameter.
     """
 
-    diameter: float = 0.7
+    diameter: float = 0.9
     elongation: float = 1.0
-    separation: float = 0.65
-    noise_size: float = 1.5
-    smoothing: float = 1.0
+    separation: float = 0.55
+    noise: float = 0.12
+    smoothing: float = 1.25
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class LogSettings:
         Edge of the box in which only the highest response counts, over the diameter.
     """
 
-    sigma: float = 1.0
+    sigma: float = 0.9
     elongation: float = 1.0
     separation: float = 0.8
 
@@ -108,7 +108,7 @@ def locate_trackpy(image: Image, diameter: float, aspect: float, settings: Track
             np.pad(np.maximum(image, 0), [(m, m) for m in margin], mode="symmetric"),
             diameter=mask,
             separation=[max(1.0, settings.separation * s) for s in sizes],
-            noise_size=settings.noise_size,
+            noise_size=[settings.noise * s for s in sizes],
             smoothing_size=smoothing,
             engine="python" if _without_numba() else "numba",
         )

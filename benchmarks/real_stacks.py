@@ -1,0 +1,124 @@
+"""Pictures of what is found in real stacks: slices in xy, xz and yz with the cross-sections of the particles.
+
+python benchmarks/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=8,nano_scanlines_128=10"
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import EllipseCollection
+
+from napari_colloids.detection import detect
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io import read_stack
+from napari_colloids.particles import POSITION
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from napari_colloids.stack import Stack
+
+#: Title, and which axes of (z, y, x) go down, across and into the picture.
+VIEWS = (("xy", 1, 2, 0), ("xz", 0, 2, 1), ("yz", 0, 1, 2))
+#: Where the slices are cut, as fractions of the stack.
+DEPTHS = (0.35, 0.65)
+
+
+def main() -> None:
+    """Detect in every TIFF of a folder and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--diameters", type=_diameters, default={}, help="NAME=PX,...: a second picture of these")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
+    unknown = set(options.diameters) - {p.stem for p in paths}
+    if unknown:
+        parser.error(f"no TIFF in {options.folder} is called {', '.join(sorted(unknown))}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        stack = read_stack(path)
+        for diameter in {None, options.diameters.get(path.stem)}:
+            target = options.out / f"real_{path.stem}{'_given' if diameter else ''}.png"
+            try:
+                found = detect(stack, diameter=diameter)
+            except ColloidsError as error:
+                print(f"{path.stem}: {error}")
+                continue
+            title = describe(found)
+            print(f"{path.stem}: {title}; {found.attrs['seconds']:.1f} s", flush=True)
+            draw(stack, found, f"{path.stem}: {title}", target)
+
+
+def _diameters(text: str) -> dict[str, float]:
+    return {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+
+
+def describe(found: pd.DataFrame) -> str:
+    """Say in a line what was found."""
+    attrs = found.attrs
+    source = "given"
+    if attrs["diameter_estimated"]:
+        source = "estimated, certain" if attrs["diameter_certain"] else "estimated, NOT certain"
+    return f"{len(found)} particles, diameter {attrs['diameter']:.1f} px ({source})"
+
+
+def draw(stack: Stack, found: pd.DataFrame, title: str, path: Path) -> None:
+    """Write a picture of two slices in each direction."""
+    image = np.asarray(stack.volume(0, 0))
+    scale = np.array(stack.voxel_size or (1.0, 1.0, 1.0))
+    scale = scale / scale[2]
+    limits = np.percentile(image, (1, 99.7))
+    figure, axes = plt.subplots(len(DEPTHS), len(VIEWS), figsize=(13, 9), layout="constrained")
+    for row, depth in zip(axes, DEPTHS, strict=True):
+        for ax, (name, down, across, into) in zip(row, VIEWS, strict=True):
+            index = int(depth * image.shape[into])
+            ax.imshow(image.take(index, axis=into), cmap="gray", vmin=limits[0], vmax=limits[1])
+            ax.set_aspect(scale[down] / scale[across])
+            ax.set_title(f"{name}, {'zyx'[into]} = {index}", fontsize=9)
+            ax.axis("off")
+            rings = _rings(ax, found, scale, (down, across, into), index)
+    figure.colorbar(rings, ax=axes, label="confidence", shrink=0.5, pad=0.01)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def _rings(
+    ax: Axes, found: pd.DataFrame, scale: np.ndarray, view: tuple[int, int, int], index: int
+) -> EllipseCollection:
+    """Draw where the slice cuts the particles: circles of radius sqrt(r^2 - d^2)."""
+    down, across, into = view
+    centres = found[POSITION].to_numpy(dtype=float)
+    squared = found["radius"].to_numpy() ** 2 - ((centres[:, into] - index) * scale[into]) ** 2
+    cut = squared > 0
+    diameters = 2 * np.sqrt(squared[cut])
+    rings = EllipseCollection(
+        diameters / scale[across],
+        diameters / scale[down],
+        np.zeros(len(diameters)),
+        units="xy",
+        offsets=centres[cut][:, [across, down]],
+        offset_transform=ax.transData,
+        array=found["confidence"].to_numpy()[cut],
+        cmap="plasma",
+        clim=(0, 1),
+        facecolors="none",
+        linewidths=0.8,
+    )
+    ax.add_collection(rings)
+    return rings
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from napari_colloids import ColloidsError
 from napari_colloids.detection.candidates import suppress_overlaps
@@ -17,6 +18,7 @@ from napari_colloids.detection.network import Output
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
+from napari_colloids.training.calibration import fit
 from napari_colloids.training.domain import SIZE, Domain
 from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.targets import make_targets
@@ -44,7 +46,7 @@ def test_a_network_that_says_what_the_targets_say_finds_the_truth(seed):
         torch.from_numpy(targets.log_radius)[None],
     )
     corner = (0, 0, 0), (48, 48, 48)
-    found = suppress_overlaps(decode(perfect, Tile(*corner, *corner), 0.5))
+    found = suppress_overlaps(decode(perfect, torch.sigmoid(perfect.centre), Tile(*corner, *corner), 0.5))
     assert len(found) == len(centres)
     order, reference = np.lexsort(found.positions.T), np.lexsort(centres.T)
     np.testing.assert_allclose(found.positions[order], centres[reference], atol=1e-4)
@@ -96,7 +98,7 @@ def config(tmp_path):
         path = tmp_path / f"{output}.toml"
         path.write_text(
             f'output = "{output}"\nsteps = {steps}\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
-            'warmup = 1\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
+            'warmup = 1\ncalibration_scenes = 2\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
         )
         return path
 
@@ -126,6 +128,15 @@ def test_resuming_is_like_never_having_stopped(config, monkeypatch):
     first, second = (network_from(p.read_bytes()).state_dict() for p in (whole, resumed))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_calibration_makes_probabilities_of_logits():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, 20_000)
+    hits = rng.random(20_000) < expit(0.5 * logits - 1)
+    slope, intercept = fit(logits, hits)
+    assert slope == pytest.approx(0.5, abs=0.03)
+    assert intercept == pytest.approx(-1, abs=0.1)
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

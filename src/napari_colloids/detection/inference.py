@@ -61,7 +61,8 @@ def candidates_in(
         image = prepare(volume, tile.low, tile.high, scale, levels, device)
         with torch.inference_mode(), torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
             output = network(image[None, None].to(memory_format=torch.channels_last_3d))
-        yield decode(output, tile, floor)
+            confidence = network.confidence(output)
+        yield decode(output, confidence, tile, floor)
 
 
 def prepare(
@@ -108,9 +109,20 @@ def _multiply(weights: Tensor, image: Tensor, axis: int) -> Tensor:
     return torch.cat(parts, dim=axis)
 
 
-def decode(output: Output, tile: Tile, floor: float) -> Candidates:
-    """Turn the maps of a tile into candidates: local maxima of the centre map in the core, moved by the offset."""
-    confidence = torch.sigmoid(output.centre.float())
+def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Candidates:
+    """Turn the maps of a tile into candidates: local maxima of the confidence in the core, moved by the offset.
+
+    Parameters
+    ----------
+    output
+        Of the network for the tile, a batch of one.
+    confidence
+        Of each cell, shape ``(1, Z, Y, X)``.
+    tile
+        The box that was computed.
+    floor
+        Smallest confidence that is kept.
+    """
     peaks = (functional.max_pool3d(confidence, 3, stride=1, padding=1) == confidence) & (confidence >= floor)
     first, last = (
         (torch.tensor(corner) - torch.tensor(tile.low)).to(peaks.device) // STRIDE

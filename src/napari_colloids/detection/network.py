@@ -71,6 +71,9 @@ class CentreNet(nn.Module):
         super().__init__()
         fine, middle, coarse = channels
         self.channels = channels
+        # Slope and intercept that turn the logit of a centre into that of a probability.
+        self.calibration: Tensor
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
         self.stem = nn.Conv3d(STRIDE**3, fine, 3, padding=1)
         self.encode_fine = Block(fine)
         self.shrink_fine = nn.Conv3d(fine, middle, 2, stride=2)
@@ -96,6 +99,11 @@ class CentreNet(nn.Module):
         fine = self.decode_fine(fine + self.grow_fine(middle))
         maps = self.head(fine)
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
+
+    def confidence(self, output: Output) -> Tensor:
+        """Return the probability that each cell holds a centre, shape ``(B, Z, Y, X)``."""
+        slope, intercept = self.calibration
+        return torch.sigmoid(slope * output.centre.float() + intercept)
 
     @property
     def halo(self) -> int:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
+from napari_colloids.training.calibration import SCENES, calibrate
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
 
@@ -61,6 +62,8 @@ class Config:
         Processes that simulate.
     threads
         Threads of torch on a CPU.
+    calibration_scenes
+        Scenes by which the finished network's confidence is made a probability.
     checkpoint_seconds
         Time between checkpoints.
     device
@@ -80,6 +83,7 @@ class Config:
     channels: tuple[int, int, int] = (16, 32, 64)
     workers: int = 1
     threads: int = 1
+    calibration_scenes: int = SCENES
     checkpoint_seconds: float = 180.0
     device: str = "auto"
 
@@ -188,6 +192,9 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
                 print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
                 running = {}
             if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
+                if done == config.steps:
+                    print("calibrating the confidence", flush=True)
+                    calibrate(average.cpu(), domain, config.calibration_scenes)
                 _save(folder, done, network, average, optimiser, config)
                 last_saved = time.monotonic()
     return folder / "weights.safetensors"

@@ -1,0 +1,90 @@
+"""Making the confidence a probability: of the detections given 0.8, eight in ten should be particles.
+
+References
+----------
+Platt, Probabilistic outputs for support vector machines (1999).
+Guo et al., On calibration of modern neural networks, ICML (2017).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit
+
+from napari_colloids.detection.candidates import suppress_overlaps
+from napari_colloids.detection.inference import decode
+from napari_colloids.detection.network import STRIDE
+from napari_colloids.detection.scale import CANONICAL_DIAMETER
+from napari_colloids.detection.tiles import Tile
+from napari_colloids.scoring import match
+from napari_colloids.training.domain import SIZE, Domain
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_colloids.detection.network import CentreNet
+
+#: Scenes that the calibration looks at, of numbers that training never reaches.
+SCENES = 250
+_FIRST_SCENE = 10**9
+#: Raw confidence from which detections count.
+_FLOOR = 0.02
+
+
+def calibrate(network: CentreNet, domain: Domain, scenes: int = SCENES) -> None:
+    """Set the network's calibration from scenes that it was not trained on.
+
+    Parameters
+    ----------
+    network
+        On the CPU; its `calibration` is changed.
+    domain
+        Source of the scenes.
+    scenes
+        How many are looked at.
+    """
+    network.calibration.copy_(torch.tensor([1.0, 0.0]))
+    confidences, hits = [], []
+    for number in range(_FIRST_SCENE, _FIRST_SCENE + scenes):
+        confidence, hit = _judged(network, domain, number)
+        confidences.append(confidence)
+        hits.append(hit)
+    confidence = np.clip(np.concatenate(confidences), 1e-6, 1 - 1e-6)
+    slope, intercept = fit(np.log(confidence / (1 - confidence)), np.concatenate(hits))
+    network.calibration.copy_(torch.tensor([slope, intercept]))
+
+
+def fit(logits: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope and intercept of the logistic curve that is most likely, given which detections were true."""
+    sign = np.where(hits, 1.0, -1.0)
+
+    def surprise(curve: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        argument = curve[0] * logits + curve[1]
+        excess = expit(argument) - hits
+        return -log_expit(sign * argument).sum(), np.array([(excess * logits).sum(), excess.sum()])
+
+    result = minimize(surprise, np.array([1.0, 0.0]), jac=True, method="BFGS")
+    slope, intercept = result.x
+    return float(slope), float(intercept)
+
+
+@torch.no_grad()
+def _judged(network: CentreNet, domain: Domain, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the raw confidences of the detections in a scene and which of them are true."""
+    sample = domain.sample(number)
+    image = torch.from_numpy(sample.image)[None].to(memory_format=torch.channels_last_3d)
+    output = network(image)
+    corner, end = (0, 0, 0), (SIZE, SIZE, SIZE)
+    found = suppress_overlaps(decode(output, network.confidence(output), Tile(corner, end, corner, end), _FLOOR))
+    cells = np.argwhere(sample.targets.heat == 1)
+    offset = sample.targets.offset[:, *cells.T].T
+    truth = (cells + offset) * STRIDE + (STRIDE - 1) / 2
+    hit = np.zeros(len(found), bool)
+    hit[match(truth, found.positions, CANONICAL_DIAMETER / 2).prediction_index] = True
+    # Near the faces it is a matter of taste whether a sphere is inside.
+    inner = np.all((found.positions > 3) & (found.positions < SIZE - 4), axis=1)
+    return found.confidence[inner], hit[inner]

@@ -15,6 +15,7 @@ import tifffile
 
 from napari_colloids import cli
 from napari_colloids.io import count_volumes, read_particles, read_stack, read_truth
+from napari_colloids.scoring import match
 from napari_colloids.simulation import simulate
 
 SHAPE = (32, 40, 44)
@@ -353,6 +354,12 @@ def test_demo_without_a_display(folder, monkeypatch, capsys):
     figures = json.loads(Path("demo/scores.json").read_text())
     assert figures["precision"] > 0.9
     assert figures["recall"] > 0.9
-    truth = read_truth("demo/stack.h5")
-    assert len(truth) == pytest.approx(len(read_particles("demo/points.csv")), rel=0.1)
+    # The table belongs to the stack. What else it holds lies at the edge: spheres centred just outside are seen, but not
+    # listed in the truth.
+    truth, found = read_truth("demo/stack.h5"), read_particles("demo/points.csv")
+    matching = match(truth, found, 6)
+    assert len(matching.truth_index) > 0.95 * len(truth)
+    others = found.drop(index=matching.prediction_index)[["z", "y", "x"]].to_numpy()
+    from_edge = np.minimum(others, np.array(read_stack("demo/stack.h5").shape) - 1 - others).min(axis=1)
+    assert (from_edge < 6).mean() > 0.9
     assert "no display" in fails(capsys, "demo", "--gui")

@@ -354,8 +354,8 @@ def test_demo_without_a_display(folder, monkeypatch, capsys):
     figures = json.loads(Path("demo/scores.json").read_text())
     assert figures["precision"] > 0.9
     assert figures["recall"] > 0.9
-    # The table belongs to the stack. What else it holds lies at the edge: spheres centred just outside are seen, but not
-    # listed in the truth.
+    # The table belongs to the stack. What else it holds lies at the edge: spheres centred just outside are seen, but
+    # not listed in the truth.
     truth, found = read_truth("demo/stack.h5"), read_particles("demo/points.csv")
     matching = match(truth, found, 6)
     assert len(matching.truth_index) > 0.95 * len(truth)

@@ -44,10 +44,10 @@ class TrackpySettings:
         Width of the boxcar that takes out the background, over the diameter.
     """
 
-    diameter: float = 0.9
+    diameter: float = 0.75
     elongation: float = 1.0
     separation: float = 0.55
-    noise: float = 0.12
+    noise: float = 0.16
     smoothing: float = 1.25
 
 
@@ -66,7 +66,7 @@ class LogSettings:
     """
 
     sigma: float = 0.9
-    elongation: float = 1.0
+    elongation: float = 0.85
     separation: float = 0.8
 
 

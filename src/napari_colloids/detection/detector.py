@@ -179,7 +179,7 @@ def _estimate(run: _Run) -> Generator[Progress, None, float]:
 
 
 def _by_network(run: _Run, part: Any, diameter: float) -> Generator[Progress, None, Candidates]:
-    """Apply the network; when memory runs out, with smaller tiles and at last on the CPU."""
+    """Apply the network; when memory runs out or a device that nobody asked for fails, go on with what is left."""
     from napari_colloids.detection.device import choose_device
     from napari_colloids.detection.memory import attempts, is_out_of_memory
     from napari_colloids.detection.weights import bundled_network
@@ -187,14 +187,20 @@ def _by_network(run: _Run, part: Any, diameter: float) -> Generator[Progress, No
     scale = Scale.for_diameter(diameter, part.shape, run.aspect)
     halo = bundled_network().halo
     wanted = choose_device(run.options.device)
-    for attempt, (device, core) in enumerate(attempts(scale, halo, wanted, run.options.tile)):
-        if attempt:
-            run.notices.append(f"Memory ran out: went on with smaller tiles ({core} canonical voxels) on {device}.")
+    broken = None
+    for device, core in attempts(scale, halo, wanted, run.options.tile):
+        if device == broken:
+            continue
         run.device = device
         try:
             return (yield from _tile_by_tile(run, part, scale, core, halo))
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if is_out_of_memory(error):
+                run.notices.append(f"Memory ran out on {device} with tiles of {core}: went on with smaller tiles.")
+            elif run.options.device == "auto" and device != "cpu":
+                broken = device
+                run.notices.append(f"The network failed on {device} ({error}): the CPU was used instead.")
+            else:
                 raise ColloidsError(f"The network failed on {device}: {error}") from error
     raise ColloidsError("There is not enough memory even for the smallest tiles; close other programs and try again.")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Memory the network needs per canonical voxel of a tile, in bytes (measured with float32 on a CPU, rounded up).
 _BYTES_PER_VOXEL = 50
-#: Memory that reading and normalising needs per source voxel of a tile, in bytes.
+#: Memory that reading, normalising and resampling needs per source voxel of a tile, in bytes; before the network's.
 _BYTES_PER_SOURCE_VOXEL = 16
 #: Largest share of the free memory, and on a CPU the largest amount, that a tile may take.
 _SHARE = 0.5
@@ -60,7 +60,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _core_for(free: float, scale: Scale, halo: int) -> int:
-    per_voxel = _BYTES_PER_VOXEL + _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step))
+    per_voxel = max(_BYTES_PER_VOXEL, _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
     if np.prod(scale.canonical_shape) * per_voxel <= free:
         return _rounded(max(scale.canonical_shape) + MULTIPLE - 1)
     return max(_rounded((free / per_voxel) ** (1 / 3) - 2 * halo), _SMALLEST_CORE)

@@ -54,6 +54,12 @@ class GreyLevels:
 
         Above 1 it grows only as a logarithm: in a dilute stack the particles lie far above any percentile.
         """
-        scaled = (image.astype(np.float32) - np.float32(self.low)) / np.float32(self.high - self.low)
-        scaled = np.nan_to_num(scaled, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.where(scaled > 1, 1 + np.log(np.maximum(scaled, 1)), np.maximum(scaled, -1))
+        # In place: the source of a tile can be far larger than the tile itself.
+        scaled = image.astype(np.float32)
+        scaled -= np.float32(self.low)
+        scaled /= np.float32(self.high - self.low)
+        np.nan_to_num(scaled, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        np.maximum(scaled, -1, out=scaled)
+        bright = scaled > 1
+        scaled[bright] = 1 + np.log(scaled[bright])
+        return scaled

@@ -25,8 +25,8 @@ from scipy.special import jv
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
-#: Full width at half maximum of the PSF in micrometres, z and lateral: standard deviations of 0.125 and 0.054 um.
-FWHM = (0.294, 0.128)
+#: Full width at half maximum of the PSF in micrometres, z and lateral: standard deviations of 0.158 and 0.045 um.
+FWHM = (0.371, 0.106)
 #: Strength of the depletion: what is left of the light at the crest of the doughnut is exp(-DEPLETION).
 DEPLETION = 3.0
 #: Emission over excitation wavelength.

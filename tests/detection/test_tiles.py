@@ -6,16 +6,38 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_colloids.detection.tiles import cut
+from napari_colloids.detection.tiles import box_length, cheapest_core, cut
+
+shapes = st.tuples(*[st.integers(1, 40)] * 3)
 
 
-@given(st.tuples(*[st.integers(1, 40)] * 3), st.integers(4, 50), st.integers(0, 20))
+@given(shapes, st.tuples(*[st.integers(4, 50)] * 3), st.integers(0, 20))
 def test_cores_fill_the_volume_once_and_boxes_reach_a_halo_further(shape, core, halo):
     owned = np.zeros(shape, int)
+    boxes = set()
     for tile in cut(shape, core, halo):
         owned[tuple(slice(a, b) for a, b in zip(tile.core_low, tile.core_high, strict=True))] += 1
+        boxes.add(tuple(np.subtract(tile.high, tile.low)))
         for axis in range(3):
-            assert tile.low[axis] == max(0, tile.core_low[axis] - halo)
-            assert tile.high[axis] == min(shape[axis], tile.core_high[axis] + halo)
-        assert tile.shape == tuple(b - a for a, b in zip(tile.low, tile.high, strict=True))
+            assert 0 <= tile.low[axis] <= max(0, tile.core_low[axis] - halo)
+            assert min(shape[axis], tile.core_high[axis] + halo) <= tile.high[axis] <= shape[axis]
     assert (owned == 1).all()
+    assert len(boxes) == 1
+
+
+@given(shapes, st.integers(0, 12), st.floats(10, 60_000))
+def test_the_cheapest_cores_fit_and_no_cube_is_cheaper(shape, halo, voxels):
+    def cost(core):
+        tiles = list(cut(shape, core, halo))
+        return len(tiles) * np.prod(np.subtract(tiles[0].high, tiles[0].low))
+
+    def box(core):
+        return np.prod([box_length(n, c, halo) for n, c in zip(shape, core, strict=True)])
+
+    best = cheapest_core(shape, halo, voxels, 4)
+    cubes = [(edge,) * 3 for edge in range(4, 44, 4) if box((edge,) * 3) <= voxels]
+    if best is None:
+        assert not cubes
+    else:
+        assert box(best) <= voxels
+        assert all(cost(best) <= cost(cube) for cube in cubes)

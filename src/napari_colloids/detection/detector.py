@@ -205,7 +205,9 @@ def _by_network(run: _Run, part: Any, diameter: float) -> Generator[Progress, No
     raise ColloidsError("There is not enough memory even for the smallest tiles; close other programs and try again.")
 
 
-def _tile_by_tile(run: _Run, part: Any, scale: Scale, core: int, halo: int) -> Generator[Progress, None, Candidates]:
+def _tile_by_tile(
+    run: _Run, part: Any, scale: Scale, core: tuple[int, int, int], halo: int
+) -> Generator[Progress, None, Candidates]:
     from napari_colloids.detection.inference import candidates_in, tiles_of
     from napari_colloids.detection.weights import bundled_network
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection.candidates import suppress_overlaps
-from napari_colloids.detection.inference import candidates_in
+from napari_colloids.detection.inference import candidates_in, padded_shape, without_margin
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.progress import Progress
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
@@ -141,7 +141,7 @@ def _look(volume: Any, levels: GreyLevels, aspect: float, network: CentreNet, di
     if len(found) == 0:
         return _Look(diameter, 1.0, 0.0, 0.0, 0)
     ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
-    visible = np.minimum(tile.high, scale.canonical_shape) - tile.low
+    visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
     weight = (found.confidence - _FLOOR) / (1 - _FLOOR)
     filled = float((weight * 4 / 3 * np.pi * found.radii**3).sum() / np.prod(visible))
     agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
@@ -151,7 +151,7 @@ def _look(volume: Any, levels: GreyLevels, aspect: float, network: CentreNet, di
 
 def _most_varied_part(volume: Any, scale: Scale) -> Tile:
     """Return the box, among some spread over the volume, in which the grey levels vary most: there are particles."""
-    shape = [-(-n // MULTIPLE) * MULTIPLE for n in scale.canonical_shape]
+    shape = padded_shape(scale)
     size = [min(n, _EDGE) for n in shape]
     corners = [
         sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)
@@ -162,7 +162,7 @@ def _most_varied_part(volume: Any, scale: Scale) -> Tile:
         return Tile(corner, high, corner, high)
 
     def spread(tile: Tile) -> float:
-        part = volume[scale.source_slices(tile.low, tile.high)]
+        part = volume[scale.source_slices(without_margin(tile.low), without_margin(tile.high))]
         step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
         return float(np.nan_to_num(np.asarray(part[::step, ::step, ::step], dtype=np.float32)).std())
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet, Output
-from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.detection.tiles import Tile, cut
 
 if TYPE_CHECKING:
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 _BAND = 32
 
 
-def tiles_of(scale: Scale, core: int, halo: int) -> list[Tile]:
-    """Cut the canonical volume, filled up to a multiple of what the network needs, into tiles."""
-    z, y, x = (-(-n // MULTIPLE) * MULTIPLE for n in scale.canonical_shape)
-    return list(cut((z, y, x), core, halo))
+def padded_shape(scale: Scale) -> tuple[int, int, int]:
+    """Return the shape of the canonical volume with its margin, filled up to a multiple of what the network needs."""
+    z, y, x = (-(-(n + 2 * MARGIN) // MULTIPLE) * MULTIPLE for n in scale.canonical_shape)
+    return z, y, x
+
+
+def tiles_of(scale: Scale, core: tuple[int, int, int], halo: int) -> list[Tile]:
+    """Cut the canonical volume, with its margin and filled up to what the network needs, into tiles.
+
+    The tiles count from the corner of the margin, which lies at ``-MARGIN``.
+    """
+    return list(cut(padded_shape(scale), core, halo))
 
 
 def candidates_in(
@@ -43,7 +51,7 @@ def candidates_in(
     Parameters
     ----------
     tiles
-        Boxes in canonical voxels.
+        As `tiles_of` gives.
     volume
         Array-like ``(z, y, x)``; only the part that a tile needs is read.
     scale
@@ -58,11 +66,19 @@ def candidates_in(
         Smallest confidence that is kept.
     """
     for tile in tiles:
-        image = prepare(volume, tile.low, tile.high, scale, levels, device)
+        low, high = (without_margin(corner) for corner in (tile.low, tile.high))
+        image = prepare(volume, low, high, scale, levels, device)
         with torch.inference_mode(), torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
             output = network(image[None, None].to(memory_format=torch.channels_last_3d))
             confidence = network.confidence(output)
-        yield decode(output, confidence, tile, floor)
+        found = decode(output, confidence, tile, floor)
+        yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
+
+
+def without_margin(corner: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Turn a corner of a tile into canonical voxels."""
+    z, y, x = corner
+    return z - MARGIN, y - MARGIN, x - MARGIN
 
 
 def prepare(

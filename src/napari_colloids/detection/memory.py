@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.detection.inference import padded_shape
 from napari_colloids.detection.network import MULTIPLE
+from napari_colloids.detection.tiles import Shape, cheapest_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +26,8 @@ _CPU_BYTES = 1.2e9
 _SMALLEST_CORE = 2 * MULTIPLE
 
 
-def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator[tuple[str, int]]:
-    """Return device and edge of the tiles' cores (canonical voxels) to try, one after the other.
+def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator[tuple[str, Shape]]:
+    """Return device and shape of the tiles' cores (canonical voxels) to try, one after the other.
 
     The first is what was asked for or what the free memory allows; should memory run out all the same, ever smaller
     tiles follow, and at last those on the CPU.
@@ -42,13 +44,13 @@ def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator
         Edge in lateral source voxels, or None to choose.
     """
     for place in dict.fromkeys((device, "cpu")):
-        core = _rounded(tile / scale.step[2]) if tile else _core_for(_free_bytes(place), scale, halo)
-        core = min(core, _rounded(max(scale.canonical_shape) + MULTIPLE - 1))
+        core = _asked_for(tile, scale) if tile else _fitting(_free_bytes(place), scale, halo)
         while True:
             yield place, core
-            if core <= _SMALLEST_CORE:
+            if max(core) <= _SMALLEST_CORE:
                 break
-            core = max(_rounded(core / 2), _SMALLEST_CORE)
+            z, y, x = (max(_rounded(edge / 2), min(edge, _SMALLEST_CORE)) for edge in core)
+            core = z, y, x
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -59,11 +61,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _core_for(free: float, scale: Scale, halo: int) -> int:
+def _asked_for(tile: int, scale: Scale) -> Shape:
+    edge = _rounded(tile / scale.step[2])
+    z, y, x = (min(edge, n) for n in padded_shape(scale))
+    return z, y, x
+
+
+def _fitting(free: float, scale: Scale, halo: int) -> Shape:
     per_voxel = max(_BYTES_PER_VOXEL, _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
-    if np.prod(scale.canonical_shape) * per_voxel <= free:
-        return _rounded(max(scale.canonical_shape) + MULTIPLE - 1)
-    return max(_rounded((free / per_voxel) ** (1 / 3) - 2 * halo), _SMALLEST_CORE)
+    core = cheapest_core(padded_shape(scale), halo, free / per_voxel, MULTIPLE)
+    return core or (_SMALLEST_CORE, _SMALLEST_CORE, _SMALLEST_CORE)
 
 
 def _rounded(edge: float) -> int:

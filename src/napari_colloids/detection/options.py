@@ -13,7 +13,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 #: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
 FLOOR = 0.05
 #: The confidence that a detection needs unless the user says otherwise.
-DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.5, "trackpy": 0.1, "log": 0.2}
+DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.6, "trackpy": FLOOR, "log": FLOOR}
 #: Diameters that can be typed, in lateral voxels.
 DIAMETER_LIMITS = (2.0, 400.0)
 

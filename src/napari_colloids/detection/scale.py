@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 #: Diameter of a particle on the canonical scale, in voxels.
 CANONICAL_DIAMETER = 10.0
+#: Canonical voxels of nothing around a stack: cells for the spheres that are cut by its faces and centred outside. The
+#: network finds them there, and they can be dropped, instead of squeezing them into the outermost voxels.
+MARGIN = 4
 #: Width of the interpolating Gaussian over the coarser of the two voxel spacings.
 _SMOOTHING = 0.5
 _TRUNCATE = 4.0

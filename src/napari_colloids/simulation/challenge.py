@@ -16,9 +16,9 @@ from napari_colloids.simulation.scene import Parameters
 if TYPE_CHECKING:
     from os import PathLike
 
-#: Width of the challenge's STED PSF (standard deviation) in micrometres: lateral, and axial about four times that.
-STED_SIGMA = 0.035
-STED_ELONGATION = 4.0
+#: Width of the challenge's STED PSF (standard deviation) in micrometres: lateral, and how many times longer it is along z.
+STED_SIGMA = 0.045
+STED_ELONGATION = 3.5
 
 
 def challenge_parameters(

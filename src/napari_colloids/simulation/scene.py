@@ -220,10 +220,13 @@ def checked_changes(parameters: Parameters, changes: dict[str, Any]) -> Paramete
     return replace(parameters, **changes)
 
 
-def photograph(arrangement: Arrangement, parameters: Parameters, rng: np.random.Generator) -> Simulation:
+def photograph(
+    arrangement: Arrangement, parameters: Parameters, rng: np.random.Generator, *, beyond: float = 0.0
+) -> Simulation:
     """Image an arrangement of spheres through the optics and the detector of `parameters`.
 
     The corner of the box is the corner of voxel ``(0, 0, 0)``; spheres beyond the stack contribute their light.
+    Particles that lie outside by at most `beyond` lateral voxels are listed, too.
     """
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     shape = np.asarray(parameters.shape)
@@ -245,6 +248,7 @@ def photograph(arrangement: Arrangement, parameters: Parameters, rng: np.random.
     picture = blur(picture, parameters.psf_sigma, tail=parameters.psf_tail, tilt=parameters.psf_tilt)
     picture = picture[tuple(slice(n, n + length) for n, length in zip(reach, shape, strict=True))]
     inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
+    listed = np.all((voxels >= -0.5 - beyond / aspect) & (voxels < shape - 0.5 + beyond / aspect), axis=1)
     level = _typical_level(picture, voxels[inside], radii[inside], parameters.shell)
     image = expose(
         np.ascontiguousarray(picture / level),
@@ -261,7 +265,7 @@ def photograph(arrangement: Arrangement, parameters: Parameters, rng: np.random.
     if parameters.voxel_size is not None:
         lateral = parameters.voxel_size
         voxel_size = (lateral * parameters.voxel_aspect, lateral, lateral)
-    particles = particle_table(voxels[inside], radius=radii[inside], voxel_size=voxel_size)
+    particles = particle_table(voxels[listed], radius=radii[listed], voxel_size=voxel_size)
     return Simulation(Stack(image, voxel_size=voxel_size, name="simulated"), particles, parameters)
 
 

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
-from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation.arrangement import Arrangement, arrange
 from napari_colloids.simulation.exposure import smooth_field
@@ -68,7 +68,7 @@ class Domain:
         """Return scene `number`."""
         rng = np.random.default_rng([self.seed, 2, number])
         kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
-        kind = str(rng.choice(kinds, p=[0.70, 0.06, 0.07, 0.07, 0.08, 0.02]))
+        kind = str(rng.choice(kinds, p=[0.67, 0.06, 0.07, 0.07, 0.08, 0.05]))
         # Most stacks come at the right scale; the rest teaches the sizes around it.
         tolerance = 0.10 if rng.random() < 0.6 else 0.30
         diameter = CANONICAL_DIAMETER * float(np.exp(np.clip(rng.normal(0, tolerance), -0.55, 0.6)))
@@ -76,19 +76,23 @@ class Domain:
         aspect = 1.0 if rng.random() < 0.6 else _log_uniform(rng, 0.8, 4.0)
         radius = diameter * step / 2
         steps = (step / aspect, step, step)
-        # A stack rarely fills the last canonical voxels: what is missing is 0, here as in detection.
-        missing = rng.integers(0, 8, 3) * (rng.random(3) < 0.4)
-        z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(missing, steps, strict=True))
+        # Some faces of the scene are those of a stack, with the margin that detection leaves around it; there the
+        # particles that are centred outside are to be found, too. The others are cuts through a larger stack.
+        before = MARGIN * (rng.random(3) < 0.35)
+        after = (MARGIN + rng.integers(0, 8, 3)) * (rng.random(3) < 0.35)
+        z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
         parameters = replace(_optics(rng, radius, aspect), shape=(z, y, x), radius=radius, voxel_aspect=aspect)
         if kind == "strings" or rng.random() < 0.12:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
-        simulation = photograph(arrangement, parameters, rng)
+        simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)
         image = _disturb(simulation.stack.data, rng)
         scale = Scale(steps, simulation.stack.shape)
-        canonical = prepare(image, (0, 0, 0), (SIZE, SIZE, SIZE), scale, GreyLevels.of(image)).numpy()
+        low = -before
+        corner, end = (int(low[0]), int(low[1]), int(low[2])), tuple(int(n) + SIZE for n in low)
+        canonical = prepare(image, corner, (end[0], end[1], end[2]), scale, GreyLevels.of(image)).numpy()
         canonical = canonical * np.float32(_log_uniform(rng, 0.7, 1.3)) + np.float32(rng.normal(0, 0.03))
-        positions = scale.to_canonical(positions_of(simulation.particles))
+        positions = scale.to_canonical(positions_of(simulation.particles)) + before
         radii = simulation.particles["radius"].to_numpy() / step
         return Sample(canonical[None], make_targets(positions, radii, (SIZE, SIZE, SIZE)))
 

@@ -1,0 +1,44 @@
+"""The diameter from the image alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_colloids.detection import detect
+from napari_colloids.scoring import score
+from napari_colloids.simulation import simulate
+
+
+@pytest.mark.parametrize("radius", [3.5, 6.0, 11.0])
+def test_dense_stacks_of_any_magnification(radius):
+    edge = int(13 * radius)
+    blur = (0.5 * radius, 0.22 * radius, 0.22 * radius)
+    simulation = simulate(shape=(edge, edge, edge), radius=radius, psf_sigma=blur, snr=5, cnr=5, seed=21)
+    found = detect(simulation.stack)
+    assert found.attrs["diameter_estimated"]
+    assert found.attrs["diameter_certain"]
+    assert found.attrs["diameter"] == pytest.approx(2 * radius, rel=0.2)
+    assert score(simulation.particles, found, diameter=2 * radius, shape=simulation.stack.shape).f1 > 0.98
+
+
+def test_tall_voxels():
+    simulation = simulate(
+        shape=(36, 84, 84), radius=6, voxel_aspect=2.5, voxel_size=0.1, psf_sigma=(1.2, 1.3, 1.3), snr=6, cnr=6, seed=22
+    )
+    found = detect(simulation.stack)
+    assert found.attrs["diameter"] == pytest.approx(12, rel=0.2)
+
+
+def test_noise_has_no_diameter_and_the_user_is_asked():
+    found = detect(np.random.default_rng(0).normal(100, 10, (48, 48, 48)))
+    assert not found.attrs["diameter_certain"]
+    assert any("type the diameter" in notice for notice in found.attrs["notices"])
+
+
+def test_progress_goes_on_through_estimate_and_tiles():
+    simulation = simulate(shape=(40, 40, 40), radius=5, seed=23)
+    steps = []
+    detect(simulation.stack, progress=lambda done, total: steps.append((done, total)))
+    assert len(steps) > 5
+    assert all(0 <= done <= total for done, total in steps)

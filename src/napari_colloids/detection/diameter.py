@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 _DIAMETERS = tuple(4.0 * 1.25**k for k in range(15))
 #: Edge of the part that is looked at, in canonical voxels: about eight particles.
 _EDGE = 80
-#: Candidates below this confidence say nothing about the scale; noise has many of them.
-_FLOOR = 0.2
+#: Candidates below this confidence say nothing about the scale: noise has many of them, and the wrong scale.
+_FLOOR = 0.6
+#: How steeply a particle's say grows with its confidence above the floor.
+_STEEPNESS = 4
 #: How far (as a logarithm) predicted and assumed size may differ before a scale counts little.
 _AGREEMENT = 0.2
 #: An estimate is certain when the particles found there are this confident on average,
-_SURE_CONFIDENCE = 0.5
+_SURE_CONFIDENCE = 0.92
 #: are at least so many,
 _SURE_COUNT = 6
 #: and no scale that is really different explains more than this fraction of what the best one does.
@@ -70,7 +72,7 @@ class _Look:
     ratio
         Median of the predicted diameters over the assumed one.
     explained
-        Fraction of the volume in confident particles that agree with the assumed size.
+        Fraction of the volume in confident particles, the less the less they agree with the assumed size.
     confidence
         Mean over the particles.
     count
@@ -142,11 +144,16 @@ def _look(volume: Any, levels: GreyLevels, aspect: float, network: CentreNet, di
         return _Look(diameter, 1.0, 0.0, 0.0, 0)
     ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
-    weight = (found.confidence - _FLOOR) / (1 - _FLOOR)
+    weight = _say(found.confidence)
     filled = float((weight * 4 / 3 * np.pi * found.radii**3).sum() / np.prod(visible))
     agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
     mean = float((found.confidence**2).sum() / found.confidence.sum())
-    return _Look(diameter, ratio, filled * agreement, mean, len(found))
+    return _Look(diameter, ratio, filled * agreement * float(_say(mean)), mean, len(found))
+
+
+def _say(confidence: Any) -> Any:
+    """Return how much particles of such a confidence have to say about the scale, between 0 and 1."""
+    return (np.maximum(confidence - _FLOOR, 0) / (1 - _FLOOR)) ** _STEEPNESS
 
 
 def _most_varied_part(volume: Any, scale: Scale) -> Tile:

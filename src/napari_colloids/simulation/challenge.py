@@ -16,7 +16,7 @@ from napari_colloids.simulation.scene import Parameters
 if TYPE_CHECKING:
     from os import PathLike
 
-#: Width of the challenge's STED PSF (standard deviation) in micrometres: lateral, and how many times longer it is along z.
+#: Width of the challenge's STED PSF (standard deviation): lateral in micrometres, and how many times more along z.
 STED_SIGMA = 0.045
 STED_ELONGATION = 3.5
 

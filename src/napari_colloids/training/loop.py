@@ -235,7 +235,8 @@ def _save(
     for name, parameter in zip(names, network.parameters(), strict=True):
         for key, value in optimiser.state[parameter].items():
             state[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
-    meta = {"step": str(step), "config": json.dumps(asdict(config))}
+    settings = {name: value for name, value in asdict(config).items() if name != "output"}
+    meta = {"step": str(step), "config": json.dumps(settings)}
     contiguous = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     _write(folder / "checkpoint.safetensors", contiguous, meta)
     _write(folder / "weights.safetensors", {k: v.cpu().contiguous() for k, v in average.state_dict().items()}, meta)

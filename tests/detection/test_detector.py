@@ -119,7 +119,7 @@ def test_when_memory_runs_out_tiles_shrink(monkeypatch):
     forward = CentreNet.forward
 
     def limited(self, image):
-        if image[0, 0].numel() > 24 * 24 * 200:
+        if image[0, 0].numel() > 32 * 32 * 200:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return forward(self, image)
 

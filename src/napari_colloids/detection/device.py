@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    import torch
 
 #: The devices that can be asked for.
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -26,3 +31,18 @@ def choose_device(name: str = "auto") -> str:
     if not there[name]:
         raise ColloidsError(f"This machine has no '{name}' device that torch can use; choose 'auto' or 'cpu'.")
     return name
+
+
+def half_precision(device: str) -> torch.dtype | None:
+    """Return the 16-bit number type in which a device computes faster than in 32 bits, or None.
+
+    On a CPU that is bfloat16 where the processor has instructions for it; elsewhere it would only be emulated.
+    """
+    import torch
+
+    if device == "cuda":
+        return torch.float16
+    # torch has no public question for this; where a version lacks it, 32 bits are right, if slower.
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    native = device == "cpu" and any(question() for question in asked if question is not None)
+    return torch.bfloat16 if native else None

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_colloids.detection.candidates import Candidates
+from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet, Output
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.detection.tiles import Tile, cut
@@ -65,10 +66,11 @@ def candidates_in(
     floor
         Smallest confidence that is kept.
     """
+    half = half_precision(device)
     for tile in tiles:
         low, high = (without_margin(corner) for corner in (tile.low, tile.high))
         image = prepare(volume, low, high, scale, levels, device)
-        with torch.inference_mode(), torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
+        with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
             output = network(image[None, None].to(memory_format=torch.channels_last_3d))
             confidence = network.confidence(output)
         found = decode(output, confidence, tile, floor)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.inference import padded_shape
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.tiles import Shape, cheapest_core
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection.scale import Scale
 
-#: Memory the network needs per canonical voxel of a tile, in bytes (measured with float32 on a CPU, rounded up).
-_BYTES_PER_VOXEL = 50
+#: Memory the network needs per canonical voxel of a tile, in bytes, with 32 and with 16 bits (measured on a CPU).
+_BYTES_PER_VOXEL = {32: 50, 16: 32}
 #: Memory that reading, normalising and resampling needs per source voxel of a tile, in bytes; before the network's.
 _BYTES_PER_SOURCE_VOXEL = 16
 #: Largest share of the free memory, and on a CPU the largest amount, that a tile may take.
@@ -44,7 +45,7 @@ def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator
         Edge in lateral source voxels, or None to choose.
     """
     for place in dict.fromkeys((device, "cpu")):
-        core = _asked_for(tile, scale) if tile else _fitting(_free_bytes(place), scale, halo)
+        core = _asked_for(tile, scale) if tile else _fitting(place, scale, halo)
         while True:
             yield place, core
             if max(core) <= _SMALLEST_CORE:
@@ -67,9 +68,10 @@ def _asked_for(tile: int, scale: Scale) -> Shape:
     return z, y, x
 
 
-def _fitting(free: float, scale: Scale, halo: int) -> Shape:
-    per_voxel = max(_BYTES_PER_VOXEL, _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
-    core = cheapest_core(padded_shape(scale), halo, free / per_voxel, MULTIPLE)
+def _fitting(device: str, scale: Scale, halo: int) -> Shape:
+    bits = 32 if half_precision(device) is None else 16
+    per_voxel = max(_BYTES_PER_VOXEL[bits], _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
+    core = cheapest_core(padded_shape(scale), halo, _free_bytes(device) / per_voxel, MULTIPLE)
     return core or (_SMALLEST_CORE, _SMALLEST_CORE, _SMALLEST_CORE)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from functools import lru_cache
 from importlib.resources import files
 
+import torch
 from safetensors.torch import load
 
 from napari_colloids.detection.network import CentreNet
@@ -59,4 +60,5 @@ def network_from(content: bytes, sha256: str | None = None) -> CentreNet:
         network.load_state_dict(state)
     except Exception as error:  # safetensors raises its own class, torch RuntimeError
         raise ColloidsError("This file does not hold the weights of a napari-colloids network.") from error
-    return network.eval().requires_grad_(False)
+    channels_last: CentreNet = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return channels_last.eval().requires_grad_(False)

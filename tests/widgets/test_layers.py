@@ -20,6 +20,14 @@ def points_of(table, frame=None, **kwargs):
     return Layer.create(*layers.particle_layer_data(table, frame, **kwargs))
 
 
+def test_a_hot_voxel_does_not_hide_the_rest():
+    data = np.random.default_rng(0).integers(10, 60, (20, 30, 30)).astype(np.uint8)
+    data[5, 5, 5] = 255
+    image = Layer.create(*layers.image_layer_data(Stack(data))[0])
+    assert image.contrast_limits[0] < 15
+    assert 50 < image.contrast_limits[1] < 65
+
+
 def test_image_lies_to_scale():
     (image,) = image_of(voxel_size=SIZE, name="beads")
     assert image.name == "beads"

@@ -77,7 +77,8 @@ class DetectWidget(Panel):
             4096,
             unit="voxels",
             special="automatic",
-            tooltip="Edge of the tiles the stack is cut into (voxels). Smaller needs less memory; the result is equal.",
+            tooltip="Edge of the tiles the stack is cut into (voxels). "
+            "Smaller needs less memory but takes longer; the result is equal.",
         )
         self.z_from = whole(0, 0, 0, unit="", tooltip="First slice to search (slice number, from 0).")
         self.z_to = whole(0, 0, 0, unit="", tooltip="Last slice to search (slice number, included).")

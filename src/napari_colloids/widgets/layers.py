@@ -70,7 +70,7 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
     if stack.voxel_size is not None:
         attributes["units"] = ("pixel",) * (len(axes) - 3) + ("um",) * 3
     if "c" not in stack.axes:
-        return [(stack.data, {**attributes, "name": stack.name}, "image")]
+        return [(stack.data, {**attributes, **_contrast(stack, 0), "name": stack.name}, "image")]
     layers: list[LayerData] = []
     axis = stack.axes.index("c")
     colours = ["gray"] if stack.n_channels == 1 else ["green", "magenta", "cyan", "yellow", "red", "blue"]
@@ -81,6 +81,7 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
                 stack.data[(slice(None),) * axis + (channel,)],
                 {
                     **attributes,
+                    **_contrast(stack, channel),
                     "name": f"{stack.name} {given}",
                     "colormap": colours[channel % len(colours)],
                     "blending": "additive",
@@ -194,6 +195,17 @@ def _colours(part: str, kind: str, by_confidence: bool) -> dict[str, Any]:
         f"{part}_colormap": confidence_colormap(),
         f"{part}_contrast_limits": (0.0, 1.0),
     }
+
+
+def _contrast(stack: Stack, channel: int) -> dict[str, Any]:
+    """Return the limits of the contrast by the percentiles that detection uses: weak signals are seen at once."""
+    from napari_colloids.detection.normalise import GreyLevels
+
+    try:
+        levels = GreyLevels.of(stack.volume(channel=channel))
+    except ColloidsError:  # constant, or all NaN: whatever napari makes of it
+        return {}
+    return {"contrast_limits": (levels.low, levels.high)}
 
 
 def confidence_colormap() -> Any:

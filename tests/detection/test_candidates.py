@@ -27,6 +27,14 @@ def test_the_more_confident_wins_and_nobody_is_dropped_without_a_reason(count, s
         assert (tuple(given_.positions[i]) in members) == (not blocked)
 
 
+def test_many_candidates_are_thinned_in_groups_as_in_one(monkeypatch):
+    rng = np.random.default_rng(3)
+    many = Candidates(rng.uniform(0, 60, (2000, 3)), rng.uniform(1, 8, 2000), rng.random(2000))
+    at_once = suppress_overlaps(many)
+    monkeypatch.setattr("napari_colloids.detection.candidates._TOGETHER", 70)
+    np.testing.assert_array_equal(suppress_overlaps(many).positions, at_once.positions)
+
+
 def test_touching_spheres_are_both_kept_and_doubles_are_not():
     touching = Candidates(np.array([[0.0, 0, 0], [0, 0, 10]]), np.array([5.0, 5]), np.array([0.9, 0.8]))
     assert len(suppress_overlaps(touching)) == 2

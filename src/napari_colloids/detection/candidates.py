@@ -10,6 +10,8 @@ from scipy.spatial import cKDTree
 
 #: Two particles cannot be closer than this fraction of the sum of their radii (blur and error leave some play).
 OVERLAP = 0.65
+#: Candidates that are compared with all others at a time.
+_TOGETHER = 20_000
 
 Array = NDArray[np.float64]
 
@@ -57,15 +59,29 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
         return candidates
     order = np.argsort(-candidates.confidence, kind="stable")
     candidates = candidates[order]
-    tree = cKDTree(candidates.positions)
-    pairs = tree.query_pairs(2 * OVERLAP * float(candidates.radii.max()), output_type="ndarray")
-    first, second = pairs[:, 0], pairs[:, 1]
-    distance = np.linalg.norm(candidates.positions[first] - candidates.positions[second], axis=1)
-    conflicts = pairs[distance < OVERLAP * (candidates.radii[first] + candidates.radii[second])]
-    conflicts = np.sort(conflicts, axis=1)
     kept = np.ones(len(candidates), bool)
     # Sorted by the better of the two: whoever is still kept when its turn comes is kept for good.
-    for better, worse in conflicts[np.lexsort((conflicts[:, 1], conflicts[:, 0]))]:
+    for better, worse in np.unique(np.sort(_conflicts(candidates), axis=1), axis=0):
         if kept[better]:
             kept[worse] = False
     return candidates[kept]
+
+
+def _conflicts(candidates: Candidates) -> NDArray[np.intp]:
+    """Return the pairs of candidates that overlap, shape ``(M, 2)``.
+
+    Each candidate is compared with those that are not larger. Candidates of similar size are taken together, so that
+    a few large ones do not have millions of small ones compared over long distances.
+    """
+    positions, radii = candidates.positions, candidates.radii
+    tree = cKDTree(positions)
+    by_size = np.argsort(radii)
+    pairs = [np.empty((0, 2), np.intp)]
+    for start in range(0, len(by_size), _TOGETHER):
+        some = by_size[start : start + _TOGETHER]
+        reach = 2 * OVERLAP * float(radii[some[-1]])
+        near = cKDTree(positions[some]).sparse_distance_matrix(tree, reach, output_type="ndarray")
+        first, second = some[near["i"]], near["j"]
+        overlap = (near["v"] < OVERLAP * (radii[first] + radii[second])) & (first != second)
+        pairs.append(np.stack([first[overlap], second[overlap]], axis=1))
+    return np.concatenate(pairs)

@@ -22,7 +22,7 @@ _BYTES_PER_VOXEL = {32: 50, 16: 32}
 _BYTES_PER_SOURCE_VOXEL = 16
 #: Largest share of the free memory, and on a CPU the largest amount, that a tile may take.
 _SHARE = 0.5
-_CPU_BYTES = 1.2e9
+_CPU_BYTES = 1e9
 #: Cores below this are hardly more than halo.
 _SMALLEST_CORE = 2 * MULTIPLE
 

@@ -354,12 +354,9 @@ def test_demo_without_a_display(folder, monkeypatch, capsys):
     figures = json.loads(Path("demo/scores.json").read_text())
     assert figures["precision"] > 0.9
     assert figures["recall"] > 0.9
-    # The table belongs to the stack. What else it holds lies at the edge: spheres centred just outside are seen, but
-    # not listed in the truth.
+    # The table belongs to the stack, up to its edge: spheres cut by it are found, those centred outside are not listed.
     truth, found = read_truth("demo/stack.h5"), read_particles("demo/points.csv")
-    matching = match(truth, found, 6)
-    assert len(matching.truth_index) > 0.95 * len(truth)
-    others = found.drop(index=matching.prediction_index)[["z", "y", "x"]].to_numpy()
-    from_edge = np.minimum(others, np.array(read_stack("demo/stack.h5").shape) - 1 - others).min(axis=1)
-    assert (from_edge < 6).mean() > 0.9
+    matched = len(match(truth, found, 6))
+    assert matched > 0.98 * len(truth)
+    assert matched > 0.98 * len(found)
     assert "no display" in fails(capsys, "demo", "--gui")

@@ -259,6 +259,12 @@ def test_simulate_writes_the_website_layout(folder):
     assert len(list(folder.rglob("y_*.csv"))) == 1
 
 
+@pytest.mark.parametrize("kind", ["random", "crystal", "gel", "strings"])
+def test_simulate_offers_every_arrangement(kind, folder):
+    assert run("simulate", "out.h5", "--arrangement", kind, "--volume-fraction", 0.1, "--shape", 20, 20, 20) == 0
+    assert Path("out.h5").exists()
+
+
 def test_simulate_preset_gives_different_volumes(folder):
     assert run("simulate", "out.h5", "--preset", "dilute", "--shape", 16, 24, 24, "--count", 2) == 0
     first, second = (read_stack("out.h5", index=index).data for index in (0, 1))

@@ -115,6 +115,42 @@ def test_other_arrangements_do_not_overlap(kind):
         assert np.median(distance.min(axis=1)) < 8.1
 
 
+def test_a_binary_mixture_has_two_sizes_of_equal_number_without_overlap():
+    simulation = simulate(shape=(60, 60, 60), volume_fraction=0.5, radius=4, size_ratio=1.6, polydispersity=0.02, seed=1)
+    radii = simulation.particles["radius"].to_numpy()
+    small, large = radii[radii < 4], radii[radii > 4]
+    assert len(small) == pytest.approx(len(large), rel=0.15)
+    assert large.mean() / small.mean() == pytest.approx(1.6, rel=0.01)
+    assert (4 / 3 * np.pi * radii**3).sum() / 60**3 == pytest.approx(0.5, rel=0.1)
+    centres = positions_of(simulation.particles)
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1) - radii[:, None] - radii[None]
+    np.fill_diagonal(apart, 1)
+    assert apart.min() > -1e-6
+
+
+def test_brightness_varies_between_particles_as_asked_for():
+    corners = np.stack(np.meshgrid(*[np.arange(4, 80, 8.0)] * 3), -1).reshape(-1, 3)
+    spheres = Arrangement(corners, np.full(len(corners), 3.0), (80.0,) * 3, periodic=False)
+    sharp = Parameters(
+        **{**CLEAR.__dict__, "shape": (80, 80, 80), "psf_sigma": (0.0,) * 3, "brightness": 20, "brightness_spread": 0.6}
+    )
+    simulation = photograph(spheres, sharp, np.random.default_rng(1))
+    levels = simulation.stack.data[tuple(np.rint(positions_of(simulation.particles)).astype(int).T)].astype(float)
+    assert levels.min() > 0
+    assert levels.std() / levels.mean() == pytest.approx(0.6, rel=0.1)
+
+
+@pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.2, 0.0)])
+def test_a_skewed_blur_leans_to_one_side_along_z_only(tilt):
+    parameters = Parameters(**{**CLEAR.__dict__, "psf_tail": 0.5, "psf_skew": 1.0, "psf_tilt": tilt})
+    light = one_sphere((20.5, 20.5, 20.5), parameters).stack.data.astype(float)
+    light[light < 300] = 0
+    z, _y, x = ((axis * light).sum() / light.sum() for axis in np.indices(light.shape))
+    # Half of the light is shifted by one axial standard deviation, 3 voxels.
+    assert z == pytest.approx(20 + 0.5 * 3.0, abs=0.3)
+    assert x == pytest.approx(20, abs=0.05)
+
+
 def test_particles_beyond_the_edge_are_drawn_but_not_listed():
     outside = one_sphere((20, 20, -2.0), CLEAR)
     assert len(outside.particles) == 0
@@ -172,6 +208,7 @@ def test_presets_show_particles(name):
         {"shape": (10, 10)},
         {"snr": 0},
         {"psf_sigma": (1, -1, 1)},
+        {"size_ratio": 0.5},
         {"bits": 12},
         {"arrangement": "liquid crystal"},
         {"colour": "red"},

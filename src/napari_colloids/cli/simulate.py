@@ -31,12 +31,15 @@ def simulate(
     polydispersity: Annotated[
         float | None, typer.Option(metavar="P", help="Standard deviation / mean of the radii.")
     ] = None,
+    size_ratio: Annotated[
+        float | None, typer.Option(metavar="Q", help="Large / small radius of a binary mixture, half of each.")
+    ] = None,
     psf_sigma: Annotated[_Three | None, typer.Option(metavar="Z Y X", help="Sigmas of the blur in voxels.")] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="S", help="Seed of the first volume; the next ones have S+1, S+2, ...")
     ] = None,
     arrangement: Annotated[
-        Literal["random", "crystal", "gel", "gas"] | None, typer.Option(help="How the particles lie.")
+        Literal["random", "crystal", "gel", "strings"] | None, typer.Option(help="How the particles lie.")
     ] = None,
     shell: Annotated[float | None, typer.Option(metavar="R", help="Dark core's radius / particle radius.")] = None,
     brightness: Annotated[float | None, typer.Option(metavar="B", help="Grey level of the particles, 0-255.")] = None,
@@ -48,6 +51,9 @@ def simulate(
     ] = None,
     psf_tail: Annotated[
         float | None, typer.Option(metavar="F", help="Fraction of the light in a halo of twice the width.")
+    ] = None,
+    psf_skew: Annotated[
+        float | None, typer.Option(metavar="S", help="Shift of the halo along z in axial sigmas: spherical aberration.")
     ] = None,
     psf_tilt: Annotated[
         tuple[float, float] | None, typer.Option(metavar="Y X", help="Lean of the blur, voxels per slice.")
@@ -79,6 +85,7 @@ def simulate(
         "snr": snr,
         "cnr": cnr,
         "polydispersity": polydispersity,
+        "size_ratio": size_ratio,
         "psf_sigma": psf_sigma,
         "arrangement": arrangement,
         "shell": shell,
@@ -86,6 +93,7 @@ def simulate(
         "brightness_spread": brightness_spread,
         "photon_noise": photon_noise,
         "psf_tail": psf_tail,
+        "psf_skew": psf_skew,
         "psf_tilt": psf_tilt,
         "shading": shading,
         "depth_loss": depth_loss,

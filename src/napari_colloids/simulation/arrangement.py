@@ -75,6 +75,8 @@ def arrange(
     radius: float,
     polydispersity: float,
     rng: np.random.Generator,
+    *,
+    size_ratio: float = 1.0,
 ) -> Arrangement:
     """Place spheres in a box.
 
@@ -92,6 +94,8 @@ def arrange(
         Standard deviation of the radius over its mean (a normal distribution, cut at 2.5 standard deviations).
     rng
         Source of randomness.
+    size_ratio
+        Large over small mean radius of a binary mixture of equal numbers; 1 is one size. Crystals are of one size.
 
     Raises
     ------
@@ -103,9 +107,12 @@ def arrange(
     edges = np.maximum(box, 8.0 * radius)
     if kind == "crystal":
         return _crystal(edges, volume_fraction, radius, polydispersity, rng)
-    mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2)
+    species = 2 / (1 + size_ratio) * np.array([1.0, size_ratio])
+    mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2) * float(np.mean(species**3))
     count = round(volume_fraction * float(np.prod(edges)) / mean_volume)
     radii = _draw_radii(count, radius, polydispersity, rng)
+    if size_ratio != 1:
+        radii *= species[rng.permutation(count) % 2]
     if kind == "random":
         return _packing(edges, radii, rng)
     return _grow(edges, radii, rng, strings=kind == "strings")

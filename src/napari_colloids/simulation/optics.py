@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import convolve1d, gaussian_filter1d
 from scipy.signal import fftconvolve
 
 Array = NDArray[np.float64]
@@ -74,7 +76,12 @@ def psf_reach(sigma: tuple[float, float, float], tail: float, tilt: tuple[float,
 
 
 def blur(
-    picture: Image, sigma: tuple[float, float, float], *, tail: float = 0.0, tilt: tuple[float, float] = (0.0, 0.0)
+    picture: Image,
+    sigma: tuple[float, float, float],
+    *,
+    tail: float = 0.0,
+    skew: float = 0.0,
+    tilt: tuple[float, float] = (0.0, 0.0),
 ) -> Image:
     """Convolve with a confocal or STED PSF.
 
@@ -86,35 +93,46 @@ def blur(
         Standard deviations ``(z, y, x)`` of the Gaussian core in voxels.
     tail
         Fraction of the light in a second Gaussian of twice the width: the halo that real objectives add.
+    skew
+        How far the halo is shifted along z, in axial standard deviations of the core: spherical aberration.
     tilt
         How far the PSF leans sideways: lateral shift ``(y, x)`` in voxels per slice.
     """
     if any(tilt):
-        return _blur_tilted(picture, sigma, tail, tilt)
+        return _blur_tilted(picture, sigma, tail, skew, tilt)
     core = _separable(picture, sigma)
     if not tail:
         return core
     z, y, x = sigma
-    return (1 - tail) * core + tail * _separable(picture, (2 * z, 2 * y, 2 * x))
+    return (1 - tail) * core + tail * _separable(picture, (2 * z, 2 * y, 2 * x), shift=skew * z)
 
 
-def _separable(picture: Image, sigma: tuple[float, float, float]) -> Image:
+def _separable(picture: Image, sigma: tuple[float, float, float], shift: float = 0.0) -> Image:
+    if shift and sigma[0] > 0:
+        reach = math.ceil(TRUNCATE * sigma[0])
+        kernel = np.exp(-0.5 * ((np.arange(-reach, reach + 1) - shift) / sigma[0]) ** 2)
+        picture = convolve1d(picture, kernel / kernel.sum(), axis=0, mode="constant")
+        sigma = (0.0, sigma[1], sigma[2])
     for axis, width in enumerate(sigma):
         if width > 0:
             picture = gaussian_filter1d(picture, width, axis=axis, truncate=TRUNCATE, mode="constant")
     return picture
 
 
-def _blur_tilted(picture: Image, sigma: tuple[float, float, float], tail: float, tilt: tuple[float, float]) -> Image:
+def _blur_tilted(
+    picture: Image, sigma: tuple[float, float, float], tail: float, skew: float, tilt: tuple[float, float]
+) -> Image:
     z, y, x = (np.arange(-n, n + 1, dtype=float) for n in psf_reach(sigma, tail, tilt))
     kernel = np.zeros((len(z), len(y), len(x)))
-    for scale, weight in ((1.0, 1 - tail), (2.0, tail)):
+    for scale, weight, shift in ((1.0, 1 - tail, 0.0), (2.0, tail, skew * sigma[0])):
         if weight:
             sz, sy, sx = (max(s * scale, 0.3) for s in sigma)
             lean_y = (y[None, :] - tilt[0] * z[:, None]) / sy
             lean_x = (x[None, :] - tilt[1] * z[:, None]) / sx
             gauss = np.exp(
-                -0.5 * ((z / sz) ** 2)[:, None, None] - 0.5 * (lean_y**2)[:, :, None] - 0.5 * (lean_x**2)[:, None]
+                -0.5 * (((z - shift) / sz) ** 2)[:, None, None]
+                - 0.5 * (lean_y**2)[:, :, None]
+                - 0.5 * (lean_x**2)[:, None]
             )
             kernel += weight * gauss / gauss.sum()
     return fftconvolve(picture, kernel.astype(np.float32), mode="same").astype(np.float32)

@@ -23,6 +23,7 @@ _LIMITS = {
     "volume_fraction": (0.0, 0.74),
     "radius": (1.0, 200.0),
     "polydispersity": (0.0, 0.3),
+    "size_ratio": (1.0, 4.0),
     "shell": (0.0, 0.95),
     "brightness": (1.0, 255.0),
     "brightness_spread": (0.0, 1.0),
@@ -30,6 +31,7 @@ _LIMITS = {
     "cnr": (0.0, 1000.0),
     "photon_noise": (0.0, 1.0),
     "psf_tail": (0.0, 1.0),
+    "psf_skew": (-2.0, 2.0),
     "shading": (0.0, 1.0),
     "depth_loss": (0.0, 0.99),
     "voxel_aspect": (0.5, 10.0),
@@ -50,6 +52,8 @@ class Parameters:
         Mean radius in lateral voxels.
     polydispersity
         Standard deviation of the radius over its mean.
+    size_ratio
+        Large over small mean radius of a binary mixture of equal numbers; 1 is one size.
     arrangement
         One of `ARRANGEMENTS`.
     shell
@@ -58,12 +62,15 @@ class Parameters:
         Standard deviations ``(z, y, x)`` of the PSF in voxels.
     psf_tail
         Fraction of the light in a halo of twice the width.
+    psf_skew
+        How far the halo lies to one side along z, in axial standard deviations: spherical aberration, which a mismatch
+        of refractive index causes.
     psf_tilt
         Lean of the PSF: lateral shift ``(y, x)`` in voxels per slice.
     brightness
         Grey level of a typical particle on the 8-bit scale.
     brightness_spread
-        Standard deviation of the brightness between particles over its mean.
+        Standard deviation of the brightness between particles over its mean; log-normal, as dye loading is.
     snr
         Signal to noise ratio ``f / f_sigma``, f the level of a typical particle.
     cnr
@@ -94,10 +101,12 @@ class Parameters:
     volume_fraction: float = 0.5
     radius: float = 6.0
     polydispersity: float = 0.0
+    size_ratio: float = 1.0
     arrangement: str = "random"
     shell: float = 0.0
     psf_sigma: tuple[float, float, float] = (3.0, 1.3, 1.3)
     psf_tail: float = 0.0
+    psf_skew: float = 0.0
     psf_tilt: tuple[float, float] = (0.0, 0.0)
     brightness: float = 200.0
     brightness_spread: float = 0.0
@@ -202,6 +211,7 @@ def simulate(parameters: Parameters | None = None, /, **changes: Any) -> Simulat
         parameters.radius,
         parameters.polydispersity,
         rng,
+        size_ratio=parameters.size_ratio,
     )
     return photograph(arrangement, parameters, rng)
 
@@ -235,7 +245,9 @@ def photograph(
     margin = reach * aspect + largest + 1
     positions, radii = arrangement.within(-margin, shape * aspect + margin)
     voxels = positions / aspect - 0.5
-    light = np.maximum(1 + parameters.brightness_spread * rng.standard_normal(len(radii)), 0.1)
+    # Log-normal: always positive, of mean 1 and of the wanted standard deviation.
+    width = np.log1p(parameters.brightness_spread**2)
+    light = np.exp(np.sqrt(width) * rng.standard_normal(len(radii)) - width / 2)
     canvas = shape + 2 * reach
     picture = draw_spheres(
         (int(canvas[0]), int(canvas[1]), int(canvas[2])),
@@ -245,7 +257,13 @@ def photograph(
         voxel_aspect=parameters.voxel_aspect,
         shell=parameters.shell,
     )
-    picture = blur(picture, parameters.psf_sigma, tail=parameters.psf_tail, tilt=parameters.psf_tilt)
+    picture = blur(
+        picture,
+        parameters.psf_sigma,
+        tail=parameters.psf_tail,
+        skew=parameters.psf_skew,
+        tilt=parameters.psf_tilt,
+    )
     picture = picture[tuple(slice(n, n + length) for n, length in zip(reach, shape, strict=True))]
     inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
     listed = np.all((voxels >= -0.5 - beyond / aspect) & (voxels < shape - 0.5 + beyond / aspect), axis=1)

@@ -81,7 +81,8 @@ class Domain:
         before = MARGIN * (rng.random(3) < 0.35)
         after = (MARGIN + rng.integers(0, 8, 3)) * (rng.random(3) < 0.35)
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
-        parameters = replace(_optics(rng, radius, aspect), shape=(z, y, x), radius=radius, voxel_aspect=aspect)
+        optics = _nano(rng, radius, aspect) if rng.random() < 0.25 else _optics(rng, radius, aspect)
+        parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
         if kind == "strings" or rng.random() < 0.12:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
@@ -124,6 +125,9 @@ def _nothing() -> Arrangement:
 def _unit_arrangement(kind: str, rng: np.random.Generator) -> Arrangement:
     polydispersity = [0.0, rng.uniform(0.0, 0.04), rng.uniform(0.04, 0.15), rng.uniform(0.15, 0.28)]
     spread = float(rng.choice(polydispersity, p=[0.25, 0.25, 0.35, 0.15]))
+    ratio = float(rng.uniform(1.2, 2.5)) if rng.random() < 0.12 else 1.0  # binary mixtures, as glass-formers are
+    if ratio > 1:
+        spread = min(spread, 0.05)
     ranges = {
         "random": (0.05, 0.60),
         "crystal": (0.45, 0.72),
@@ -136,7 +140,7 @@ def _unit_arrangement(kind: str, rng: np.random.Generator) -> Arrangement:
     fraction = low + (high - low) * float(rng.beta(1.6, 0.9) if kind == "random" else rng.random())
     name = "random" if kind == "dilute" else kind
     box = 2 * _BOX if kind == "crystal" else _BOX  # crystals do not repeat
-    return arrange(name, (box, box, box), fraction, 1.0, spread, rng)
+    return arrange(name, (box, box, box), fraction, 1.0, spread, rng, size_ratio=ratio)
 
 
 def _optics(rng: np.random.Generator, radius: float, aspect: float) -> Parameters:
@@ -148,9 +152,10 @@ def _optics(rng: np.random.Generator, radius: float, aspect: float) -> Parameter
     return Parameters(
         psf_sigma=(axial / aspect, lateral, lateral * float(rng.uniform(0.85, 1.15))),
         psf_tail=float(rng.uniform(0, 0.3)) if rng.random() < 0.3 and axial < radius else 0.0,
+        psf_skew=float(rng.uniform(-1, 1)),
         psf_tilt=(float(rng.normal(0, 0.2)), float(rng.normal(0, 0.2))) if tilted else (0.0, 0.0),
         brightness=float(rng.uniform(60, 255)),
-        brightness_spread=float(rng.uniform(0, 0.3)) if rng.random() < 0.5 else 0.03,
+        brightness_spread=_brightness_spread(rng),
         snr=snr,
         cnr=snr * float(rng.uniform(0.35, 1.0)),
         photon_noise=float(rng.uniform(0, 1)),
@@ -160,21 +165,63 @@ def _optics(rng: np.random.Generator, radius: float, aspect: float) -> Parameter
     )
 
 
+def _nano(rng: np.random.Generator, radius: float, aspect: float) -> Parameters:
+    """Draw the stack of nano-colloids: smeared along z, uneven and weak.
+
+    The widths are those that the autocorrelation of real stacks has: an axial standard deviation of 1.2 to 1.4 radii.
+    """
+    lateral = radius * float(rng.uniform(0.2, 0.5))
+    axial = radius * float(rng.uniform(0.9, 1.9))
+    snr = _log_uniform(rng, 1.2, 6.0)
+    tilted = rng.random() < 0.15
+    return Parameters(
+        psf_sigma=(axial / aspect, lateral, lateral * float(rng.uniform(0.85, 1.15))),
+        psf_tail=float(rng.uniform(0, 0.35)) if rng.random() < 0.4 else 0.0,
+        psf_skew=float(rng.uniform(-1, 1)),
+        psf_tilt=(float(rng.normal(0, 0.1)), float(rng.normal(0, 0.1))) if tilted else (0.0, 0.0),
+        brightness=float(rng.uniform(40, 255)),
+        brightness_spread=float(rng.uniform(0.1, 0.8)),
+        snr=snr,
+        cnr=snr * float(rng.uniform(0.35, 1.0)),
+        photon_noise=float(rng.uniform(0, 1)),
+        depth_loss=float(rng.uniform(0, 0.6)) if rng.random() < 0.3 else 0.0,
+        bits=8,
+    )
+
+
+def _brightness_spread(rng: np.random.Generator) -> float:
+    """Most samples are dyed evenly, some are not, and a few have particles several times as bright as the others."""
+    return float(rng.choice([0.03, rng.uniform(0.0, 0.3), rng.uniform(0.3, 0.8)], p=[0.45, 0.4, 0.15]))
+
+
 def _disturb(image: NDArray[np.uint8] | NDArray[np.uint16], rng: np.random.Generator) -> Image:
     """Add what real microscopes add: haze, jitter of the scanned lines, dim slices, saturation."""
     disturbed = image.astype(np.float32)
     top = float(disturbed.max()) or 1.0
     if rng.random() < 0.15:
         disturbed += top * float(rng.uniform(0, 0.5)) * (1 + smooth_field(image.shape, rng)) / 2
-    if rng.random() < 0.1:  # rows of the scan shift by a fraction of a voxel, slice by slice
-        shift = rng.normal(0, float(rng.uniform(0.1, 0.8)), image.shape[:2])
-        shift = np.clip(gaussian_filter1d(shift, 0.5, axis=1), -1, 1)[..., None].astype(np.float32)
-        left, right = np.roll(disturbed, 1, axis=2), np.roll(disturbed, -1, axis=2)
-        disturbed = (1 - np.abs(shift)) * disturbed + np.maximum(shift, 0) * left + np.maximum(-shift, 0) * right
+    if rng.random() < 0.1:
+        disturbed = _jitter(disturbed, rng)
     if rng.random() < 0.08:
         disturbed *= rng.uniform(0.7, 1.0, (image.shape[0], 1, 1)).astype(np.float32)
+    if rng.random() < 0.04:  # the laser drops out
+        disturbed[rng.integers(image.shape[0])] *= float(rng.uniform(0, 0.5))
     if rng.random() < 0.12:
         disturbed = np.minimum(disturbed, top * float(rng.uniform(0.55, 0.9)))
     if disturbed.min() == disturbed.max():  # in the dark or all saturated: noise is what a camera still gives
         disturbed += rng.standard_normal(image.shape, dtype=np.float32)
     return disturbed
+
+
+def _jitter(image: Image, rng: np.random.Generator) -> Image:
+    """Shift the scanned rows along x, slice by slice: neighbours alike, by half a voxel or so, now and then by two."""
+    rows = image.shape[1]
+    together = min(_log_uniform(rng, 0.5, 6.0), rows / 2)
+    shift = gaussian_filter1d(rng.standard_normal(image.shape[:2]), together, axis=1)
+    shift *= float(rng.uniform(0.1, 0.8)) / max(float(shift.std()), 1e-6)
+    columns = np.arange(image.shape[2]) - np.clip(shift, -2, 2)[..., None]
+    left = np.floor(columns)
+    part = (columns - left).astype(np.float32)
+    first = np.clip(left, 0, image.shape[2] - 1).astype(np.intp)
+    second = np.clip(left + 1, 0, image.shape[2] - 1).astype(np.intp)
+    return (1 - part) * np.take_along_axis(image, first, 2) + part * np.take_along_axis(image, second, 2)

@@ -42,6 +42,10 @@ class SimulateWidget(Panel):
             "polydispersity": number(
                 0.0, 0.0, 0.3, decimals=2, unit="", tooltip="Standard deviation of the radius over its mean (0 to 0.3)."
             ),
+            "size_ratio": number(
+                1.0, 1.0, 4.0, decimals=2, unit="",
+                tooltip="Large over small radius of a binary mixture, half of each (1: one size).",
+            ),
             "shell": number(
                 0.0, 0.0, 0.95, decimals=2, unit="", tooltip="Radius of the dark core over the outer one; 0 is solid."
             ),
@@ -120,6 +124,7 @@ class SimulateWidget(Panel):
             "volume_fraction": "Volume fraction",
             "radius": "Radius",
             "polydispersity": "Polydispersity",
+            "size_ratio": "Size ratio",
             "shell": "Dark core",
             "brightness_spread": "Brightness spread",
             "snr": "SNR",

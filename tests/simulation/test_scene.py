@@ -116,7 +116,9 @@ def test_other_arrangements_do_not_overlap(kind):
 
 
 def test_a_binary_mixture_has_two_sizes_of_equal_number_without_overlap():
-    simulation = simulate(shape=(60, 60, 60), volume_fraction=0.5, radius=4, size_ratio=1.6, polydispersity=0.02, seed=1)
+    simulation = simulate(
+        shape=(60, 60, 60), volume_fraction=0.5, radius=4, size_ratio=1.6, polydispersity=0.02, seed=1
+    )
     radii = simulation.particles["radius"].to_numpy()
     small, large = radii[radii < 4], radii[radii > 4]
     assert len(small) == pytest.approx(len(large), rel=0.15)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
 from napari_colloids.cli.score import score
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, simulate, detect, score, train):
+for command in (demo, simulate, detect, score, train, benchmark):
     app.command()(command)
 
 

@@ -1,0 +1,89 @@
+"""Results as JSON (everything) and as Markdown (what one reads)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from napari_colloids.benchmark.run import Result
+
+#: Columns of the table over all volumes: title, and how the figures of a method become one text.
+_COLUMNS = {
+    "AP": lambda m: f"{m['challenge_ap']:.3f}",
+    "precision": lambda m: f"{m['precision']:.3f}",
+    "recall": lambda m: f"{m['recall']:.3f}",
+    "F1": lambda m: f"{m['f1']:.3f}",
+    "RMSE z / y / x": lambda m: " / ".join(f"{m[f'rmse_{axis}']:.2f}" for axis in "zyx"),
+    "ranked AP": lambda m: f"{m['ap']:.3f}",
+    "at 0.1 d": lambda m: f"{m['ap_0.1d']:.3f}",
+    "radius error": lambda m: f"{100 * m['radius_rmse']:.1f} %",
+    "s/Mvoxel": lambda m: f"{m['s_per_mvoxel']:.2f}",
+}
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """Return everything as JSON; figures that do not exist are null."""
+    suites = {}
+    for result in results:
+        suites[result.name] = {
+            "title": result.title,
+            "machine": result.machine,
+            "tuned": result.tuned,
+            "calibration": {
+                method: {"error": r.error, "number": r.number.tolist(), "true": r.true.tolist()}
+                | {"confidence": r.confidence.tolist()}
+                for method, r in result.reliability.items()
+            },
+            "volumes": json.loads(result.figures.to_json(orient="records")),
+        }
+    return json.dumps({"suites": suites}, indent=1, allow_nan=False) + "\n"
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    """Return a section per suite: the methods over all volumes and, where there is more than one point, F1 by point."""
+    return "\n".join(_section(result) for result in results)
+
+
+def _section(result: Result) -> str:
+    figures = result.figures
+    methods = list(figures["method"].unique())
+    volumes = figures["volume"].nunique()
+    lines = [f"## {result.name}: {result.title}", "", f"{volumes} volumes. {result.machine}.", ""]
+    lines += _row(["method", *_COLUMNS, "calibration error"]) + _row(["---"] * (len(_COLUMNS) + 2))
+    for method in methods:
+        mean = figures[figures["method"] == method].mean(numeric_only=True)
+        cells = [show(mean) for show in _COLUMNS.values()]
+        lines += _row([method, *cells, f"{result.reliability[method].error:.3f}"])
+    if figures["point"].nunique() > 1:
+        lines += ["", *_by_point(figures, result.axis, methods)]
+    lines += ["", *(_settings(method, best) for method, best in result.tuned.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _by_point(figures: pd.DataFrame, axis: str | None, methods: list[str]) -> list[str]:
+    first = methods[0]
+    header = [axis or "scene", *(f"F1 {m}" for m in methods), *(f"{first}: {c}" for c in ("P", "R", "RMSE z / y / x"))]
+    lines = _row(header) + _row(["---"] * len(header))
+    for point in figures["point"].unique():
+        part = figures[figures["point"] == point]
+        mean = part.groupby("method").mean(numeric_only=True)
+        own = mean.loc[first]
+        errors = _COLUMNS["RMSE z / y / x"](own)
+        f1 = [f"{mean.loc[m, 'f1']:.3f}" for m in methods]
+        lines += _row([str(point), *f1, f"{own['precision']:.3f}", f"{own['recall']:.3f}", errors])
+    return lines
+
+
+def _row(cells: list[str]) -> list[str]:
+    return [f"| {' | '.join(cells)} |"]
+
+
+def _settings(method: str, best: dict[str, Any]) -> str:
+    values = ", ".join(f"{name} {value:g}" for name, value in best["settings"].items())
+    how = "as shipped" if best["reached"] is None else "tuned"
+    return f"{method}, {how}: {values}; confidence at least {best['cut']:g}."

@@ -1,0 +1,154 @@
+"""Runs suites: every method on every volume, the rivals tuned beforehand on other volumes of the same suite."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from napari_colloids.benchmark import rivals
+from napari_colloids.benchmark.measure import Reliability, measure
+from napari_colloids.benchmark.microscope import Scene, Volume, make_volume
+from napari_colloids.benchmark.suites import suite
+from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect
+from napari_colloids.stack import Stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What can be measured; the diameter is given to all but the last, which is the network without it.
+METHODS = ("network", "trackpy", "log", "network, diameter estimated")
+#: Tuning volumes have seeds this far from those that are reported.
+_TUNING_SEED = 500_000
+_TUNING_VOLUMES = 3
+
+Find = Callable[[Volume], pd.DataFrame]
+
+
+@dataclass
+class Result:
+    """What came of a suite.
+
+    Attributes
+    ----------
+    name, title, axis
+        Of the suite.
+    figures
+        One row per method and volume: ``point``, ``x``, ``volume``, ``method``, what `measure` gives, ``seconds`` and
+        ``s_per_mvoxel``.
+    tuned
+        The rivals' settings.
+    reliability
+        By method.
+    machine
+        What it ran on.
+    """
+
+    name: str
+    title: str
+    axis: str | None
+    figures: pd.DataFrame
+    tuned: dict[str, Any]
+    reliability: dict[str, Reliability] = field(default_factory=dict)
+    machine: str = ""
+
+
+def run(
+    name: str,
+    *,
+    methods: Sequence[str] = METHODS[:3],
+    volumes: int = 2,
+    seed: int = 731_000_000,
+    metadata: Path | None = None,
+    tune: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Measure a suite.
+
+    Parameters
+    ----------
+    name
+        One of `SUITES`.
+    methods
+        Of `METHODS`.
+    volumes
+        Volumes per point.
+    seed
+        Of the first volume; the next ones have the following.
+    metadata
+        See `suite`.
+    tune
+        Whether to tune the rivals, on three volumes of the suite with other seeds; else they run as shipped.
+    progress
+        Called with the number of volumes that are done and that there are.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such suite, or the table cannot be used.
+    """
+    chosen = suite(name, metadata)
+    finders: dict[str, tuple[Find, float]] = {}
+    tuned: dict[str, Any] = {}
+    total = len(chosen.points) * volumes
+    report = progress or (lambda _done, _total: None)
+    report(0, total)
+    for method in methods:
+        if method not in rivals.GRIDS:
+            finders[method] = (partial(_network, told="estimated" not in method), DEFAULT_THRESHOLD["network"])
+            continue
+        best = rivals.shipped(method)
+        if tune:
+            every = max(1, (len(chosen.points) - 1) // (_TUNING_VOLUMES - 1))
+            scenes = [point.scene for point in chosen.points[::every]][:_TUNING_VOLUMES]
+            practice = [make_volume(scene, seed + _TUNING_SEED + number) for number, scene in enumerate(scenes)]
+            best = rivals.tune(method, practice, by_ap=chosen.by_ap)
+        finders[method] = (partial(rivals.find, settings=best.settings), best.cut)
+        tuned[method] = asdict(best)
+    _warm_up(finders)
+    rows: list[dict[str, Any]] = []
+    reliability: dict[str, Reliability] = {}
+    for number in range(total):
+        point = chosen.points[number // volumes]
+        volume = make_volume(point.scene, seed + number)
+        for method, (find, cut) in finders.items():
+            started = time.perf_counter()
+            found = find(volume)
+            seconds = time.perf_counter() - started
+            figures, counts = measure(volume, found, cut)
+            reliability[method] = reliability[method] + counts if method in reliability else counts
+            speed = {"seconds": seconds, "s_per_mvoxel": seconds / volume.image.size * 1e6}
+            rows.append(
+                {"point": point.label, "x": point.x, "volume": number, "method": method, **figures, **speed}
+                | _bound(point.scene)
+            )
+        report(number + 1, total)
+    machine = f"{platform.machine()}, trackpy {'with' if find_spec('numba') else 'without'} numba"
+    return Result(name, chosen.title, chosen.axis, pd.DataFrame(rows), tuned, reliability, machine)
+
+
+def _network(volume: Volume, *, told: bool) -> pd.DataFrame:
+    stack = Stack(volume.image, voxel_size=(volume.scene.aspect, 1.0, 1.0), name="benchmark")
+    return detect(stack, diameter=volume.diameter if told else None, threshold=FLOOR)
+
+
+def _warm_up(finders: dict[str, tuple[Find, float]]) -> None:
+    """Whoever is first must not pay for loading libraries and weights, or for compiling."""
+    volume = make_volume(Scene(shape=(48, 48, 48), volume_fraction=0.4), seed=1)
+    for find, _cut in finders.values():
+        find(volume)
+
+
+def _bound(scene: Scene) -> dict[str, float]:
+    """Return the Cramer-Rao bound of the lateral position of one sphere alone, in voxels.
+
+    ``0.92 sqrt(sigma_psf) / (CNR R)``: the least error with which the place of a blurred edge on a sphere of radius R
+    can be known in white noise.
+    """
+    return {"bound": 0.92 * scene.psf[1] ** 0.5 / (scene.cnr * scene.radius)}

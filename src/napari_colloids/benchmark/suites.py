@@ -1,0 +1,242 @@
+"""What is measured: suites of points, each point a scene that is simulated with several seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from napari_colloids.benchmark.microscope import FWHM, Scene
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Full width at half maximum of the challenge's PSF in micrometres, z and lateral.
+CHALLENGE_FWHM = (0.371, 0.106)
+#: (r, particle_size) of the challenge's ten test volumes; the volume fraction is 0.55, SNR and CNR are 3.
+_TEST_ROWS = [
+    *((6, 0.258), (11, 0.230), (11, 0.231), (11, 0.297), (8, 0.211)),
+    *((7, 0.299), (8, 0.272), (9, 0.268), (9, 0.259), (6, 0.225)),
+]
+_TRAIN_VOLUMES = 100
+
+
+@dataclass(frozen=True)
+class Point:
+    """One scene of a suite: its label in the tables and, in a sweep, its place on the axis."""
+
+    label: str
+    scene: Scene
+    x: float | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Points that belong together.
+
+    Attributes
+    ----------
+    title
+        What it is, with units.
+    points
+        At least one.
+    axis
+        Label of the axis of a sweep; None where the points have no order.
+    by_ap
+        Whether the rivals are tuned for the challenge's average precision, and not for F1.
+    """
+
+    title: str
+    points: list[Point]
+    axis: str | None = None
+    by_ap: bool = False
+
+
+def suite(name: str, metadata: Path | None = None) -> Suite:
+    """Return a suite by name.
+
+    Parameters
+    ----------
+    name
+        One of `SUITES`.
+    metadata
+        Table of the challenge (CSV) whose rows the two challenge suites take instead of those that are built in.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such suite, or the table cannot be used.
+    """
+    if name not in SUITES:
+        raise ColloidsError(f"There is no suite '{name}'; the suites are: {', '.join(SUITES)}.")
+    return SUITES[name](metadata)
+
+
+def _challenge_test(metadata: Path | None) -> Suite:
+    return Suite("challenge, test set", _challenge_points(_table(metadata, _built_in_test()), None), by_ap=True)
+
+
+def _challenge_train(metadata: Path | None) -> Suite:
+    points = _challenge_points(_table(metadata, _built_in_train()), _TRAIN_VOLUMES)
+    return Suite("challenge, training set", points, by_ap=True)
+
+
+def _built_in_test() -> pd.DataFrame:
+    rows = [{"volfrac": 0.55, "r": r, "particle_size": p, "snr": 3, "cnr": 3, "type": "test"} for r, p in _TEST_ROWS]
+    return pd.DataFrame(rows)
+
+
+def _built_in_train() -> pd.DataFrame:
+    """Draw rows from the ranges of the challenge's training table."""
+    rng = np.random.default_rng(1400)
+    rows = []
+    for _ in range(_TRAIN_VOLUMES):
+        snr = float(rng.uniform(1, 10))
+        rows.append(
+            {
+                "volfrac": float(rng.choice([0.25, 0.35, 0.45, 0.55])),
+                "r": int(rng.integers(4, 14)),
+                "particle_size": float(rng.uniform(0.1, 1.0)),
+                "snr": snr,
+                "cnr": float(rng.uniform(1, snr)),
+                "type": "train",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _table(path: Path | None, built_in: pd.DataFrame) -> pd.DataFrame:
+    if path is None:
+        return built_in
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ColloidsError(f"The metadata table {path} cannot be read: {error}") from error
+    missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(table.columns)
+    if missing:
+        raise ColloidsError(f"The metadata table {path} has no column {', '.join(sorted(missing))}.")
+    return table
+
+
+def _challenge_points(table: pd.DataFrame, wanted: int | None) -> list[Point]:
+    """Return a point per row, or of so many rows at equal distances."""
+    if wanted is not None and len(table) > wanted:
+        table = table.iloc[:: len(table) // wanted][:wanted]
+    points = []
+    for number, row in enumerate(table.to_dict("records")):
+        edge = 128 if row.get("type", "test") == "test" else 64
+        per_voxel = row["r"] / row["particle_size"] / FWHM
+        scene = Scene(
+            shape=(edge, edge, edge),
+            radius=float(row["r"]),
+            volume_fraction=float(row["volfrac"]),
+            psf=(CHALLENGE_FWHM[0] * per_voxel, CHALLENGE_FWHM[1] * per_voxel),
+            snr=float(row["snr"]),
+            cnr=min(float(row["cnr"]), float(row["snr"])),
+            photon_noise=0.0,
+            by_maximum=True,
+        )
+        points.append(Point(f"{number}: r {row['r']:g}", scene))
+    return points
+
+
+#: What the sweeps start from: a dense suspension at r = 6, axial standard deviation of half a radius.
+_BASE = Scene()
+
+
+def _sweep(
+    title: str, axis: str, values: tuple[float, ...], change: Callable[[float], Scene]
+) -> Callable[[Path | None], Suite]:
+    return lambda _metadata: Suite(title, [Point(f"{value:g}", change(value), value) for value in values], axis)
+
+
+def _of_radius(radius: float, *, aspect: float = 1.0) -> Scene:
+    """Return the base scene scaled to a radius; there are always some hundred particles in it."""
+    edge = int(np.clip(round(12 * radius), 64, 160))
+    scale = radius / _BASE.radius
+    return replace(
+        _BASE,
+        shape=(round(edge / aspect), edge, edge),
+        radius=radius,
+        psf=(_BASE.psf[0] * scale, _BASE.psf[1] * scale),
+        aspect=aspect,
+    )
+
+
+def _scenes(_metadata: Path | None) -> Suite:
+    """Return what is hard, and what is not a glass."""
+    poor = replace(_BASE, snr=3.0, cnr=2.0, photon_noise=0.9)
+    scenes = {
+        "axial sigma 1.0 r": replace(_BASE, psf=(6.0, 1.5)),
+        "axial sigma 1.3 r, low light": replace(poor, psf=(7.8, 1.5)),
+        "nano: r 4, uneven, background": replace(
+            _of_radius(4.0), psf=(5.0, 1.6), brightness_spread=0.25, snr=4.0, cnr=2.8, photon_noise=0.8
+        ),
+        "polydispersity 15 %": replace(_BASE, polydispersity=0.15),
+        "binary mixture 1 : 1.4": replace(_BASE, size_ratio=1.4),
+        "binary mixture 1 : 2.5": replace(_BASE, size_ratio=2.5, radius=7.0),
+        "core-shell": replace(_BASE, shell=0.6, psf=(2.4, 1.0), volume_fraction=0.4),
+        "bleached to 14 %, tilted PSF": replace(_BASE, bleaching=0.86, tilt=0.25),
+        "SNR 1.3": replace(_BASE, snr=1.3, cnr=1.3),
+        "r 3": _of_radius(3.0),
+        "dilute, low light": replace(poor, volume_fraction=0.05),
+        "gel": replace(_BASE, arrangement="gel", volume_fraction=0.15),
+        "crystal": replace(_BASE, arrangement="crystal", volume_fraction=0.6),
+        "strings of shells": replace(_BASE, arrangement="strings", volume_fraction=0.12, shell=0.5, psf=(3.0, 1.0)),
+    }
+    return Suite("hard and other scenes", [Point(label, scene) for label, scene in scenes.items()])
+
+
+def _dense(_metadata: Path | None) -> Suite:
+    points = [
+        Point(
+            f"phi {phi:g}, axial {part:g} r",
+            replace(_BASE, volume_fraction=phi, psf=(part * 6, 1.3), snr=3.0, cnr=3.0),
+        )
+        for phi in (0.55, 0.6)
+        for part in (0.4, 0.6, 0.8)
+    ]
+    return Suite("dense, SNR 3", points)
+
+
+#: The suites by name.
+SUITES: dict[str, Callable[[Path | None], Suite]] = {
+    "challenge-test": _challenge_test,
+    "challenge-train": _challenge_train,
+    "dense": _dense,
+    "scenes": _scenes,
+    "phi": _sweep(
+        "volume fraction", "volume fraction", (0.05, 0.15, 0.25, 0.35, 0.45, 0.5, 0.55, 0.6),
+        lambda v: replace(_BASE, volume_fraction=v, snr=3.0, cnr=3.0),
+    ),
+    "snr": _sweep(
+        "signal to noise ratio", "SNR", (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0),
+        lambda v: replace(_BASE, volume_fraction=0.55, snr=v, cnr=v),
+    ),
+    "cnr": _sweep(
+        "contrast to noise ratio at SNR 5", "CNR", (0.7, 1.0, 1.5, 2.0, 3.0, 5.0), lambda v: replace(_BASE, cnr=v)
+    ),
+    "axial": _sweep(
+        "axial standard deviation of the PSF", "axial sigma / radius", (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5),
+        lambda v: replace(_BASE, psf=(6 * v, min(1.3, 6 * v))),
+    ),
+    "radius": _sweep("radius", "radius (px)", (2.5, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0), _of_radius),
+    "polydispersity": _sweep(
+        "polydispersity", "polydispersity", (0.0, 0.04, 0.08, 0.12, 0.15), lambda v: replace(_BASE, polydispersity=v)
+    ),
+    "brightness": _sweep(
+        "spread of the brightness", "brightness spread", (0.0, 0.1, 0.2, 0.3, 0.5),
+        lambda v: replace(_BASE, brightness_spread=v),
+    ),
+    "bleaching": _sweep(
+        "light lost from the first to the last slice", "fraction lost", (0.0, 0.3, 0.6, 0.86),
+        lambda v: replace(_BASE, bleaching=v),
+    ),
+    "anisotropy": _sweep(
+        "height over width of a voxel", "voxel aspect", (1.0, 1.5, 2.0, 3.0, 4.0), lambda v: _of_radius(7.0, aspect=v)
+    ),
+}  # fmt: skip

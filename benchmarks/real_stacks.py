@@ -38,7 +38,9 @@ def main() -> None:
     """Detect in every TIFF of a folder and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--diameters", type=_diameters, default={}, help="NAME=PX,...: a second picture of these")
+    parser.add_argument(
+        "--diameters", type=diameters_by_name, default={}, help="NAME=PX,...: a second picture of these"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
@@ -60,7 +62,8 @@ def main() -> None:
             draw(stack, found, f"{path.stem}: {title}", target)
 
 
-def _diameters(text: str) -> dict[str, float]:
+def diameters_by_name(text: str) -> dict[str, float]:
+    """Read NAME=PX,NAME=PX."""
     return {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
 
 

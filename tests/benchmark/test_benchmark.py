@@ -12,7 +12,7 @@ import pytest
 from napari_colloids import ColloidsError
 from napari_colloids.benchmark import SUITES, rivals, run
 from napari_colloids.benchmark import suites as suites_module
-from napari_colloids.benchmark.measure import measure
+from napari_colloids.benchmark.measure import LEVELS, measure
 from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.benchmark.suites import Point, Suite, suite
 from napari_colloids.cli import main
@@ -59,23 +59,28 @@ def test_the_challenge_suites_take_the_rows_of_a_table(tmp_path):
 
 def test_the_truth_itself_is_perfect_and_its_errors_are_measured(volume):
     perfect = particle_table(volume.positions, radius=volume.radii, confidence=np.ones(len(volume.radii)))
-    figures, reliability = measure(volume, perfect, 0.5)
+    measured = measure(volume, perfect, 0.5)
+    figures, reliability = measured.figures, measured.reliability
+    assert (measured.precision == 1).all()
+    assert (measured.recall == 1).all()
     assert figures["f1"] == figures["precision"] == figures["recall"] == figures["ap"] == 1
     assert figures["rmse_z"] == figures["radius_rmse"] == reliability.error == 0
 
     off = particle_table(
         np.add(volume.positions, [0, 0.3, 0]), radius=1.1 * volume.radii, confidence=np.full(len(volume.radii), 0.4)
     )
-    figures, reliability = measure(volume, off, 0.3)
+    measured = measure(volume, off, 0.3)
+    figures, reliability = measured.figures, measured.reliability
+    np.testing.assert_array_equal(measured.recall, LEVELS <= 0.4)
     assert figures["rmse_y"] == pytest.approx(0.3)
     assert figures["radius_bias"] == pytest.approx(0.1) == figures["radius_rmse"]
     assert reliability.error == pytest.approx(0.6)  # said 0.4, all were right
-    assert measure(volume, off, 0.5)[0]["recall"] == 0
+    assert measure(volume, off, 0.5).figures["recall"] == 0
 
 
 def test_reliabilities_add_up(volume):
     half = particle_table(volume.positions, radius=volume.radii, confidence=np.full(len(volume.radii), 0.55))
-    _figures, first = measure(volume, half, 0.0)
+    first = measure(volume, half, 0.0).reliability
     both = first + first
     assert both.number.sum() == 2 * first.number.sum() > 0
     assert both.error == pytest.approx(first.error) == pytest.approx(0.45)
@@ -90,7 +95,7 @@ def test_tuning_never_makes_a_rival_worse(method, volume, monkeypatch):
     best = rivals.tune(method, [volume], by_ap=False)
     assert best.settings.separation == 0.6
     found = rivals.find(volume, wrong)
-    assert best.reached > measure(volume, found, 0.0)[0]["f1"]
+    assert best.reached > measure(volume, found, 0.0).figures["f1"]
 
 
 def test_run_measures_every_method_on_every_volume(small_suite):
@@ -109,6 +114,9 @@ def test_the_command_writes_json_tables_and_pictures(small_suite, tmp_path, caps
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "benchmark.json").read_text())["suites"]["small"]
     assert {row["method"] for row in report["volumes"]} == {"network", "log"}
+    curve = report["curves"]["network"]
+    kept = [t for t, p in zip(curve["threshold"], curve["precision"], strict=True) if p >= 0.95]
+    assert report["threshold"]["network"] == min(kept)
     table = (tmp_path / "out" / "benchmark.md").read_text()
     assert "| network |" in table
     assert table.strip() in capsys.readouterr().out

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Classes of confidence in the reliability diagram.
 BINS = 10
+#: Thresholds at which precision and recall are compared over volumes.
+LEVELS = np.round(np.arange(1, 20) * 0.05, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,27 @@ class Reliability:
         return float(np.abs(self.confidence - self.true).sum() / max(self.number.sum(), 1.0))
 
 
-def measure(volume: Volume, found: pd.DataFrame, cut: float) -> tuple[dict[str, Any], Reliability]:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What `measure` found out.
+
+    Attributes
+    ----------
+    figures
+        By name: lengths in voxels of their axis, ratios between 0 and 1.
+    reliability
+        Of the confidences.
+    precision, recall
+        At each of `LEVELS`; the precision of nothing is 1.
+    """
+
+    figures: dict[str, Any]
+    reliability: Reliability
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+def measure(volume: Volume, found: pd.DataFrame, cut: float) -> Measured:
     """Score all that was found in a volume.
 
     Parameters
@@ -56,11 +78,6 @@ def measure(volume: Volume, found: pd.DataFrame, cut: float) -> tuple[dict[str, 
         Particle table of any confidence.
     cut
         Smallest confidence that counts for the figures that know no ranking.
-
-    Returns
-    -------
-    tuple
-        Figures by name (lengths in voxels of their axis, ratios between 0 and 1), and the reliability.
     """
     judge = partial(
         score,
@@ -73,7 +90,7 @@ def measure(volume: Volume, found: pd.DataFrame, cut: float) -> tuple[dict[str, 
     kept = found[found["confidence"] >= cut].reset_index(drop=True)
     figures = judge(kept)
     radius_bias, radius_rmse = _radius_errors(volume, kept)
-    return {
+    summary = {
         "challenge_ap": figures.challenge_ap,
         "precision": figures.precision,
         "recall": figures.recall,
@@ -83,7 +100,14 @@ def measure(volume: Volume, found: pd.DataFrame, cut: float) -> tuple[dict[str, 
         "ap_0.1d": ranked.ap_at[0.1],
         "radius_rmse": radius_rmse,
         "radius_bias": radius_bias,
-    }, _reliability(found["confidence"].to_numpy(), ranked.true_positive_mask, ranked.false_positive_mask)
+    }
+    reliability = _reliability(found["confidence"].to_numpy(), ranked.true_positive_mask, ranked.false_positive_mask)
+    # The last entry of the (falling) curve that is still above each level.
+    last = np.searchsorted(-ranked.curve.confidence, -LEVELS, side="right") - 1
+    some = last >= 0
+    precision, recall = np.ones(len(LEVELS)), np.zeros(len(LEVELS))
+    precision[some], recall[some] = ranked.curve.precision[last[some]], ranked.curve.recall[last[some]]
+    return Measured(summary, reliability, precision, recall)
 
 
 def _radius_errors(volume: Volume, found: pd.DataFrame) -> tuple[float, float]:

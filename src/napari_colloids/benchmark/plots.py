@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from napari_colloids.benchmark.report import mean_curves
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -16,13 +18,15 @@ _COLOURS = {"network": "C0", "trackpy": "C1", "log": "C2", "network, diameter es
 
 
 def draw(result: Result) -> Figure:
-    """Draw a suite: recall, precision and RMSE over the axis of a sweep; the reliability of the confidence always.
+    """Draw a suite: F1, recall and precision by point, or recall, precision and RMSE over the axis of a sweep.
+
+    Beside it the precision-recall curve and the reliability of the confidence, both over all volumes.
 
     The dashed line beside the lateral RMSE is the Cramer-Rao bound of a sphere alone.
     """
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    figure = Figure(figsize=(16, 3.6), layout="constrained")
     figure.suptitle(result.title)
-    panels = figure.subplots(1, 4)
+    panels = figure.subplots(1, 5)
     if result.axis is None:
         _draw_means(panels[0], result)
         _draw_means(panels[1], result, "recall")
@@ -36,7 +40,11 @@ def draw(result: Result) -> Figure:
         panels[2].plot(mean.index, mean, "k--", lw=1, label="bound")
         panels[2].set_yscale("log")
         panels[2].legend(fontsize=7)
-    _draw_reliability(panels[3], result)
+    for method, curve in mean_curves(result).items():
+        panels[3].plot(curve["recall"], curve["precision"], "o-", ms=2, lw=1, color=_COLOURS[method], label=method)
+    panels[3].set_xlabel("recall")
+    panels[3].set_ylabel("precision, thresholds 0.05 to 0.95")
+    _draw_reliability(panels[4], result)
     return figure
 
 

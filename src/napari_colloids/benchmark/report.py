@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.benchmark.run import Result
 
+#: The precision that the default threshold is to keep.
+WANTED_PRECISION = 0.95
 #: Columns of the table over all volumes: title, and how the figures of a method become one text.
 _COLUMNS = {
     "AP": lambda m: f"{m['challenge_ap']:.3f}",
@@ -39,6 +41,11 @@ def as_json(results: Sequence[Result]) -> str:
                 | {"confidence": r.confidence.tolist()}
                 for method, r in result.reliability.items()
             },
+            "curves": {
+                method: {name: values.tolist() for name, values in curve.reset_index().items()}
+                for method, curve in mean_curves(result).items()
+            },
+            "threshold": {method: threshold_of(curve) for method, curve in mean_curves(result).items()},
             "volumes": json.loads(result.figures.to_json(orient="records")),
         }
     return json.dumps({"suites": suites}, indent=1, allow_nan=False) + "\n"
@@ -47,6 +54,20 @@ def as_json(results: Sequence[Result]) -> str:
 def as_markdown(results: Sequence[Result]) -> str:
     """Return a section per suite: the methods over all volumes and, where there is more than one point, F1 by point."""
     return "\n".join(_section(result) for result in results)
+
+
+def mean_curves(result: Result) -> dict[str, pd.DataFrame]:
+    """Return the mean over all volumes of ``precision`` and ``recall`` by ``threshold`` (the index), per method."""
+    return {
+        str(method): part.groupby("threshold")[["precision", "recall"]].mean()
+        for method, part in result.curves.groupby("method", sort=False)
+    }
+
+
+def threshold_of(curve: pd.DataFrame) -> float | None:
+    """Return the lowest threshold, which has the highest recall, that keeps the wanted precision; None if none does."""
+    enough = curve.index[curve["precision"] >= WANTED_PRECISION]
+    return float(enough[0]) if len(enough) else None
 
 
 def _section(result: Result) -> str:
@@ -61,6 +82,7 @@ def _section(result: Result) -> str:
         lines += _row([method, *cells, f"{result.reliability[method].error:.3f}"])
     if figures["point"].nunique() > 1:
         lines += ["", *_by_point(figures, result.axis, methods)]
+    lines += ["", *(_threshold(method, curve) for method, curve in mean_curves(result).items())]
     lines += ["", *(_settings(method, best) for method, best in result.tuned.items())]
     return "\n".join(lines) + "\n"
 
@@ -81,6 +103,14 @@ def _by_point(figures: pd.DataFrame, axis: str | None, methods: list[str]) -> li
 
 def _row(cells: list[str]) -> list[str]:
     return [f"| {' | '.join(cells)} |"]
+
+
+def _threshold(method: str, curve: pd.DataFrame) -> str:
+    threshold = threshold_of(curve)
+    if threshold is None:
+        return f"{method}: no threshold keeps a mean precision of {WANTED_PRECISION:g}."
+    recall = curve["recall"].loc[threshold]
+    return f"{method}: a mean precision of {WANTED_PRECISION:g} from a threshold of {threshold:g}, recall {recall:.3f}."
 
 
 def _settings(method: str, best: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_colloids.benchmark import rivals
-from napari_colloids.benchmark.measure import Reliability, measure
+from napari_colloids.benchmark.measure import LEVELS, Reliability, measure
 from napari_colloids.benchmark.microscope import Scene, Volume, make_volume
 from napari_colloids.benchmark.suites import suite
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect
@@ -44,6 +44,9 @@ class Result:
         ``s_per_mvoxel``.
     tuned
         The rivals' settings.
+    curves
+        One row per method, volume and threshold: ``method``, ``point``, ``volume``, ``threshold``, ``precision``,
+        ``recall``.
     reliability
         By method.
     machine
@@ -54,9 +57,10 @@ class Result:
     title: str
     axis: str | None
     figures: pd.DataFrame
+    curves: pd.DataFrame
     tuned: dict[str, Any]
-    reliability: dict[str, Reliability] = field(default_factory=dict)
-    machine: str = ""
+    reliability: dict[str, Reliability]
+    machine: str
 
 
 def run(
@@ -113,6 +117,7 @@ def run(
         tuned[method] = asdict(best)
     _warm_up(finders)
     rows: list[dict[str, Any]] = []
+    curves: list[pd.DataFrame] = []
     reliability: dict[str, Reliability] = {}
     for number in range(total):
         point = chosen.points[number // volumes]
@@ -121,16 +126,17 @@ def run(
             started = time.perf_counter()
             found = find(volume)
             seconds = time.perf_counter() - started
-            figures, counts = measure(volume, found, cut)
+            measured = measure(volume, found, cut)
+            counts = measured.reliability
             reliability[method] = reliability[method] + counts if method in reliability else counts
+            what = {"point": point.label, "x": point.x, "volume": number, "method": method}
             speed = {"seconds": seconds, "s_per_mvoxel": seconds / volume.image.size * 1e6}
-            rows.append(
-                {"point": point.label, "x": point.x, "volume": number, "method": method, **figures, **speed}
-                | _bound(point.scene)
-            )
+            rows.append(what | measured.figures | speed | {"bound": _bound(point.scene)})
+            curve = {"threshold": LEVELS, "precision": measured.precision, "recall": measured.recall}
+            curves.append(pd.DataFrame(what | curve))
         report(number + 1, total)
     machine = f"{platform.machine()}, trackpy {'with' if find_spec('numba') else 'without'} numba"
-    return Result(name, chosen.title, chosen.axis, pd.DataFrame(rows), tuned, reliability, machine)
+    return Result(name, chosen.title, chosen.axis, pd.DataFrame(rows), pd.concat(curves), tuned, reliability, machine)
 
 
 def _network(volume: Volume, *, told: bool) -> pd.DataFrame:
@@ -145,10 +151,10 @@ def _warm_up(finders: dict[str, tuple[Find, float]]) -> None:
         find(volume)
 
 
-def _bound(scene: Scene) -> dict[str, float]:
+def _bound(scene: Scene) -> float:
     """Return the Cramer-Rao bound of the lateral position of one sphere alone, in voxels.
 
     ``0.92 sqrt(sigma_psf) / (CNR R)``: the least error with which the place of a blurred edge on a sphere of radius R
     can be known in white noise.
     """
-    return {"bound": 0.92 * scene.psf[1] ** 0.5 / (scene.cnr * scene.radius)}
+    return 0.92 * scene.psf[1] ** 0.5 / (scene.cnr * scene.radius)

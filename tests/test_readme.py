@@ -29,7 +29,7 @@ def test_python_example(tmp_path, monkeypatch, capsys):
 def test_commands_are_understood(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)  # where the files are missing, so that each command stops at once
     name, *_ = arguments = shlex.split(command)
-    if name in ("detect", "score", "train"):
+    if name in ("detect", "score", "train", "benchmark"):
         assert cli.main(arguments) == 2
         assert re.search(r"There is no (file|folder)|cannot be (read|opened)|does not exist", capsys.readouterr().err)
     elif name == "simulate":

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_colloids.detection import DEFAULT_THRESHOLD
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
@@ -177,6 +178,25 @@ def test_threshold_follows_the_selected_layer(viewer, qtbot, click, simulated):
     assert first.shown.sum() < second.shown.sum() < len(table)
     viewer.layers.selection.active = second
     assert panel.slider.value() == pytest.approx(0.5)
+
+
+def test_a_button_brings_the_default_threshold_of_the_network_back(viewer, qtbot, click, simulated):
+    widget = dock(viewer, DetectWidget)
+    panel = widget.threshold
+    table = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
+    by_network, by_log = (
+        layers.add_layer(viewer, layers.particle_layer_data(table, name=method, note={"method": method}))
+        for method in ("network", "log")
+    )
+    viewer.layers.selection.active = by_log
+    assert not panel.default.isVisibleTo(widget), "its confidence is no probability"
+    viewer.layers.selection.active = by_network
+    panel.slider.setValue(0.1)
+    assert "95" in panel.default.text()
+    click(panel.default)
+    default = DEFAULT_THRESHOLD["network"]
+    assert panel.slider.value() == pytest.approx(default)
+    assert by_network.shown.sum() == (table["confidence"] >= default).sum()
 
 
 def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):

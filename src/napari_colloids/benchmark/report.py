@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from napari_colloids.detection.options import DEFAULT_PRECISION
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
 
     from napari_colloids.benchmark.run import Result
 
-#: The precision that the default threshold is to keep.
-WANTED_PRECISION = 0.95
 #: Columns of the table over all volumes: title, and how the figures of a method become one text.
 _COLUMNS = {
     "AP": lambda m: f"{m['challenge_ap']:.3f}",
@@ -66,7 +66,7 @@ def mean_curves(result: Result) -> dict[str, pd.DataFrame]:
 
 def threshold_of(curve: pd.DataFrame) -> float | None:
     """Return the lowest threshold, which has the highest recall, that keeps the wanted precision; None if none does."""
-    enough = curve.index[curve["precision"] >= WANTED_PRECISION]
+    enough = curve.index[curve["precision"] >= DEFAULT_PRECISION]
     return float(enough[0]) if len(enough) else None
 
 
@@ -108,9 +108,11 @@ def _row(cells: list[str]) -> list[str]:
 def _threshold(method: str, curve: pd.DataFrame) -> str:
     threshold = threshold_of(curve)
     if threshold is None:
-        return f"{method}: no threshold keeps a mean precision of {WANTED_PRECISION:g}."
+        return f"{method}: no threshold keeps a mean precision of {DEFAULT_PRECISION:g}."
     recall = curve["recall"].loc[threshold]
-    return f"{method}: a mean precision of {WANTED_PRECISION:g} from a threshold of {threshold:g}, recall {recall:.3f}."
+    return (
+        f"{method}: a mean precision of {DEFAULT_PRECISION:g} from a threshold of {threshold:g}, recall {recall:.3f}."
+    )
 
 
 def _settings(method: str, best: dict[str, Any]) -> str:

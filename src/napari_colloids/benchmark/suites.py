@@ -176,6 +176,10 @@ def _scenes(_metadata: Path | None) -> Suite:
         "nano: r 4, uneven, background": replace(
             _of_radius(4.0), psf=(5.0, 1.6), brightness_spread=0.25, snr=4.0, cnr=2.8, photon_noise=0.8
         ),
+        # What the autocorrelation and the fitted brightness of real nano-colloids say.
+        "nano: very uneven, as real ones": replace(
+            _of_radius(6.0), psf=(6.9, 1.8), volume_fraction=0.35, brightness_spread=0.65, snr=2.5, cnr=1.8
+        ),
         "polydispersity 15 %": replace(_BASE, polydispersity=0.15),
         "binary mixture 1 : 1.4": replace(_BASE, size_ratio=1.4),
         "binary mixture 1 : 2.5": replace(_BASE, size_ratio=2.5, radius=7.0),

@@ -12,6 +12,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 #: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
 FLOOR = 0.05
+#: The precision that the network's default threshold keeps, on average over the scenes of the benchmark.
+DEFAULT_PRECISION = 0.95
 #: The confidence that a detection needs unless the user says otherwise.
 DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.6, "trackpy": FLOOR, "log": FLOOR}
 #: Diameters that can be typed, in lateral voxels.

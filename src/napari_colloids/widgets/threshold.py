@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
+from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status
@@ -38,6 +39,11 @@ class ThresholdPanel(QWidget):
         self.slider.setDecimals(2)
         self.slider.setSingleStep(0.01)  # type: ignore[arg-type]  # superqt's stub says int
         self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
+        self.default = QPushButton(f"precision ≥ {DEFAULT_PRECISION:.0%}")
+        self.default.setToolTip(
+            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: the lowest at which, on the scenes of "
+            f"the benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
+        )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()
         self.export = QPushButton("Export CSV…")
@@ -49,6 +55,7 @@ class ThresholdPanel(QWidget):
         middle = QHBoxLayout()
         middle.addWidget(QLabel("Threshold"))
         middle.addWidget(self.slider)
+        middle.addWidget(self.default)
         bottom = QHBoxLayout()
         bottom.addWidget(self.count, stretch=1)
         bottom.addWidget(self.export)
@@ -63,6 +70,7 @@ class ThresholdPanel(QWidget):
         self.layers.chosen.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
         self.histogram.picked.connect(self.slider.setValue)
+        self.default.clicked.connect(self._on_default)
         self.export.clicked.connect(self._on_export)
         viewer.layers.selection.events.active.connect(self._on_active)
         self._on_layer(self.layers.layer)
@@ -90,6 +98,7 @@ class ThresholdPanel(QWidget):
             self.count.setText("no detections yet")
             return
         threshold = float(layers.note_of(layer).get("threshold", NO_THRESHOLD))
+        self.default.setVisible(layers.note_of(layer).get("method") == "network")
         self.slider.blockSignals(True)
         self.slider.setValue(threshold)
         self.slider.blockSignals(False)
@@ -99,6 +108,9 @@ class ThresholdPanel(QWidget):
     def _on_threshold(self, threshold: float) -> None:
         if self.layers.layer is not None:
             self._apply(self.layers.layer, threshold)
+
+    def _on_default(self) -> None:
+        self.slider.setValue(DEFAULT_THRESHOLD["network"])
 
     def _apply(self, layer: Any, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.

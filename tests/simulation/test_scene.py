@@ -140,6 +140,7 @@ def test_brightness_varies_between_particles_as_asked_for():
     levels = simulation.stack.data[tuple(np.rint(positions_of(simulation.particles)).astype(int).T)].astype(float)
     assert levels.min() > 0
     assert levels.std() / levels.mean() == pytest.approx(0.6, rel=0.1)
+    assert np.corrcoef(levels, simulation.brightness)[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.2, 0.0)])

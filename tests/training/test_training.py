@@ -70,6 +70,29 @@ def test_the_loss_is_least_at_the_truth():
         assert detection_loss(worse, *targets)["total"] > at_truth["total"] + 0.1
 
 
+def test_faint_particles_may_be_found_or_not_but_no_others():
+    centres, radii = spheres(2)
+    faint = np.arange(len(centres)) % 3 == 0
+    targets = make_targets(centres, radii, (48, 48, 48), faint=faint)
+    asked_for = make_targets(centres[~faint], radii[~faint], (48, 48, 48))
+    np.testing.assert_array_equal(targets.heat == 1, asked_for.heat == 1)
+    np.testing.assert_array_equal(targets.near, asked_for.near)
+    tensors = [torch.from_numpy(part)[None] for part in targets]
+    heat, offset, log_radius, _near = tensors
+
+    def loss(centre):
+        return float(detection_loss(Output(centre, offset, log_radius), *tensors)["centre"])
+
+    sure = torch.where(heat == 1, 8.0, -8.0)
+    faint_home = tuple(np.rint((centres[faint] - 0.5) / 2).astype(int).T)
+    found = sure.clone()
+    found[0][faint_home] = 8.0
+    assert loss(found) == pytest.approx(loss(sure), abs=1e-3)
+    missed = sure.clone()
+    missed[0][tuple(np.rint((centres[~faint] - 0.5) / 2).astype(int).T)] = -8.0
+    assert loss(missed) > loss(sure) + 1
+
+
 def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is():
     domain = Domain(seed=5, packings=10)
     again = Domain(seed=5, packings=10)

@@ -152,12 +152,15 @@ class Simulation:
         The image.
     particles
         All particles whose centre lies in the stack: ``z, y, x`` in voxels, ``radius`` in lateral voxels.
+    brightness
+        Of each particle over the mean, shape ``(N,)``.
     parameters
         How it was made, the seed included.
     """
 
     stack: Stack
     particles: pd.DataFrame
+    brightness: NDArray[np.float64]
     parameters: Parameters
 
     def labels(self) -> NDArray[np.uint16]:
@@ -284,7 +287,7 @@ def photograph(
         lateral = parameters.voxel_size
         voxel_size = (lateral * parameters.voxel_aspect, lateral, lateral)
     particles = particle_table(voxels[listed], radius=radii[listed], voxel_size=voxel_size)
-    return Simulation(Stack(image, voxel_size=voxel_size, name="simulated"), particles, parameters)
+    return Simulation(Stack(image, voxel_size=voxel_size, name="simulated"), particles, light[listed], parameters)
 
 
 def _typical_level(

@@ -22,6 +22,7 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.scoring import match
 from napari_colloids.training.domain import SIZE, Domain
+from napari_colloids.training.targets import FAINT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,6 +86,8 @@ def _judged(network: CentreNet, domain: Domain, number: int) -> tuple[NDArray[np
     truth = (cells + offset) * STRIDE + (STRIDE - 1) / 2
     hit = np.zeros(len(found), bool)
     hit[match(truth, found.positions, CANONICAL_DIAMETER / 2).prediction_index] = True
-    # Near the faces it is a matter of taste whether a sphere is inside.
-    inner = np.all((found.positions > 3) & (found.positions < SIZE - 4), axis=1)
-    return found.confidence[inner], hit[inner]
+    # Near the faces it is a matter of taste whether a sphere is inside, and faint ones may be found or not.
+    judged = np.all((found.positions > 3) & (found.positions < SIZE - 4), axis=1)
+    cell = np.clip(np.rint((found.positions - (STRIDE - 1) / 2) / STRIDE), 0, SIZE // STRIDE - 1).astype(int)
+    judged &= hit | (sample.targets.heat[tuple(cell.T)] != np.float32(FAINT))
+    return found.confidence[judged], hit[judged]

@@ -26,6 +26,9 @@ from napari_colloids.training.targets import Targets, make_targets
 SIZE = 64
 #: Edge of the boxes that are packed in advance, in particle radii.
 _BOX = 17.0
+#: Particles of less than this brightness (over the mean) are not asked for: a network that is made to tell where they
+#: are learns to fill gaps.
+_FAINT = 0.4
 
 Image = NDArray[np.float32]
 
@@ -95,10 +98,14 @@ class Domain:
         canonical = canonical * np.float32(_log_uniform(rng, 0.7, 1.3)) + np.float32(rng.normal(0, 0.03))
         positions = scale.to_canonical(positions_of(simulation.particles)) + before
         radii = simulation.particles["radius"].to_numpy() / step
-        return Sample(canonical[None], make_targets(positions, radii, (SIZE, SIZE, SIZE)))
+        targets = make_targets(positions, radii, (SIZE, SIZE, SIZE), faint=simulation.brightness < _FAINT)
+        return Sample(canonical[None], targets)
 
     def _pick(self, kind: str, rng: np.random.Generator, radius: float) -> Arrangement:
-        """Return one of the arrangements, turned, mirrored, shifted and scaled to a mean `radius`."""
+        """Return one of the arrangements, turned, mirrored, shifted and scaled to a mean `radius`.
+
+        Some are drawn apart: particles with a dark shell, or that repel each other, never seem to touch.
+        """
         pool = self.arrangements[kind]
         chosen = pool[int(rng.integers(len(pool)))]
         axes = [0, *(1 + rng.permutation(2))] if kind == "strings" else rng.permutation(3)
@@ -108,9 +115,10 @@ class Domain:
         positions = np.where(flips, box - positions, positions)
         if chosen.periodic:
             positions = (positions + rng.uniform(0, 1, 3) * box) % box
-        scaled = box * radius
+        apart = float(rng.uniform(1.0, 2.2)) if rng.random() < (0.6 if kind == "strings" else 0.1) else 1.0
+        scaled = box * radius * apart
         return Arrangement(
-            positions * radius, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
+            positions * radius * apart, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
         )
 
 
@@ -180,7 +188,7 @@ def _nano(rng: np.random.Generator, radius: float, aspect: float) -> Parameters:
         psf_skew=float(rng.uniform(-1, 1)),
         psf_tilt=(float(rng.normal(0, 0.1)), float(rng.normal(0, 0.1))) if tilted else (0.0, 0.0),
         brightness=float(rng.uniform(40, 255)),
-        brightness_spread=float(rng.uniform(0.1, 0.8)),
+        brightness_spread=float(rng.uniform(0.1, 0.7)),
         snr=snr,
         cnr=snr * float(rng.uniform(0.35, 1.0)),
         photon_noise=float(rng.uniform(0, 1)),

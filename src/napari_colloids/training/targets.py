@@ -13,6 +13,10 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER
 
 #: Width (standard deviation) of the mark around a centre, in diameters.
 MARK = 0.13
+#: Heat around a particle too faint to be asked for: next to no loss, whatever the network says there, and no centre.
+FAINT = 0.99
+#: How far that reaches, in radii.
+_FAINT_REACH = 0.7
 #: Offset and radius are learned at cells closer to the centre than this, in cells.
 _NEAR = 1.3
 
@@ -26,7 +30,8 @@ class Targets(NamedTuple):
     Attributes
     ----------
     heat
-        Gaussian marks, 1 exactly at the cells that hold a centre; shape ``(Z, Y, X)`` in cells.
+        Gaussian marks, 1 exactly at the cells that hold a centre, `FAINT` around particles that are too faint; shape
+        ``(Z, Y, X)`` in cells.
     offset
         Cells from the cell's centre to the particle's, shape ``(3, Z, Y, X)``.
     log_radius
@@ -41,7 +46,9 @@ class Targets(NamedTuple):
     near: Map
 
 
-def make_targets(positions: Array, radii: Array, shape: tuple[int, int, int]) -> Targets:
+def make_targets(
+    positions: Array, radii: Array, shape: tuple[int, int, int], faint: NDArray[np.bool_] | None = None
+) -> Targets:
     """Make the targets of one volume.
 
     Parameters
@@ -52,7 +59,13 @@ def make_targets(positions: Array, radii: Array, shape: tuple[int, int, int]) ->
         Shape ``(N,)`` in canonical voxels.
     shape
         Shape of the volume in canonical voxels, multiples of `STRIDE`.
+    faint
+        Which particles are too faint to be asked for, shape ``(N,)``; they may be found or not.
     """
+    if faint is not None:
+        clear = make_targets(positions[~faint], radii[~faint], shape)
+        _mark_faint(clear.heat, positions[faint], radii[faint])
+        return clear
     cells = tuple(n // STRIDE for n in shape)
     heat = np.zeros(cells, np.float32)
     offset = np.zeros((3, *cells), np.float32)
@@ -78,3 +91,15 @@ def make_targets(positions: Array, radii: Array, shape: tuple[int, int, int]) ->
         offset[(slice(None), *index)] = away[closer].T
         log_radius[index] = relative_size[kept][closer]
     return Targets(heat, offset, log_radius, (nearest < _NEAR**2).astype(np.float32))
+
+
+def _mark_faint(heat: Map, positions: Array, radii: Array) -> None:
+    for centre, reach in zip((positions - (STRIDE - 1) / 2) / STRIDE, _FAINT_REACH * radii / STRIDE, strict=True):
+        low = np.maximum(np.ceil(centre - reach), 0).astype(int)
+        high = np.minimum(np.floor(centre + reach) + 1, heat.shape).astype(int)
+        if np.any(high <= low):
+            continue
+        z, y, x = (np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True))
+        near = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= reach**2
+        around = heat[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+        around[near] = np.maximum(around[near], FAINT)

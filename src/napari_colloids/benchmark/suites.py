@@ -144,8 +144,10 @@ def _challenge_points(table: pd.DataFrame, wanted: int | None) -> list[Point]:
     return points
 
 
-#: What the sweeps start from: a dense suspension at r = 6, axial standard deviation of half a radius.
+#: What the single scenes start from: a dense suspension at r = 6, axial standard deviation of half a radius, SNR 5.
 _BASE = Scene()
+#: What the sweeps start from: a glass in little light, axial standard deviation of three quarters of a radius.
+_GLASS = replace(_BASE, volume_fraction=0.55, psf=(4.5, 1.3), snr=3.0, cnr=3.0)
 
 
 def _sweep(
@@ -154,15 +156,15 @@ def _sweep(
     return lambda _metadata: Suite(title, [Point(f"{value:g}", change(value), value) for value in values], axis)
 
 
-def _of_radius(radius: float, *, aspect: float = 1.0) -> Scene:
-    """Return the base scene scaled to a radius; there are always some hundred particles in it."""
+def _scaled(scene: Scene, radius: float, *, aspect: float = 1.0) -> Scene:
+    """Return the scene scaled to a radius; there are always some hundred particles in it."""
     edge = int(np.clip(round(12 * radius), 64, 160))
-    scale = radius / _BASE.radius
+    scale = radius / scene.radius
     return replace(
-        _BASE,
+        scene,
         shape=(round(edge / aspect), edge, edge),
         radius=radius,
-        psf=(_BASE.psf[0] * scale, _BASE.psf[1] * scale),
+        psf=(scene.psf[0] * scale, scene.psf[1] * scale),
         aspect=aspect,
     )
 
@@ -174,11 +176,11 @@ def _scenes(_metadata: Path | None) -> Suite:
         "axial sigma 1.0 r": replace(_BASE, psf=(6.0, 1.5)),
         "axial sigma 1.3 r, low light": replace(poor, psf=(7.8, 1.5)),
         "nano: r 4, uneven, background": replace(
-            _of_radius(4.0), psf=(5.0, 1.6), brightness_spread=0.25, snr=4.0, cnr=2.8, photon_noise=0.8
+            _scaled(_BASE, 4.0), psf=(5.0, 1.6), brightness_spread=0.25, snr=4.0, cnr=2.8, photon_noise=0.8
         ),
         # What the autocorrelation and the fitted brightness of real nano-colloids say.
         "nano: very uneven, as real ones": replace(
-            _of_radius(6.0), psf=(6.9, 1.8), volume_fraction=0.35, brightness_spread=0.65, snr=2.5, cnr=1.8
+            _scaled(_BASE, 6.0), psf=(6.9, 1.8), volume_fraction=0.35, brightness_spread=0.65, snr=2.5, cnr=1.8
         ),
         "polydispersity 15 %": replace(_BASE, polydispersity=0.15),
         "binary mixture 1 : 1.4": replace(_BASE, size_ratio=1.4),
@@ -186,7 +188,7 @@ def _scenes(_metadata: Path | None) -> Suite:
         "core-shell": replace(_BASE, shell=0.6, psf=(2.4, 1.0), volume_fraction=0.4),
         "bleached to 14 %, tilted PSF": replace(_BASE, bleaching=0.86, tilt=0.25),
         "SNR 1.3": replace(_BASE, snr=1.3, cnr=1.3),
-        "r 3": _of_radius(3.0),
+        "r 3": _scaled(_BASE, 3.0),
         "dilute, low light": replace(poor, volume_fraction=0.05),
         "gel": replace(_BASE, arrangement="gel", volume_fraction=0.15),
         "crystal": replace(_BASE, arrangement="crystal", volume_fraction=0.6),
@@ -215,32 +217,37 @@ SUITES: dict[str, Callable[[Path | None], Suite]] = {
     "scenes": _scenes,
     "phi": _sweep(
         "volume fraction", "volume fraction", (0.05, 0.15, 0.25, 0.35, 0.45, 0.5, 0.55, 0.6),
-        lambda v: replace(_BASE, volume_fraction=v, snr=3.0, cnr=3.0),
+        lambda v: replace(_GLASS, volume_fraction=v),
     ),
     "snr": _sweep(
         "signal to noise ratio", "SNR", (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0),
-        lambda v: replace(_BASE, volume_fraction=0.55, snr=v, cnr=v),
+        lambda v: replace(_GLASS, snr=v, cnr=v),
     ),
     "cnr": _sweep(
-        "contrast to noise ratio at SNR 5", "CNR", (0.7, 1.0, 1.5, 2.0, 3.0, 5.0), lambda v: replace(_BASE, cnr=v)
+        "contrast to noise ratio at SNR 5", "CNR", (0.7, 1.0, 1.5, 2.0, 3.0, 5.0),
+        lambda v: replace(_GLASS, snr=5.0, cnr=v),
     ),
     "axial": _sweep(
         "axial standard deviation of the PSF", "axial sigma / radius", (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5),
-        lambda v: replace(_BASE, psf=(6 * v, min(1.3, 6 * v))),
+        lambda v: replace(_GLASS, psf=(6 * v, min(1.3, 6 * v))),
     ),
-    "radius": _sweep("radius", "radius (px)", (2.5, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0), _of_radius),
+    "radius": _sweep(
+        "radius", "radius (px)", (2.5, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0),
+        lambda v: _scaled(_GLASS, v),
+    ),
     "polydispersity": _sweep(
-        "polydispersity", "polydispersity", (0.0, 0.04, 0.08, 0.12, 0.15), lambda v: replace(_BASE, polydispersity=v)
+        "polydispersity", "polydispersity", (0.0, 0.04, 0.08, 0.12, 0.15), lambda v: replace(_GLASS, polydispersity=v)
     ),
     "brightness": _sweep(
         "spread of the brightness", "brightness spread", (0.0, 0.1, 0.2, 0.3, 0.5),
-        lambda v: replace(_BASE, brightness_spread=v),
+        lambda v: replace(_GLASS, brightness_spread=v),
     ),
     "bleaching": _sweep(
         "light lost from the first to the last slice", "fraction lost", (0.0, 0.3, 0.6, 0.86),
-        lambda v: replace(_BASE, bleaching=v),
+        lambda v: replace(_GLASS, bleaching=v),
     ),
     "anisotropy": _sweep(
-        "height over width of a voxel", "voxel aspect", (1.0, 1.5, 2.0, 3.0, 4.0), lambda v: _of_radius(7.0, aspect=v)
+        "height over width of a voxel", "voxel aspect", (1.0, 1.5, 2.0, 3.0, 4.0),
+        lambda v: _scaled(_GLASS, 7.0, aspect=v),
     ),
 }  # fmt: skip

@@ -27,7 +27,7 @@ _SECOND = ((2, 0, 0), (0, 2, 0), (0, 0, 2))
 class TrackpySettings:
     """How trackpy is called, in units of the particle's diameter where that makes sense.
 
-    The defaults were tuned on dense, noisy samples (``benchmarks/challenge_suite.py``), where trackpy's own
+    The defaults were tuned on dense, noisy samples (``napari-colloids benchmark challenge-test``), where trackpy's own
     (separation = diameter + 1) would lose every touching neighbour.
 
     Attributes

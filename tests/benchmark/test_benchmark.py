@@ -14,6 +14,7 @@ from napari_colloids.benchmark import SUITES, rivals, run
 from napari_colloids.benchmark import suites as suites_module
 from napari_colloids.benchmark.measure import LEVELS, measure
 from napari_colloids.benchmark.microscope import Scene, make_volume
+from napari_colloids.benchmark.report import threshold_of
 from napari_colloids.benchmark.suites import Point, Suite, suite
 from napari_colloids.cli import main
 from napari_colloids.particles import particle_table
@@ -114,13 +115,22 @@ def test_the_command_writes_json_tables_and_pictures(small_suite, tmp_path, caps
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "benchmark.json").read_text())["suites"]["small"]
     assert {row["method"] for row in report["volumes"]} == {"network", "log"}
-    curve = report["curves"]["network"]
-    kept = [t for t, p in zip(curve["threshold"], curve["precision"], strict=True) if p >= 0.95]
-    assert report["threshold"]["network"] == min(kept)
+    assert report["curves"]["network"]["threshold"] == LEVELS.tolist()
     table = (tmp_path / "out" / "benchmark.md").read_text()
     assert "| network |" in table
     assert table.strip() in capsys.readouterr().out
     assert (tmp_path / "out" / "small.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_threshold_is_the_lowest_that_is_precise_at_every_point(small_suite):
+    result = run("small", methods=("network",), volumes=1, tune=False)
+    curves = result.curves
+    easy, hard = (curves["point"] == point for point in ("0.2", "0.3"))
+    curves.loc[easy, "precision"] = 1.0
+    curves.loc[hard, "precision"] = 0.9 + 0.1 * curves.loc[hard, "threshold"]
+    assert threshold_of(result, "network") == pytest.approx(0.5)
+    curves.loc[hard, "precision"] = 0.9
+    assert threshold_of(result, "network") is None
 
 
 @pytest.mark.parametrize("wrong", [["nonsense"], ["dense", "--methods", "magic"], ["dense", "--methods", ","]])

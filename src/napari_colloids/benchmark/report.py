@@ -45,7 +45,7 @@ def as_json(results: Sequence[Result]) -> str:
                 method: {name: values.tolist() for name, values in curve.reset_index().items()}
                 for method, curve in mean_curves(result).items()
             },
-            "threshold": {method: threshold_of(curve) for method, curve in mean_curves(result).items()},
+            "threshold": {method: threshold_of(result, method) for method in result.reliability},
             "volumes": json.loads(result.figures.to_json(orient="records")),
         }
     return json.dumps({"suites": suites}, indent=1, allow_nan=False) + "\n"
@@ -64,9 +64,14 @@ def mean_curves(result: Result) -> dict[str, pd.DataFrame]:
     }
 
 
-def threshold_of(curve: pd.DataFrame) -> float | None:
-    """Return the lowest threshold, which has the highest recall, that keeps the wanted precision; None if none does."""
-    enough = curve.index[curve["precision"] >= DEFAULT_PRECISION]
+def threshold_of(result: Result, method: str) -> float | None:
+    """Return the lowest threshold, which has the highest recall, that keeps the wanted precision at every point.
+
+    None if none does.
+    """
+    curves = result.curves[result.curves["method"] == method]
+    worst = curves.groupby(["threshold", "point"])["precision"].mean().groupby("threshold").min()
+    enough = worst.index[worst >= DEFAULT_PRECISION]
     return float(enough[0]) if len(enough) else None
 
 
@@ -82,7 +87,7 @@ def _section(result: Result) -> str:
         lines += _row([method, *cells, f"{result.reliability[method].error:.3f}"])
     if figures["point"].nunique() > 1:
         lines += ["", *_by_point(figures, result.axis, methods)]
-    lines += ["", *(_threshold(method, curve) for method, curve in mean_curves(result).items())]
+    lines += ["", *(_threshold(result, method) for method in methods)]
     lines += ["", *(_settings(method, best) for method, best in result.tuned.items())]
     return "\n".join(lines) + "\n"
 
@@ -105,13 +110,14 @@ def _row(cells: list[str]) -> list[str]:
     return [f"| {' | '.join(cells)} |"]
 
 
-def _threshold(method: str, curve: pd.DataFrame) -> str:
-    threshold = threshold_of(curve)
+def _threshold(result: Result, method: str) -> str:
+    threshold = threshold_of(result, method)
     if threshold is None:
-        return f"{method}: no threshold keeps a mean precision of {DEFAULT_PRECISION:g}."
-    recall = curve["recall"].loc[threshold]
+        return f"{method}: no threshold keeps a precision of {DEFAULT_PRECISION:g} at every point."
+    recall = mean_curves(result)[method]["recall"].loc[threshold]
     return (
-        f"{method}: a mean precision of {DEFAULT_PRECISION:g} from a threshold of {threshold:g}, recall {recall:.3f}."
+        f"{method}: a precision of {DEFAULT_PRECISION:g} at every point from a threshold of {threshold:g}, "
+        f"mean recall {recall:.3f}."
     )
 
 

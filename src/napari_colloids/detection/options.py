@@ -12,10 +12,10 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 #: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
 FLOOR = 0.05
-#: The precision that the network's default threshold keeps, on average over the scenes of the benchmark.
+#: The precision that the network's default threshold keeps on each of the benchmark's hard scenes.
 DEFAULT_PRECISION = 0.95
 #: The confidence that a detection needs unless the user says otherwise.
-DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.6, "trackpy": FLOOR, "log": FLOOR}
+DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.75, "trackpy": FLOOR, "log": FLOOR}
 #: Diameters that can be typed, in lateral voxels.
 DIAMETER_LIMITS = (2.0, 400.0)
 

@@ -41,8 +41,8 @@ class ThresholdPanel(QWidget):
         self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
         self.default = QPushButton(f"precision ≥ {DEFAULT_PRECISION:.0%}")
         self.default.setToolTip(
-            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: the lowest at which, on the scenes of "
-            f"the benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
+            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: the lowest at which, on every hard scene "
+            f"of the benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
         )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()

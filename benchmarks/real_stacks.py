@@ -1,5 +1,7 @@
 """Pictures of what is found in real stacks: slices in xy, xz and yz with the cross-sections of the particles.
 
+`--counterpart` adds two pictures of a simulated stack that looks like nano_dense_128: with what is found in it, and
+with the truth, to see what a right answer looks like there.
 The picture (not what is detected in) is smoothed by a tenth of a diameter, at most by 1.2 voxels.
 
 python benchmarks/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=8,nano_scanlines_128=10"
@@ -20,10 +22,13 @@ import numpy as np
 from matplotlib.collections import EllipseCollection
 from scipy.ndimage import gaussian_filter
 
+from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.detection import detect
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import read_stack
-from napari_colloids.particles import POSITION
+from napari_colloids.particles import POSITION, particle_table
+from napari_colloids.scoring import score
+from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
 
     from napari_colloids.stack import Stack
 
+#: Blur, noise and unevenness as in nano_dense_128.
+COUNTERPART = Scene(
+    shape=(128, 128, 128), radius=3.6, volume_fraction=0.4, psf=(4.3, 1.2), brightness_spread=0.65, snr=2.5, cnr=1.8
+)
 #: Title, and which axes of (z, y, x) go down, across and into the picture.
 VIEWS = (("xy", 1, 2, 0), ("xz", 0, 2, 1), ("yz", 0, 1, 2))
 #: Where the slices are cut, as fractions of the stack.
@@ -44,6 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--diameters", type=diameters_by_name, default={}, help="NAME=PX,...: a second picture of these"
     )
+    parser.add_argument("--counterpart", action="store_true", help="draw a simulated stack of nano-colloids, too")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
@@ -51,6 +61,8 @@ def main() -> None:
     if unknown:
         parser.error(f"no TIFF in {options.folder} is called {', '.join(sorted(unknown))}")
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.counterpart:
+        draw_counterpart(options.out)
     for path in paths:
         stack = read_stack(path)
         for diameter in {None, options.diameters.get(path.stem)}:
@@ -63,6 +75,20 @@ def main() -> None:
             title = describe(found)
             print(f"{path.stem}: {title}; {found.attrs['seconds']:.1f} s", flush=True)
             draw(stack, found, f"{path.stem}: {title}", target)
+
+
+def draw_counterpart(folder: Path) -> None:
+    """Draw a simulated stack like nano_dense_128 with what is found, and with the truth."""
+    volume = make_volume(COUNTERPART, seed=731_900_000)
+    stack = as_stack(volume.image)
+    found = detect(stack, diameter=volume.diameter)
+    result = score(volume.positions, found, diameter=volume.diameter, shape=volume.image.shape)
+    title = f"simulated: {len(found)} particles found, precision {result.precision:.2f}, recall {result.recall:.2f}"
+    print(title, flush=True)
+    draw(stack, found, title, folder / "counterpart_found.png")
+    truth = particle_table(volume.positions, radius=volume.radii, confidence=np.ones(len(volume.radii)))
+    truth.attrs["diameter"] = volume.diameter
+    draw(stack, truth, f"simulated: the {len(truth)} true particles", folder / "counterpart_truth.png")
 
 
 def diameters_by_name(text: str) -> dict[str, float]:

@@ -3,11 +3,10 @@
 python benchmarks/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=11"
 
 The model: every particle is a sphere of its own radius and brightness, blurred by one Gaussian PSF, on a background
-that varies with depth. Brightness and background are the least-squares solution; the widths of the PSF (and the dark
+that varies slowly. Brightness and background are the least-squares solution; the widths of the PSF (and the dark
 core, if that helps) are those that leave the least. Neighbouring slices share the light but not the noise, so the
 light that is left shows in their covariance: its ratio to that of the image is what is printed as "left". A particle
-that is not there gets a negative brightness as often as a positive one: twice the share that is printed as "negative"
-is about the share of false detections, as far as they do not take light from a neighbour.
+that is not there gets a negative brightness as often as a positive one; "negative" is the share of those.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ AXIAL = (0.2, 0.35, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6)
 LATERAL = (0.1, 0.2, 0.3, 0.45)
 CORES = (0.0, 0.4, 0.6)
 #: Steps of the least-squares solver while the optics are searched for, and for the picture.
-QUICK, THOROUGH = 8, 30
+QUICK, THOROUGH = 8, 60
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,8 @@ def fit(image: np.ndarray, found: pd.DataFrame, optics: Optics, steps: int) -> t
     sigma = (optics.axial * radius, optics.lateral * radius, optics.lateral * radius)
     blur = partial(gaussian_filter, sigma=sigma, truncate=3.0)
     spheres = _spheres(image.shape, found, optics.core)
-    depth = np.linspace(-1, 1, image.shape[0])
-    background = np.stack([np.broadcast_to((depth**k)[:, None, None], image.shape).ravel() for k in range(3)])
+    axes = np.meshgrid(*[np.linspace(-1, 1, length) for length in image.shape], indexing="ij")
+    background = np.stack([np.ones(image.size), *(axis.ravel() ** k for axis in axes for k in (1, 2))])
     n = len(found)
     # A Gaussian is its own transpose.
     system = LinearOperator(

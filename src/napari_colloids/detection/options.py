@@ -12,7 +12,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 #: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
 FLOOR = 0.05
-#: The precision that the network's default threshold keeps on each of the benchmark's hard scenes.
+#: The precision that the network's default threshold keeps in the mean over the benchmark's hard scenes: those that
+#: would have less without any threshold.
 DEFAULT_PRECISION = 0.95
 #: The confidence that a detection needs unless the user says otherwise.
 DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.75, "trackpy": FLOOR, "log": FLOOR}

@@ -39,10 +39,10 @@ class ThresholdPanel(QWidget):
         self.slider.setDecimals(2)
         self.slider.setSingleStep(0.01)  # type: ignore[arg-type]  # superqt's stub says int
         self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
-        self.default = QPushButton(f"precision ≥ {DEFAULT_PRECISION:.0%}")
+        self.default = QPushButton(f"{DEFAULT_PRECISION:.0%} precision")
         self.default.setToolTip(
-            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: the lowest at which, on every hard scene "
-            f"of the benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
+            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of the "
+            f"benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
         )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()

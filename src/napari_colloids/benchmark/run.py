@@ -15,7 +15,7 @@ import pandas as pd
 from napari_colloids.benchmark import rivals
 from napari_colloids.benchmark.measure import LEVELS, Reliability, measure
 from napari_colloids.benchmark.microscope import Scene, Volume, make_volume
-from napari_colloids.benchmark.suites import suite
+from napari_colloids.benchmark.suites import Suite, suite
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect
 from napari_colloids.stack import Stack
 
@@ -107,12 +107,7 @@ def run(
         if method not in rivals.GRIDS:
             finders[method] = (partial(_network, told="estimated" not in method), DEFAULT_THRESHOLD["network"])
             continue
-        best = rivals.shipped(method)
-        if tune:
-            every = max(1, (len(chosen.points) - 1) // (_TUNING_VOLUMES - 1))
-            scenes = [point.scene for point in chosen.points[::every]][:_TUNING_VOLUMES]
-            practice = [make_volume(scene, seed + _TUNING_SEED + number) for number, scene in enumerate(scenes)]
-            best = rivals.tune(method, practice, by_ap=chosen.by_ap)
+        best = _tuned(method, chosen, seed + _TUNING_SEED) if tune else rivals.shipped(method)
         finders[method] = (partial(rivals.find, settings=best.settings), best.cut)
         tuned[method] = asdict(best)
     _warm_up(finders)
@@ -137,6 +132,14 @@ def run(
         report(number + 1, total)
     machine = f"{platform.machine()}, trackpy {'with' if find_spec('numba') else 'without'} numba"
     return Result(name, chosen.title, chosen.axis, pd.DataFrame(rows), pd.concat(curves), tuned, reliability, machine)
+
+
+def _tuned(method: str, chosen: Suite, seed: int) -> rivals.Tuned:
+    """Tune a rival on volumes from the beginning, the middle and the end of the suite."""
+    every = max(1, (len(chosen.points) - 1) // (_TUNING_VOLUMES - 1))
+    scenes = [point.scene for point in chosen.points[::every]][:_TUNING_VOLUMES]
+    practice = [make_volume(scene, seed + number) for number, scene in enumerate(scenes)]
+    return rivals.tune(method, practice, by_ap=chosen.by_ap)
 
 
 def _network(volume: Volume, *, told: bool) -> pd.DataFrame:

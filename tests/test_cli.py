@@ -69,7 +69,7 @@ def test_help_answers_without_loading_the_library():
     )
     shown = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert shown.splitlines()[-1] == "0"
-    for command in ("demo", "simulate", "detect", "score", "train"):
+    for command in ("demo", "simulate", "detect", "score", "train", "benchmark"):
         assert f"  {command} " in shown
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from napari_colloids.benchmark.microscope import FWHM, Scene
 from napari_colloids.errors import ColloidsError
+from napari_colloids.simulation.challenge import challenge_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,11 +78,11 @@ def suite(name: str, metadata: Path | None = None) -> Suite:
 
 
 def _challenge_test(metadata: Path | None) -> Suite:
-    return Suite("challenge, test set", _challenge_points(_table(metadata, _built_in_test()), None), by_ap=True)
+    return Suite("challenge, test set", _challenge_points(metadata, _built_in_test(), None), by_ap=True)
 
 
 def _challenge_train(metadata: Path | None) -> Suite:
-    points = _challenge_points(_table(metadata, _built_in_train()), _TRAIN_VOLUMES)
+    points = _challenge_points(metadata, _built_in_train(), _TRAIN_VOLUMES)
     return Suite("challenge, training set", points, by_ap=True)
 
 
@@ -109,21 +110,9 @@ def _built_in_train() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _table(path: Path | None, built_in: pd.DataFrame) -> pd.DataFrame:
-    if path is None:
-        return built_in
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise ColloidsError(f"The metadata table {path} cannot be read: {error}") from error
-    missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(table.columns)
-    if missing:
-        raise ColloidsError(f"The metadata table {path} has no column {', '.join(sorted(missing))}.")
-    return table
-
-
-def _challenge_points(table: pd.DataFrame, wanted: int | None) -> list[Point]:
+def _challenge_points(metadata: Path | None, built_in: pd.DataFrame, wanted: int | None) -> list[Point]:
     """Return a point per row, or of so many rows at equal distances."""
+    table = challenge_table(built_in if metadata is None else metadata)
     if wanted is not None and len(table) > wanted:
         table = table.iloc[:: len(table) // wanted][:wanted]
     points = []

@@ -41,15 +41,8 @@ def challenge_parameters(
     ColloidsError
         If the table cannot be read or lacks a column.
     """
-    try:
-        rows = table if isinstance(table, pd.DataFrame) else pd.read_csv(table)
-    except (OSError, ValueError) as error:
-        raise ColloidsError(f"The metadata table {table} cannot be read: {error}") from error
-    missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(rows.columns)
-    if missing:
-        raise ColloidsError(f"The metadata table has no column {', '.join(sorted(missing))}.")
     parameters = []
-    for number, row in enumerate(rows.to_dict("records")):
+    for number, row in enumerate(challenge_table(table).to_dict("records")):
         lateral = STED_SIGMA * row["r"] / row["particle_size"]
         edge = size or (128 if row.get("type") == "test" else 64)
         parameters.append(
@@ -67,3 +60,21 @@ def challenge_parameters(
             )
         )
     return parameters
+
+
+def challenge_table(table: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
+    """Read a metadata table of the challenge and make sure that it has the columns that are needed.
+
+    Raises
+    ------
+    ColloidsError
+        If the table cannot be read or lacks a column.
+    """
+    try:
+        rows = table if isinstance(table, pd.DataFrame) else pd.read_csv(table)
+    except (OSError, ValueError) as error:
+        raise ColloidsError(f"The metadata table {table} cannot be read: {error}") from error
+    missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(rows.columns)
+    if missing:
+        raise ColloidsError(f"The metadata table has no column {', '.join(sorted(missing))}.")
+    return rows

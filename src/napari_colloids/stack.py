@@ -39,6 +39,22 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     return (values[0], values[1], values[2])
 
 
+def checked_frame_interval(frame_interval: float | None) -> float | None:
+    """Return the time between frames in seconds as a float, or None where it is unknown.
+
+    Raises
+    ------
+    ColloidsError
+        If it is not a positive, finite number.
+    """
+    if frame_interval is None:
+        return None
+    seconds = float(frame_interval)
+    if not (np.isfinite(seconds) and seconds > 0):
+        raise ColloidsError(f"The frame interval must be a positive number of seconds, not {seconds:g}.")
+    return seconds
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """A 3D image, or a series of them in time and channel.
@@ -57,11 +73,14 @@ class Stack:
         A name per channel; empty where the file has none.
     metadata
         Anything else that is worth keeping from the file.
+    frame_interval
+        Seconds from one frame to the next, or None where the file does not say.
 
     Raises
     ------
     ColloidsError
-        If the axes do not fit the data, or the data is empty, complex, or not numeric.
+        If the axes do not fit the data, or the data is empty, complex, or not numeric; or if the frame interval is no
+        positive, finite number.
     """
 
     data: Any
@@ -70,6 +89,7 @@ class Stack:
     name: str = "stack"
     channel_names: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    frame_interval: float | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in np.shape(self.data))
@@ -91,6 +111,7 @@ class Stack:
                 f"'{self.name}' holds values of type {self.data.dtype}; integers or real floats are needed."
             )
         object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
+        object.__setattr__(self, "frame_interval", checked_frame_interval(self.frame_interval))
 
     @property
     def shape(self) -> tuple[int, int, int]:

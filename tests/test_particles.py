@@ -3,15 +3,20 @@ import pandas as pd
 import pytest
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import COLUMNS, check_particles, particle_table, positions_of, with_micrometres
+from napari_colloids.particles import COLUMNS, WHOLE, check_particles, particle_table, positions_of, with_micrometres
 
 CENTRES = [[1.0, 2.0, 3.0], [4.5, 5.5, 6.5]]
 
 
 def test_columns_and_their_order():
-    table = particle_table(CENTRES, radius=5, confidence=[0.5, 1], frame=3, voxel_size=(0.3, 0.1, 0.1))
+    table = particle_table(
+        CENTRES, radius=5, confidence=[0.5, 1], frame=3, channel=1, particle=[7, 8], voxel_size=(0.3, 0.1, 0.1)
+    )
     assert list(table.columns) == COLUMNS
     assert table["frame"].tolist() == [3, 3]
+    assert table["channel"].tolist() == [1, 1]
+    assert table["particle"].tolist() == [7, 8]
+    assert {name for name in table if table[name].dtype.kind == "i"} == WHOLE
     assert table["radius"].tolist() == [5, 5]
 
 

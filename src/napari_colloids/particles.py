@@ -20,7 +20,9 @@ POSITION = ["z", "y", "x"]
 #: Position in micrometres, present where the voxel size is known.
 POSITION_UM = ["z_um", "y_um", "x_um"]
 #: All columns the table may have, in the order they are written.
-COLUMNS = ["frame", *POSITION, "radius", "confidence", *POSITION_UM, "radius_um"]
+COLUMNS = ["frame", "channel", *POSITION, "radius", "confidence", "particle", *POSITION_UM, "radius_um"]
+#: The columns that hold whole numbers; all others are floats.
+WHOLE = frozenset({"frame", "channel", "particle"})
 
 
 def particle_table(
@@ -29,6 +31,8 @@ def particle_table(
     radius: ArrayLike | None = None,
     confidence: ArrayLike | None = None,
     frame: ArrayLike | None = None,
+    channel: ArrayLike | None = None,
+    particle: ArrayLike | None = None,
     voxel_size: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """Make a particle table.
@@ -43,6 +47,10 @@ def particle_table(
         Probability (0-1) of being a true particle, one value or N.
     frame
         Time point, one value or N.
+    channel
+        Channel of the image, one value or N.
+    particle
+        Number of the trajectory, one value or N.
     voxel_size
         Micrometres ``(z, y, x)``; adds the columns in micrometres.
 
@@ -62,12 +70,12 @@ def particle_table(
     if centres.ndim != 2 or centres.shape[1] != 3:
         raise ColloidsError(f"Positions must have shape (N, 3) for z, y, x; these have {centres.shape}.")
     columns: dict[str, Any] = {}
-    if frame is not None:
-        columns["frame"] = np.broadcast_to(np.asarray(frame, dtype=int), len(centres))
-    columns.update(zip(POSITION, centres.T, strict=True))
-    for name, values in (("radius", radius), ("confidence", confidence)):
+    given = {"frame": frame, "channel": channel, **dict(zip(POSITION, centres.T, strict=True))}
+    given |= {"radius": radius, "confidence": confidence, "particle": particle}
+    for name, values in given.items():
         if values is not None:
-            columns[name] = np.broadcast_to(np.asarray(values, dtype=float), len(centres))
+            kind = int if name in WHOLE else float
+            columns[name] = np.broadcast_to(np.asarray(values, dtype=kind), len(centres))
     return with_micrometres(pd.DataFrame(columns), voxel_size)
 
 

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from napari_colloids.io import read_particles, read_stack, read_truth, write_particles
     from napari_colloids.particles import particle_table
     from napari_colloids.scoring import challenge_ap, match, score
-    from napari_colloids.simulation import PRESETS, Parameters, simulate
+    from napari_colloids.simulation import PRESETS, Parameters, simulate, simulate_brownian
     from napari_colloids.stack import Stack
+    from napari_colloids.structure import (
+        diffusion_coefficient,
+        link,
+        mean_squared_displacement,
+        pair_correlation,
+        suggest_search_range,
+    )
 
 try:
     __version__ = version("napari-colloids")
@@ -32,14 +39,20 @@ _HOMES = {
     "Stack": "stack",
     "challenge_ap": "scoring",
     "detect": "detection",
+    "diffusion_coefficient": "structure",
     "iter_detect": "detection",
+    "link": "structure",
     "match": "scoring",
+    "mean_squared_displacement": "structure",
+    "pair_correlation": "structure",
     "particle_table": "particles",
     "read_particles": "io",
     "read_stack": "io",
     "read_truth": "io",
     "score": "scoring",
     "simulate": "simulation",
+    "simulate_brownian": "simulation",
+    "suggest_search_range": "structure",
     "write_particles": "io",
 }
 
@@ -52,14 +65,20 @@ __all__ = [
     "__version__",
     "challenge_ap",
     "detect",
+    "diffusion_coefficient",
     "iter_detect",
+    "link",
     "match",
+    "mean_squared_displacement",
+    "pair_correlation",
     "particle_table",
     "read_particles",
     "read_stack",
     "read_truth",
     "score",
     "simulate",
+    "simulate_brownian",
+    "suggest_search_range",
     "write_particles",
 ]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_colloids.stack import VoxelSize
+
 #: Position in voxels; voxel centres lie at integers.
 POSITION = ["z", "y", "x"]
 #: Position in micrometres, present where the voxel size is known.
@@ -119,3 +121,17 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
 def positions_of(particles: pd.DataFrame) -> NDArray[np.float64]:
     """Return the positions, shape ``(N, 3)``: z, y, x in voxels."""
     return particles[POSITION].to_numpy(dtype=float)
+
+
+def implied_voxel_size(particles: pd.DataFrame) -> VoxelSize | None:
+    """Return the voxel size in micrometres that a table implies by giving positions in both units, or None."""
+    sizes = []
+    for voxels, micrometres in zip(POSITION, POSITION_UM, strict=True):
+        if micrometres not in particles:
+            return None
+        away_from_zero = particles[voxels].abs() > 1e-6
+        ratios = (particles[micrometres] / particles[voxels])[away_from_zero]
+        if ratios.empty or not ratios.median() > 0:
+            return None
+        sizes.append(float(ratios.median()))
+    return (sizes[0], sizes[1], sizes[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 #: Axes a stack may have, in the only order they may come in: time, channel, then space.
 AXES = "tczyx"
@@ -179,3 +182,35 @@ def as_stack(data: Any, voxel_size: Sequence[float] | None = None, name: str = "
         else Stack(np.asanyarray(data) if not hasattr(data, "dtype") else data, name=name)
     )
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
+
+
+def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
+    """Read a part of a volume into memory, wherever the volume lies.
+
+    Parameters
+    ----------
+    volume
+        Array-like: NumPy, memory map or dask.
+    box
+        A slice per dimension.
+
+    Returns
+    -------
+    numpy.ndarray
+        Not to be written to: it may share the memory of the volume.
+    """
+    part = volume[box]
+    if hasattr(part, "compute"):
+        # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.
+        return np.asarray(part.compute(scheduler="threads"))
+    if isinstance(volume, np.memmap):
+        part = np.array(part)
+        _forget_pages(volume)
+    return np.asarray(part)
+
+
+def _forget_pages(volume: np.memmap[Any, Any]) -> None:
+    """Let go of the pages of a mapped file, which else count as memory of this process until it ends."""
+    mapped = volume._mmap  # type: ignore[attr-defined]
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED") and volume.mode == "r":
+        mapped.madvise(mmap.MADV_DONTNEED)

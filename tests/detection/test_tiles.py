@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_colloids.detection.tiles import box_length, cheapest_core, cut
+from napari_colloids.detection.tiles import Box, cheapest_core, cut, halved, tile_length
 
 shapes = st.tuples(*[st.integers(1, 40)] * 3)
 
@@ -32,7 +32,7 @@ def test_the_cheapest_cores_fit_and_no_cube_is_cheaper(shape, halo, voxels):
         return len(tiles) * np.prod(np.subtract(tiles[0].high, tiles[0].low))
 
     def box(core):
-        return np.prod([box_length(n, c, halo) for n, c in zip(shape, core, strict=True)])
+        return np.prod([tile_length(n, c, halo, 0, n) for n, c in zip(shape, core, strict=True)])
 
     best = cheapest_core(shape, halo, voxels, 4)
     cubes = [(edge,) * 3 for edge in range(4, 44, 4) if box((edge,) * 3) <= voxels]
@@ -41,3 +41,38 @@ def test_the_cheapest_cores_fit_and_no_cube_is_cheaper(shape, halo, voxels):
     else:
         assert box(best) <= voxels
         assert all(cost(best) <= cost(cube) for cube in cubes)
+
+
+@st.composite
+def boxes(draw):
+    shape = draw(shapes)
+    low = tuple(draw(st.integers(0, n - 1)) for n in shape)
+    return shape, Box(low, tuple(draw(st.integers(a + 1, n)) for a, n in zip(low, shape, strict=True)))
+
+
+@given(boxes(), st.tuples(*[st.integers(4, 50)] * 3), st.integers(0, 20))
+def test_the_cores_of_a_box_fill_it_and_see_what_lies_around_it(volume_and_box, core, halo):
+    shape, box = volume_and_box
+    owned = np.zeros(shape, int)
+    for tile in cut(shape, core, halo, box):
+        owned[tuple(slice(a, b) for a, b in zip(tile.core_low, tile.core_high, strict=True))] += 1
+        for axis in range(3):
+            assert 0 <= tile.low[axis] <= max(0, tile.core_low[axis] - halo)
+            assert min(shape[axis], tile.core_high[axis] + halo) <= tile.high[axis] <= shape[axis]
+    inside = owned[tuple(slice(a, b) for a, b in zip(*box, strict=True))]
+    assert (inside == 1).all()
+    assert owned.sum() == inside.size
+
+
+@given(boxes(), st.integers(1, 4000), st.integers(1, 9))
+def test_halves_fill_the_box_once(volume_and_box, voxels, multiple):
+    shape, box = volume_and_box
+    owned = np.zeros(shape, int)
+    for part in halved(box, voxels, multiple):
+        size = np.subtract(part.high, part.low)
+        assert np.prod(size) <= voxels or max(size) <= multiple
+        assert not (np.subtract(part.low, box.low) % multiple).any()
+        owned[tuple(slice(a, b) for a, b in zip(*part, strict=True))] += 1
+    inside = owned[tuple(slice(a, b) for a, b in zip(*box, strict=True))]
+    assert (inside == 1).all()
+    assert owned.sum() == inside.size

@@ -3,5 +3,18 @@
 from napari_colloids.detection.detector import detect, iter_detect
 from napari_colloids.detection.options import DEFAULT_THRESHOLD, FLOOR, Options
 from napari_colloids.detection.progress import Progress
+from napari_colloids.detection.region import Region
+from napari_colloids.detection.series import Part, iter_detect_series, parts_of
 
-__all__ = ["DEFAULT_THRESHOLD", "FLOOR", "Options", "Progress", "detect", "iter_detect"]
+__all__ = [
+    "DEFAULT_THRESHOLD",
+    "FLOOR",
+    "Options",
+    "Part",
+    "Progress",
+    "Region",
+    "detect",
+    "iter_detect",
+    "iter_detect_series",
+    "parts_of",
+]

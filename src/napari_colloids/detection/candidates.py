@@ -57,7 +57,8 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
     """
     if len(candidates) < 2:
         return candidates
-    order = np.argsort(-candidates.confidence, kind="stable")
+    # Equal confidences are common in half precision; by position, the order of the tiles does not matter.
+    order = np.lexsort((*candidates.positions.T, -candidates.confidence))
     candidates = candidates[order]
     kept = np.ones(len(candidates), bool)
     # Sorted by the better of the two: whoever is still kept when its turn comes is kept for good.

@@ -16,6 +16,7 @@ import numpy as np
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.inference import candidates_in, padded_shape, without_margin
 from napari_colloids.detection.network import MULTIPLE
+from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.progress import Progress
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
+    from napari_colloids.detection.overview import Overview
 
 #: Diameters that are tried, in lateral voxels.
 _DIAMETERS = tuple(4.0 * 1.25**k for k in range(15))
@@ -43,22 +45,6 @@ _SURE_COUNT = 6
 #: and no scale that is really different explains more than this fraction of what the best one does.
 _SURE_RIVAL = 0.6
 _DIFFERENT = np.log(1.7)
-
-
-@dataclass(frozen=True)
-class DiameterEstimate:
-    """What the image says about the size of its particles.
-
-    Attributes
-    ----------
-    diameter
-        In lateral voxels.
-    certain
-        Whether the particles found are clear, and found at this scale alone.
-    """
-
-    diameter: float
-    certain: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +73,7 @@ class _Look:
 
 
 def estimate_diameter(
-    volume: Any, levels: GreyLevels, aspect: float, network: CentreNet
+    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, network: CentreNet
 ) -> Generator[Progress, None, DiameterEstimate]:
     """Estimate the typical diameter of the particles in a volume.
 
@@ -95,8 +81,8 @@ def estimate_diameter(
     ----------
     volume
         Array-like ``(z, y, x)``.
-    levels
-        Grey levels of the volume.
+    overview, levels
+        Of the volume.
     aspect
         Height of a voxel over its width.
     network
@@ -117,12 +103,12 @@ def estimate_diameter(
     total = len(wanted) + 2
     looks = []
     for done, diameter in enumerate(wanted, start=1):
-        looks.append(_look(volume, levels, aspect, network, diameter))
+        looks.append(_look(volume, overview, levels, aspect, network, diameter))
         yield Progress(done, total, "estimating the diameter")
     best = max(looks, key=lambda look: look.explained)
     for step in (1, 2):  # the predicted sizes lead to the scale at which they agree with the assumed one
         diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
-        closer = _look(volume, levels, aspect, network, diameter)
+        closer = _look(volume, overview, levels, aspect, network, diameter)
         best = closer if closer.count else best
         yield Progress(len(wanted) + step, total, "estimating the diameter")
     rivals = [look.explained for look in looks if abs(np.log(look.diameter / best.diameter)) > _DIFFERENT]
@@ -134,10 +120,12 @@ def estimate_diameter(
     return DiameterEstimate(best.diameter * best.ratio, certain)
 
 
-def _look(volume: Any, levels: GreyLevels, aspect: float, network: CentreNet, diameter: float) -> _Look:
+def _look(
+    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, network: CentreNet, diameter: float
+) -> _Look:
     """Apply the network to a part of the volume as if the particles had this diameter."""
     scale = Scale.for_diameter(diameter, volume.shape, aspect)
-    tile = _most_varied_part(volume, scale)
+    tile = _most_varied_part(overview, scale)
     (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
     found = suppress_overlaps(found)
     if len(found) == 0:
@@ -156,7 +144,7 @@ def _say(confidence: Any) -> Any:
     return (np.maximum(confidence - _FLOOR, 0) / (1 - _FLOOR)) ** _STEEPNESS
 
 
-def _most_varied_part(volume: Any, scale: Scale) -> Tile:
+def _most_varied_part(overview: Overview, scale: Scale) -> Tile:
     """Return the box, among some spread over the volume, in which the grey levels vary most: there are particles."""
     shape = padded_shape(scale)
     size = [min(n, _EDGE) for n in shape]
@@ -169,9 +157,9 @@ def _most_varied_part(volume: Any, scale: Scale) -> Tile:
         return Tile(corner, high, corner, high)
 
     def spread(tile: Tile) -> float:
-        part = volume[scale.source_slices(without_margin(tile.low), without_margin(tile.high))]
+        part = overview.part(scale.source_slices(without_margin(tile.low), without_margin(tile.high)))
         step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
-        return float(np.nan_to_num(np.asarray(part[::step, ::step, ::step], dtype=np.float32)).std())
+        return float(np.nan_to_num(part[::step, ::step, ::step]).std())
 
     return max((tile((z, y, x)) for z, y, x in product(*corners)), key=spread)
 

@@ -13,12 +13,13 @@ from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet, Output
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
-from napari_colloids.detection.tiles import Tile, cut
+from napari_colloids.stack import read_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from napari_colloids.detection.normalise import GreyLevels
+    from napari_colloids.detection.tiles import Tile
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
 _BAND = 32
@@ -28,14 +29,6 @@ def padded_shape(scale: Scale) -> tuple[int, int, int]:
     """Return the shape of the canonical volume with its margin, filled up to a multiple of what the network needs."""
     z, y, x = (-(-(n + 2 * MARGIN) // MULTIPLE) * MULTIPLE for n in scale.canonical_shape)
     return z, y, x
-
-
-def tiles_of(scale: Scale, core: tuple[int, int, int], halo: int) -> list[Tile]:
-    """Cut the canonical volume, with its margin and filled up to what the network needs, into tiles.
-
-    The tiles count from the corner of the margin, which lies at ``-MARGIN``.
-    """
-    return list(cut(padded_shape(scale), core, halo))
 
 
 def candidates_in(
@@ -52,7 +45,7 @@ def candidates_in(
     Parameters
     ----------
     tiles
-        As `tiles_of` gives.
+        Of the padded canonical volume; they count from the corner of its margin, which lies at ``-MARGIN``.
     volume
         Array-like ``(z, y, x)``; only the part that a tile needs is read.
     scale
@@ -99,7 +92,7 @@ def prepare(
         float32 on the device, shape ``high - low``; 0 beyond the volume.
     """
     source = scale.source_slices(low, high)
-    image = torch.from_numpy(levels.apply(np.asarray(volume[source]))).to(device)
+    image = torch.from_numpy(levels.apply(read_box(volume, source))).to(device)
     for axis in range(3):
         weights = torch.from_numpy(scale.weights(axis, low[axis], high[axis], source[axis])).to(device)
         image = _multiply(weights, image, axis)

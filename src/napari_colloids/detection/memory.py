@@ -9,7 +9,7 @@ import numpy as np
 from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.inference import padded_shape
 from napari_colloids.detection.network import MULTIPLE
-from napari_colloids.detection.tiles import Shape, cheapest_core
+from napari_colloids.detection.tiles import Box, Shape, cheapest_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,9 @@ _CPU_BYTES = 1e9
 _SMALLEST_CORE = 2 * MULTIPLE
 
 
-def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator[tuple[str, Shape]]:
+def attempts(
+    scale: Scale, halo: int, device: str, tile: int | None, box: Box | None = None
+) -> Iterator[tuple[str, Shape]]:
     """Return device and shape of the tiles' cores (canonical voxels) to try, one after the other.
 
     The first is what was asked for or what the free memory allows; should memory run out all the same, ever smaller
@@ -43,9 +45,12 @@ def attempts(scale: Scale, halo: int, device: str, tile: int | None) -> Iterator
         ``cpu``, ``cuda`` or ``mps``.
     tile
         Edge in lateral source voxels, or None to choose.
+    box
+        The part of the padded canonical volume to search; None for all of it.
     """
+    box = box or Box((0, 0, 0), padded_shape(scale))
     for place in dict.fromkeys((device, "cpu")):
-        core = _asked_for(tile, scale) if tile else _fitting(place, scale, halo)
+        core = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box)
         while True:
             yield place, core
             if max(core) <= _SMALLEST_CORE:
@@ -62,16 +67,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _asked_for(tile: int, scale: Scale) -> Shape:
+def _asked_for(tile: int, scale: Scale, box: Box) -> Shape:
     edge = _rounded(tile / scale.step[2])
-    z, y, x = (min(edge, n) for n in padded_shape(scale))
+    z, y, x = (min(edge, high - low) for low, high in zip(box.low, box.high, strict=True))
     return z, y, x
 
 
-def _fitting(device: str, scale: Scale, halo: int) -> Shape:
+def _fitting(device: str, scale: Scale, halo: int, box: Box) -> Shape:
     bits = 32 if half_precision(device) is None else 16
     per_voxel = max(_BYTES_PER_VOXEL[bits], _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
-    core = cheapest_core(padded_shape(scale), halo, _free_bytes(device) / per_voxel, MULTIPLE)
+    core = cheapest_core(padded_shape(scale), halo, _free_bytes(device) / per_voxel, MULTIPLE, box)
     return core or (_SMALLEST_CORE, _SMALLEST_CORE, _SMALLEST_CORE)
 
 

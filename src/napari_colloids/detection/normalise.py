@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from napari_colloids.detection.overview import Overview
 from napari_colloids.errors import ColloidsError
 
 #: Percentiles that become 0 and 1.
 PERCENTILES = (1.0, 99.5)
-#: The percentiles are taken over at most about this many voxels, spread evenly over the stack.
-_SAMPLE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,17 @@ class GreyLevels:
     def of(cls, volume: Any) -> GreyLevels:
         """Measure the percentiles of a volume ``(z, y, x)``; voxels that are not finite are ignored.
 
+        Parameters
+        ----------
+        volume
+            The volume, or the `Overview` of one: all that is looked at of a large volume.
+
         Raises
         ------
         ColloidsError
             If no voxel is finite or all have the same value.
         """
-        step = max(1, round((np.prod(np.shape(volume)) / _SAMPLE) ** (1 / 3)))
-        sample = np.asarray(volume[::step, ::step, ::step], dtype=np.float32)
+        sample = (volume if isinstance(volume, Overview) else Overview.of(volume)).sample
         finite = sample[np.isfinite(sample)]
         if finite.size == 0:
             raise ColloidsError("The stack holds no finite values (all are NaN or infinite).")

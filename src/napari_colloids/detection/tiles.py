@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Shape = tuple[int, int, int]
+
+
+class Box(NamedTuple):
+    """A part of a volume, half-open, ``(z, y, x)``."""
+
+    low: Shape
+    high: Shape
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,8 @@ class Tile:
     core_high: Shape
 
 
-def cut(shape: Shape, core: Shape, halo: int) -> Iterator[Tile]:
-    """Cut a volume into tiles whose boxes all have the same shape, so that their memory can be used again.
+def cut(shape: Shape, core: Shape, halo: int, box: Box | None = None) -> Iterator[Tile]:
+    """Cut a volume, or a box of it, into tiles that all have the same shape, so that their memory can be used again.
 
     Parameters
     ----------
@@ -42,20 +49,40 @@ def cut(shape: Shape, core: Shape, halo: int) -> Iterator[Tile]:
     core
         Shape of the cores; those at the far end may be smaller.
     halo
-        How far a box reaches beyond its core at least, where the volume does.
+        How far a tile reaches beyond its core at least, where the volume does.
+    box
+        The part of the volume that the cores fill; None for all of it.
     """
-    for z, y, x in product(*(list(_spans(n, c, halo)) for n, c in zip(shape, core, strict=True))):
+    box = box or Box((0, 0, 0), shape)
+    sides = zip(shape, core, box.low, box.high, strict=True)
+    for z, y, x in product(*(list(_spans(n, c, halo, a, b)) for n, c, a, b in sides)):
         yield Tile((z[0], y[0], x[0]), (z[1], y[1], x[1]), (z[2], y[2], x[2]), (z[3], y[3], x[3]))
 
 
-def box_length(length: int, core: int, halo: int) -> int:
-    """Return how long the boxes are along an axis that is cut into cores of a length."""
-    ends = [(max(a - halo, 0), min(a + core + halo, length)) for a in range(0, length, core)]
-    return max(high - low for low, high in ends)
+def tile_length(length: int, core: int, halo: int, low: int, high: int) -> int:
+    """Return how long the tiles are along an axis, of which ``[low, high)`` is cut into cores of a length."""
+    ends = [(max(a - halo, 0), min(a + core + halo, length)) for a in range(low, high, core)]
+    return max(last - first for first, last in ends)
 
 
-def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int) -> Shape | None:
-    """Return the cores whose boxes hold at most so many voxels and together cost least.
+def halved(box: Box, voxels: float, multiple: int) -> list[Box]:
+    """Halve a box along its longest side, again and again, until the parts hold at most so many voxels.
+
+    The parts begin and end at multiples of `multiple` from the corner of the box.
+    """
+    lengths = [b - a for a, b in zip(box.low, box.high, strict=True)]
+    axis = int(np.argmax(lengths))
+    if np.prod(lengths) <= voxels or lengths[axis] <= multiple:
+        return [box]
+    middle = box.low[axis] + -(-lengths[axis] // (2 * multiple)) * multiple
+    low, high = list(box.low), list(box.high)
+    low[axis] = high[axis] = middle
+    first, second = Box(box.low, (high[0], high[1], high[2])), Box((low[0], low[1], low[2]), box.high)
+    return halved(first, voxels, multiple) + halved(second, voxels, multiple)
+
+
+def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Box | None = None) -> Shape | None:
+    """Return the cores whose tiles hold at most so many voxels and together cost least.
 
     Parameters
     ----------
@@ -64,24 +91,27 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int) -> Shap
     halo
         As in `cut`.
     voxels
-        Largest number of voxels of a box.
+        Largest number of voxels of a tile.
     multiple
         The lengths of the cores are multiples of this.
+    box
+        As in `cut`.
 
     Returns
     -------
     tuple of int or None
-        None if even the smallest cores need larger boxes.
+        None if even the smallest cores need larger tiles.
     """
-    cores, boxes, costs = [], [], []
-    for length in shape:
-        parts = range(1, -(-length // multiple) + 1)
-        choices = sorted({-(-length // (k * multiple)) * multiple for k in parts})
+    box = box or Box((0, 0, 0), shape)
+    cores, tiles, costs = [], [], []
+    for length, low, high in zip(shape, box.low, box.high, strict=True):
+        parts = range(1, -(-(high - low) // multiple) + 1)
+        choices = sorted({-(-(high - low) // (k * multiple)) * multiple for k in parts})
         cores.append(choices)
-        boxes.append(np.array([box_length(length, core, halo) for core in choices], float))
-        costs.append(boxes[-1] * [-(-length // core) for core in choices])
-    box, cost = (a[0][:, None, None] * a[1][:, None] * a[2] for a in (boxes, costs))
-    cost[box > voxels] = np.inf
+        tiles.append(np.array([tile_length(length, core, halo, low, high) for core in choices], float))
+        costs.append(tiles[-1] * [-(-(high - low) // core) for core in choices])
+    size, cost = (a[0][:, None, None] * a[1][:, None] * a[2] for a in (tiles, costs))
+    cost[size > voxels] = np.inf
     best = np.unravel_index(np.argmin(cost), cost.shape)
     if not np.isfinite(cost[best]):
         return None
@@ -89,8 +119,8 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int) -> Shap
     return z, y, x
 
 
-def _spans(length: int, core: int, halo: int) -> Iterator[tuple[int, int, int, int]]:
-    box = box_length(length, core, halo)
-    for start in range(0, length, core):
-        low = min(max(start - halo, 0), length - box)
-        yield low, low + box, start, min(start + core, length)
+def _spans(length: int, core: int, halo: int, low: int, high: int) -> Iterator[tuple[int, int, int, int]]:
+    tile = tile_length(length, core, halo, low, high)
+    for start in range(low, high, core):
+        first = min(max(start - halo, 0), length - tile)
+        yield first, first + tile, start, min(start + core, high)

@@ -76,20 +76,23 @@ def make_targets(
     spread = MARK * 2 * radii / STRIDE
     relative_size = np.log(2 * radii / CANONICAL_DIAMETER)
     reach = min(3, int(np.ceil(3 * spread.max(initial=0.3))))
-    for shift in product(range(-reach, reach + 1), repeat=3):
-        cell = home + shift
-        kept = np.all((cell >= 0) & (cell < cells), axis=1)
-        index = tuple(cell[kept].T)
-        away = grid[kept] - cell[kept]
-        squared = (away**2).sum(axis=1)
-        mark = np.exp(-0.5 * squared / spread[kept] ** 2) if any(shift) else np.ones(kept.sum())
-        np.maximum.at(heat, index, mark.astype(np.float32))
-        # Rows of one shift have distinct cells unless two centres share one, which hard spheres do not.
-        closer = squared < nearest[index]
-        index = tuple(c[closer] for c in index)
-        nearest[index] = squared[closer]
-        offset[(slice(None), *index)] = away[closer].T
-        log_radius[index] = relative_size[kept][closer]
+    shifts = np.array(list(product(range(-reach, reach + 1), repeat=3)))
+    # A row per particle and cell around it.
+    cell = (home + shifts[:, None]).reshape(-1, 3)
+    kept = np.flatnonzero(np.all((cell >= 0) & (cell < cells), axis=1))
+    cell, particle = cell[kept], kept % max(len(home), 1)
+    away = grid[particle] - cell
+    squared = (away**2).sum(axis=1)
+    mark = np.exp(-0.5 * squared / spread[particle] ** 2)
+    mark[(cell == home[particle]).all(axis=1)] = 1
+    np.maximum.at(heat, tuple(cell.T), mark.astype(np.float32))
+    # The nearest comes last and stays.
+    near = np.flatnonzero(squared < _NEAR**2)
+    near = near[np.argsort(-squared[near], kind="stable")]
+    index = tuple(cell[near].T)
+    nearest[index] = squared[near]
+    offset[(slice(None), *index)] = away[near].T
+    log_radius[index] = relative_size[particle[near]]
     return Targets(heat, offset, log_radius, (nearest < _NEAR**2).astype(np.float32))
 
 

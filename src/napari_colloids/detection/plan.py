@@ -1,0 +1,174 @@
+"""What has to be known of a whole volume before any part of it can be searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.detection.normalise import GreyLevels
+from napari_colloids.detection.options import DIAMETER_LIMITS, Options
+from napari_colloids.detection.overview import Overview
+from napari_colloids.detection.region import Region
+from napari_colloids.detection.scale import MARGIN, Scale
+from napari_colloids.detection.tiles import Box
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_colloids.detection.progress import Progress
+    from napari_colloids.stack import Stack, VoxelSize
+
+#: Canonical voxels around a region that are searched, too: a particle that is not wanted may still be the reason to
+#: drop one that is.
+_SLACK = 16
+
+
+@dataclass(frozen=True)
+class DiameterEstimate:
+    """What the image says about the size of its particles.
+
+    Attributes
+    ----------
+    diameter
+        In lateral voxels.
+    certain
+        Whether the particles found are clear, and found at this scale alone.
+    """
+
+    diameter: float
+    certain: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one volume is searched; the same plan gives the same particles whatever part is searched where.
+
+    Attributes
+    ----------
+    options
+        As they were given.
+    shape
+        Shape ``(z, y, x)`` of the volume.
+    voxel_size
+        Micrometres ``(z, y, x)``, or None.
+    levels
+        Grey levels of the volume.
+    diameter
+        In lateral voxels.
+    certain
+        False for an estimated diameter that may be wrong.
+    region
+        Where particles are wanted.
+    """
+
+    options: Options
+    shape: tuple[int, int, int]
+    voxel_size: VoxelSize | None
+    levels: GreyLevels
+    diameter: float
+    certain: bool = True
+    region: Region = field(default_factory=Region)
+
+    @property
+    def aspect(self) -> float:
+        """Height of a voxel over its width."""
+        return aspect_of(self.voxel_size)
+
+    @property
+    def scale(self) -> Scale:
+        """The map to canonical voxels."""
+        return Scale.for_diameter(self.diameter, self.shape, self.aspect)
+
+    def box(self) -> Box:
+        """Return the part of the padded canonical volume to search, for a region with what lies just around it."""
+        from napari_colloids.detection.inference import padded_shape
+        from napari_colloids.detection.network import MULTIPLE
+
+        padded = np.array(padded_shape(self.scale))
+        low, high = self.region.bounds(self.shape)
+        reach = MARGIN + _SLACK
+        first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _SLACK
+        last = np.ceil(self.scale.to_canonical(high - 0.5)) + MARGIN + 1 + reach
+        first = np.where(low > 0, np.clip(first // MULTIPLE * MULTIPLE, 0, None), 0).astype(int)
+        last = np.where(high < self.shape, np.minimum(-(-last // MULTIPLE) * MULTIPLE, padded), padded).astype(int)
+        return Box((first[0], first[1], first[2]), (last[0], last[1], last[2]))
+
+    def wants(self, low: tuple[int, int, int], high: tuple[int, int, int]) -> bool:
+        """Whether the canonical box ``[low, high)`` (counted from the corner of the margin) has to be searched."""
+        first = self.scale.to_source(np.array(low) - MARGIN - _SLACK - 0.5)
+        last = self.scale.to_source(np.array(high) - MARGIN + _SLACK - 0.5)
+        source_low = np.clip(np.floor(first), 0, self.shape).astype(int)
+        source_high = np.clip(np.ceil(last) + 1, 0, self.shape).astype(int)
+        return self.region.overlaps(source_low, source_high)
+
+
+def aspect_of(voxel_size: VoxelSize | None) -> float:
+    """Return the height of a voxel over its width; 1 where it is unknown."""
+    return voxel_size[0] / voxel_size[2] if voxel_size else 1.0
+
+
+def iter_plan(
+    stack: Stack, options: Options, region: Region | None = None, estimate: DiameterEstimate | None = None
+) -> Generator[Progress, None, Plan]:
+    """Look at a volume: its grey levels and, where it is not given, the diameter of its particles.
+
+    Parameters
+    ----------
+    stack
+        The stack; `options` say which of its volumes.
+    options
+        The settings.
+    region
+        Where particles are wanted; `options.z_range` is added to it.
+    estimate
+        An earlier estimate of the diameter, to be used instead of a new one.
+
+    Raises
+    ------
+    ColloidsError
+        If a setting does not fit the stack, or nothing is in it.
+    """
+    volume = stack.volume(options.frame, options.channel)
+    overview = Overview.of(volume)
+    levels = GreyLevels.of(overview)
+    region = region or Region()
+    if options.z_range is not None:
+        region = Region(options.z_range, region.outlines, region.mask)
+    region.check(stack.shape)
+    diameter, certain = _given_diameter(options, stack), True
+    if diameter is None:
+        if estimate is None:
+            estimate = yield from _estimate(volume, overview, levels, aspect_of(stack.voxel_size))
+        diameter, certain = estimate.diameter, estimate.certain
+    return Plan(options, stack.shape, stack.voxel_size, levels, diameter, certain, region)
+
+
+def _given_diameter(options: Options, stack: Stack) -> float | None:
+    """Return the diameter in lateral voxels if the user gave one."""
+    if options.diameter_um is None:
+        return options.diameter
+    if stack.voxel_size is None:
+        raise ColloidsError(
+            "The stack has no voxel size, so a diameter in micrometres says nothing: "
+            "give the voxel size, or the diameter in voxels."
+        )
+    diameter = options.diameter_um / stack.voxel_size[2]
+    low, high = DIAMETER_LIMITS
+    if not low <= diameter <= high:
+        raise ColloidsError(
+            f"A diameter of {options.diameter_um:g} um is {diameter:.3g} voxels here; it must lie between {low:g} and "
+            f"{high:g}. Are the diameter and the voxel size right?"
+        )
+    return diameter
+
+
+def _estimate(
+    volume: Any, overview: Overview, levels: GreyLevels, aspect: float
+) -> Generator[Progress, None, DiameterEstimate]:
+    from napari_colloids.detection.diameter import estimate_diameter
+    from napari_colloids.detection.weights import bundled_network
+
+    return (yield from estimate_diameter(volume, overview, levels, aspect, bundled_network()))

@@ -1,0 +1,101 @@
+"""The part of a stack in which particles are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import read_box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A range of slices, outlines drawn on them, and a mask; where several are given, all of them apply.
+
+    Attributes
+    ----------
+    z_range
+        First slice and the one after the last.
+    outlines
+        Polygons, each of shape ``(N, 2)``: y, x in voxels. A particle is wanted when it lies in one of them.
+    mask
+        Array-like of the stack's shape ``(z, y, x)``; particles are wanted where it is not 0.
+    """
+
+    z_range: tuple[int, int] | None = None
+    outlines: Sequence[Array] = ()
+    mask: Any = None
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise a `ColloidsError` if the region does not fit a stack of this shape, or lies outside it."""
+        low, high = self.z_range or (0, shape[0])
+        if not 0 <= low < high <= shape[0]:
+            raise ColloidsError(f"The z range {low}:{high} does not lie within the {shape[0]} slices of the stack.")
+        for outline in self.outlines:
+            corners = np.asarray(outline, dtype=float)
+            if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
+                raise ColloidsError("An outline needs at least three corners (y, x) in voxels.")
+        if self.mask is not None and tuple(self.mask.shape) != shape:
+            raise ColloidsError(
+                f"The mask has shape {tuple(self.mask.shape)} and the stack {shape}: they must be equal."
+            )
+        first, last = self.bounds(shape)
+        if np.any(first >= last):
+            raise ColloidsError("The region lies outside the stack: nothing would be searched.")
+
+    def bounds(self, shape: tuple[int, int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the corners ``(low, high)`` of the smallest box of voxels that holds the region, half-open."""
+        low, high = np.zeros(3, int), np.array(shape)
+        if self.z_range is not None:
+            low[0], high[0] = self.z_range
+        if self.outlines:
+            corners = np.concatenate([np.asarray(outline, dtype=float) for outline in self.outlines])
+            low[1:] = np.clip(np.floor(corners.min(axis=0)), 0, high[1:])
+            high[1:] = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, high[1:])
+        return low, high
+
+    def overlaps(self, low: Sequence[int], high: Sequence[int]) -> bool:
+        """Whether particles centred in the box of voxels ``[low, high)`` may be wanted; yes in case of doubt."""
+        if self.z_range is not None and (high[0] <= self.z_range[0] or low[0] >= self.z_range[1]):
+            return False
+        if self.outlines and not any(
+            np.all(np.min(outline, axis=0) < high[1:]) and np.all(np.max(outline, axis=0) >= np.array(low[1:]) - 1)
+            for outline in self.outlines
+        ):
+            return False
+        if self.mask is None:
+            return True
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        return bool(read_box(self.mask, box).any())
+
+    def contains(self, positions: Array) -> NDArray[np.bool_]:
+        """Return which positions ``(N, 3)`` lie in the region."""
+        from matplotlib.path import Path
+
+        inside = np.ones(len(positions), bool)
+        if self.z_range is not None:
+            inside &= (positions[:, 0] >= self.z_range[0] - 0.5) & (positions[:, 0] < self.z_range[1] - 0.5)
+        if self.outlines:
+            inside &= np.any([Path(np.asarray(o)).contains_points(positions[:, 1:]) for o in self.outlines], axis=0)
+        if self.mask is not None:
+            inside &= self._masked(positions)
+        return inside
+
+    def _masked(self, positions: Array) -> NDArray[np.bool_]:
+        """Look the positions up in the mask, slice by slice: a mask can be as large as the stack."""
+        z, y, x = np.clip(np.rint(positions).astype(int), 0, np.array(self.mask.shape) - 1).T
+        inside = np.zeros(len(positions), bool)
+        for number in np.unique(z):
+            here = z == number
+            (plane,) = read_box(self.mask, (slice(number, number + 1), slice(None), slice(None)))
+            inside[here] = plane[y[here], x[here]] != 0
+        return inside

@@ -1,0 +1,129 @@
+"""The search of a volume, or of a box of it, for candidates: by the network in tiles, or by a baseline."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.detection.candidates import Candidates
+from napari_colloids.detection.options import FLOOR
+from napari_colloids.detection.progress import Progress
+from napari_colloids.detection.tiles import Box, cut
+from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import read_box
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_colloids.detection.plan import Plan
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    candidates
+        In canonical voxels for the network, in those of the stack for the baselines; overlaps are still among them.
+    device
+        Where it ran.
+    notices
+        What the user should know.
+    """
+
+    candidates: Candidates
+    device: str = "cpu"
+    notices: list[str] = field(default_factory=list)
+
+
+def iter_search(volume: Any, plan: Plan, box: Box | None = None) -> Generator[Progress, None, Found]:
+    """Search a volume in steps.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)`` that the plan was made for.
+    plan
+        How.
+    box
+        For the network, the part of the padded canonical volume to search; None for all that is wanted.
+
+    Yields
+    ------
+    Progress
+        After every tile.
+    """
+    if plan.options.method == "network":
+        return (yield from _by_network(volume, plan, box or plan.box()))
+    return (yield from _by_baseline(volume, plan))
+
+
+def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, Found]:
+    """Apply the network; when memory runs out or a device that nobody asked for fails, go on with what is left."""
+    from napari_colloids.detection.device import choose_device
+    from napari_colloids.detection.memory import attempts, is_out_of_memory
+    from napari_colloids.detection.weights import bundled_network
+
+    halo = bundled_network().halo
+    asked = plan.options.device
+    broken = None
+    notices: list[str] = []
+    for device, core in attempts(plan.scale, halo, choose_device(asked), plan.options.tile, box):
+        if device == broken:
+            continue
+        try:
+            found = yield from _tile_by_tile(volume, plan, box, core, halo, device)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                notices.append(f"Memory ran out on {device} with tiles of {core}: went on with smaller tiles.")
+            elif asked == "auto" and device != "cpu":
+                broken = device
+                notices.append(f"The network failed on {device} ({error}): the CPU was used instead.")
+            else:
+                raise ColloidsError(f"The network failed on {device}: {error}") from error
+        else:
+            return Found(found, device, notices)
+    raise ColloidsError("There is not enough memory even for the smallest tiles; close other programs and try again.")
+
+
+def _tile_by_tile(
+    volume: Any, plan: Plan, box: Box, core: tuple[int, int, int], halo: int, device: str
+) -> Generator[Progress, None, Candidates]:
+    from napari_colloids.detection.inference import candidates_in, padded_shape
+    from napari_colloids.detection.weights import bundled_network
+
+    # A copy: the bundled network stays on the CPU for whoever comes next.
+    network = bundled_network() if device == "cpu" else copy.deepcopy(bundled_network()).to(device)
+    every = cut(padded_shape(plan.scale), core, halo, box)
+    tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
+    found = []
+    yield Progress(0, len(tiles), "detecting")
+    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
+        found.append(candidates)
+        yield Progress(len(found), len(tiles), "detecting")
+    return Candidates.joined(found)
+
+
+def _by_baseline(volume: Any, plan: Plan) -> Generator[Progress, None, Found]:
+    """Apply trackpy or LoG, which have no tiles, to the region and what shows its particles whole."""
+    from napari_colloids.detection.baselines import locate_log, locate_trackpy
+
+    method = plan.options.method
+    yield Progress(0, 1, f"detecting with {method}")
+    around = np.ceil(1.5 * plan.diameter / np.array([plan.aspect, 1, 1])).astype(int)
+    low, high = plan.region.bounds(plan.shape)
+    low, high = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
+    image = plan.levels.apply(read_box(volume, tuple(slice(a, b) for a, b in zip(low, high, strict=True))))
+    try:
+        if method == "trackpy":
+            found = locate_trackpy(image, plan.diameter, plan.aspect)
+        else:
+            found = locate_log(image, plan.diameter, plan.aspect, FLOOR)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise ColloidsError(f"{method} failed: {error}") from error
+    yield Progress(1, 1, f"detecting with {method}")
+    return Found(Candidates(found.positions + low, found.radii, found.confidence))

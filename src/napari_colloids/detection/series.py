@@ -1,0 +1,121 @@
+"""Detection in a series: frame after frame, channel after channel, to be stopped and gone on with at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_colloids.detection.detector import iter_detect
+from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_colloids.detection.options import Options
+    from napari_colloids.detection.region import Region
+    from napari_colloids.stack import Stack
+
+#: Steps of the progress that a volume counts for: volumes may need different numbers of tiles.
+_STEPS = 100
+
+
+class Part(NamedTuple):
+    """One volume of a series."""
+
+    frame: int
+    channel: int
+
+
+#: What keeps the particles of a volume that is done.
+Keep = Callable[[Part, "pd.DataFrame"], None]
+
+
+def parts_of(frames: Sequence[int], channels: Sequence[int]) -> list[Part]:
+    """Return the volumes in the order in which they are searched and their tables are joined: frame by frame."""
+    return [Part(frame, channel) for frame in frames for channel in channels]
+
+
+def iter_detect_series(
+    stack: Stack,
+    options: Options,
+    parts: Sequence[Part],
+    keep: Keep,
+    *,
+    done: Sequence[Part] = (),
+    estimates: dict[int, DiameterEstimate] | None = None,
+    region: Region | None = None,
+) -> Generator[Progress, None, None]:
+    """Detect in the volumes of a series, one after the other; yields a `Progress` after every tile.
+
+    Whoever closes the generator has what was kept so far, and goes on later by naming it as `done`.
+
+    Parameters
+    ----------
+    stack
+        The series.
+    options
+        The settings; their frame and channel are not looked at.
+    parts
+        The volumes, in order.
+    keep
+        Called with each volume that is done and its table, as `detect` gives it, with the columns ``frame`` where the
+        stack is a time series and ``channel`` where several channels are searched.
+    done
+        Volumes to pass over.
+    estimates
+        The diameters of the channels that are known; those that are estimated here, in the first volume of the channel,
+        are added.
+    region
+        Where particles are wanted.
+
+    Raises
+    ------
+    ColloidsError
+        As `detect` does.
+    """
+    estimates = {} if estimates is None else estimates
+    several_channels = len({part.channel for part in parts}) > 1
+    skipped = set(done)
+    for number, part in enumerate(parts):
+        if part in skipped:
+            continue
+        settings = replace(options, frame=part.frame, channel=part.channel)
+        label = _label(stack, number, len(parts))
+        steps = iter_detect(stack, settings, region, estimates.get(part.channel))
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                table = end.value
+                break
+            share = _STEPS * step.done // max(step.total, 1)
+            yield Progress(number * _STEPS + share, len(parts) * _STEPS, label + tile_message(step))
+        if table.attrs["diameter_estimated"]:
+            estimates[part.channel] = DiameterEstimate(table.attrs["diameter"], table.attrs["diameter_certain"])
+        keep(part, labelled(table, part, stack, several_channels))
+        yield Progress((number + 1) * _STEPS, len(parts) * _STEPS, label + "done")
+
+
+def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bool) -> pd.DataFrame:
+    """Return the table of a volume with the columns that tell it from the others."""
+    facts = table.attrs
+    if several_channels:
+        table.insert(0, "channel", part.channel)
+    if "t" in stack.axes:
+        table.insert(0, "frame", part.frame)
+    table.attrs = facts
+    return table
+
+
+def tile_message(step: Progress) -> str:
+    """Say in words how far the search of a volume is."""
+    return f"{step.message}: step {step.done} of {step.total}"
+
+
+def _label(stack: Stack, number: int, total: int) -> str:
+    if total == 1:
+        return ""
+    word = "frame" if stack.n_frames > 1 else "channel"
+    return f"{word} {number + 1} of {total}, "

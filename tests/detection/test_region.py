@@ -1,0 +1,103 @@
+"""Searching a part of a stack only."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_colloids import ColloidsError
+from napari_colloids.detection import Region, detect
+from napari_colloids.particles import positions_of
+from napari_colloids.simulation import simulate
+
+RECTANGLE = np.array([[100.0, 150.0], [100.0, 220.0], [160.0, 220.0], [160.0, 150.0]])
+TRIANGLE = np.array([[-5.0, -5.0], [-5.0, 95.0], [95.0, -5.0]])
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """A flat stack that is several receptive fields wide."""
+    return simulate(shape=(40, 170, 260), volume_fraction=0.45, radius=5, snr=6, cnr=6, seed=31).stack
+
+
+@pytest.fixture(scope="module")
+def everything(wide):
+    return detect(wide, diameter=10, tile=64)
+
+
+def in_triangle(positions):
+    return positions[:, 1] + positions[:, 2] < 90
+
+
+def in_rectangle(positions):
+    return ((positions[:, 1:] > [100, 150]) & (positions[:, 1:] < [160, 220])).all(axis=1)
+
+
+@pytest.mark.parametrize("tile", [48, None])
+@pytest.mark.parametrize(
+    ("region", "wanted"),
+    [
+        (Region(z_range=(12, 25)), lambda p: (p[:, 0] >= 11.5) & (p[:, 0] < 24.5)),
+        (Region(outlines=[RECTANGLE]), in_rectangle),
+        (
+            Region((3, 30), [RECTANGLE, TRIANGLE]),
+            lambda p: (p[:, 0] < 29.5) & (p[:, 0] >= 2.5) & (in_rectangle(p) | in_triangle(p)),
+        ),
+    ],
+)
+def test_a_region_gives_exactly_what_the_whole_stack_gives_there(wide, everything, region, wanted, tile):
+    expected = everything[wanted(positions_of(everything))].reset_index(drop=True)
+    found = detect(wide, diameter=10, region=region, tile=tile)
+    assert len(expected) > 20
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_mask_is_looked_up_at_the_centre(wide, everything, lazy):
+    mask = np.zeros(wide.shape, np.uint16)
+    mask[10:30, 20:90, 30:120] = 7
+    z, y, x = np.rint(positions_of(everything)).astype(int).T
+    expected = everything[mask[z, y, x] > 0].reset_index(drop=True)
+    found = detect(wide, diameter=10, region=Region(mask=da.from_array(mask, chunks=64) if lazy else mask), tile=48)
+    assert len(expected) > 50
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_only_the_tiles_that_matter_are_searched(wide):
+    def tiles(region):
+        totals = []
+        detect(wide, diameter=10, tile=32, region=region, progress=lambda done, total: totals.append(total))
+        return totals[0]
+
+    corner = np.zeros(wide.shape, bool)
+    corner[:10, :10, :10] = True
+    assert tiles(Region(outlines=[RECTANGLE])) < tiles(None) / 2
+    assert tiles(Region(mask=corner)) < tiles(None) / 8
+
+
+@pytest.mark.parametrize("method", ["trackpy", "log"])
+def test_the_baselines_know_regions(wide, method):
+    found = detect(wide, diameter=10, method=method, region=Region(outlines=[RECTANGLE]), z_range=(10, 30))
+    assert in_rectangle(positions_of(found)).all()
+    assert found["z"].between(9.5, 29.5).all()
+    assert len(found) > 20
+
+
+def test_nothing_is_found_where_the_mask_is_empty(wide):
+    assert len(detect(wide, diameter=10, region=Region(mask=np.zeros(wide.shape, bool)))) == 0
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Region(z_range=(5, 99)),
+        Region(outlines=[np.array([[1.0, 2.0], [3.0, 4.0]])]),
+        Region(outlines=[RECTANGLE + 1000]),
+        Region(outlines=[RECTANGLE * np.nan]),
+        Region(mask=np.ones((3, 3, 3))),
+    ],
+)
+def test_a_region_that_does_not_fit_is_one_clear_error(wide, region):
+    with pytest.raises(ColloidsError):
+        detect(wide, diameter=10, region=region)

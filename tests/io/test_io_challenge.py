@@ -179,7 +179,9 @@ def test_foreign_volumes(tmp_path):
     assert (stack.shape, stack.voxel_size, stack.name) == ((2, 3, 4), (0.3, 0.1, 0.1), "a exported/data")
     assert count_volumes(tmp_path / "a.h5") == 1
     assert read_truth(tmp_path / "a.h5") is None
-    assert read_stack(tmp_path / "a.h5", axes="tzyx").n_frames == 2
+    assert read_stack(tmp_path / "a.h5", dataset="series", axes="tzyx").n_frames == 2
+    with pytest.raises(ColloidsError, match=r"'\?\?\?\?', which is not clear.*axes=.*--axes.*Load widget"):
+        read_stack(tmp_path / "a.h5", index=1)
 
 
 def test_files_without_volumes_are_told(tmp_path):
@@ -191,7 +193,8 @@ def test_files_without_volumes_are_told(tmp_path):
         file["table"] = np.ones((5, 3))
     with pytest.raises(ColloidsError, match=r"table \(5, 3\)"):
         read_stack(path)
-    assert count_volumes(path) == 0
+    with pytest.raises(ColloidsError, match="holds no volume"):
+        count_volumes(path)
 
 
 @pytest.mark.parametrize("index", [-1, 3])

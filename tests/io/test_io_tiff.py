@@ -187,10 +187,10 @@ def test_series_are_chosen_by_number(path):
         for n, size in enumerate([(0.3, 0.1), (0.6, 0.2)]):
             metadata = {"axes": "ZYX", "PhysicalSizeZ": size[0], "PhysicalSizeY": size[1], "PhysicalSizeX": size[1]}
             tif.write(volume(7 + n, 5, 6), metadata=metadata)
-    assert read_stack(path, series=1).shape == (8, 5, 6)
-    assert read_stack(path, series=1).voxel_size == pytest.approx((0.6, 0.2, 0.2))
-    with pytest.raises(ColloidsError, match="2 series"):
-        read_stack(path, series=2)
+    assert read_stack(path, index=1).shape == (8, 5, 6)
+    assert read_stack(path, index=1).voxel_size == pytest.approx((0.6, 0.2, 0.2))
+    with pytest.raises(ColloidsError, match="2 volumes"):
+        read_stack(path, index=2)
 
 
 def test_names_and_counts(tmp_path):

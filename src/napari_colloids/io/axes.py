@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.stack import AXES
+
+#: What stands for a dimension that the file does not label.
+UNLABELLED = "?"
+#: TIFF's letters for "a sequence of images" and "other": a single one of them is taken as z.
+_SEQUENCE = "qi"
+#: Leica's letters for what is scanned along with the image.
+_WAVELENGTHS = "λΛ"
+#: A first dimension up to this long is suggested to be channels.
+_FEW_CHANNELS = 4
+#: What letters mean that no stack has.
+_MEANINGS = {
+    "λ": "emission wavelength",
+    "Λ": "excitation wavelength",
+    "s": "colour samples",
+    "m": "mosaic tiles",
+    "p": "positions",
+    "r": "rotation",
+    "h": "phase",
+    "v": "view",
+    "b": "block",
+    UNLABELLED: "not labelled",
+}
+#: How to give axes, wherever one is.
+HOW = 'axes="{0}" in Python, --axes {0} on the command line, "Axes" in the Load widget'
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How an array becomes that of a `Stack`.
+
+    Attributes
+    ----------
+    index
+        What to take of each dimension: all of it, or the only element.
+    order
+        Order of the dimensions that are left.
+    axes
+        Their letters, out of ``"tczyx"`` and in that order.
+    """
+
+    index: tuple[slice | int, ...]
+    order: tuple[int, ...]
+    axes: str
+
+    def __call__(self, data: Any) -> Any:
+        """Return a view of the array in the order of the stack's axes."""
+        if any(isinstance(part, int) for part in self.index):
+            data = data[self.index]
+        return data if self.order == tuple(range(len(self.order))) else np.transpose(data, self.order)
 
 
 def checked_axes(axes: str | None) -> str | None:
@@ -24,62 +74,102 @@ def checked_axes(axes: str | None) -> str | None:
     return letters
 
 
-def arrange(data: Any, axes: str, name: str) -> tuple[Any, str]:
-    """Bring an array into the axis order of `Stack` without copying it.
-
-    Axes of unknown meaning (``q`` and ``i`` in TIFF) are dropped where their length is 1; a single one is taken
-    as z where there is no z.
+def suggested_axes(axes: str, shape: tuple[int, ...]) -> str:
+    """Return what the axes of a file might be, for the user to correct; empty where nothing comes to mind.
 
     Parameters
     ----------
-    data
-        The array.
+    axes
+        The axes as the file says them, `UNLABELLED` where it does not.
+    shape
+        Length of each.
+    """
+    letters = [_folded(letter) for letter in axes]
+    strange = [k for k, letter in enumerate(letters) if letter not in AXES]
+    # A short first dimension holds channels rather than frames; wavelengths are channels.
+    channels = len(letters) != 4 or (bool(strange) and shape[strange[0]] <= _FEW_CHANNELS)
+    free = [letter for letter in ("xyzct" if channels else "xyztc") if letter not in letters]
+    for k in reversed(strange):
+        fitting = [letter for letter in free if letter == "c" or letters[k] not in _WAVELENGTHS]
+        if fitting:
+            letters[k] = fitting[0]
+            free.remove(fitting[0])
+    found = "".join(letters)
+    return found if set("zyx") <= set(found) <= set(AXES) and len(set(found)) == len(found) else ""
+
+
+def _folded(letters: str) -> str:
+    """Return lower case, but for the two wavelengths, which differ by case."""
+    return "".join(letter if letter in _WAVELENGTHS else letter.lower() for letter in letters)
+
+
+def arrangement(axes: str, shape: tuple[int, ...], name: str, *, given: bool = False) -> Arrangement:
+    """Find out how an array is brought into the axis order of `Stack`.
+
+    Unless the user gave the axes, those of length 1 are dropped except for z, y and x, and a single sequence of
+    unknown meaning (``q`` or ``i`` in TIFF) is taken as z where there is no z.
+
+    Parameters
+    ----------
     axes
         One letter a dimension, in any order and case.
+    shape
+        The length of each dimension.
     name
         What to call the stack in messages.
-
-    Returns
-    -------
-    tuple
-        The (transposed view of the) array and its axes, letters of ``"tczyx"`` in that order.
+    given
+        Whether the user gave the axes.
 
     Raises
     ------
     ColloidsError
-        If the axes do not fit the array, one is not understood, or there is no z.
+        If the axes do not fit the shape, one is not understood, or there is no z.
     """
-    letters = axes.lower()
-    shape = tuple(int(n) for n in data.shape)
+    letters = _folded(axes)
     if len(letters) != len(shape):
         raise ColloidsError(f"'{name}' has {len(shape)} dimensions {shape}; the axes '{axes}' do not fit them.")
-    keep = [k for k, letter in enumerate(letters) if letter in AXES or shape[k] != 1]
-    if len(keep) < len(shape):
-        data = data[tuple(slice(None) if k in keep else 0 for k in range(len(shape)))]
-        letters = "".join(letters[k] for k in keep)
+    keep = [k for k, letter in enumerate(letters) if given or letter in "zyx" or shape[k] != 1]
+    index = tuple(slice(None) if k in keep else 0 for k in range(len(shape)))
+    letters = "".join(letters[k] for k in keep)
+    kept = tuple(shape[k] for k in keep)
     unknown = [letter for letter in letters if letter not in AXES]
-    if len(unknown) == 1 and "z" not in letters:
+    if len(unknown) == 1 and unknown[0] in _SEQUENCE and "z" not in letters:
         letters = letters.replace(unknown[0], "z")
-    elif unknown or len(set(letters)) < len(letters):
-        raise ColloidsError(
-            f"The dimensions {shape} of '{name}' are labelled '{axes}', which is not clear; save it with axes "
-            "out of T, C, Z, Y, X or give them, as in read_stack(path, axes='tzyx')."
-        )
-    if "z" not in letters:
-        raise ColloidsError(_not_3d(letters, shape, name))
-    order = sorted(range(len(letters)), key=lambda k: AXES.index(letters[k]))
-    if order != list(range(len(letters))):
-        data = np.transpose(data, order)
-    return data, "".join(letters[k] for k in order)
+    elif len(set(letters)) < len(letters) or (unknown and ("z" in letters or not set(unknown) <= set(_WAVELENGTHS))):
+        raise ColloidsError(_not_clear(letters, kept, axes, name))
+    if not set("zyx") <= set(letters) or (not given and 1 in (kept[letters.index(letter)] for letter in "zyx")):
+        raise ColloidsError(_not_3d(letters, kept, name))
+    order = tuple(sorted(range(len(letters)), key=lambda k: AXES.index(letters[k])))
+    return Arrangement(index, order, "".join(letters[k] for k in order))
+
+
+def _not_clear(letters: str, shape: tuple[int, ...], axes: str, name: str) -> str:
+    meant = "; ".join(
+        f"{letter}: {_MEANINGS[letter]}" for letter in dict.fromkeys(letters) if letter in _MEANINGS and letter != "?"
+    )
+    example = suggested_axes(letters, shape) or ("tczyx"[-len(letters) :] if 3 <= len(letters) <= 5 else "zyx")
+    return (
+        f"The dimensions {shape} of '{name}' are labelled '{axes}', which is not clear"
+        f"{f' ({meant})' if meant else ''}; say what they are: {HOW.format(example)}."
+    )
 
 
 def _not_3d(letters: str, shape: tuple[int, ...], name: str) -> str:
-    if len(shape) < 3:
-        what = "a single 2D image" if len(shape) == 2 else f"an array of {len(shape)} dimensions"
+    long = [letter for letter, n in zip(letters, shape, strict=True) if n != 1]
+    if len(long) < 3:
+        what = "a single 2D image" if len(long) == 2 else f"an array of {len(long)} dimensions"
         return f"'{name}' is {what} of shape {shape}; a 3D stack (z, y, x) is needed."
-    series = {"t": "a time series of 2D images", "c": "2D channels"}
-    what = " and ".join(series[letter] for letter in letters if letter in series)
+    series = {
+        "t": "a time series of 2D images",
+        "c": "2D channels",
+        "λ": "a scan of emission wavelengths",
+        "Λ": "a scan of excitation wavelengths",
+    }
+    what = " and ".join(series[letter] for letter in long if letter in series)
+    missing = ", ".join(letter.upper() for letter in "zyx" if letter not in long)
+    labels = "".join(letter if letter in _WAVELENGTHS else letter.upper() for letter in letters)
+    example = {3: "zyx", 4: "tzyx"}.get(len(letters), AXES)
     return (
-        f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{letters.upper()}'. If these are z slices, relabel them "
-        "(Fiji: Image > Properties) or use read_stack(path, axes=...)."
+        f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{labels}', without {missing}. "
+        f"If the labels are wrong, give the axes: {HOW.format(example)}."
     )

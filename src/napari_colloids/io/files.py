@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import logging
 import math
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -40,6 +44,22 @@ def existing_file(path: AnyPath) -> Path:
     return file
 
 
+def existing_folder(path: AnyPath) -> Path:
+    """Return the path if it is a folder.
+
+    Raises
+    ------
+    ColloidsError
+        If it is missing or a file.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ColloidsError(
+            f"'{folder}' is a file; a folder is expected." if folder.exists() else f"There is no folder '{folder}'."
+        )
+    return folder
+
+
 def ending(path: AnyPath) -> str:
     """Return the last ending of a file name in lower case, e.g. ``".tif"``."""
     return Path(path).suffix.lower()
@@ -49,6 +69,64 @@ def one_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its class where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def library(name: str, path: AnyPath) -> Any:
+    """Import a package that only some formats need.
+
+    Raises
+    ------
+    ColloidsError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ColloidsError(
+            f"To read '{path}' one more package is needed ({name}): pip install \"napari-colloids[formats]\"."
+        ) from error
+
+
+@contextmanager
+def reading(path: AnyPath, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises about a file into one `ColloidsError`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        What it should be, e.g. ``"a Zeiss CZI file"``.
+    """
+    try:
+        yield
+    except ColloidsError:
+        raise
+    except MemoryError as error:
+        raise ColloidsError(f"'{path}' does not fit into memory; read it with lazy=True, or crop it.") from error
+    except Exception as error:  # parsers raise nearly anything on damaged bytes
+        raise ColloidsError(
+            f"'{path}' is not {kind}, or it is damaged or cut short ({one_line(error)}); copy it again."
+        ) from error
+
+
+@contextmanager
+def quiet(logger: str, heard: Callable[[logging.LogRecord], None] = lambda record: None) -> Iterator[None]:
+    """Keep what a library logs in this thread off the terminal; `heard` gets it instead."""
+    thread = threading.get_ident()
+
+    def mine(record: logging.LogRecord) -> bool:
+        if record.thread != thread:
+            return True
+        heard(record)
+        return False
+
+    log = logging.getLogger(logger)
+    log.addFilter(mine)
+    try:
+        yield
+    finally:
+        log.removeFilter(mine)
 
 
 def to_json(value: Any) -> str:

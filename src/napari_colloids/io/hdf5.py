@@ -1,23 +1,30 @@
-"""Volumes in HDF5: the numbered ones of the challenge, or the 3D datasets of any other file."""
+"""Volumes in HDF5: the numbered ones of the challenge, or all datasets of three to five dimensions."""
 
 from __future__ import annotations
 
+import json
 import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.axes import arrange
+from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.challenge_metadata import ELEMENT_SIZE, volume_metadata
 from napari_colloids.io.files import one_line
-from napari_colloids.stack import Stack
+from napari_colloids.io.lazy import FileArray
+from napari_colloids.io.series import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_KIND = "an HDF5 file"
+#: Numbers of dimensions that a volume, or a series of them in time and channel, has.
+_NDIM = (3, 4, 5)
 
 
 @contextmanager
@@ -30,25 +37,17 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise ColloidsError(f"'{path}' is not an HDF5 file, or it is damaged ({one_line(error)}).") from error
 
 
-def volume_keys(file: h5py.File, ndim: int = 3) -> list[str]:
-    """Return the names of the volumes in a file, in the order of their numbers (or of their names).
-
-    Parameters
-    ----------
-    file
-        An open file.
-    ndim
-        Number of dimensions that makes a dataset a volume.
-    """
-    numbered = [key for key in file if is_number(key) and _is_volume(file[key], ndim)]
+def volume_keys(file: h5py.File) -> list[str]:
+    """Return the names of the volumes in a file, in the order of their numbers; others with the 3D ones first."""
+    numbered = [key for key in file if is_number(key) and _is_volume(file[key])]
     if numbered:
         return sorted(numbered, key=int)
     keys: list[str] = []
-    file.visititems(lambda key, item: keys.append(key) if _is_volume(item, ndim) else None)
-    return keys
+    file.visititems(lambda key, item: keys.append(key) if _is_volume(item) else None)
+    return sorted(keys, key=lambda key: file[key].ndim)
 
 
-def volume_key(path: Path, file: h5py.File, index: int, ndim: int = 3) -> str:
+def volume_key(path: Path, file: h5py.File, index: int) -> str:
     """Return the name of one volume.
 
     Raises
@@ -56,13 +55,7 @@ def volume_key(path: Path, file: h5py.File, index: int, ndim: int = 3) -> str:
     ColloidsError
         If there is no such volume.
     """
-    keys = volume_keys(file, ndim)
-    if not keys:
-        shapes: list[str] = []
-        file.visititems(lambda key, item: shapes.append(f"{key} {item.shape}") if hasattr(item, "shape") else None)
-        raise ColloidsError(
-            f"'{path}' holds no volume of {ndim} dimensions; what it holds is: {', '.join(shapes[:5]) or 'nothing'}."
-        )
+    keys = _some(path, file)
     if not 0 <= index < len(keys):
         raise ColloidsError(
             f"'{path}' holds {len(keys)} volume{'s' if len(keys) > 1 else ''}; there is no volume {index} "
@@ -76,50 +69,68 @@ def is_number(key: str) -> bool:
     return re.fullmatch(r"[0-9]+", key) is not None
 
 
-def _is_volume(item: object, ndim: int) -> bool:
-    return isinstance(item, h5py.Dataset) and item.ndim == ndim and item.dtype.kind in "uifb" and item.size > 0
+def hdf5_sources(path: Path) -> list[Source]:
+    """Return the volumes of an HDF5 file: the numbered ones, or all datasets of three to five dimensions.
 
-
-def read_hdf5(path: Path, *, index: int = 0, axes: str | None = None) -> Stack:
-    """Read one volume of an HDF5 file.
-
-    Parameters
-    ----------
-    path
-        An existing file.
-    index
-        Which of the volumes, from 0 in the order of their numbers (or names, where they are not numbered).
-    axes
-        What the dimensions are; looks for volumes with that many.
-
-    Returns
-    -------
-    Stack
-        Its metadata hold what the challenge's tables say of the volume.
+    Their axes come from ilastik's ``axistags`` or the labels of HDF5's dimension scales; three dimensions without
+    either are z, y, x.
 
     Raises
     ------
     ColloidsError
-        If the file is damaged or there is no such volume.
+        If the file is damaged or holds no such dataset.
     """
-    axes = axes or "zyx"
     with opened(path) as file:
-        key = volume_key(path, file, index, len(axes))
-        dataset = file[key]
-        data = np.asarray(dataset[()])
-        size = dataset.attrs.get(ELEMENT_SIZE)
-        metadata = volume_metadata(path, key, dataset.attrs) if is_number(key) else {}
-    data, axes = arrange(data, axes, f"{path.name} {key}")
-    return Stack(
-        data,
-        axes=axes,
-        voxel_size=None if size is None else tuple(np.ravel(size)),
-        name=f"{path.stem} {key}",
-        metadata=metadata,
+        return [_source(path, key, file[key]) for key in _some(path, file)]
+
+
+def open_dataset(path: str, key: str) -> h5py.Dataset:
+    """Open a dataset; its file stays open as long as it is referred to."""
+    return h5py.File(path, "r")[key]
+
+
+def native_chunks(dataset: h5py.Dataset) -> tuple[int, ...]:
+    """Return the shape of the pieces a dataset is stored in; ones where it is in one piece."""
+    return tuple(dataset.chunks or (1,) * dataset.ndim)
+
+
+def _some(path: Path, file: h5py.File) -> list[str]:
+    keys = volume_keys(file)
+    if not keys:
+        shapes: list[str] = []
+        file.visititems(lambda key, item: shapes.append(f"{key} {item.shape}") if hasattr(item, "shape") else None)
+        raise ColloidsError(
+            f"'{path}' holds no volume of 3 or more dimensions; what it holds is: {', '.join(shapes[:5]) or 'nothing'}."
+        )
+    return keys
+
+
+def _is_volume(item: object) -> bool:
+    return isinstance(item, h5py.Dataset) and item.ndim in _NDIM and item.dtype.kind in "uifb" and item.size > 0
+
+
+def _source(path: Path, key: str, dataset: h5py.Dataset) -> Source:
+    size = dataset.attrs.get(ELEMENT_SIZE)
+    array = FileArray(
+        open_dataset, str(path.absolute()), key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND
+    )
+    described = partial(volume_metadata, path, key, dict(dataset.attrs)) if is_number(key) else dict
+    return Source(
+        key,
+        _axes(dataset),
+        array,
+        voxel_size=None if size is None else tuple(float(length) for length in np.ravel(size)),
+        path=key,
+        metadata=described,
     )
 
 
-def count_hdf5(path: Path) -> int:
-    """Return how many volumes an HDF5 file holds."""
-    with opened(path) as file:
-        return len(volume_keys(file))
+def _axes(dataset: h5py.Dataset) -> str:
+    """Return the axes that a dataset says, or z, y, x for three dimensions."""
+    labels: list[Any] = [dimension.label for dimension in dataset.dims]
+    with suppress(KeyError, TypeError, ValueError):  # only ilastik writes them
+        labels = [tag["key"] for tag in json.loads(dataset.attrs["axistags"])["axes"]]
+    letters = "".join(str(label)[:1].upper() or UNLABELLED for label in labels)
+    if len(letters) == dataset.ndim and set("ZYX") <= set(letters):
+        return letters
+    return "ZYX" if dataset.ndim == 3 else UNLABELLED * dataset.ndim

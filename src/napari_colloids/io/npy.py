@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
-from napari_colloids.io.axes import arrange
-from napari_colloids.io.files import one_line
-from napari_colloids.stack import Stack
+from napari_colloids.io.axes import UNLABELLED
+from napari_colloids.io.files import reading
+from napari_colloids.io.lazy import FileArray
+from napari_colloids.io.series import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_KIND = "a NumPy array file"
 
-def read_npy(path: Path, *, axes: str | None = None) -> Stack:
-    """Map a ``.npy`` file into memory.
 
-    Parameters
-    ----------
-    path
-        An existing file.
-    axes
-        What the dimensions are; needed where there are more than three.
+def npy_sources(path: Path) -> list[Source]:
+    """Return the one array of a ``.npy`` file; three dimensions are z, y, x, the meaning of more is unknown.
 
     Raises
     ------
     ColloidsError
-        If the file is damaged, not a NumPy file, holds Python objects, or is not a 3D array.
+        If the file is damaged, not a NumPy file, or holds Python objects.
     """
-    try:
-        data = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ColloidsError(f"'{path}' is not a NumPy array file, or it is damaged ({one_line(error)}).") from error
-    if axes is None and data.ndim > 3:
-        raise ColloidsError(
-            f"'{path}' has {data.ndim} dimensions {data.shape}: say what they are, as in read_stack(path, axes='tzyx')."
-        )
-    data, axes = arrange(data, axes or "zyx"[-data.ndim :] if data.ndim else "", path.name)
-    return Stack(data, axes=axes, name=path.stem)
+    with reading(path, _KIND):
+        data = _mapped(str(path), None)
+    axes = "ZYX"[-data.ndim :] if 0 < data.ndim <= 3 else UNLABELLED * data.ndim
+    array = FileArray(
+        _mapped, str(path.absolute()), None, data.shape, data.dtype, (1,) * data.ndim, _KIND, parallel=True
+    )
+    return [Source("", axes, array, mapped=lambda: data)]
+
+
+def _mapped(path: str, _key: Any) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -4,85 +4,67 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-from contextlib import contextmanager
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.axes import arrange
-from napari_colloids.io.files import one_line
-from napari_colloids.io.tiff_voxels import channel_names, voxel_size
-from napari_colloids.stack import Stack
+from napari_colloids.io.files import one_line, quiet
+from napari_colloids.io.lazy import Assembled, FileArray
+from napari_colloids.io.series import Source
+from napari_colloids.io.tiff_voxels import channel_names, frame_interval, voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-
-def read_tiff(path: Path, *, series: int = 0, axes: str | None = None) -> Stack:
-    """Read one series of a TIFF file.
-
-    Uncompressed data in one piece are mapped into memory, not read.
-
-    Parameters
-    ----------
-    path
-        An existing file.
-    series
-        Which of the images in the file, from 0.
-    axes
-        What the dimensions are, where the file says it wrongly or not at all.
-
-    Raises
-    ------
-    ColloidsError
-        If the file is damaged, not a TIFF, has no such series, or holds colour or 2D images.
-    """
-    complaints: list[str] = []
-    try:
-        with _collecting(complaints), tifffile.TiffFile(path) as tif:
-            if not tif.series:
-                raise tifffile.TiffFileError("there is no image in it")
-            if not 0 <= series < len(tif.series):
-                raise ColloidsError(f"'{path}' has {len(tif.series)} series; there is no series {series}.")
-            chosen = tif.series[series]
-            if axes is None and "S" in chosen.axes and chosen.keyframe.photometric not in _GREY:
-                raise ColloidsError(
-                    f"'{path}' holds colour (RGB) images; convert them to grey values first "
-                    "(Fiji: Image > Type > 8-bit), or give the axes if these are not colours."
-                )
-            data = _array(path, tif, chosen)
-            data, found = arrange(data, axes or _axes(tif, chosen), path.name)
-            size = voxel_size(tif, series)
-            names = channel_names(tif, series)
-    except ColloidsError as error:
-        # "One 2D image" is no help to somebody whose stack was cut off after its first page.
-        if complaints:
-            raise ColloidsError(_explain(path, complaints[0])) from error
-        raise
-    except MemoryError as error:
-        raise ColloidsError(f"'{path}' does not fit into memory; crop it, or save it uncompressed.") from error
-    except Exception as error:  # the parser raises nearly anything on damaged bytes
-        raise ColloidsError(_explain(path, error)) from error
-    if complaints:
-        raise ColloidsError(_explain(path, complaints[0]))
-    channels = data.shape[found.index("c")] if "c" in found else 1
-    return Stack(
-        data,
-        axes=found,
-        voxel_size=size,
-        name=path.name.removesuffix(path.suffix).removesuffix(".ome"),
-        channel_names=names if len(names) == channels else (),
-    )
-
-
+_KIND = "a TIFF file"
 #: More than this many 2D channels are taken for the slices of a stack.
 _MOST_CHANNELS = 4
 _SERIOUS = re.compile(r"TiffPages|TiffTag 270 ")
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+
+
+def tiff_sources(path: Path) -> list[Source]:
+    """Return the series of a TIFF file.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is damaged or not a TIFF.
+    """
+
+    def sources(tif: tifffile.TiffFile) -> list[Source]:
+        if not tif.series:
+            raise tifffile.TiffFileError("there is no image in it")
+        return [_source(path, tif, number) for number in range(len(tif.series))]
+
+    with_file: list[Source] = _with_tiff(path, sources)
+    return with_file
+
+
+def _source(path: Path, tif: tifffile.TiffFile, number: int) -> Source:
+    series = tif.series[number]
+    page = series.keyframe
+    colour = "S" in series.axes and page.photometric not in _GREY
+    native = tuple(page.chunks) if page.is_tiled else tuple(page.shape)
+    native = (1,) * (len(series.shape) - len(native)) + native[-len(series.shape) :]
+    return Source(
+        (series.name or f"image {number}") if len(tif.series) > 1 else "",
+        _axes(tif, series),
+        FileArray(_open, str(path.absolute()), number, series.shape, series.dtype, native, _KIND),
+        voxel_size=voxel_size(tif, number),
+        channel_names=channel_names(tif, number),
+        frame_interval=frame_interval(tif, number),
+        obstacle=f"'{path}' holds colour (RGB) images; convert them to grey values first "
+        "(Fiji: Image > Type > 8-bit), or give the axes if these are not colours."
+        if colour
+        else "",
+        mapped=None if series.dataoffset is None else partial(_mapped, path, *_piece(tif, series)),
+    )
 
 
 def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
@@ -93,40 +75,87 @@ def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
     return "ZYX" if axes == "CYX" and mislabelled else axes
 
 
-def _array(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Any:
-    """Map or read the pixels of a series."""
-    if series.dataoffset is None:
-        return series.asarray()
-    dtype = series.dtype.newbyteorder(tif.byteorder)
-    return np.memmap(path, dtype=dtype, mode="r", offset=series.dataoffset, shape=series.shape)
+def _piece(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[Any, int, tuple[int, ...]]:
+    """Return what and where the pixels of a series are that lie in one piece: type, offset and shape."""
+    return series.dtype.newbyteorder(tif.byteorder), series.dataoffset or 0, series.shape
 
 
-@contextmanager
-def _collecting(complaints: list[str]) -> Iterator[None]:
-    """Keep tifffile's log off the terminal, and collect what it logs instead of raising.
+def _mapped(path: Path | str, dtype: Any, offset: int, shape: tuple[int, ...]) -> Any:
+    """Map pixels that lie in one piece."""
+    try:
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    except ValueError as error:  # longer than the file
+        raise ColloidsError(_explain(path, error)) from error
+
+
+def _open(path: str, number: int) -> Any:
+    """Return the pixels of a series: mapped, page by page, or all of them where the pages are not its planes."""
+
+    def pixels(tif: tifffile.TiffFile) -> Any:
+        series = tif.series[number]
+        if series.dataoffset is not None:
+            return _mapped(path, *_piece(tif, series))
+        leading = len(series.shape) - len(series.keyframe.shape)
+        if leading < 0 or tuple(series.shape[leading:]) != tuple(series.keyframe.shape):
+            return series.asarray()
+        return _pages(path, number, leading)
+
+    return _with_tiff(path, pixels)
+
+
+def _pages(path: str, number: int, leading: int) -> Assembled:
+    """Return an array of the pages of a series, which keeps the file open as long as it lives."""
+    tif = tifffile.TiffFile(path)
+    series = tif.series[number]
+
+    def page(where: tuple[int, ...]) -> Any:
+        index = int(np.ravel_multi_index(where, series.shape[:leading])) if where else 0
+        found = series.pages[index]
+        if found is None:  # OME files may leave planes out
+            return np.zeros(series.shape[leading:], series.dtype)
+        complaints: list[str] = []
+        with quiet("tifffile", partial(_complain, complaints)):
+            data = found.asarray()
+        if complaints:
+            raise ColloidsError(_explain(path, complaints[0]))
+        return data
+
+    array = Assembled(series.shape, series.dtype, page, leading)
+    weakref.finalize(array, tif.close)
+    return array
+
+
+def _with_tiff(path: Path | str, use: Callable[[tifffile.TiffFile], Any]) -> Any:
+    """Use an open file; what tifffile raises, or logs instead of raising, becomes a `ColloidsError`."""
+    complaints: list[str] = []
+    try:
+        with quiet("tifffile", partial(_complain, complaints)), tifffile.TiffFile(path) as tif:
+            result = use(tif)
+    except MemoryError:
+        raise
+    except ColloidsError as error:
+        if complaints:
+            raise ColloidsError(_explain(path, complaints[0])) from error
+        raise
+    except Exception as error:  # the parser raises nearly anything on damaged bytes
+        raise ColloidsError(_explain(path, error)) from error
+    if complaints:
+        raise ColloidsError(_explain(path, complaints[0]))
+    return result
+
+
+def _complain(complaints: list[str], record: logging.LogRecord) -> None:
+    """Collect what matters of what tifffile logs.
 
     Missing pages and a missing description count; what it logs about other tags is no reason to refuse a file:
     microscopes write strange private tags.
     """
-    thread = threading.get_ident()
-
-    def collect(record: logging.LogRecord) -> bool:
-        if record.thread != thread:
-            return True
-        message = record.getMessage()
-        if record.levelno >= logging.ERROR and _SERIOUS.search(message):
-            complaints.append(re.sub(r"<.*?> ", "", message.splitlines()[0]))
-        return False
-
-    logger = logging.getLogger("tifffile")
-    logger.addFilter(collect)
-    try:
-        yield
-    finally:
-        logger.removeFilter(collect)
+    message = record.getMessage()
+    if record.levelno >= logging.ERROR and _SERIOUS.search(message):
+        complaints.append(re.sub(r"<.*?> ", "", message.splitlines()[0]))
 
 
-def _explain(path: Path, error: Exception | str) -> str:
+def _explain(path: Path | str, error: Exception | str) -> str:
     if "imagecodecs" in str(error):
         return f"'{path}' is compressed in a way that needs one more package: pip install \"napari-colloids[formats]\"."
     what = error if isinstance(error, str) else one_line(error)

@@ -1,4 +1,4 @@
-"""The voxel size and the channel names that a TIFF file carries, in the dialects of ImageJ, OME and tifffile."""
+"""The voxel size, channel names and frame interval that a TIFF carries, in the dialects of ImageJ, OME and tifffile."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ _MICROMETRES = {
     "micron": 1.0,
     "nanometer": 1e-3,
 }
+#: Seconds per unit of time in OME files.
+_SECONDS = {"s": 1.0, "ms": 1e-3, "\u00b5s": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PER_CENTIMETRE = 3
 
@@ -63,6 +65,17 @@ def channel_names(tif: tifffile.TiffFile, series: int) -> tuple[str, ...]:
         return ()
     names = [channel.get("Name") for channel in _as_list(_ome_pixels(tif, series).get("Channel"))]
     return tuple(map(str, names)) if all(name is not None for name in names) else ()
+
+
+def frame_interval(tif: tifffile.TiffFile, series: int) -> float | None:
+    """Return the seconds between frames, or None where the file does not say: ImageJ's ``finterval``, or OME's."""
+    if tif.is_ome:
+        pixels = _ome_pixels(tif, series)
+        unit = _SECONDS.get(str(pixels.get("TimeIncrementUnit", "s")))
+        increment = _number(pixels.get("TimeIncrement"))
+        return None if unit is None or increment is None else increment * unit
+    metadata = tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)
+    return _number((metadata or {}).get("finterval"))
 
 
 def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | None:

@@ -1,0 +1,151 @@
+"""The segments of a CZI file: directory, metadata and pixel blocks.
+
+Written out here because the one library with a permissive licence that is kept up needs a newer Python, and changes how
+it is called from release to release.
+
+Sources
+-------
+Zeiss, "ZISRAW (CZI) File Format, Design Specification", and what libCZI documents: https://zeiss.github.io/libczi
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import library
+
+_SEGMENT = struct.Struct("<16sqq")
+_ENTRY = struct.Struct("<2siqiiB5xi")
+_DIMENSION = struct.Struct("<4siifi")
+_UNCOMPRESSED, _JPEG_XR, _ZSTD_0, _ZSTD_1 = 0, 4, 5, 6
+#: Kinds of pixels with one value.
+_DTYPES = {0: np.dtype("<u1"), 1: np.dtype("<u2"), 2: np.dtype("<f4")}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One piece of a plane.
+
+    Attributes
+    ----------
+    start, size
+        Position and length along each dimension: X, Y, Z, C, T, S (scene), M (tile of a mosaic), and rarer ones.
+    pixel_type, compression
+        Zeiss' numbers.
+    position
+        Where its segment is in the file.
+    reduced
+        Whether it is of a lower resolution.
+    """
+
+    start: dict[str, int]
+    size: dict[str, int]
+    pixel_type: int
+    compression: int
+    position: int
+    reduced: bool
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the values; None for colours and rarer types."""
+        return _DTYPES.get(self.pixel_type)
+
+
+class CziFile:
+    """An open file, mapped into memory.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Attributes
+    ----------
+    blocks
+        All blocks of the file's directory.
+
+    Raises
+    ------
+    ValueError, struct.error
+        If it is no CZI file, or cut short.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._bytes: Any = np.memmap(path, np.uint8, mode="r")
+        header = self._segment(0, b"ZISRAWFILE")
+        _, _, part, directory, self._metadata = struct.unpack_from("<ii40xiqq", header)
+        if part:
+            raise ColloidsError(f"'{path}' is one part of an image in several files, which is not supported.")
+        self.blocks = self._directory(directory)
+        if self.blocks:
+            self._segment(max(block.position for block in self.blocks), b"ZISRAWSUBBLOCK")
+
+    def metadata(self) -> ElementTree.Element:
+        """Return the root of the XML that describes the image; an empty one where there is none."""
+        if not self._metadata:
+            return ElementTree.Element("ImageDocument")
+        segment = self._segment(self._metadata, b"ZISRAWMETADATA")
+        (size,) = struct.unpack_from("<i", segment)
+        return ElementTree.fromstring(bytes(segment[256 : 256 + size]))  # noqa: S314 (expat does not expand much)
+
+    def pixels(self, block: Block) -> Any:
+        """Return the values ``(y, x)`` of a block."""
+        segment = self._segment(block.position, b"ZISRAWSUBBLOCK")
+        metadata_size, _, size = struct.unpack_from("<iiq", segment)
+        (dimensions,) = struct.unpack_from("<i", segment, 16 + _ENTRY.size - 4)
+        start = max(256, 16 + _ENTRY.size + dimensions * _DIMENSION.size) + metadata_size
+        stored = segment[start : start + size]
+        if block.dtype is None:
+            raise ValueError(f"pixels of type {block.pixel_type}")
+        return self._decoded(stored, block).reshape(block.size["Y"], block.size["X"])
+
+    def _decoded(self, stored: Any, block: Block) -> Any:
+        if block.compression == _UNCOMPRESSED:
+            return np.frombuffer(stored, block.dtype, block.size["Y"] * block.size["X"])
+        if block.compression not in (_JPEG_XR, _ZSTD_0, _ZSTD_1):
+            raise ColloidsError(
+                f"'{self._path}' is compressed in an unusual way ({block.compression}); save it uncompressed in ZEN."
+            )
+        codecs = library("imagecodecs", self._path)
+        if block.compression == _JPEG_XR:
+            return codecs.jpegxr_decode(bytes(stored))
+        # The second flavour has a header of 1 or 3 bytes, which says whether low and high bytes are stored apart.
+        header = stored[: int(stored[0])] if block.compression == _ZSTD_1 else stored[:0]
+        values = np.frombuffer(codecs.zstd_decode(bytes(stored[len(header) :])), np.uint8)
+        if len(header) == 3 and header[1] == 1 and header[2] & 1:
+            values = np.ascontiguousarray(values.reshape(2, -1).T).ravel()
+        return values.view(block.dtype)
+
+    def _segment(self, position: int, name: bytes) -> Any:
+        """Return the content of a segment."""
+        found, _, used = _SEGMENT.unpack_from(self._bytes, position)
+        start = position + _SEGMENT.size
+        if not found.startswith(name) or start + used > self._bytes.size:
+            raise ValueError(f"no {name.decode()} at byte {position}")
+        return self._bytes[start:] if used == 0 else self._bytes[start : start + used]
+
+    def _directory(self, position: int) -> list[Block]:
+        segment = bytes(self._segment(position, b"ZISRAWDIRECTORY"))
+        (count,) = struct.unpack_from("<i", segment)
+        blocks, offset = [], 128
+        for _ in range(count):
+            _, pixel_type, where, _, compression, _, dimensions = _ENTRY.unpack_from(segment, offset)
+            offset += _ENTRY.size
+            start: dict[str, int] = {}
+            size: dict[str, int] = {}
+            reduced = False
+            for _ in range(dimensions):
+                axis, first, length, _, kept = _DIMENSION.unpack_from(segment, offset)
+                offset += _DIMENSION.size
+                letter = axis.rstrip(b"\0").decode("ascii")
+                start[letter], size[letter] = first, length
+                reduced = reduced or (letter in "XY" and kept not in (0, length))
+            blocks.append(Block(start, size, pixel_type, compression, where, reduced))
+        return blocks

@@ -1,0 +1,132 @@
+"""Imaris files (``.ims``): HDF5 with a dataset for each time point and channel.
+
+Sources
+-------
+The format as its makers describe it: https://imaris.oxinst.com/support/imaris-file-format
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import reading
+from napari_colloids.io.hdf5 import native_chunks
+from napari_colloids.io.lazy import Assembled, FileArray
+from napari_colloids.io.series import Source
+from napari_colloids.io.tiff_voxels import unit_in_micrometres
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KIND = "an Imaris file"
+_LEVEL = "DataSet/ResolutionLevel 0"
+
+
+def imaris_sources(path: Path) -> list[Source]:
+    """Return the image in full resolution of an Imaris file.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is damaged or not by Imaris.
+    """
+    with reading(path, _KIND), h5py.File(path, "r") as file:
+        if _LEVEL not in file or "DataSetInfo/Image" not in file:
+            raise ColloidsError(f"'{path}' is HDF5, but not by Imaris: it has no '{_LEVEL}'. Rename it to .h5.")
+        level, about = file[_LEVEL], file["DataSetInfo"]
+        times, channels = len(level), len(level["TimePoint 0"])
+        first = level["TimePoint 0/Channel 0/Data"]
+        shape = tuple(
+            int(_text(about["Image"].attrs.get(axis)) or n) for axis, n in zip("ZYX", first.shape, strict=True)
+        )
+        for t in range(times):
+            for c in range(channels):
+                stored = level[f"TimePoint {t}/Channel {c}/Data"].shape
+                if any(n > m for n, m in zip(shape, stored, strict=True)):
+                    raise ValueError(f"time point {t}, channel {c} has the shape {stored}")
+        array = FileArray(
+            _open,
+            str(path.absolute()),
+            (times, channels, *shape),
+            (times, channels, *shape),
+            first.dtype,
+            (1, 1, *native_chunks(first)),
+            _KIND,
+        )
+        return [
+            Source(
+                "",
+                "TCZYX",
+                array,
+                voxel_size=_voxel_size(about["Image"], shape),
+                channel_names=_channel_names(about, channels),
+                frame_interval=_frame_interval(about),
+            )
+        ]
+
+
+def _open(path: str, key: tuple[int, ...]) -> Assembled:
+    level = h5py.File(path, "r")[_LEVEL]
+    dtype = level["TimePoint 0/Channel 0/Data"].dtype
+    z, y, x = key[2:]
+
+    def volume(where: tuple[int, ...]) -> Any:
+        # The datasets are padded to whole chunks: only what lies inside the image is looked at.
+        return _Cropped(level[f"TimePoint {where[0]}/Channel {where[1]}/Data"], (z, y, x))
+
+    return Assembled(key, dtype, volume, 2)
+
+
+class _Cropped:
+    """A dataset without its padding."""
+
+    def __init__(self, dataset: h5py.Dataset, shape: tuple[int, int, int]) -> None:
+        self._dataset = dataset
+        self._shape = shape
+
+    def __getitem__(self, index: tuple[Any, ...]) -> Any:
+        inside = tuple(
+            slice(*one.indices(n)) if isinstance(one, slice) else one for one, n in zip(index, self._shape, strict=True)
+        )
+        return self._dataset[inside]
+
+
+def _text(value: Any) -> str:
+    """Return an attribute: Imaris writes text as arrays of single characters."""
+    if value is None:
+        return ""
+    if isinstance(value, bytes | str):
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return b"".join(np.ravel(np.asarray(value, dtype="S")).tolist()).decode("utf-8", "replace").strip("\0 ")
+
+
+def _voxel_size(image: h5py.Group, shape: tuple[int, ...]) -> tuple[float, ...] | None:
+    """Divide the extents, which go from the outer edge of the first voxel to that of the last, by the voxels."""
+    unit = unit_in_micrometres(_text(image.attrs.get("Unit")) or "um")
+    sizes = []
+    for k, n in zip((2, 1, 0), shape, strict=True):
+        low, high = (_text(image.attrs.get(f"Ext{end}{k}")) for end in ("Min", "Max"))
+        if unit is None or not low or not high:
+            return None
+        sizes.append(abs(float(high) - float(low)) / n * unit)
+    return tuple(sizes)
+
+
+def _channel_names(about: h5py.Group, channels: int) -> tuple[str, ...]:
+    names = [_text(about[f"Channel {c}"].attrs.get("Name")) if f"Channel {c}" in about else "" for c in range(channels)]
+    return tuple(names) if all(names) else ()
+
+
+def _frame_interval(about: h5py.Group) -> float | None:
+    times = about["TimeInfo"].attrs if "TimeInfo" in about else {}
+    try:
+        count = int(_text(times.get("DatasetTimePoints") or times.get("FileTimePoints")))
+        first, last = (datetime.fromisoformat(_text(times.get(f"TimePoint{k}"))) for k in (1, count))
+    except ValueError:  # there are no times
+        return None
+    return (last - first).total_seconds() / (count - 1) if count > 1 else None

@@ -1,0 +1,115 @@
+"""Leica files: LIF, and XLEF with the LOF files that it refers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import library, quiet, reading
+from napari_colloids.io.lazy import FileArray, checked_extent
+from napari_colloids.io.series import Source
+from napari_colloids.io.tiff_voxels import unit_in_micrometres
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_KIND = "a Leica file"
+#: Leica's numbers of the axes in space and time.
+_AXES = {"1": "X", "2": "Y", "3": "Z", "4": "T"}
+_DESCRIPTION = "./Data/Image/ImageDescription"
+
+
+def leica_sources(path: Path) -> list[Source]:
+    """Return the images of a LIF, LOF or XLEF file.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is damaged, holds no images, or liffile is not installed.
+    """
+    liffile = library("liffile", path)
+    with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
+        sources = [_source(path, number, image) for number, image in enumerate(file.images)]
+    if not sources:
+        raise ColloidsError(f"'{path}' holds no images.")
+    return sources
+
+
+def _source(path: Path, number: int, image: Any) -> Source:
+    if image.is_flim:
+        raise ColloidsError(f"'{path}' holds a lifetime (FLIM) image, '{image.path}'; save its intensity as TIFF.")
+    shape, axes = tuple(image.shape), "".join(label[0] for label in image.dims)
+    array = FileArray(_open, str(path.absolute()), number, shape, image.dtype, (1,) * len(shape), _KIND, parallel=True)
+    steps = _steps(image.xml_element)
+    colour = "S" in axes and f"'{image.path}' holds colours (RGB); save it in grey values, or as single channels."
+    return Source(
+        image.path,
+        axes,
+        array,
+        voxel_size=tuple(steps[axis] for axis in "ZYX" if axis in steps),
+        channel_names=_channel_names(image.xml_element),
+        frame_interval=steps.get("T"),
+        unreadable=colour or _missing(path, image),
+    )
+
+
+def _steps(element: Element) -> dict[str, float]:
+    """Return the distance of neighbours along each axis, in micrometres and seconds.
+
+    A file says the distance of the first element from the last.
+    """
+    steps: dict[str, float] = {}
+    for dimension in element.findall(f"{_DESCRIPTION}/Dimensions/DimensionDescription"):
+        axis = _AXES.get(dimension.attrib["DimID"])
+        count = int(dimension.attrib["NumberOfElements"])
+        unit = dimension.attrib["Unit"]
+        scale = (1.0 if unit == "s" else None) if axis == "T" else unit_in_micrometres(unit)
+        if axis and scale and count > 1:
+            steps[axis] = abs(float(dimension.attrib["Length"])) * scale / (count - 1)
+    return steps
+
+
+def _channel_names(element: Element) -> tuple[str, ...]:
+    """Return the dye of each channel, or the name of its colour table."""
+    names = []
+    for channel in sorted(
+        element.findall(f"{_DESCRIPTION}/Channels/ChannelDescription"), key=lambda one: int(one.attrib["BytesInc"])
+    ):
+        properties = {one.findtext("Key"): one.findtext("Value") for one in channel.findall("ChannelProperty")}
+        names.append(properties.get("DyeName") or channel.attrib.get("LUTName", ""))
+    return tuple(names) if all(names) else ()
+
+
+def _missing(path: Path, image: Any) -> str:
+    """Say what is not where it should be; empty where the pixels are there."""
+    try:
+        block = image.memory_block
+    except KeyError:
+        return f"The pixels of '{image.path}' are missing: '{path}' is cut short; copy it again."
+    for frame in block.frames:
+        beside = _beside(image, frame.file)
+        if not beside.is_file():
+            return f"'{beside}', which holds pixels of '{image.path}', is not there; copy it too."
+    return ""
+
+
+def _beside(image: Any, name: str) -> Path:
+    return Path(image.parent.dirname, name.replace("\\", "/"))
+
+
+def _open(path: str, number: int) -> Any:
+    """Map the pixels of an image into memory; read them where they are in many files."""
+    liffile = library("liffile", path)
+    with quiet("liffile"), liffile.LifFile(path) as file:
+        image = file.images[number]
+        block = image.memory_block
+        if len(block.frames) == 1 and block.frames[0].file.lower().endswith(".lof"):
+            with liffile.LifFile(_beside(image, block.frames[0].file)) as lof:
+                return _mapped(lof.images[0])
+        return _mapped(image) if not block.frames else image.asarray()
+
+
+def _mapped(image: Any) -> Any:
+    checked_extent(image.parent.filepath, image.memory_block.offset + image.nbytes)
+    return image.asarray(out="memmap")

@@ -1,0 +1,97 @@
+"""Nikon's ND2 files."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.io.files import library, reading
+from napari_colloids.io.lazy import Assembled, FileArray
+from napari_colloids.io.series import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KIND = "a Nikon ND2 file"
+#: The axes of a frame, which is what the file stores in one.
+_FRAME = "CYX"
+
+
+def nd2_sources(path: Path) -> list[Source]:
+    """Return the stack of an ND2 file, or one for each of its stage positions.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is damaged, or nd2 is not installed.
+    """
+    nd2 = library("nd2", path)
+    with reading(path, _KIND), nd2.ND2File(path) as file:
+        sizes = dict(file.sizes)
+        positions = sizes.pop("P", None)
+        axes, shape = "".join(sizes), tuple(sizes.values())
+        names = _position_names(file) if positions else [""]
+        size = _voxel_size(file)
+        channels = tuple(channel.channel.name for channel in file.metadata.channels or ())
+        interval = _frame_interval(file)
+        native = tuple(n if letter in "YX" else 1 for letter, n in sizes.items())
+        return [
+            Source(
+                name,
+                axes,
+                FileArray(_open, str(path.absolute()), position, shape, file.dtype, native, _KIND),
+                voxel_size=size,
+                channel_names=channels,
+                frame_interval=interval,
+                unreadable=f"'{path}' holds colours (RGB); save it in grey values." if "S" in axes else "",
+            )
+            for position, name in enumerate(names)
+        ]
+
+
+def _open(path: str, position: int) -> Assembled:
+    file = library("nd2", path).ND2File(path)
+    sizes = dict(file.sizes)
+    loops = {axis: n for axis, n in sizes.items() if axis not in _FRAME}
+    frame_shape = tuple(n for axis, n in sizes.items() if axis in _FRAME)
+    here = list(loops).index("P") if "P" in loops else None
+    shape = tuple(n for axis, n in loops.items() if axis != "P")
+
+    def frame(where: tuple[int, ...]) -> Any:
+        full = list(where)
+        if here is not None:
+            full.insert(here, position)
+        number = int(np.ravel_multi_index(full, tuple(loops.values()))) if full else 0
+        return file.read_frame(number).reshape(frame_shape)
+
+    array = Assembled((*shape, *frame_shape), file.dtype, frame, len(shape))
+    weakref.finalize(array, file.close)
+    return array
+
+
+def _position_names(file: Any) -> list[str]:
+    points = next(loop.parameters.points for loop in file.experiment if loop.type == "XYPosLoop")
+    return [point.name or f"position {number}" for number, point in enumerate(points)]
+
+
+def _voxel_size(file: Any) -> tuple[float, ...] | None:
+    """Return the voxel size; nd2 says 1 where the microscope was not calibrated."""
+    channels = file.metadata.channels
+    if not channels or not all(channels[0].volume.axesCalibrated):
+        return None
+    size = file.voxel_size()
+    return (size.z, size.y, size.x)
+
+
+def _frame_interval(file: Any) -> float | None:
+    """Return the time between frames as measured, or else as it was asked for."""
+    for loop in file.experiment:
+        if loop.type == "TimeLoop":
+            milliseconds = loop.parameters.periodDiff.avg or loop.parameters.periodMs
+            return float(milliseconds) / 1000
+        if loop.type == "NETimeLoop" and len(loop.parameters.periods) == 1:
+            (period,) = loop.parameters.periods
+            return float(period.periodDiff.avg or period.periodMs) / 1000
+    return None

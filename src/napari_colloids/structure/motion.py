@@ -44,7 +44,7 @@ def mean_squared_displacement(
     voxel_size
         Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
     max_lag
-        Longest lag in frames; None takes half the series.
+        Longest lag in frames; None takes half the series, or as many lags as are fitted.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def mean_squared_displacement(
     space = space_of(table, voxel_size)
     frames = table["frame"].to_numpy(dtype=np.int64)
     span = int(np.ptp(frames)) if len(frames) else 0
-    lags = np.arange(1, min(max_lag or max(span // 2, 1), span) + 1)
+    lags = np.arange(1, min(max_lag or max(span // 2, FIT_LAGS), span) + 1)
     # One number for each particle and frame: a lag later is the number plus the lag, and no other particle has it.
     key = pd.factorize(table["particle"])[0].astype(np.int64) * (2 * span + 1) + frames - frames.min(initial=0)
     order = np.argsort(key)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _REACH = 4.0
 #: Below this height a maximum of g(r) is no shell of neighbours: a dilute gas of hard spheres has less.
 _SHELL_HEIGHT = 1.3
+#: A first minimum further out than this, over the distance to the nearest neighbour, ends no first shell.
+_SHELL_END = 2.0
 #: A suggestion looks at no more particles than this, in as many frames as it takes.
 _ENOUGH = 20_000
 
@@ -173,8 +175,8 @@ def suggest_search_range(
     Returns
     -------
     float
-        In lateral voxels. Where g(r) has no first shell (dilute, or few particles), or duplicates feign one at a small
-        distance, half the median distance to the nearest neighbour.
+        In lateral voxels. Where g(r) has no first shell (dilute, or few particles), half the median distance to the
+        nearest neighbour; the suggestion is never less.
 
     Raises
     ------
@@ -195,9 +197,9 @@ def suggest_search_range(
     half_nearest = float(np.median(np.concatenate(nearest))) / 2
     correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size)
     end = first_minimum(correlation.r, correlation.g)
-    shell = correlation.r <= end
-    if not shell.any():
+    if not end / space.lateral < _SHELL_END * 2 * half_nearest:
         return half_nearest
+    shell = correlation.r <= end
     r, pairs = correlation.r[shell], (correlation.g * correlation.r**2)[shell]
     return max(float(np.average(r, weights=pairs)) / 2 / space.lateral, half_nearest)
 

@@ -1,0 +1,128 @@
+"""g(r): an ideal gas, a crystal, other units, and the search range it suggests."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_colloids import ColloidsError
+from napari_colloids.particles import particle_table
+from napari_colloids.simulation import simulate
+from napari_colloids.structure import first_minimum, pair_correlation, suggest_search_range
+
+
+def gas(count, shape, seed=0, **columns):
+    places = np.random.default_rng(seed).random((count, 3)) * shape - 0.5
+    return particle_table(places, **columns)
+
+
+def fcc(lattice, cells):
+    """Face-centred cubic crystal of `cells` cells each way, and the box it fills."""
+    corners = np.stack(np.meshgrid(*[np.arange(cells)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    basis = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    return lattice * (corners + basis).reshape(-1, 3), (lattice * cells,) * 3
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.tuples(*[st.integers(30, 90)] * 3), st.integers(0, 1000))
+def test_an_ideal_gas_has_no_order_whatever_the_box(shape, seed):
+    frames = [gas(800, shape, seed + frame, frame=frame) for frame in range(6)]
+    result = pair_correlation(pd.concat(frames), shape=shape, cutoff=25, bins=10)
+    assert result.unit == "px"
+    np.testing.assert_allclose(result.g[2:], 1, atol=0.1)
+
+
+def test_equal_to_trackpy_and_to_a_box_that_is_guessed():
+    from trackpy.static import pair_correlation_3d
+
+    shape = (30, 60, 60)
+    table = simulate(shape=shape, radius=4, volume_fraction=0.4, seed=2).particles
+    corner = table + 0.5
+    _, theirs = pair_correlation_3d(corner, cutoff=20, dr=0.5, boundary=(0.0, 60.0, 0.0, 60.0, 0.0, 30.0))
+    ours = pair_correlation(table, shape=shape, cutoff=20, bins=40)
+    np.testing.assert_allclose(ours.g, theirs[:40], atol=0.15)
+    guessed = pair_correlation(table, cutoff=20, bins=40)
+    np.testing.assert_allclose(guessed.g, ours.g, rtol=0.05)
+
+
+def test_a_crystal_has_twelve_neighbours_in_its_first_shell():
+    places, box = fcc(10.0, 8)
+    result = pair_correlation(particle_table(places), shape=box, cutoff=12, bins=120)
+    step = result.r[1] - result.r[0]
+    shell = (result.r > 6.5) & (result.r < 7.6)
+    neighbours = 4 / 1000 * np.sum(4 * np.pi * result.r**2 * result.g * step, where=shell)
+    assert neighbours == pytest.approx(12, rel=0.05)
+    assert not result.g[(result.r > 7.6) & (result.r < 9.5)].any()
+    assert 7.6 < first_minimum(result.r, result.g) < 9.5
+
+
+def test_flat_voxels_and_micrometres():
+    places, box = fcc(10.0, 6)
+    flat = np.array([2.5, 1.0, 1.0])
+    table = particle_table(places / flat)
+    plain = pair_correlation(particle_table(places), shape=box, cutoff=12)
+    squeezed = pair_correlation(table, shape=box / flat, voxel_size=0.1 * flat, cutoff=1.2)
+    assert squeezed.unit == "um"
+    np.testing.assert_allclose(squeezed.r, plain.r / 10)
+    np.testing.assert_allclose(squeezed.g, plain.g, atol=0.02)
+    implied = pair_correlation(particle_table(places / flat, voxel_size=0.1 * flat), shape=box / flat, cutoff=1.2)
+    np.testing.assert_allclose(implied.g, squeezed.g, atol=0.02)
+
+
+def test_distances_end_at_four_diameters_or_the_shortest_edge():
+    table = gas(500, (30, 90, 90))
+    assert pair_correlation(table, shape=(30, 90, 90), diameter=5).r[-1] == pytest.approx(20, abs=0.2)
+    assert pair_correlation(table, shape=(30, 90, 90), diameter=15).r[-1] < 30
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.45, 0.55])
+def test_first_minimum_of_a_fluid(fraction):
+    table = simulate(shape=(64, 96, 96), radius=5, volume_fraction=fraction, seed=1).particles
+    result = pair_correlation(table, shape=(64, 96, 96))
+    # Hard spheres, from the Percus-Yevick equation: 1.7 diameters at 0.3, falling to 1.4 at 0.55.
+    assert first_minimum(result.r, result.g) == pytest.approx(10 * np.interp(fraction, [0.3, 0.55], [1.7, 1.4]), abs=1)
+
+
+def test_a_gas_has_no_first_minimum():
+    result = pair_correlation(gas(3000, (60, 90, 90)), shape=(60, 90, 90))
+    assert np.isnan(first_minimum(result.r, result.g))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "low", "high"),
+    [
+        ({"volume_fraction": 0.3}, 0.55, 0.75),
+        ({"volume_fraction": 0.55}, 0.5, 0.62),
+        ({"volume_fraction": 0.55, "arrangement": "crystal"}, 0.5, 0.62),
+        ({"volume_fraction": 0.15, "arrangement": "gel"}, 0.5, 0.75),
+    ],
+)
+@pytest.mark.parametrize("aspect", [1.0, 2.0])
+def test_suggestion_is_half_the_distance_of_neighbours(wanted, low, high, aspect):
+    shape = (int(64 / aspect), 80, 80)
+    table = simulate(shape=shape, radius=5, seed=4, voxel_aspect=aspect, voxel_size=0.1, **wanted).particles
+    suggested = suggest_search_range(table)
+    assert low * 10 < suggested < high * 10
+    bare = table[["z", "y", "x"]]
+    assert suggest_search_range(bare, voxel_size=(0.1 * aspect, 0.1, 0.1)) == pytest.approx(suggested, rel=0.01)
+
+
+def test_suggestion_for_a_gas_is_half_the_distance_of_nearest_neighbours():
+    table = gas(2000, (60, 90, 90))
+    spacing = (60 * 90 * 90 / 2000) ** (1 / 3)
+    assert suggest_search_range(table) == pytest.approx(0.554 / 2 * spacing, rel=0.1)  # Hertz, Math. Ann. 67 (1909)
+
+
+def test_what_has_no_pairs_is_refused():
+    for table in (
+        particle_table([]),
+        particle_table([[1, 2, 3]]),
+        particle_table([[1, 2, 3], [4, 5, 6]], frame=[0, 1]),
+    ):
+        with pytest.raises(ColloidsError, match="two particles"):
+            pair_correlation(table)
+        with pytest.raises(ColloidsError, match="two particles"):
+            suggest_search_range(table)
+    with pytest.raises(ColloidsError, match="cutoff"):
+        pair_correlation(gas(10, (9, 9, 9)), cutoff=0)

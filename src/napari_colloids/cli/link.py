@@ -1,0 +1,76 @@
+"""``napari-colloids link``: particles of a time series in, trajectories out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_colloids.cli.output import check_table_can_be_written
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def link(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Particles of a time series, with a column 'frame'.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="TRACKS", help="Table to write (.csv .xyz .h5 .parquet).")
+    ],
+    search_range: Annotated[
+        float | None,
+        typer.Option(metavar="PX", help="Longest move between frames in lateral voxels  [default: from g(r)]"),
+    ] = None,
+    memory: Annotated[int, typer.Option(metavar="N", help="Frames for which a particle may go unseen.")] = 0,
+    subtract_drift: Annotated[
+        bool, typer.Option("--subtract-drift", help="Take the mean motion of all particles off the positions.")
+    ] = False,
+    frame_interval: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds between frames  [default: from the table's note]")
+    ] = None,
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Z Y X", help="Voxel size in micrometres  [default: from the table]"),
+    ] = None,
+    min_length: Annotated[int, typer.Option(metavar="N", help="Drop trajectories of fewer positions than this.")] = 1,
+) -> None:
+    """Link the particles of a time series into trajectories."""
+    from napari_colloids import __version__, structure
+    from napari_colloids.io import read_particles, write_particles
+    from napari_colloids.particles import with_micrometres
+    from napari_colloids.stack import checked_frame_interval
+
+    particles = read_particles(table)
+    if output.resolve() == table.resolve():
+        raise ColloidsError(f"The output {output} is also the input; choose another name.")
+    check_table_can_be_written(output)
+    source = dict(particles.attrs)
+    interval = checked_frame_interval(source.get("frame_interval") if frame_interval is None else frame_interval)
+    options: dict[str, Any] = {"memory": memory, "subtract_drift": subtract_drift, "min_length": min_length}
+    tracks = structure.link(
+        with_micrometres(particles, voxel_size), search_range=search_range, voxel_size=voxel_size, **options
+    )
+    provenance = {
+        **{key: source[key] for key in ("shape", "voxel_size") if key in source},
+        **({} if voxel_size is None else {"voxel_size": voxel_size}),
+        "program": f"napari-colloids {__version__}",
+        "input": table.name,
+        "options": options | {"search_range": tracks.attrs["search_range"], "frame_interval": interval},
+        "particles": source,
+    }
+    write_particles(output, tracks, metadata=provenance)
+    typer.echo(f"{output}: {summary(tracks, interval)}", err=True)
+
+
+def summary(tracks: "pd.DataFrame", frame_interval: float | None) -> str:
+    """Return the facts of a linking in one line."""
+    from napari_colloids.structure import diffusion_coefficient, mean_squared_displacement
+
+    count = int(tracks["particle"].nunique())
+    text = f"{count} trajectories, mean length {len(tracks) / max(count, 1):.1f} frames"
+    text += f", search range {tracks.attrs['search_range']:.2f} px"
+    try:
+        diffusion = diffusion_coefficient(mean_squared_displacement(tracks, frame_interval=frame_interval))
+    except ColloidsError:  # too few frames
+        return text
+    return f"{text}, D = {diffusion.coefficient:.4g} {diffusion.unit}"

@@ -1,7 +1,7 @@
 """``napari-colloids detect``: stacks in, particle tables out."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,14 +11,15 @@ from napari_colloids.cli.output import check_table_can_be_written, made_folder, 
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from contextlib import AbstractContextManager
 
-    from napari_colloids.detection import Options
-    from napari_colloids.stack import Stack
+    from napari_colloids.batch import Job, Outcome, Source
 
 
 def detect(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Stacks: TIFF, HDF5, NumPy.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Stacks (TIFF, HDF5, Leica, Nikon, Zeiss, ...) or patterns.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Table (.csv .xyz .h5 .parquet), or a folder for one CSV per input.")
     ],
@@ -32,6 +33,9 @@ def detect(
         tuple[float, float, float] | None,
         typer.Option(metavar="Z Y X", help="Voxel size in micrometres  [default: from the file]"),
     ] = None,
+    z_scale: Annotated[
+        float, typer.Option(metavar="F", help="Multiply the voxel size along z (mismatch of refractive indices).")
+    ] = 1.0,
     threshold: Annotated[
         float | None, typer.Option(metavar="T", help="Least confidence, 0-1  [default: the method's own]")
     ] = None,
@@ -41,22 +45,47 @@ def detect(
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute  [default: auto]")
     ] = None,
-    index: Annotated[int, typer.Option(metavar="K", help="Which volume of a file that holds several.")] = 0,
-    channel: Annotated[int, typer.Option(metavar="C", help="Which channel.")] = 0,
+    index: Annotated[
+        str, typer.Option(metavar="K", help="Which series of a file that holds several, or 'all' of them.")
+    ] = "0",
+    dataset: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Dataset in an HDF5 file or image in a Zarr folder.")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(metavar="TCZYX", help="What the dimensions are, where the file does not say.")
+    ] = None,
+    channel: Annotated[
+        list[int] | None, typer.Option(metavar="C", help="Which channel; can be given several times  [default: 0]")
+    ] = None,
     frames: Annotated[
         str | None, typer.Option(metavar="A:B", help="Frames A to B-1 of a time series  [default: all]")
+    ] = None,
+    z_range: Annotated[tuple[int, int] | None, typer.Option(metavar="A B", help="Search slices A to B-1 only.")] = None,
+    rectangle: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="Y0 X0 Y1 X1", help="Search this rectangle of the slices only (voxels)."),
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Search only where this stack of the same shape is not 0.")
+    ] = None,
+    border: Annotated[
+        float | None, typer.Option(metavar="PX", help="Drop centres this near to the stack's edge.")
     ] = None,
     tile: Annotated[
         int | None, typer.Option(metavar="N", help="Advanced: voxels per tile edge  [default: from free memory]")
     ] = None,
-    border: Annotated[
-        float | None, typer.Option(metavar="PX", help="Advanced: drop centres this near to the stack's edge.")
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Search in N processes, each on one core or GPU.")
     ] = None,
-    z_range: Annotated[
-        tuple[int, int] | None, typer.Option(metavar="A B", help="Advanced: search slices A to B-1 only.")
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Search on the cluster of this dask scheduler.")
     ] = None,
+    redo: Annotated[
+        bool, typer.Option("--redo", help="Search again what is already done in the output folder.")
+    ] = False,
 ) -> int:
-    """Find the particles of one or several stacks."""
+    """Find the particles of one or several stacks; a run that was stopped goes on where it was."""
+    from napari_colloids.batch import jobs_of
     from napari_colloids.detection import Options
 
     given: dict[str, Any] = {
@@ -69,113 +98,111 @@ def detect(
         "border": border,
         "z_range": z_range,
     }
-    options = Options(channel=channel, **{name: value for name, value in given.items() if value is not None})
-    status = 0
-    for source, target in _targets(inputs, output):
-        try:
-            _detect_file(source, target, options, index=index, frames=frames, voxel_size=voxel_size)
-        except ColloidsError as error:
-            if len(inputs) == 1:
-                raise
-            typer.echo(f"Error: {source}: {error}", err=True)
-            status = 2
-    return status
-
-
-def _targets(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Pair each input with the table to write, once it is certain that all of them can be."""
-    for source in inputs:
-        if not source.exists():
-            raise ColloidsError(f"There is no file '{source}'.")
+    options = Options(**{name: value for name, value in given.items() if value is not None})
+    common = {"dataset": dataset, "axes": axes, "voxel_size": voxel_size, "z_scale": z_scale}
+    sources = [source for path in _files(inputs) for source in _series_of(path, index, common)]
     into_folder = output.is_dir() or not output.suffix
-    if into_folder:
-        made_folder(output)
-        targets = [output / f"{source.name.removesuffix(source.suffix).removesuffix('.ome')}.csv" for source in inputs]
-    elif len(inputs) == 1:
-        targets = [output]
+    jobs = jobs_of(
+        sources,
+        made_folder(output) if into_folder else output,
+        options=options,
+        frames=frames,
+        channels=tuple(dict.fromkeys(channel or [0])),
+        rectangles=() if rectangle is None else (rectangle,),
+        mask=mask,
+    )
+    for job in jobs:
+        check_table_can_be_written(job.target)
+    settings = {"skip_done": into_folder and not redo}
+    if workers is not None or scheduler is not None:
+        outcomes = _on_a_cluster(jobs, scheduler, workers, into_folder, settings)
     else:
-        raise ColloidsError(f"There are {len(inputs)} inputs, so --output must be a folder, not the file {output}.")
-    if len(set(targets)) < len(targets):
-        raise ColloidsError("Two inputs have the same name and would write the same table; detect them one by one.")
-    for target in targets:
-        if any(target.resolve() == source.resolve() for source in inputs):
-            raise ColloidsError(f"The output {target} is also an input; choose another name.")
-        check_table_can_be_written(target)
-    return list(zip(inputs, targets, strict=True))
-
-
-def _detect_file(
-    source: Path,
-    target: Path,
-    options: "Options",
-    *,
-    index: int,
-    frames: str | None,
-    voxel_size: tuple[float, float, float] | None,
-) -> None:
-    from napari_colloids import __version__
-    from napari_colloids.io import read_stack, write_particles
-
-    stack = read_stack(source, index=index, voxel_size=voxel_size)
-    chosen = _frame_range(frames, stack.n_frames)
-    particles, facts = _detect_frames(stack, options, chosen, label=source.name)
-    provenance = {
-        "program": f"napari-colloids {__version__}",
-        "input": source.name,
-        "shape": stack.shape,
-        "voxel_size": stack.voxel_size,
-        "options": asdict(options) | {"index": index, "frames": [chosen.start, chosen.stop]},
-        **facts,
-    }
-    write_particles(target, particles, metadata=provenance)
-    for notice in facts["notices"]:
-        typer.echo(f"{source.name}: {notice}", err=True)
-    if not facts["diameter_certain"]:
-        typer.echo(f"{source.name}: to be sure, measure one particle and run again with --diameter PX.", err=True)
-    typer.echo(f"{target}: {summary(len(particles), facts)}", err=True)
-
-
-def _detect_frames(
-    stack: "Stack", options: "Options", frames: range, label: str
-) -> tuple["pd.DataFrame", dict[str, Any]]:
-    """Detect frame after frame; a diameter estimated in the first one serves for all."""
-    from dataclasses import replace
-
-    import pandas as pd
-
-    from napari_colloids import detection
-
-    tables: list[pd.DataFrame] = []
-    facts: dict[str, Any] = {}
-    for frame in frames:
-        name = f"{label} frame {frame}" if len(frames) > 1 else label
-        with progress_bar(name, unit="tile") as show:
-            table = detection.detect(stack, replace(options, frame=frame), progress=show)
-        if facts:
-            facts["seconds"] += table.attrs["seconds"]
-            facts["notices"] += [notice for notice in table.attrs["notices"] if notice not in facts["notices"]]
-        else:
-            facts = {str(name): value for name, value in table.attrs.items()}
-            options = replace(options, diameter=facts["diameter"], diameter_um=None)
-        if stack.n_frames > 1:
-            table.insert(0, "frame", frame)
-        table.attrs = {}
-        tables.append(table)
-    voxels = len(frames) * stack.shape[0] * stack.shape[1] * stack.shape[2]
-    facts["mvoxel_per_s"] = voxels / 1e6 / max(facts["seconds"], 1e-9)
-    return pd.concat(tables, ignore_index=True), facts
-
-
-def _frame_range(text: str | None, n_frames: int) -> range:
-    """Read ``A:B`` (either may be left out) or a single frame as a range of frames."""
-    if text is None:
-        return range(n_frames)
-    start, colon, stop = text.partition(":")
+        outcomes = _here(jobs, into_folder, settings)
     try:
-        first = int(start) if start else 0
-        last = (int(stop) if stop else n_frames) if colon else first + 1
-    except ValueError:
-        raise ColloidsError(f"--frames takes A:B with whole numbers, for example 0:10, not '{text}'.") from None
-    if not 0 <= first < last <= n_frames:
-        raise ColloidsError(f"--frames {text} does not fit: the stack has {n_frames} frame{'s' * (n_frames > 1)}.")
-    return range(first, last)
+        return _report(outcomes, jobs, output if into_folder else None)
+    except KeyboardInterrupt:
+        if any(job.target.with_name(f"{job.target.name}.parts").exists() for job in jobs):
+            typer.echo("What is done is kept; the same command goes on from there.", err=True)
+        raise
+
+
+def _files(inputs: Sequence[str]) -> list[str]:
+    """Return the inputs with patterns replaced by the files that they match."""
+    files: list[str] = []
+    for given in inputs:
+        found = [given] if Path(given).exists() else sorted(glob(given, recursive=True))
+        if not found:
+            what = "No file matches" if any(letter in given for letter in "*?[") else "There is no file"
+            raise ColloidsError(f"{what} '{given}'.")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _series_of(path: str, index: str, common: dict[str, Any]) -> "list[Source]":
+    from napari_colloids.batch import Source
+    from napari_colloids.io import list_series
+
+    if index == "all":
+        return [Source(path, k, **common) for k, series in enumerate(list_series(path)) if not series.problem]
+    if not index.isdecimal():
+        raise ColloidsError(f"--index takes the number of a series, from 0, or 'all', not '{index}'.")
+    return [Source(path, int(index), **common)]
+
+
+def _log_of(into_folder: bool) -> Callable[..., Any]:
+    from napari_colloids.batch.outcome import Log
+
+    return lambda job: Log(job.target.with_suffix(".log") if into_folder else None)
+
+
+def _here(jobs: "Sequence[Job]", into_folder: bool, settings: dict[str, Any]) -> "Iterable[Outcome]":
+    """Do the jobs one after the other on this machine."""
+    from napari_colloids.batch import Outcome, run_job
+
+    for job in jobs:
+        log = _log_of(into_folder)(job)
+        try:
+            with progress_bar(job.name, unit="step") as show:
+                outcome = run_job(job, show, log, **settings)
+        except ColloidsError as error:
+            log(f"failed: {error}")
+            outcome = Outcome(job, "failed", message=str(error))
+        yield outcome
+
+
+def _on_a_cluster(
+    jobs: "Sequence[Job]", scheduler: str | None, workers: int | None, into_folder: bool, settings: dict[str, Any]
+) -> "Iterable[Outcome]":
+    from napari_colloids.batch.cluster import connected, run_jobs
+
+    cluster: AbstractContextManager[Any] = connected(scheduler, workers)
+    with cluster as client, progress_bar(f"{len(jobs)} inputs", unit="volume") as show:
+        yield from run_jobs(jobs, client, show, _log_of(into_folder), **settings)
+
+
+def _report(outcomes: "Iterable[Outcome]", jobs: "Sequence[Job]", folder: Path | None) -> int:
+    """Say how each job ended, as it ends; return the exit status."""
+    from napari_colloids.batch import write_summary
+
+    ended: list[Outcome] = []
+    for outcome in outcomes:
+        ended.append(outcome)
+        if folder is not None:
+            write_summary(folder, sorted(ended, key=lambda one: jobs.index(one.job)))
+        if outcome.state == "failed" and len(jobs) == 1:
+            raise ColloidsError(outcome.message)
+        for line in _lines(outcome):
+            typer.echo(line, err=True)
+    return 2 if any(outcome.state == "failed" for outcome in ended) else 0
+
+
+def _lines(outcome: "Outcome") -> list[str]:
+    name, target, facts = outcome.job.name, outcome.job.target, outcome.facts
+    if outcome.state == "failed":
+        return [f"Error: {outcome.job.source.path}: {outcome.message}"]
+    if outcome.state == "skipped":
+        return [f"{target}: is there already, from the same input and settings (--redo searches again)."]
+    lines = [f"{name}: {notice}" for notice in facts["notices"]]
+    if not facts["diameter_certain"]:
+        lines.append(f"{name}: to be sure, measure one particle and run again with --diameter PX.")
+    return [*lines, f"{target}: {summary(outcome.particles, facts)}"]

@@ -9,14 +9,15 @@ from napari_colloids.errors import ColloidsError
 
 
 @contextmanager
-def progress_bar(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function ``(done, total)`` that draws a bar on stderr if that is a terminal."""
+def progress_bar(label: str, unit: str) -> Iterator[Callable[..., None]]:
+    """Yield a function ``(done, total, message="")`` that draws a bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
     with tqdm(desc=label, unit=unit, disable=None, leave=False) as bar:
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int, message: str = "") -> None:
             bar.total = total
+            bar.set_postfix_str(message, refresh=False)
             bar.update(done - bar.n)
 
         yield show

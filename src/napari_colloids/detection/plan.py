@@ -88,7 +88,7 @@ class Plan:
         from napari_colloids.detection.network import MULTIPLE
 
         padded = np.array(padded_shape(self.scale))
-        low, high = self.region.bounds(self.shape)
+        low, high = (corner.astype(float) for corner in self.region.bounds(self.shape))
         reach = MARGIN + _SLACK
         first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _SLACK
         last = np.ceil(self.scale.to_canonical(high - 0.5)) + MARGIN + 1 + reach

@@ -14,6 +14,7 @@ from napari_colloids.stack import read_box
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 Array = NDArray[np.float64]
 
 
@@ -63,12 +64,12 @@ class Region:
             high[1:] = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, high[1:])
         return low, high
 
-    def overlaps(self, low: Sequence[int], high: Sequence[int]) -> bool:
+    def overlaps(self, low: NDArray[np.intp], high: NDArray[np.intp]) -> bool:
         """Whether particles centred in the box of voxels ``[low, high)`` may be wanted; yes in case of doubt."""
         if self.z_range is not None and (high[0] <= self.z_range[0] or low[0] >= self.z_range[1]):
             return False
         if self.outlines and not any(
-            np.all(np.min(outline, axis=0) < high[1:]) and np.all(np.max(outline, axis=0) >= np.array(low[1:]) - 1)
+            np.all(np.min(outline, axis=0) < high[1:]) and np.all(np.max(outline, axis=0) >= low[1:] - 1)
             for outline in self.outlines
         ):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load
@@ -12,8 +13,12 @@ from safetensors.torch import load
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 #: File name of the bundled weights; beside it lies a file with their digest, as ``sha256sum`` writes it.
 FILE = "centrenet.safetensors"
+_MISSING = "The bundled model is missing; install napari-colloids again."
 
 
 @lru_cache(maxsize=1)
@@ -26,12 +31,28 @@ def bundled_network() -> CentreNet:
         If the file is missing or is not the one that this version was released with.
     """
     try:
-        folder = files("napari_colloids.detection").joinpath("weights")
-        content = folder.joinpath(FILE).read_bytes()
-        digest = folder.joinpath(FILE + ".sha256").read_text(encoding="ascii").split()[0]
+        content = _folder().joinpath(FILE).read_bytes()
+    except OSError as error:
+        raise ColloidsError(_MISSING) from error
+    return network_from(content, weights_digest())
+
+
+def weights_digest() -> str:
+    """Return the SHA-256 of the bundled weights, as it stands beside them.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is missing.
+    """
+    try:
+        return _folder().joinpath(FILE + ".sha256").read_text(encoding="ascii").split()[0]
     except (OSError, IndexError) as error:
-        raise ColloidsError("The bundled model is missing; install napari-colloids again.") from error
-    return network_from(content, digest)
+        raise ColloidsError(_MISSING) from error
+
+
+def _folder() -> Traversable:
+    return files("napari_colloids.detection").joinpath("weights")
 
 
 def network_from(content: bytes, sha256: str | None = None) -> CentreNet:

@@ -1,0 +1,284 @@
+"""Jobs on many processes or machines, through dask.distributed: a task looks at, searches, or finishes a volume.
+
+Volumes of more than one tile are cut into boxes, which are searched apart; as tiles see a halo beyond their own box,
+and overlaps are only thinned when all boxes of a volume are together, the result is that of one machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.batch import tasks
+from napari_colloids.batch.outcome import Log, Outcome
+from napari_colloids.batch.run import finish
+from napari_colloids.batch.store import PartStore, is_done
+from napari_colloids.detection.network import MULTIPLE
+from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.tiles import Box, halved
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from napari_colloids.batch.job import Job
+    from napari_colloids.detection.series import Part
+
+#: Canonical voxels of the boxes that large volumes are cut into: much more than their halo, and little memory.
+_BOX = 200**3
+#: Volumes under way per worker: enough that none waits, few enough that what they found does not pile up.
+_AHEAD = 2
+#: How often a task whose worker was lost is tried again.
+_RETRIES = 2
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+    """Yield a client of a scheduler's address, or of workers started here for the time being.
+
+    Local workers have one thread each; where there are NVIDIA GPUs each worker sees one of them.
+
+    Parameters
+    ----------
+    scheduler
+        Address, as ``tcp://host:8786``.
+    workers
+        How many to start where there is no scheduler; None for one per GPU or, without any, one per core.
+
+    Raises
+    ------
+    ColloidsError
+        If the package is not installed or the scheduler does not answer.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ColloidsError('A cluster needs one more package: pip install "napari-colloids[cluster]".') from error
+    if scheduler is None:
+        with _local_cluster(workers) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise ColloidsError(f"The scheduler at '{scheduler}' does not answer: is the address right?") from error
+    with client:
+        yield client
+
+
+def _local_cluster(workers: int | None) -> Any:
+    import psutil
+    import torch
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    gpus = torch.cuda.device_count()
+    count = workers or gpus or psutil.cpu_count(logical=False) or 1
+    specs = {}
+    for number in range(count):
+        environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
+        options = {"nthreads": 1, "env": environment, "host": "127.0.0.1", "dashboard_address": None}
+        specs[number] = {"cls": Nanny, "options": options}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
+    return SpecCluster(workers=specs, scheduler=scheduler)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    client: Any,
+    show: Callable[[int, int, str], None],
+    log_of: Callable[[Job], Log],
+    *,
+    skip_done: bool = False,
+) -> Iterator[Outcome]:
+    """Do the jobs on a cluster; yields how each ended, in the order in which they end.
+
+    The results are kept here, volume by volume, so that a run that was stopped is gone on with.
+
+    Parameters
+    ----------
+    jobs
+        What to do. The workers must see the files under the same paths.
+    client
+        Of dask.distributed.
+    show
+        Told of the progress, in volumes.
+    log_of
+        Returns the log of a job.
+    skip_done
+        Leave tables as they are that these very jobs have written.
+    """
+    from distributed import as_completed
+
+    running: dict[Any, _Volume] = {}
+    waiting = as_completed()
+    queue = _Queue(jobs, log_of, skip_done)
+    while True:
+        yield from queue.ended()
+        while len(running) < _AHEAD * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1):
+            volume = queue.next()
+            if volume is None:
+                break
+            future = volume.start(client)
+            running[future.key] = volume
+            waiting.add(future)
+        yield from queue.ended()
+        if not running:
+            return
+        future = next(waiting)
+        volume = running.pop(future.key)
+        follow_up = volume.advance(client, future)
+        if follow_up is not None:
+            running[follow_up.key] = volume
+            waiting.add(follow_up)
+        show(queue.done, queue.total, volume.work.job.name)
+
+
+class _Work:
+    """A job under way."""
+
+    def __init__(self, job: Job, log: Log, fingerprint: str) -> None:
+        self.job, self.log = job, log
+        self.parts = job.parts(job.source.open())
+        self.store = PartStore(job.target, fingerprint)
+        done = set(self.store.done())
+        self.left = [part for part in self.parts if part not in done]
+        self.open = len(self.left)
+        #: Channels whose diameter is being estimated; their other volumes wait for it.
+        self.estimating: set[int] = set()
+        self.failure: str | None = None
+        log(f"{len(self.parts)} volumes" + (f", {len(done)} of them done before" if done else ""))
+
+    def next(self) -> Part | None:
+        """Return a volume that can be started now."""
+        for part in self.left:
+            if part.channel not in self.estimating:
+                self.left.remove(part)
+                if self.estimate(part) is None and self._to_be_estimated():
+                    self.estimating.add(part.channel)
+                return part
+        return None
+
+    def estimate(self, part: Part) -> DiameterEstimate | None:
+        return self.store.estimates.get(part.channel)
+
+    def fail(self, message: str) -> None:
+        self.failure = self.failure or message
+        self.open -= len(self.left) + 1
+        self.left = []
+
+    def keep(self, part: Part, table: Any) -> None:
+        self.store.keep(part, table)
+        self.open -= 1
+        self.log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
+
+    def outcome(self) -> Outcome:
+        if self.failure is None:
+            try:
+                return finish(self.job, self.store, self.log)
+            except ColloidsError as error:
+                self.failure = str(error)
+        self.log(f"failed: {self.failure}")
+        return Outcome(self.job, "failed", message=self.failure)
+
+    def _to_be_estimated(self) -> bool:
+        return self.job.options.diameter is None and self.job.options.diameter_um is None
+
+
+class _Volume:
+    """A volume under way: it is looked at first, then searched box by box."""
+
+    def __init__(self, work: _Work, part: Part) -> None:
+        self.work, self.part = work, part
+        self._searching = False
+
+    def start(self, client: Any) -> Any:
+        estimate = self.work.estimate(self.part)
+        return client.submit(tasks.plan_volume, self.work.job, self.part, estimate, retries=_RETRIES, pure=False)
+
+    def advance(self, client: Any, future: Any) -> Any:
+        """Take what a task gave, and return the next one; None when the volume is done or has failed."""
+        if future.status != "finished":
+            self.work.fail(f"A worker failed: {future.exception()}")
+            return None
+        result = future.result()
+        if isinstance(result, tasks.Failure):
+            self.work.fail(result.message)
+            return None
+        if self._searching:
+            self.work.keep(self.part, result)
+            return None
+        self._searching = True
+        plan = result.plan
+        if self.part.channel in self.work.estimating:
+            self.work.store.estimates[self.part.channel] = DiameterEstimate(plan.diameter, plan.certain)
+            self.work.estimating.remove(self.part.channel)
+        job = self.work.job
+        found = [
+            client.submit(tasks.search_box, job, result, box, retries=_RETRIES, pure=False)
+            for box in boxes_of(job, plan)
+        ]
+        return client.submit(tasks.finish_volume, job, self.part, result, found, retries=_RETRIES, pure=False)
+
+
+class _Queue:
+    """The jobs, opened one after the other as there is room for their volumes."""
+
+    def __init__(self, jobs: Sequence[Job], log_of: Callable[[Job], Log], skip_done: bool) -> None:
+        self._jobs = list(jobs)
+        self._log_of, self._skip_done = log_of, skip_done
+        self._works: list[_Work] = []
+        self._outcomes: list[Outcome] = []
+        self._closed = 0
+
+    @property
+    def total(self) -> int:
+        """Volumes of the jobs that were opened, and one for each that was not."""
+        return self._closed + sum(len(work.parts) for work in self._works) + len(self._jobs)
+
+    @property
+    def done(self) -> int:
+        """Volumes that are done."""
+        return self._closed + sum(len(work.parts) - work.open for work in self._works)
+
+    def next(self) -> _Volume | None:
+        """Return a volume to start; None if there is none that can be started now."""
+        while True:
+            for work in self._works:
+                part = work.next()
+                if part is not None:
+                    return _Volume(work, part)
+            if not self._jobs:
+                return None
+            self._open(self._jobs.pop(0))
+
+    def ended(self) -> Iterator[Outcome]:
+        """Return the jobs that have ended since the last call."""
+        for work in [work for work in self._works if work.open == 0]:
+            self._works.remove(work)
+            self._closed += len(work.parts)
+            self._outcomes.append(work.outcome())
+        ended, self._outcomes = self._outcomes, []
+        yield from ended
+
+    def _open(self, job: Job) -> None:
+        log = self._log_of(job)
+        try:
+            fingerprint = job.fingerprint()
+            if self._skip_done and is_done(job.target, fingerprint):
+                log("skipped: the table is there")
+                self._outcomes.append(Outcome(job, "skipped"))
+            else:
+                self._works.append(_Work(job, log, fingerprint))
+        except (ColloidsError, OSError) as error:
+            log(f"failed: {error}")
+            self._outcomes.append(Outcome(job, "failed", message=str(error)))
+
+
+def boxes_of(job: Job, plan: Any) -> list[Box | None]:
+    """Return the boxes that a volume is searched in."""
+    if plan.options.method != "network":
+        return [None]
+    plan = tasks.with_region(job, plan)
+    return [box for box in halved(plan.box(), _BOX, MULTIPLE) if plan.wants(box.low, box.high)]

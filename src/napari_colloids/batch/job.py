@@ -1,0 +1,224 @@
+"""What is to be done: a stack in a file, how to search it, and the table to write."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids import __version__
+from napari_colloids.batch.selection import frame_range
+from napari_colloids.detection import Options, Part, Region, parts_of
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_colloids.stack import Stack, VoxelSize
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stack in a file; small, so that it can be sent to another machine, which opens the file itself.
+
+    Attributes
+    ----------
+    path
+        The file.
+    index, dataset, axes, voxel_size
+        As in `napari_colloids.read_stack`.
+    z_scale
+        The voxel size along z is multiplied by this: the correction for a mismatch of refractive indices.
+    """
+
+    path: str
+    index: int = 0
+    dataset: str | None = None
+    axes: str | None = None
+    voxel_size: VoxelSize | None = None
+    z_scale: float = 1.0
+
+    def open(self) -> Stack:
+        """Open the file; its pixels stay there where they are many. The last stacks opened are kept open.
+
+        Raises
+        ------
+        ColloidsError
+            If it cannot be read.
+        """
+        return _opened(self)
+
+    def state(self) -> dict[str, Any]:
+        """Return what would change if the file were another one: its name, size and time."""
+        path = Path(self.path)
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        stats = [file.stat() for file in files]
+        return {
+            **asdict(self),
+            "path": path.name,
+            "bytes": sum(stat.st_size for stat in stats),
+            "modified": max((stat.st_mtime_ns for stat in stats), default=0),
+        }
+
+
+@lru_cache(maxsize=2)
+def _opened(source: Source) -> Stack:
+    from napari_colloids.io import read_stack
+
+    stack = read_stack(
+        source.path, index=source.index, dataset=source.dataset, axes=source.axes, voxel_size=source.voxel_size
+    )
+    return stack if source.z_scale == 1 else stack.scaled_along_z(source.z_scale)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A detection from file to file.
+
+    Attributes
+    ----------
+    source
+        Where the stack is.
+    target
+        The table to write.
+    options
+        How to search; frame and channel are not looked at.
+    frames
+        ``A:B`` or None for all.
+    channels
+        One or several.
+    outlines
+        Corners of rectangles to search, ``(y0, x0, y1, x1)`` in voxels; none means everywhere.
+    mask
+        A file whose stack is not 0 where particles are wanted.
+    """
+
+    source: Source
+    target: Path
+    options: Options = field(default_factory=Options)
+    frames: str | None = None
+    channels: tuple[int, ...] = (0,)
+    rectangles: tuple[tuple[float, float, float, float], ...] = ()
+    mask: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call the input."""
+        return Path(self.source.path).name
+
+    def parts(self, stack: Stack) -> list[Part]:
+        """Return the volumes to search.
+
+        Raises
+        ------
+        ColloidsError
+            If the stack has no such frames or channels.
+        """
+        for channel in self.channels:
+            stack.volume(0, channel)
+        return parts_of(frame_range(self.frames, stack.n_frames), self.channels)
+
+    def region(self) -> Region:
+        """Return where particles are wanted."""
+        from napari_colloids.io import read_stack
+
+        outlines = [rectangle_outline(*rectangle) for rectangle in self.rectangles]
+        return Region(outlines=outlines, mask=None if self.mask is None else read_stack(self.mask).volume())
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides the result: the input, the settings, the weights and the version.
+
+        Where it runs and in what tiles changes nothing.
+        """
+        settings = asdict(self.options) | {"device": None, "tile": None, "frame": None, "channel": None}
+        mask = None if self.mask is None else Source(self.mask).state()
+        content = {
+            "source": self.source.state(),
+            "options": settings,
+            "frames": self.frames,
+            "channels": self.channels,
+            "rectangles": self.rectangles,
+            "mask": mask,
+            "program": program(),
+        }
+        return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+    def provenance(self, stack: Stack, parts: Sequence[Part]) -> dict[str, Any]:
+        """Return where the table comes from, for the file beside it."""
+        return {
+            **program(),
+            "input": self.name,
+            "shape": stack.shape,
+            "voxel_size": stack.voxel_size,
+            "frame_interval": stack.frame_interval,
+            "options": {
+                **asdict(self.options),
+                "index": self.source.index,
+                "dataset": self.source.dataset,
+                "axes": stack.axes,
+                "z_scale": self.source.z_scale,
+                "frames": [parts[0].frame, parts[-1].frame + 1],
+                "channels": self.channels,
+                "rectangles": self.rectangles,
+                "mask": self.mask,
+            },
+            "fingerprint": self.fingerprint(),
+        }
+
+
+def program() -> dict[str, str]:
+    """Return what found the particles: the program's version and the digest of its weights."""
+    from napari_colloids.detection.weights import weights_digest
+
+    return {"program": f"napari-colloids {__version__}", "weights_sha256": weights_digest()}
+
+
+def rectangle_outline(y0: float, x0: float, y1: float, x1: float) -> NDArray[np.float64]:
+    """Return the corners ``(y, x)`` of a rectangle in turn, shape ``(4, 2)``."""
+    return np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)], dtype=float)
+
+
+def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Job]:
+    """Pair each input with the table to write.
+
+    Parameters
+    ----------
+    sources
+        The inputs.
+    output
+        A table, for one input; or a folder (which exists, or whose name has no ending).
+    **settings
+        Fields of `Job` that all have in common.
+
+    Raises
+    ------
+    ColloidsError
+        If several inputs would write the same table, or one would be overwritten.
+    """
+    if output.is_dir() or not output.suffix:
+        targets = [output / f"{_stem(source, sources)}.csv" for source in sources]
+    elif len(sources) == 1:
+        targets = [output]
+    else:
+        raise ColloidsError(f"There are {len(sources)} inputs, so --output must be a folder, not the file {output}.")
+    if len(set(targets)) < len(targets):
+        raise ColloidsError("Two inputs have the same name and would write the same table; detect them one by one.")
+    for target in targets:
+        if any(target.resolve() == Path(source.path).resolve() for source in sources):
+            raise ColloidsError(f"The output {target} is also an input; choose another name.")
+    return [Job(source, target, **settings) for source, target in zip(sources, targets, strict=True)]
+
+
+def _stem(source: Source, sources: Sequence[Source]) -> str:
+    """Return the name of the input without its ending, numbered where several series of a file are searched."""
+    path = Path(source.path)
+    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    several = sum(other.path == source.path for other in sources) > 1
+    return f"{stem}_{source.index}" if several else stem

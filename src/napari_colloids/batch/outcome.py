@@ -1,0 +1,91 @@
+"""How jobs ended, and the two records of it: a log per input and a table of all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from napari_colloids.io import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from napari_colloids.batch.job import Job
+
+#: File name of the table of all jobs.
+SUMMARY = "summary.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes
+    ----------
+    job
+        The job.
+    state
+        ``done``, ``skipped`` (the table was there) or ``failed``.
+    particles, volumes
+        How many were found and searched.
+    facts
+        How they were found, as `detect` says it.
+    message
+        What went wrong.
+    """
+
+    job: Job
+    state: Literal["done", "skipped", "failed"]
+    particles: int = 0
+    volumes: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+class Log:
+    """A text file of what happened to an input, a line an event; a log without a path keeps nothing.
+
+    Parameters
+    ----------
+    path
+        The file, to which lines are added.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __call__(self, text: str) -> None:
+        """Add a line, with the time."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+
+
+def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
+    """Write a row per job to ``summary.csv`` in a folder and return its path."""
+    rows = [
+        {
+            "input": outcome.job.name,
+            "index": outcome.job.source.index,
+            "table": outcome.job.target.name,
+            "state": outcome.state,
+            "particles": outcome.particles,
+            "volumes": outcome.volumes,
+            **{name: outcome.facts.get(name) for name in ("diameter", "diameter_certain", "seconds", "mvoxel_per_s")},
+            "message": outcome.message,
+        }
+        for outcome in outcomes
+    ]
+    path = folder / SUMMARY
+    with replacing(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+    return path
+
+
+def describe(options: Any) -> str:
+    """Return settings in one line."""
+    return ", ".join(f"{name}={value}" for name, value in asdict(options).items() if value is not None)

@@ -1,0 +1,71 @@
+"""One job on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari_colloids.batch.outcome import Log, Outcome
+from napari_colloids.batch.store import PartStore, is_done
+from napari_colloids.detection import Part, iter_detect_series
+
+if TYPE_CHECKING:
+    from napari_colloids.batch.job import Job
+
+#: Called with steps done, their total, and what is being done.
+Show = Callable[[int, int, str], None]
+
+
+def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = False) -> Outcome:
+    """Detect from file to file.
+
+    Volumes that an earlier, interrupted run of the same job has left are not searched again.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    show
+        Told of the progress.
+    log
+        Told of every volume.
+    skip_done
+        Leave a table as it is that this very job has written.
+
+    Raises
+    ------
+    ColloidsError
+        If the input cannot be used or the table not be written.
+    """
+    log = log or Log(None)
+    fingerprint = job.fingerprint()
+    if skip_done and is_done(job.target, fingerprint):
+        log("skipped: the table is there")
+        return Outcome(job, "skipped")
+    stack = job.source.open()
+    parts = job.parts(stack)
+    store = PartStore(job.target, fingerprint)
+    done = store.done()
+    log(f"{len(parts)} volumes of {stack.shape} voxels" + (f", {len(done)} of them done before" if done else ""))
+
+    def keep(part: Part, table) -> None:  # type: ignore[no-untyped-def]
+        store.keep(part, table)
+        log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
+
+    steps = iter_detect_series(
+        stack, job.options, parts, keep, done=done, estimates=store.estimates, region=job.region()
+    )
+    for step in steps:
+        show(step.done, step.total, step.message)
+    return finish(job, store, log)
+
+
+def finish(job: Job, store: PartStore, log: Log) -> Outcome:
+    """Join the volumes of a job into its table."""
+    stack = job.source.open()
+    parts = job.parts(stack)
+    count, facts = store.join(parts, job.provenance(stack, parts))
+    for notice in facts["notices"]:
+        log(notice)
+    log(f"done: {count} particles, diameter {facts['diameter']:.2f} px, {facts['seconds']:.1f} s")
+    return Outcome(job, "done", count, len(parts), facts)

@@ -1,0 +1,122 @@
+"""The volumes of a job that are done, kept on disk until all are: what a crash or a cancel leaves to go on with."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.series import Part
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io import particle_writer, read_particles, replacing, write_particles
+from napari_colloids.io.files import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+_ABOUT = "about.json"
+
+
+class PartStore:
+    """A folder beside the table to write, with a file per volume that is done.
+
+    Every file is complete or not there. A folder that was made by other settings, another input or another version is
+    thrown away.
+
+    Parameters
+    ----------
+    target
+        The table to write.
+    fingerprint
+        Of the job.
+    """
+
+    def __init__(self, target: Path, fingerprint: str) -> None:
+        self.target = target
+        self.folder = target.with_name(f"{target.name}.parts")
+        self._fingerprint = fingerprint
+        self.estimates: dict[int, DiameterEstimate] = {}
+        if not self._take_up():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def done(self) -> list[Part]:
+        """Return the volumes that are done."""
+        found = (re.fullmatch(r"frame(\d+)_channel(\d+)\.h5", file.name) for file in self.folder.glob("frame*.h5"))
+        return sorted(Part(int(match[1]), int(match[2])) for match in found if match)
+
+    def keep(self, part: Part, table: pd.DataFrame) -> None:
+        """Write the particles of a volume and, with them, how they were found (``table.attrs``)."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ColloidsError(f"The folder {self.folder} cannot be made: {error.strerror}.") from error
+        with replacing(self.folder / _ABOUT) as file:
+            estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
+            file.write_text(to_json({"fingerprint": self._fingerprint, "estimates": estimates}), encoding="utf-8")
+        write_particles(self._file(part), table, metadata=facts_of(table))
+
+    def load(self, part: Part) -> pd.DataFrame:
+        """Read the particles of a volume that is done."""
+        return read_particles(self._file(part))
+
+    def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Write the table of all volumes, with never more than one of them in memory, and remove the folder.
+
+        Returns
+        -------
+        tuple
+            The number of particles and how they were found: the facts of the first volume, with the seconds and the
+            notices of all.
+        """
+        count = 0
+        facts: dict[str, Any] = {}
+        notices: dict[str, None] = {}
+        voxels = 0.0
+        with particle_writer(self.target, metadata=provenance) as writer:
+            for part in parts:
+                table = self.load(part)
+                notices |= dict.fromkeys(table.attrs["notices"])
+                voxels += table.attrs["mvoxel_per_s"] * table.attrs["seconds"]
+                seconds = facts.get("seconds", 0.0) + table.attrs["seconds"]
+                facts = {**facts_of(table), **facts, "seconds": seconds, "notices": list(notices)}
+                count += len(table)
+                table.attrs = {}
+                writer.append(table)
+            facts["mvoxel_per_s"] = voxels / max(facts["seconds"], 1e-9)
+            writer.metadata.update(facts, particles=count)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return count, facts
+
+    def _file(self, part: Part) -> Path:
+        return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.h5"
+
+    def _take_up(self) -> bool:
+        try:
+            about = json.loads((self.folder / _ABOUT).read_text(encoding="utf-8"))
+            estimates = {int(channel): DiameterEstimate(**given) for channel, given in about["estimates"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if about.get("fingerprint") != self._fingerprint:
+            return False
+        self.estimates = estimates
+        return True
+
+
+def facts_of(table: pd.DataFrame) -> dict[str, Any]:
+    """Return how the particles of a table were found."""
+    return {str(name): value for name, value in table.attrs.items()}
+
+
+def is_done(target: Path, fingerprint: str) -> bool:
+    """Whether a table is already what a job would write."""
+    try:
+        beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return target.is_file() and isinstance(beside, dict) and beside.get("fingerprint") == fingerprint

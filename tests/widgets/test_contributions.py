@@ -116,6 +116,6 @@ def test_sample_data(viewer):
 
 
 def test_widgets_open_from_the_menu(viewer):
-    for name in ("Load", "Simulate", "Detect", "Score"):
+    for name in ("Load", "Simulate", "Detect", "Score", "Track"):
         _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
         assert widget.isVisibleTo(widget.parentWidget())

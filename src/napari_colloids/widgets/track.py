@@ -1,0 +1,358 @@
+"""The Track widget: link the particles of a time series, look at their paths and how far they move, export."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Points
+from qtpy.compat import isalive
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QPushButton
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
+from napari_colloids.widgets.remembered import remember
+from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.threshold import FILTER
+from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+    import pandas as pd
+
+    from napari_colloids.stack import VoxelSize
+    from napari_colloids.structure import Diffusion
+
+
+class TrackWidget(Panel):
+    """Links the points on show of a series into a Tracks layer.
+
+    The search range is measured in g(r) of the chosen layer, until another is typed.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._task = Task(self, "Linking particles")
+        self._measuring = Task(self, "Measuring g(r)")
+        self._result: _Result | None = None
+        #: Whether the search range was typed; else it is measured in what is linked.
+        self._typed = False
+        self.points = LayerCombo(
+            napari_viewer,
+            lambda layer: isinstance(layer, Points) and layer.ndim >= 4,
+            "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
+        )
+        self.open = QPushButton("Open…")
+        self.open.setToolTip("Open a particle table with a column 'frame' (CSV, XYZ, HDF5, Parquet) as points.")
+        self.search_range = number(
+            5.0, 0.001, 10_000.0, decimals=3, unit="px",
+            tooltip="Longest way of a particle from one frame to the next. Suggested: half the distance between "
+            "neighbours, which the first minimum of g(r) tells apart from the rest.",
+        )  # fmt: skip
+        self.suggest = QPushButton("Suggest")
+        self.suggest.setToolTip("Measure the search range in g(r) of the points on show.")
+        self.memory = whole(0, 0, 1000, unit="frames", tooltip="For how many frames a particle may go unseen (frames).")
+        self.min_length = whole(
+            1, 1, 100_000, unit="frames", tooltip="Drop trajectories of fewer positions than this (frames)."
+        )
+        self.drift = QCheckBox("Subtract drift")
+        self.drift.setToolTip(
+            "Take the mean motion of all particles (of the stage, mostly) off the positions. The tracks are then drawn "
+            "as if the sample stood still."
+        )
+        self.interval = number(
+            0.0, 0.0, 1e6, decimals=3, unit="s", tooltip="Time from one frame to the next in seconds (s)."
+        )
+        self.interval.setSpecialValueText("unknown")
+        self.button = QPushButton("Link")
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self.status = Status()
+        self.plot = MsdPlot()
+        self.export = QPushButton("Export CSV…")
+        self.export.setToolTip("Write the linked points with the number of their trajectory ('particle').")
+        self.export.setEnabled(False)
+        self._lay_out()
+        self._connect()
+        remember("track", {"memory": self.memory, "min_length": self.min_length, "drift": self.drift})
+        self._on_points(self.points.layer)
+
+    @property
+    def busy(self) -> bool:
+        """Whether linking, or measuring the search range, is under way."""
+        return self._task.running or self._measuring.running
+
+    def export_to(self, path: Path) -> None:
+        """Write the trajectories and say how many there were."""
+        from napari_colloids import __version__
+        from napari_colloids.io import write_particles
+
+        if self._result is None:
+            self.status.fail("There are no trajectories to export yet: link particles first.")
+            return
+        tracks, note = self._result.tracks, self._result.note
+        try:
+            write_particles(path, tracks, metadata={"program": f"napari-colloids {__version__}", **note})
+        except (ColloidsError, OSError) as error:
+            self.status.fail(str(error))
+        else:
+            self.status.say(f"Wrote {tracks['particle'].nunique()} trajectories ({len(tracks)} points) to {path}.")
+
+    def _lay_out(self) -> None:
+        points, searching = QHBoxLayout(), QHBoxLayout()
+        for row, parts in ((points, (self.points, self.open)), (searching, (self.search_range, self.suggest))):
+            row.addWidget(parts[0], stretch=1)
+            row.addWidget(parts[1])
+        rows = form()
+        rows.addRow("Points", points)
+        rows.addRow("Search range", searching)
+        rows.addRow("Memory", self.memory)
+        rows.addRow("Minimal length", self.min_length)
+        rows.addRow("Frame interval", self.interval)
+        rows.addRow("", self.drift)
+        self.column.addLayout(rows)
+        for part in (self.button, self.bar, self.status, self.plot, self.export):
+            self.column.addWidget(part)
+        self.column.addStretch(1)
+
+    def _connect(self) -> None:
+        self.points.chosen.connect(self._on_points)
+        self.open.clicked.connect(self._on_open)
+        self.suggest.clicked.connect(self._measure)
+        self.search_range.valueChanged.connect(self._on_typed)
+        self.interval.valueChanged.connect(self._on_interval)
+        self.button.clicked.connect(self._on_button)
+        self.export.clicked.connect(self._on_export)
+        self._measuring.succeeded.connect(self._on_measured)
+        self._measuring.failed.connect(self.status.fail)
+        self._measuring.ended.connect(self._refresh)
+        self._task.progressed.connect(self._on_progress)
+        self._task.succeeded.connect(self._on_linked)
+        self._task.failed.connect(self.status.fail)
+        self._task.cancelled.connect(lambda: self.status.say("Cancelled; nothing was changed."))
+        self._task.ended.connect(self._refresh)
+
+    def _refresh(self) -> None:
+        running = self._task.running
+        self.bar.setVisible(running)
+        self.button.setText("Cancel" if running else "Link")
+        self.button.setEnabled(running or self.points.layer is not None)
+        self.suggest.setEnabled(self.points.layer is not None and not self.busy)
+        if running:
+            tip = "Stop after the frame that is being linked."
+        elif self.points.layer is None:
+            tip = "Detect the particles of a time series, or open a table, first."
+        else:
+            tip = "Link the points on show into trajectories."
+        self.button.setToolTip(tip)
+
+    def _on_points(self, points: Any) -> None:
+        self._refresh()
+        if points is None:
+            return
+        self.search_range.setSuffix(f" {SYMBOLS['um' if layers.voxel_size_of(points) else 'px']}")
+        self.interval.setValue(layer_interval(points) or 0.0)
+        # Later: a layer that has just been added gets its threshold after this.
+        QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
+
+    def _measure(self) -> None:
+        from napari_colloids.structure import suggest_search_range
+
+        points = self.points.layer
+        if points is None or self.busy:
+            return
+        table, voxel_size = layers.table_of(points), layers.voxel_size_of(points)
+        self._typed = False
+
+        def work() -> tuple[Any, float | None]:
+            try:
+                return points, suggest_search_range(table, voxel_size=voxel_size)
+            except ColloidsError:  # nothing to measure, which is said once it is to be linked
+                return points, None
+
+        self._measuring.start(call(work))
+        self._refresh()
+
+    def _on_measured(self, measured: tuple[Any, float | None]) -> None:
+        points, suggested = measured
+        if points is not self.points.layer:
+            QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
+        elif suggested is not None and not self._typed:
+            self._show_search_range(suggested * _pixel(layers.voxel_size_of(points)))
+
+    def _show_search_range(self, value: float) -> None:
+        self.search_range.blockSignals(True)
+        self.search_range.setValue(value)
+        self.search_range.blockSignals(False)
+
+    def _on_typed(self, _: float) -> None:
+        self._typed = True
+
+    def _on_button(self) -> None:
+        if self._task.running:
+            self.button.setEnabled(False)
+            self.button.setText("Cancelling…")
+            self._task.cancel()
+            return
+        points = self.points.layer
+        if points is None:
+            return
+        voxel_size = layers.voxel_size_of(points)
+        table = layers.table_of(points)
+        if table["frame"].nunique() < 2:
+            self.status.fail(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
+            return
+        request = _Request(
+            name=points.name,
+            place=layers.frame_of(points),
+            voxel_size=voxel_size,
+            options={
+                "search_range": self.search_range.value() / _pixel(voxel_size) if self._typed else None,
+                "memory": self.memory.value(),
+                "subtract_drift": self.drift.isChecked(),
+                "min_length": self.min_length.value(),
+            },
+        )
+        self._task.start(lambda: _link(table, request))
+        self.bar.setRange(0, 0)
+        self.status.say("Linking…")
+        self._refresh()
+
+    def _on_progress(self, done: int, total: int, message: str) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.status.say(message)
+
+    def _on_linked(self, result: _Result) -> None:
+        self._result = result
+        if not self._typed:
+            self._show_search_range(result.search_range)
+        for layer in self._viewer.layers:
+            if layers.note_of(layer).get("points") == result.request.name:
+                layer.visible = False
+        self._on_interval()
+        self.export.setEnabled(len(result.tracks) > 0)
+        if len(result.tracks):
+            request = result.request
+            described = tracks_layer_data(result.tracks, request.place, name=f"{request.name} tracks", note=result.note)
+            layers.add_layer(self._viewer, described)
+
+    def _on_interval(self, _: float = 0.0) -> None:
+        """Say and draw the result in seconds, or in frames where their interval is unknown."""
+        if self._result is None:
+            return
+        seconds = self.interval.value() or None
+        msd, diffusion = self._result.motion(seconds)
+        self.plot.show_msd(msd, diffusion)
+        self.status.say(summary(self._result, diffusion))
+
+    def _on_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", FILTER)
+        if path:
+            self.open_table(Path(path))
+
+    def open_table(self, path: Path) -> None:
+        """Open a particle table as a Points layer and choose it."""
+        from napari_colloids.widgets.reader import read_tables
+
+        try:
+            (described,) = read_tables(str(path))
+        except (ColloidsError, OSError) as error:
+            self.status.fail(str(error))
+            return
+        layer = layers.add_layer(self._viewer, described)
+        if layer.ndim < 4:
+            self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")
+        self.points.choose(layer)
+
+    def _on_export(self) -> None:
+        name = f"{self._result.request.name} tracks.csv" if self._result is not None else "tracks.csv"
+        path, _ = QFileDialog.getSaveFileName(self, "Export the trajectories", name, FILTER)
+        if path:
+            self.export_to(Path(path) if Path(path).suffix else Path(f"{path}.csv"))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, should the layer be moved or removed meanwhile."""
+
+    name: str
+    place: dict[str, Any]
+    voxel_size: VoxelSize | None
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Trajectories, and their mean squared displacement in frames."""
+
+    request: _Request
+    tracks: pd.DataFrame
+    msd: pd.DataFrame
+
+    @property
+    def search_range(self) -> float:
+        """The search range that was used, in micrometres where the voxel size is known."""
+        return float(self.tracks.attrs["search_range"]) * _pixel(self.request.voxel_size)
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """What to keep with the layer and the file; the search range in lateral voxels."""
+        used = {"search_range": self.tracks.attrs["search_range"]}
+        return {"points": self.request.name, "voxel_size": self.request.voxel_size, **self.request.options, **used}
+
+    def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
+        """Return the mean squared displacement and the diffusion coefficient, in seconds where these are known."""
+        from napari_colloids.structure import diffusion_coefficient
+
+        msd = self.msd if seconds is None else self.msd.assign(lag_s=self.msd["lag"] * seconds)
+        try:
+            return msd, diffusion_coefficient(msd)
+        except ColloidsError:  # too few frames
+            return msd, None
+
+
+def _link(table: pd.DataFrame, request: _Request) -> Generator[Any, None, _Result]:
+    from napari_colloids.structure import iter_link, mean_squared_displacement
+
+    tracks = yield from iter_link(table, voxel_size=request.voxel_size, **request.options)
+    return _Result(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))
+
+
+def _pixel(voxel_size: VoxelSize | None) -> float:
+    """Return the width of a voxel in the unit of the search range."""
+    return 1.0 if voxel_size is None else voxel_size[2]
+
+
+def layer_interval(layer: Points) -> float | None:
+    """Return the seconds between frames that the scale of a layer's time axis tells, or None."""
+    try:
+        return float((abs(float(layer.scale[-4])) * layer.units[-4]).to("s").magnitude)
+    except Exception:  # in pixels: nobody said how long
+        return None
+
+
+def summary(result: _Result, diffusion: Diffusion | None) -> str:
+    """Say in a few words what was linked."""
+    tracks = result.tracks
+    count = int(tracks["particle"].nunique())
+    if count == 0:
+        return "No trajectory is as long as the minimal length."
+    unit = SYMBOLS[result.msd.attrs["unit"]]
+    lines = [
+        f"<b>{count} trajectories</b>, mean length {len(tracks) / count:.1f} frames; "
+        f"search range {result.search_range:.3g} {unit}."
+    ]
+    if diffusion is not None:
+        per = html.escape(diffusion.unit.replace("um", "µm").replace("^2", "²"))
+        lines.append(
+            f"D = {diffusion.coefficient:.3g} {per}; localisation error {diffusion.localisation_error:.2g} {unit}."
+        )
+    return "<br>".join(lines)

@@ -1,0 +1,90 @@
+"""Trajectories as a napari layer and as a plot of how far particles move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.particles import POSITION
+from napari_colloids.widgets.layers import COLOURS, KEY
+from napari_colloids.widgets.plots import INK, Canvas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from napari_colloids.structure import Diffusion
+    from napari_colloids.widgets.layers import LayerData
+
+#: How units are written in the window.
+SYMBOLS = {"um": "µm", "px": "px"}
+
+
+def tracks_layer_data(
+    tracks: pd.DataFrame, frame: Mapping[str, Any], *, name: str, note: Mapping[str, Any] | None = None
+) -> LayerData:
+    """Describe the Tracks layer of linked particles.
+
+    Parameters
+    ----------
+    tracks
+        Particle table with ``frame`` and ``particle``; positions in voxels.
+    frame
+        Scale, translate, units and axis labels of the points that were linked (see `layers.frame_of`), of which those
+        of time, z, y, x are taken.
+    name
+        Name of the layer.
+    note
+        Kept in the layer's metadata.
+
+    Returns
+    -------
+    (data, attributes, "tracks")
+    """
+    table = tracks.sort_values(["particle", "frame"])
+    frames = int(np.ptp(table["frame"])) + 1
+    attributes = {
+        **{key: tuple(values)[-4:] for key, values in frame.items()},
+        "name": name,
+        "features": table[["confidence"]].reset_index(drop=True) if "confidence" in table else None,
+        # The whole path so far, within reason.
+        "tail_length": min(frames, 300),
+        "tail_width": 3,
+        "blending": "translucent",
+        "metadata": {KEY: {"kind": "tracks", **(note or {})}},
+    }
+    return table[["particle", "frame", *POSITION]].to_numpy(dtype=float), attributes, "tracks"
+
+
+class MsdPlot(Canvas):
+    """Mean squared displacement against the lag, on logarithmic axes, with the line that was fitted."""
+
+    def __init__(self) -> None:
+        super().__init__(height=190)
+        self.setToolTip(
+            "Mean squared displacement against the lag, over all particles and starting times; the line is 6 D t plus "
+            "what the localisation error adds."
+        )
+        self.show_msd(None, None)
+
+    def show_msd(self, msd: pd.DataFrame | None, diffusion: Diffusion | None) -> None:
+        """Draw the points and the line, or an empty plot."""
+        self._clear()
+        self.axes.grid(color=INK, alpha=0.15, linewidth=0.5)
+        time, second = ("lag", "frames") if msd is None or "lag_s" not in msd else ("lag_s", "s")
+        length = SYMBOLS["px" if msd is None else msd.attrs["unit"]]
+        self.axes.set_xlabel(f"lag ({second})", fontsize=7, color=INK)
+        self.axes.set_ylabel(f"MSD ({length}²)", fontsize=7, color=INK)
+        # No logarithm without points: an empty axis has no range for it.
+        if msd is not None and (msd["msd"] > 0).any():
+            self.axes.set_xscale("log")
+            self.axes.set_yscale("log")
+            lag = msd[time].to_numpy(dtype=float)
+            self.axes.plot(lag, msd["msd"], "o", color=COLOURS["true positives"], markersize=3.5)
+            if diffusion is not None:
+                line = diffusion.slope * lag + diffusion.intercept
+                self.axes.plot(lag[line > 0], line[line > 0], color="white", linewidth=1)
+            self.axes.tick_params(which="both", colors=INK, labelsize=7, length=2)
+        self.draw_idle()

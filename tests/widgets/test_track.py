@@ -1,0 +1,179 @@
+"""The Track widget in a real window: from the points of a series to tracks, a plot and a table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.layers import Tracks
+
+from napari_colloids.io import read_particles, write_particles
+from napari_colloids.particles import POSITION, particle_table
+from napari_colloids.structure import (
+    diffusion_coefficient,
+    link,
+    mean_squared_displacement,
+    suggest_search_range,
+)
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.track import TrackWidget
+
+TIMEOUT = 30_000
+SIZE = (0.3, 0.1, 0.1)
+PLACE = {
+    "scale": (1.0, *SIZE),
+    "translate": (0.0, 1.0, 2.0, 3.0),
+    "units": ("pixel", "um", "um", "um"),
+    "axis_labels": ("t", "z", "y", "x"),
+}
+
+
+@pytest.fixture
+def found():
+    """Fifty particles over eight frames, 10 px apart; some more of little confidence."""
+    rng = np.random.default_rng(0)
+    start = rng.permutation(np.indices((4, 4, 4)).reshape(3, -1).T)[:50] * 10.0
+    paths = (start + np.cumsum(rng.normal(0, 0.4, (8, 50, 3)), axis=0)) / [3, 1, 1]
+    true = particle_table(paths.reshape(-1, 3), radius=4, confidence=0.9, frame=np.repeat(range(8), 50))
+    false = particle_table(rng.random((60, 3)) * [13, 40, 40], radius=4, confidence=0.1, frame=rng.integers(0, 8, 60))
+    return pd.concat([true, false], ignore_index=True)
+
+
+def dock(viewer, qtbot):
+    widget = TrackWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    return widget
+
+
+def add(viewer, table, place=PLACE, threshold=0.5):
+    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    layers.show_above(points, threshold)
+    return points
+
+
+def measured(widget, qtbot):
+    """Wait until the search range has been measured, which begins a moment after the layer came."""
+    qtbot.wait(50)
+    qtbot.waitUntil(lambda: not widget.busy, timeout=TIMEOUT)
+
+
+def press_link(widget, qtbot, click):
+    click(widget.button)
+    assert widget.button.text() == "Cancel"
+    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+
+
+def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, found, tmp_path):
+    widget = dock(viewer, qtbot)
+    assert not widget.button.isEnabled()
+    points = add(viewer, found)
+    measured(widget, qtbot)
+    assert widget.points.layer is points
+    shown = layers.table_of(points)
+    suggested = suggest_search_range(shown)
+    assert widget.search_range.suffix() == " µm"
+    assert widget.search_range.value() == pytest.approx(suggested * 0.1, abs=1e-3)
+    assert not widget.drift.isChecked()
+
+    press_link(widget, qtbot, click)
+    expected = link(shown)
+    tracks = viewer.layers["found tracks"]
+    assert isinstance(tracks, Tracks)
+    np.testing.assert_allclose(tracks.scale, points.scale)
+    np.testing.assert_allclose(tracks.translate, points.translate)
+    assert tracks.units == points.units
+    assert len(np.unique(tracks.data[:, 0])) == expected["particle"].nunique() == 50
+    ordered = expected.sort_values(["particle", "frame"])
+    np.testing.assert_allclose(tracks.data, ordered[["particle", "frame", *POSITION]])
+    diffusion = diffusion_coefficient(mean_squared_displacement(expected))
+    for part in ("50 trajectories", "mean length 8.0", f"{diffusion.coefficient:.3g} µm²/frame"):
+        assert part in widget.status.text()
+    (dots, line) = widget.plot.axes.get_lines()
+    assert len(dots.get_xdata()) == 4
+    assert widget.plot.axes.get_xscale() == "log"
+    assert len(line.get_xdata()) > 1
+
+    widget.interval.setValue(0.5)
+    assert f"{2 * diffusion.coefficient:.3g} µm²/s" in widget.status.text()
+    assert widget.plot.axes.get_xlabel() == "lag (s)"
+    np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_xdata(), [0.5, 1.0, 1.5, 2.0])
+
+    widget.export_to(tmp_path / "tracks.csv")
+    written = read_particles(tmp_path / "tracks.csv")
+    assert written["particle"].tolist() == expected["particle"].tolist()
+    np.testing.assert_allclose(written["z_um"], written["z"] * 0.3)
+    assert written.attrs["search_range"] == pytest.approx(suggested)
+    assert "50 trajectories" in widget.status.text()
+
+
+def test_a_typed_range_a_minimal_length_and_voxels_of_unknown_size(viewer, qtbot, click, found):
+    add(viewer, found, {}, threshold=0.0)
+    widget = dock(viewer, qtbot)
+    measured(widget, qtbot)
+    assert widget.search_range.suffix() == " px"
+    widget.search_range.setValue(2.0)
+    widget.min_length.setValue(4)
+    widget.memory.setValue(1)
+    press_link(widget, qtbot, click)
+    expected = link(found, search_range=2.0, min_length=4, memory=1)
+    assert len(viewer.layers["found tracks"].data) == len(expected)
+    assert "search range 2 px" in widget.status.text()
+    assert "px²/frame" in widget.status.text()
+    click(widget.suggest)
+    measured(widget, qtbot)
+    assert widget.search_range.value() == pytest.approx(suggest_search_range(found), abs=1e-3)
+
+
+def test_drift_is_taken_off_where_asked_for(viewer, qtbot, click, found):
+    found["x"] += found["frame"]
+    add(viewer, found)
+    widget = dock(viewer, qtbot)
+    measured(widget, qtbot)
+    press_link(widget, qtbot, click)
+    click(widget.drift)
+    press_link(widget, qtbot, click)
+    moved, still = (layer.data for layer in viewer.layers if isinstance(layer, Tracks))
+    steps = [data[data[:, 1] == 7][:, 4].mean() - data[data[:, 1] == 0][:, 4].mean() for data in (moved, still)]
+    assert steps == pytest.approx([7.0, 0.0], abs=0.5)
+    visible = [layer.visible for layer in viewer.layers if isinstance(layer, Tracks)]
+    assert visible == [False, True], "the result before stays, hidden"
+
+
+def test_what_cannot_be_linked_is_said(viewer, qtbot, click, found):
+    widget = dock(viewer, qtbot)
+    viewer.add_points(np.zeros((3, 3)), name="no time")
+    assert widget.points.layer is None
+    add(viewer, found[found["frame"] == 2])
+    measured(widget, qtbot)
+    click(widget.button)
+    assert "one frame" in widget.status.text()
+    add(viewer, found).name = "all"
+    widget.points.choose(viewer.layers["all"])
+    measured(widget, qtbot)
+    widget.search_range.setValue(9.0)
+    press_link(widget, qtbot, click)
+    assert "lower the search range" in widget.status.text()
+    assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
+    widget.export_to("nowhere.csv")
+    assert "link particles first" in widget.status.text()
+
+
+def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
+    widget = dock(viewer, qtbot)
+    write_particles(tmp_path / "series.csv", found[found["confidence"] > 0.5])
+    widget.open_table(tmp_path / "series.csv")
+    measured(widget, qtbot)
+    assert widget.points.layer is viewer.layers["series"]
+    press_link(widget, qtbot, click)
+    assert "50 trajectories" in widget.status.text()
+    write_particles(tmp_path / "single.csv", found[POSITION])
+    widget.open_table(tmp_path / "single.csv")
+    assert "time series" in widget.status.text()
+    widget.open_table(tmp_path / "missing.csv")
+    assert "missing.csv" in widget.status.text()
+
+
+def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
+    place = {**PLACE, "scale": (0.25, *SIZE), "units": ("s", "um", "um", "um")}
+    add(viewer, found, place)
+    widget = dock(viewer, qtbot)
+    assert widget.interval.value() == pytest.approx(0.25)
+    measured(widget, qtbot)

@@ -47,11 +47,14 @@ class Arrangement:
         Order of the dimensions that are left.
     axes
         Their letters, out of ``"tczyx"`` and in that order.
+    stored
+        A letter for each dimension of the array as it is, `UNLABELLED` for those that are dropped.
     """
 
     index: tuple[slice | int, ...]
     order: tuple[int, ...]
     axes: str
+    stored: str
 
     def __call__(self, data: Any) -> Any:
         """Return a view of the array in the order of the stack's axes."""
@@ -103,7 +106,7 @@ def _folded(letters: str) -> str:
     return "".join(letter if letter in _WAVELENGTHS else letter.lower() for letter in letters)
 
 
-def arrangement(axes: str, shape: tuple[int, ...], name: str, *, given: bool = False) -> Arrangement:
+def arrangement(axes: str, shape: tuple[int, ...], name: str, given: str | None = None) -> Arrangement:
     """Find out how an array is brought into the axis order of `Stack`.
 
     Unless the user gave the axes, those of length 1 are dropped except for z, y and x, and a single sequence of
@@ -112,13 +115,13 @@ def arrangement(axes: str, shape: tuple[int, ...], name: str, *, given: bool = F
     Parameters
     ----------
     axes
-        One letter a dimension, in any order and case.
+        One letter a dimension, in any order and case, as the file says them.
     shape
         The length of each dimension.
     name
         What to call the stack in messages.
     given
-        Whether the user gave the axes.
+        What the user says they are; dimensions that would be dropped may be left out.
 
     Raises
     ------
@@ -126,11 +129,12 @@ def arrangement(axes: str, shape: tuple[int, ...], name: str, *, given: bool = F
         If the axes do not fit the shape, one is not understood, or there is no z.
     """
     letters = _folded(axes)
-    if len(letters) != len(shape):
-        raise ColloidsError(f"'{name}' has {len(shape)} dimensions {shape}; the axes '{axes}' do not fit them.")
-    keep = [k for k, letter in enumerate(letters) if given or letter in "zyx" or shape[k] != 1]
-    index = tuple(slice(None) if k in keep else 0 for k in range(len(shape)))
-    letters = "".join(letters[k] for k in keep)
+    keep = [k for k, letter in enumerate(letters) if letter in "zyx" or shape[k] != 1]
+    if given is not None:
+        keep = keep if len(given) == len(keep) else list(range(len(shape)))
+        if len(given) != len(keep):
+            raise ColloidsError(f"'{name}' has {len(shape)} dimensions {shape}; the axes '{given}' do not fit them.")
+    letters = given or "".join(letters[k] for k in keep)
     kept = tuple(shape[k] for k in keep)
     unknown = [letter for letter in letters if letter not in AXES]
     if len(unknown) == 1 and unknown[0] in _SEQUENCE and "z" not in letters:
@@ -140,7 +144,12 @@ def arrangement(axes: str, shape: tuple[int, ...], name: str, *, given: bool = F
     if not set("zyx") <= set(letters) or (not given and 1 in (kept[letters.index(letter)] for letter in "zyx")):
         raise ColloidsError(_not_3d(letters, kept, name))
     order = tuple(sorted(range(len(letters)), key=lambda k: AXES.index(letters[k])))
-    return Arrangement(index, order, "".join(letters[k] for k in order))
+    return Arrangement(
+        tuple(slice(None) if k in keep else 0 for k in range(len(shape))),
+        order,
+        "".join(letters[k] for k in order),
+        "".join(letters[keep.index(k)] if k in keep else UNLABELLED for k in range(len(shape))),
+    )
 
 
 def _not_clear(letters: str, shape: tuple[int, ...], axes: str, name: str) -> str:

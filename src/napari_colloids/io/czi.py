@@ -139,7 +139,7 @@ def _voxel_size(about: Element) -> tuple[float, ...] | None:
 
 def _channel_names(about: Element) -> tuple[str, ...]:
     names = [channel.get("Name", "") for channel in about.findall(f"{_DIMENSIONS}/Channels/Channel")]
-    return tuple(names) if all(names) else ()
+    return tuple(names)
 
 
 def _number(text: str | None) -> float | None:

@@ -84,9 +84,23 @@ def hdf5_sources(path: Path) -> list[Source]:
         return [_source(path, key, file[key]) for key in _some(path, file)]
 
 
-def open_dataset(path: str, key: str) -> h5py.Dataset:
-    """Open a dataset; its file stays open as long as it is referred to."""
-    return h5py.File(path, "r")[key]
+class StoredDataset:
+    """A dataset whose file is open only while it is read, so that others may write to it in between.
+
+    Parameters
+    ----------
+    path, key
+        The file, and the path of the dataset in it.
+    """
+
+    def __init__(self, path: str, key: str) -> None:
+        self._path = path
+        self._key = key
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a box (integers and slices)."""
+        with h5py.File(self._path, "r") as file:
+            return file[self._key][index]
 
 
 def native_chunks(dataset: h5py.Dataset) -> tuple[int, ...]:
@@ -112,7 +126,7 @@ def _is_volume(item: object) -> bool:
 def _source(path: Path, key: str, dataset: h5py.Dataset) -> Source:
     size = dataset.attrs.get(ELEMENT_SIZE)
     array = FileArray(
-        open_dataset, str(path.absolute()), key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND
+        StoredDataset, str(path.absolute()), key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND
     )
     described = partial(volume_metadata, path, key, dict(dataset.attrs)) if is_number(key) else dict
     return Source(

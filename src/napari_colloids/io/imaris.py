@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
-from napari_colloids.io.hdf5 import native_chunks
+from napari_colloids.io.hdf5 import StoredDataset, native_chunks
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import Source
 from napari_colloids.io.tiff_voxels import unit_in_micrometres
@@ -52,7 +52,7 @@ def imaris_sources(path: Path) -> list[Source]:
         array = FileArray(
             _open,
             str(path.absolute()),
-            (times, channels, *shape),
+            ((times, channels, *shape), first.dtype.str),
             (times, channels, *shape),
             first.dtype,
             (1, 1, *native_chunks(first)),
@@ -70,22 +70,20 @@ def imaris_sources(path: Path) -> list[Source]:
         ]
 
 
-def _open(path: str, key: tuple[int, ...]) -> Assembled:
-    level = h5py.File(path, "r")[_LEVEL]
-    dtype = level["TimePoint 0/Channel 0/Data"].dtype
-    z, y, x = key[2:]
+def _open(path: str, key: tuple[tuple[int, ...], str]) -> Assembled:
+    shape, dtype = key
 
     def volume(where: tuple[int, ...]) -> Any:
-        # The datasets are padded to whole chunks: only what lies inside the image is looked at.
-        return _Cropped(level[f"TimePoint {where[0]}/Channel {where[1]}/Data"], (z, y, x))
+        t, c = where
+        return _Cropped(StoredDataset(path, f"{_LEVEL}/TimePoint {t}/Channel {c}/Data"), shape[2:])
 
-    return Assembled(key, dtype, volume, 2)
+    return Assembled(shape, dtype, volume, 2)
 
 
 class _Cropped:
-    """A dataset without its padding."""
+    """A dataset without what pads it to whole chunks."""
 
-    def __init__(self, dataset: h5py.Dataset, shape: tuple[int, int, int]) -> None:
+    def __init__(self, dataset: StoredDataset, shape: tuple[int, ...]) -> None:
         self._dataset = dataset
         self._shape = shape
 
@@ -119,7 +117,7 @@ def _voxel_size(image: h5py.Group, shape: tuple[int, ...]) -> tuple[float, ...] 
 
 def _channel_names(about: h5py.Group, channels: int) -> tuple[str, ...]:
     names = [_text(about[f"Channel {c}"].attrs.get("Name")) if f"Channel {c}" in about else "" for c in range(channels)]
-    return tuple(names) if all(names) else ()
+    return tuple(names)
 
 
 def _frame_interval(about: h5py.Group) -> float | None:

@@ -133,8 +133,8 @@ def chunk_shape(shape: tuple[int, ...], axes: str, native: tuple[int, ...], item
     itemsize
         Bytes of a voxel.
     """
-    chunk = [min(n, piece) for n, piece in zip(shape, native, strict=True)]
     space = [k for k, letter in enumerate(axes.lower()) if letter in "zyx"]
+    chunk = [min(n, piece) if k in space else 1 for k, (n, piece) in enumerate(zip(shape, native, strict=True))]
     while True:
         growing = [k for k in space if chunk[k] < shape[k]]
         if not growing:

@@ -78,19 +78,23 @@ def _channel_names(element: Element) -> tuple[str, ...]:
     ):
         properties = {one.findtext("Key"): one.findtext("Value") for one in channel.findall("ChannelProperty")}
         names.append(properties.get("DyeName") or channel.attrib.get("LUTName", ""))
-    return tuple(names) if all(names) else ()
+    return tuple(names)
 
 
 def _missing(path: Path, image: Any) -> str:
     """Say what is not where it should be; empty where the pixels are there."""
     try:
         block = image.memory_block
-    except KeyError:
+        if not block.frames:
+            checked_extent(image.parent.filepath, block.offset + block.size)
+    except (KeyError, ColloidsError):
         return f"The pixels of '{image.path}' are missing: '{path}' is cut short; copy it again."
     for frame in block.frames:
         beside = _beside(image, frame.file)
         if not beside.is_file():
             return f"'{beside}', which holds pixels of '{image.path}', is not there; copy it too."
+        if beside.suffix.lower() == ".lof" and beside.stat().st_size < frame.size:
+            return f"'{beside}', which holds pixels of '{image.path}', is cut short; copy it again."
     return ""
 
 

@@ -104,7 +104,7 @@ def _scale(item: Mapping[str, Any], ndim: int) -> Any:
 
 def _channel_names(channels: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     names = [str(channel.get("label", "")) for channel in channels]
-    return tuple(names) if all(names) else ()
+    return tuple(names)
 
 
 def _labels(array: Any) -> str:

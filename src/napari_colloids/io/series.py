@@ -97,7 +97,7 @@ class Source:
             self.axes,
             self.array.shape,
             self._size(),
-            self.channel_names if len(self.channel_names) == self._length("c") else (),
+            self._names(self._length("c")),
             self._interval(),
             problem,
         )
@@ -121,15 +121,14 @@ class Source:
         """
         plan = self._plan(path, axes)
         stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        data = plan(self._pixels(axes or self.axes, lazy))
-        names = self.channel_names
-        channels = np.shape(data)[plan.axes.index("c")] if "c" in plan.axes else 0
+        data = plan(self._pixels(plan.stored, lazy))
+        channels = np.shape(data)[plan.axes.index("c")] if "c" in plan.axes else 1
         return Stack(
             data,
             axes=plan.axes,
             voxel_size=self._size(),
             name=f"{stem} {self.name}".strip(),
-            channel_names=names if len(names) == channels else (),
+            channel_names=self._names(channels),
             metadata=self.metadata(),
             frame_interval=self._interval(),
         )
@@ -138,7 +137,7 @@ class Source:
         if self.unreadable or (self.obstacle and axes is None):
             raise ColloidsError(self.unreadable or self.obstacle)
         name = f"{path.name} {self.name}".strip()
-        return arrangement(axes or self.axes, self.array.shape, name, given=axes is not None)
+        return arrangement(self.axes, self.array.shape, name, axes)
 
     def _pixels(self, axes: str, lazy: bool | None) -> Any:
         if lazy is None and self.mapped is not None:
@@ -154,6 +153,10 @@ class Source:
     def _interval(self) -> float | None:
         seconds = self.frame_interval
         return float(seconds) if seconds is not None and 0 < seconds < float("inf") else None
+
+    def _names(self, channels: int) -> tuple[str, ...]:
+        """Return the names of the channels, unless they do not fit or one has none."""
+        return self.channel_names if len(self.channel_names) == channels and all(self.channel_names) else ()
 
     def _length(self, axis: str) -> int:
         letters = self.axes.lower()

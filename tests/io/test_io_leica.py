@@ -1,0 +1,236 @@
+import struct
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("liffile")
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.stacks import list_series, read_stack
+
+REAL = Path("/work/shared/data/leica")
+DIMENSIONS = {"X": 1, "Y": 2, "Z": 3, "T": 4, "λ": 5}
+SIZE = (0.3, 0.1, 0.05)
+
+
+def image_xml(name, data, axes, lengths, channels=(), memory=""):
+    """Describe an image whose dimensions are stored from the last to the first of its axes."""
+    increments = dict(zip(axes, np.array(data.strides).tolist(), strict=True))
+    described = "".join(
+        f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{8 * data.itemsize}" NameOfMeasuredQuantity="" '
+        f'Min="0" Max="1" Unit="" LUTName={quoteattr(channel)} IsLUTInverted="0" '
+        f'BytesInc="{number * increments.get("C", 0)}" BitInc="0"/>'
+        for number, channel in enumerate(channels or [""])
+    )
+    dimensions = "".join(
+        f'<DimensionDescription DimID="{DIMENSIONS[axis]}" NumberOfElements="{data.shape[axes.index(axis)]}" '
+        f'Origin="0" Length="{lengths[axis]!r}" Unit="{"s" if axis == "T" else "m"}" BitInc="0" '
+        f'BytesInc="{increments[axis]}"/>'
+        for axis in reversed(axes)
+        if axis != "C"
+    )
+    return (
+        f"<Element Name={quoteattr(name)}><Data><Image><ImageDescription><Channels>{described}</Channels>"
+        f"<Dimensions>{dimensions}</Dimensions></ImageDescription></Image></Data>{memory}</Element>"
+    )
+
+
+def lengths_of(data, axes, size=SIZE, interval=0.5):
+    """Return what Leica writes: from the first element to the last, in metres and seconds."""
+    steps = dict(zip("ZYX", (length * 1e-6 for length in size), strict=True), T=interval, λ=1e-8)
+    return {axis: steps[axis] * (n - 1) for axis, n in zip(axes, data.shape, strict=True) if axis != "C"}
+
+
+def write_lif(path, images):
+    """Write images of (name, array, axes, channel names) into a LIF file."""
+    elements = "".join(
+        image_xml(
+            name, data, axes, lengths_of(data, axes), channels, f'<Memory Size="{data.nbytes}" MemoryBlockID="M{k}"/>'
+        )
+        for k, (name, data, axes, channels) in enumerate(images)
+    )
+    header = (
+        f'<LMSDataContainerHeader Version="2"><Element Name="all"><Memory Size="0" MemoryBlockID="M"/>'
+        f"<Children>{elements}</Children></Element></LMSDataContainerHeader>"
+    ).encode("utf-16-le")
+    content = struct.pack("<IIBI", 0x70, len(header) + 5, 0x2A, len(header) // 2) + header
+    for k, (_, data, _, _) in enumerate(images):
+        name = f"M{k}".encode("utf-16-le")
+        content += struct.pack("<IIBQBI", 0x70, 14 + len(name), 0x2A, data.nbytes, 0x2A, len(name) // 2)
+        content += name + data.tobytes()
+    path.write_bytes(content)
+
+
+def write_lof(path, name, data, axes, channels=()):
+    """Write a LOF file, which holds one image."""
+    title = "LMS_Object_File".encode("utf-16-le")
+    xml = (
+        '<LMSDataContainerHeader Version="2">'
+        + image_xml(name, data, axes, lengths_of(data, axes), channels)
+        + "</LMSDataContainerHeader>"
+    ).encode("utf-16-le")
+    path.write_bytes(
+        struct.pack("<IIBI", 0x70, len(title) + 5, 0x2A, len(title) // 2)
+        + title
+        + struct.pack("<BIBIBQ", 0x2A, 1, 0x2A, 0, 0x2A, data.nbytes)
+        + data.tobytes()
+        + struct.pack("<IIBI", 0x70, len(xml) + 5, 0x2A, len(xml) // 2)
+        + xml
+    )
+
+
+def write_xlef(path, images):
+    """Write an XLEF file, and for each image the XLIF that describes it and the LOF that holds it."""
+    header = '<?xml version="1.0" encoding="utf-8"?><LMSDataContainerHeader Version="2">'
+    for name, data, axes, channels in images:
+        write_lof(path.with_name(f"{name}.lof"), name, data, axes, channels)
+        memory = f'<Memory Size="{data.nbytes}"><Block File="{name}.lof" Offset="0" Size="{data.nbytes}"/></Memory>'
+        xml = header + image_xml(name, data, axes, lengths_of(data, axes), channels, memory)
+        path.with_name(f"{name}.xlif").write_text(xml + "</LMSDataContainerHeader>", encoding="utf-8")
+    children = "".join(f'<Reference File="{name}.xlif"/>' for name, *_ in images)
+    path.write_text(
+        f'{header}<Element Name="all"><Data><Experiment/></Data><Children>{children}</Children></Element>'
+        "</LMSDataContainerHeader>",
+        encoding="utf-8",
+    )
+
+
+@pytest.fixture
+def images(volume):
+    return [
+        ("first", volume(4, 5, 6, dtype=np.uint8), "ZYX", ()),
+        ("second", volume(3, 2, 4, 5, 6), "TCZYX", ("core", "shell")),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["lif", "xlef"])
+def test_series_are_read_whole(tmp_path, images, kind, holds):
+    path = tmp_path / f"beads.{kind}"
+    (write_lif if kind == "lif" else write_xlef)(path, images)
+    assert [series.name for series in list_series(path)] == ["first", "second"]
+    assert [series.axes for series in list_series(path)] == ["ZYX", "TCZYX"]
+    assert holds(path, images[0][1], "zyx", voxel_size=SIZE).name == "beads first"
+    expected = {"voxel_size": SIZE, "channel_names": ("core", "shell"), "frame_interval": 0.5}
+    holds(path, images[1][1], "tczyx", index=1, **expected)
+
+
+def test_box_is_read_in_another_process(tmp_path, images, read_elsewhere):
+    write_xlef(tmp_path / "beads.xlef", images)
+    lazy = read_stack(tmp_path / "beads.xlef", index=1, lazy=True)
+    box = (2, 1, slice(1, 3), slice(None), slice(2, 5))
+    np.testing.assert_array_equal(read_elsewhere(lazy.data, box), images[1][1][box])
+
+
+def test_lof_alone(tmp_path, images, holds):
+    name, data, axes, channels = images[1]
+    write_lof(tmp_path / "one.lof", name, data, axes, channels)
+    holds(tmp_path / "one.lof", data, "tczyx", voxel_size=SIZE, channel_names=("core", "shell"), frame_interval=0.5)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(axes=st.permutations("TCZYX"), data=st.data())
+def test_any_order_of_scanning(tmp_path, volume, holds, axes, data):
+    """Scanned with any axis as the outermost one; the channels can lie anywhere but innermost."""
+    axes = "".join(axes[: data.draw(st.integers(3, 5))])
+    assume(set("ZYX") <= set(axes) and not axes.endswith("C"))
+    sizes = {"T": 2, "C": 3, "Z": 4, "Y": 5, "X": 6}
+    written = volume(*(sizes[axis] for axis in axes))
+    write_lif(tmp_path / "a.lif", [("a", written, axes, "RGB" if "C" in axes else "G")])
+    order = sorted(range(len(axes)), key=lambda k: "TCZYX".index(axes[k]))
+    holds(
+        tmp_path / "a.lif",
+        written.transpose(order),
+        "".join(axes[k] for k in order).lower(),
+        voxel_size=SIZE,
+        channel_names=tuple("RGB" if "C" in axes else "G"),
+        frame_interval=0.5 if "T" in axes else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "match"),
+    [
+        ("YX", (5, 6), "single 2D image"),
+        ("TCZX", (3, 2, 5, 6), r"time series of 2D images and 2D channels.*'TCZX', without Y"),
+        ("λYX", (9, 5, 6), r"emission wavelengths.*'λYX', without Z"),
+        ("TλZYX", (2, 3, 4, 5, 6), r"'TλZYX', which is not clear.*emission.*axes=\"tczyx\".*--axes tczyx.*Load widget"),
+    ],
+)
+def test_what_is_no_stack_is_told(tmp_path, volume, axes, shape, match):
+    channels = "ab" if "C" in axes else ""
+    write_lif(tmp_path / "a.lif", [("flat", volume(*shape), axes, channels), ("good", volume(4, 5, 6), "ZYX", ())])
+    flat, good = list_series(tmp_path / "a.lif")
+    assert (flat.axes, flat.shape, good.problem) == (axes, shape, "")
+    with pytest.raises(ColloidsError, match=match) as caught:
+        read_stack(tmp_path / "a.lif")
+    assert str(caught.value) == flat.problem
+    assert read_stack(tmp_path / "a.lif", index=1).shape == (4, 5, 6)
+
+
+def test_wavelengths_may_be_given_as_channels(tmp_path, volume, holds):
+    data = volume(2, 3, 4, 5, 6)
+    write_lif(tmp_path / "a.lif", [("a", data, "TλZYX", ())])
+    holds(tmp_path / "a.lif", data, "tczyx", given="tczyx", voxel_size=SIZE, frame_interval=0.5)
+
+
+def test_cut_off_and_foreign_files(tmp_path, images, refused, refused_when_cut):
+    write_lof(tmp_path / "one.lof", *images[1])
+    refused_when_cut(tmp_path / "one.lof")
+    write_xlef(tmp_path / "b.xlef", images)
+    whole = (tmp_path / "second.lof").read_bytes()
+    (tmp_path / "second.lof").write_bytes(whole[: len(whole) // 4])
+    assert "cut short" in list_series(tmp_path / "b.xlef")[1].problem
+    (tmp_path / "second.lof").unlink()
+    with pytest.raises(ColloidsError, match=r"second\.lof.*not there"):
+        read_stack(tmp_path / "b.xlef", index=1)
+    assert "not there" in list_series(tmp_path / "b.xlef")[1].problem
+    (tmp_path / "second.xlif").unlink()
+    refused(tmp_path / "b.xlef", r"second\.xlif")
+
+
+def test_cut_off_lif_keeps_the_series_that_are_whole(tmp_path, images, refused):
+    path = tmp_path / "a.lif"
+    write_lif(path, images)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert [bool(series.problem) for series in list_series(path)] == [False, True]
+    np.testing.assert_array_equal(read_stack(path).data, images[0][1])
+    with pytest.raises(ColloidsError, match="cut short"):
+        read_stack(path, index=1)
+    for content in (whole[:400], b"no LIF", b"\0" * 5000):
+        path.write_bytes(content)
+        refused(path, "is not a Leica file")
+
+
+def test_missing_package_is_told(tmp_path, images, monkeypatch):
+    write_lif(tmp_path / "a.lif", images)
+    monkeypatch.setitem(__import__("sys").modules, "liffile", None)
+    with pytest.raises(ColloidsError, match=r'pip install "napari-colloids\[formats\]"'):
+        read_stack(tmp_path / "a.lif")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")
+def test_real_files():
+    path = REAL / "two_channel_xz.lif"
+    assert [(series.name, series.axes) for series in list_series(path)] == [
+        ("xzt", "TCZX"),
+        ("xzy", "YCZX"),
+        ("xz", "CZX"),
+    ]
+    assert list_series(path)[0].frame_interval == pytest.approx(0.53)
+    stack = read_stack(path, index=1)
+    assert (stack.axes, stack.data.shape) == ("czyx", (2, 128, 23, 128))
+    assert stack.voxel_size == pytest.approx((17.8154e-6 / 127 * 1e6, 5.0393539 / 22, 17.81554 / 127), rel=1e-4)
+    assert stack.channel_names == ("Green", "Red")
+    for index in (0, 2):
+        with pytest.raises(ColloidsError, match="without Y"):
+            read_stack(path, index=index)
+    path = REAL / "wavelength_sweep.lif"
+    assert all(series.problem for series in list_series(path))
+    stack = read_stack(path, index=2, axes="tczyx")
+    assert (stack.n_frames, stack.n_channels, stack.shape) == (2, 10, (11, 64, 64))
+    assert stack.voxel_size == pytest.approx((0.5002027, 6.6033090 / 63, 6.6033090 / 63))

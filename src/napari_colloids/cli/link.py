@@ -50,9 +50,11 @@ def link(
     tracks = structure.link(
         with_micrometres(particles, voxel_size), search_range=search_range, voxel_size=voxel_size, **options
     )
+    place = {key: source[key] for key in ("shape", "voxel_size") if key in source}
+    if voxel_size is not None:
+        place["voxel_size"] = voxel_size
     provenance = {
-        **{key: source[key] for key in ("shape", "voxel_size") if key in source},
-        **({} if voxel_size is None else {"voxel_size": voxel_size}),
+        **place,
         "program": f"napari-colloids {__version__}",
         "input": table.name,
         "options": options | {"search_range": tracks.attrs["search_range"], "frame_interval": interval},

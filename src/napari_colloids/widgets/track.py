@@ -241,7 +241,8 @@ class TrackWidget(Panel):
         self.export.setEnabled(len(result.tracks) > 0)
         if len(result.tracks):
             request = result.request
-            described = tracks_layer_data(result.tracks, request.place, name=f"{request.name} tracks", note=result.note)
+            name = f"{request.name.removesuffix(' particles')} tracks"
+            described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
             layers.add_layer(self._viewer, described)
 
     def _on_interval(self, _: float = 0.0) -> None:
@@ -273,7 +274,7 @@ class TrackWidget(Panel):
         self.points.choose(layer)
 
     def _on_export(self) -> None:
-        name = f"{self._result.request.name} tracks.csv" if self._result is not None else "tracks.csv"
+        name = f"{self._result.request.name.removesuffix(' particles')} tracks.csv" if self._result else "tracks.csv"
         path, _ = QFileDialog.getSaveFileName(self, "Export the trajectories", name, FILTER)
         if path:
             self.export_to(Path(path) if Path(path).suffix else Path(f"{path}.csv"))

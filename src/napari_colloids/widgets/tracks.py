@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from napari_colloids.particles import POSITION
 from napari_colloids.widgets.layers import COLOURS, KEY
@@ -86,5 +87,8 @@ class MsdPlot(Canvas):
             if diffusion is not None:
                 line = diffusion.slope * lag + diffusion.intercept
                 self.axes.plot(lag[line > 0], line[line > 0], color="white", linewidth=1)
-            self.axes.tick_params(which="both", colors=INK, labelsize=7, length=2)
+            for axis in (self.axes.xaxis, self.axes.yaxis):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(FormatStrFormatter("%.2g"))
+                axis.set_minor_locator(NullLocator())
         self.draw_idle()

@@ -6,6 +6,7 @@ and overlaps are only thinned when all boxes of a volume are together, the resul
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,10 @@ def _local_cluster(workers: int | None) -> Any:
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         if gpus:
             environment["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
-        options = {"nthreads": 1, "env": environment, "host": "127.0.0.1", "dashboard_address": None}
+        options = {"nthreads": 1, "env": environment, "host": "127.0.0.1", "silence_logs": logging.ERROR}
         specs[number] = {"cls": Nanny, "options": options}
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}}
-    return SpecCluster(workers=specs, scheduler=scheduler)
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": ":0"}}
+    return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.ERROR)
 
 
 def run_jobs(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.detection.plan import DiameterEstimate
-from napari_colloids.detection.series import Part
+from napari_colloids.detection.series import Part, merged_facts
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, read_particles, replacing, write_particles
 from napari_colloids.io.files import to_json
@@ -59,7 +59,7 @@ class PartStore:
         with replacing(self.folder / _ABOUT) as file:
             estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
             file.write_text(to_json({"fingerprint": self._fingerprint, "estimates": estimates}), encoding="utf-8")
-        write_particles(self._file(part), table, metadata=facts_of(table))
+        write_particles(self._file(part), table, metadata={str(name): value for name, value in table.attrs.items()})
 
     def load(self, part: Part) -> pd.DataFrame:
         """Read the particles of a volume that is done."""
@@ -71,27 +71,21 @@ class PartStore:
         Returns
         -------
         tuple
-            The number of particles and how they were found: the facts of the first volume, with the seconds and the
-            notices of all.
+            The number of particles and how they were found (see `merged_facts`).
         """
         count = 0
-        facts: dict[str, Any] = {}
-        notices: dict[str, None] = {}
-        voxels = 0.0
+        facts = []
         with particle_writer(self.target, metadata=provenance) as writer:
             for part in parts:
                 table = self.load(part)
-                notices |= dict.fromkeys(table.attrs["notices"])
-                voxels += table.attrs["mvoxel_per_s"] * table.attrs["seconds"]
-                seconds = facts.get("seconds", 0.0) + table.attrs["seconds"]
-                facts = {**facts_of(table), **facts, "seconds": seconds, "notices": list(notices)}
-                count += len(table)
+                facts.append(dict(table.attrs))
                 table.attrs = {}
                 writer.append(table)
-            facts["mvoxel_per_s"] = voxels / max(facts["seconds"], 1e-9)
-            writer.metadata.update(facts, particles=count)
+                count += len(table)
+            merged = merged_facts(facts)
+            writer.metadata.update(merged, particles=count)
         shutil.rmtree(self.folder, ignore_errors=True)
-        return count, facts
+        return count, merged
 
     def _file(self, part: Part) -> Path:
         return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.h5"
@@ -106,11 +100,6 @@ class PartStore:
             return False
         self.estimates = estimates
         return True
-
-
-def facts_of(table: pd.DataFrame) -> dict[str, Any]:
-    """Return how the particles of a table were found."""
-    return {str(name): value for name, value in table.attrs.items()}
 
 
 def is_done(target: Path, fingerprint: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_colloids.detection.detector import iter_detect
 from napari_colloids.detection.plan import DiameterEstimate
@@ -107,6 +107,20 @@ def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bo
         table.insert(0, "frame", part.frame)
     table.attrs = facts
     return table
+
+
+def merged_facts(every: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
+    """Return how a series was searched, from its tables' ``attrs``: as the first, with seconds and notices of all."""
+    merged: dict[str, Any] = {}
+    voxels, seconds = 0.0, 0.0
+    notices: dict[str, None] = {}
+    for facts in every:
+        voxels += facts["mvoxel_per_s"] * facts["seconds"]
+        seconds += facts["seconds"]
+        notices |= dict.fromkeys(facts["notices"])
+        merged = merged or {str(name): value for name, value in facts.items()}
+    rate = voxels / max(seconds, 1e-9)
+    return merged and {**merged, "seconds": seconds, "mvoxel_per_s": rate, "notices": list(notices)}
 
 
 def tile_message(step: Progress) -> str:

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 
 class LayerCombo(QComboBox):
-    """Choice of one of the viewer's layers; follows the layer list, renames included."""
+    """Choice of one of the viewer's layers; follows the layer list, renames included.
+
+    With `none`, the words for "no layer" come first and are chosen unless the user chooses a layer.
+    """
 
     chosen = Signal(object)
 
-    def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str) -> None:
+    def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str, none: str = "") -> None:
         super().__init__()
+        self._none = none
         self._viewer = viewer
         self._accepts = accepts
         self.setToolTip(tooltip)
@@ -64,13 +68,16 @@ class LayerCombo(QComboBox):
         wanted = [layer for layer in self._viewer.layers if self._accepts(layer)]
         self.blockSignals(True)
         self.clear()
+        if self._none:
+            self.addItem(self._none, None)
         for layer in wanted:
             self.addItem(layer.name, layer)
             layer.events.name.disconnect(self._rename)
             layer.events.name.connect(self._rename)
         # The newest layer is most likely the one meant, unless another was chosen.
-        index = next((i for i, layer in enumerate(wanted) if layer is before), len(wanted) - 1)
-        self.setCurrentIndex(index)
+        default = 0 if self._none else len(wanted) - 1
+        at = next((i for i in range(self.count()) if before is not None and self.itemData(i) is before), default)
+        self.setCurrentIndex(at)
         self.blockSignals(False)
         if self.layer is not before:
             self.chosen.emit(self.layer)
@@ -78,7 +85,8 @@ class LayerCombo(QComboBox):
     def _rename(self, event: Any = None) -> None:
         if isalive(self):
             for index in range(self.count()):
-                self.setItemText(index, self.itemData(index).name)
+                if self.itemData(index) is not None:
+                    self.setItemText(index, self.itemData(index).name)
 
 
 class Status(QLabel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -13,22 +12,23 @@ from superqt import QCollapsible
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
+from napari_colloids.widgets.regions import is_region, region_of
 from napari_colloids.widgets.remembered import preferences, remember
+from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import napari
     import pandas as pd
 
     from napari_colloids.detection import Options
-    from napari_colloids.stack import Stack
 
 #: Style of what the user should not overlook.
 WARNING = "color:#ffb000"
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
+#: Which frames of a series are searched.
+FRAMES = {"the one on show": "shown", "all": "all", "a range": "range"}
 DEVICES = {"automatic": "auto", "CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda", "Apple GPU (MPS)": "mps"}
 
 
@@ -45,12 +45,25 @@ class DetectWidget(Panel):
         super().__init__()
         self._viewer = napari_viewer
         self._task = Task(self, "Detecting particles")
-        self._run: _Run | None = None
+        self._search: Search | None = None
+        self._partial: Any = None
         defaults = Options()
         self.image = LayerCombo(
             napari_viewer,
             lambda layer: isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3,
-            "3D stack to search. Of a time series, the time step on show is searched.",
+            "3D stack to search, or time series of them.",
+        )
+        self.frames = choice(
+            FRAMES, "shown", "Which time steps of a series to search; its points lie in their time step."
+        )
+        self.frame_from = whole(0, 0, 0, unit="", tooltip="First time step to search (from 0).")
+        self.frame_to = whole(0, 0, 0, unit="", tooltip="Last time step to search (included).")
+        self.region = LayerCombo(
+            napari_viewer,
+            is_region,
+            "Where to search: in the rectangles, ellipses and polygons of a Shapes layer (drawn in a slice, they hold "
+            "for all slices), or where a Labels layer is not 0.",
+            none="everywhere",
         )
         self.mode = choice(
             {"automatic": "auto", "pixels": "px", "micrometres": "um"},
@@ -106,6 +119,7 @@ class DetectWidget(Panel):
                 "diameter_um": self.micrometres,
                 "method": self.method,
                 "border": self.border,
+                "frames": self.frames,
             },
         )
         self._on_mode()
@@ -136,7 +150,12 @@ class DetectWidget(Panel):
         for box in (self.mode, self.pixels, self.micrometres):
             diameter.addWidget(box)
         top = form()
+        frames = QHBoxLayout()
+        for control in (self.frames, self.frame_from, self.frame_to):
+            frames.addWidget(control)
+        self._rows = top
         top.addRow("Image", self.image)
+        top.addRow("Frames", frames)
         top.addRow("Diameter", diameter)
         top.addRow("Method", self.method)
         top.addRow("Device", self.device)
@@ -147,6 +166,7 @@ class DetectWidget(Panel):
         advanced = form()
         advanced.addRow("Tile edge", self.tile)
         advanced.addRow("Slices", slices)
+        advanced.addRow("Region", self.region)
         advanced.addRow("Border", self.border)
         inside.setLayout(advanced)
         self.advanced = QCollapsible("Advanced")
@@ -164,11 +184,12 @@ class DetectWidget(Panel):
     def _connect(self) -> None:
         self.image.chosen.connect(self._on_image)
         self.mode.currentIndexChanged.connect(self._on_mode)
+        self.frames.currentIndexChanged.connect(self._on_frames)
         self.button.clicked.connect(self._on_button)
         self._task.progressed.connect(self._on_progress)
         self._task.succeeded.connect(self._on_found)
         self._task.failed.connect(self.status.fail)
-        self._task.cancelled.connect(lambda: self.status.say("Cancelled; nothing was changed."))
+        self._task.cancelled.connect(self._on_cancelled)
         self._task.ended.connect(self._on_ended)
 
     def _take_preferences(self) -> None:
@@ -184,11 +205,20 @@ class DetectWidget(Panel):
         self.pixels.setVisible(self.mode.currentData() == "px")
         self.micrometres.setVisible(self.mode.currentData() == "um")
 
+    def _on_frames(self, _: int = 0) -> None:
+        series = self.image.layer is not None and self.image.layer.ndim == 4
+        for box in (self.frame_from, self.frame_to):
+            box.setVisible(series and self.frames.currentData() == "range")
+        self._rows.setRowVisible(1, series)
+
     def _on_image(self, image: Any) -> None:
         last = 0 if image is None else int(image.extent.data[1][-3])
-        for box, value in ((self.z_from, 0), (self.z_to, last)):
-            box.setRange(0, last)
-            box.setValue(value)
+        latest = int(image.extent.data[1][0]) if image is not None and image.ndim == 4 else 0
+        for first_box, last_box, end in ((self.z_from, self.z_to, last), (self.frame_from, self.frame_to, latest)):
+            for box, value in ((first_box, 0), (last_box, end)):
+                box.setRange(0, end)
+                box.setValue(value)
+        self._on_frames()
         self._refresh_button()
 
     def _refresh_button(self) -> None:
@@ -196,7 +226,7 @@ class DetectWidget(Panel):
         self.button.setText("Cancel" if running else "Detect")
         self.button.setEnabled(running or self.image.layer is not None)
         if running:
-            tip = "Stop after the tile that is being searched."
+            tip = "Stop after the tile that is being searched; frames that are done are kept."
         elif self.image.layer is None:
             tip = "Load a 3D image first."
         else:
@@ -213,18 +243,33 @@ class DetectWidget(Panel):
         if image is None:
             return
         try:
-            index = layers.index_of(image, self._viewer)
-            stack = layers.stack_of(image, index)
-            options = self.options()
+            search = self._asked_for(image)
         except ColloidsError as error:
             self.status.fail(str(error))
             return
-        self._run = _Run(image.name, layers.frame_of(image), index)
+        if not search.goes_on_with(self._search):
+            self._partial = None
+        self._search = search
         self.bar.setRange(0, 0)
         self.bar.setVisible(True)
         self.status.say("Preparing…")
-        self._task.start(lambda: _search(stack, options))
+        self._task.start(search.run)
         self._refresh_button()
+
+    def _asked_for(self, image: Any) -> Search:
+        index = layers.index_of(image, self._viewer)
+        return Search(
+            image, index, self._chosen_frames(image), self.options(), region_of(self.region.layer, image, index)
+        )
+
+    def _chosen_frames(self, image: Any) -> range | None:
+        if image.ndim != 4 or self.frames.currentData() == "shown":
+            return None
+        if self.frames.currentData() == "all":
+            return range(self.frame_to.maximum() + 1)
+        if self.frame_from.value() > self.frame_to.value():
+            raise ColloidsError("The first frame lies after the last one: correct the frames.")
+        return range(self.frame_from.value(), self.frame_to.value() + 1)
 
     def _on_progress(self, done: int, total: int, message: str) -> None:
         self.bar.setRange(0, total)
@@ -235,43 +280,40 @@ class DetectWidget(Panel):
         self.bar.setVisible(False)
         self._refresh_button()
 
-    def _on_found(self, table: pd.DataFrame) -> None:
-        from napari_colloids.detection import DEFAULT_THRESHOLD
-
-        run = self._run
-        if run is None:
-            return
-        facts = dict(table.attrs)
-        method = facts.get("method", self.method.currentData())
-        note = {
-            **{str(key): value for key, value in facts.items() if key != "notices"},
-            "image": run.name,
-            "threshold": DEFAULT_THRESHOLD[method],
-        }
-        for layer in self._viewer.layers:
-            if layers.note_of(layer).get("image") == run.name:
-                layer.visible = False
-        layer = layers.add_layer(
-            self._viewer,
-            layers.particle_layer_data(table, run.frame, name=f"{run.name} particles", leading=run.index, note=note),
-        )
-        self.threshold.layers.choose(layer)
+    def _on_found(self, search: Search) -> None:
+        table = search.table()
+        layer = self._show(search, table)
+        self._search = self._partial = None
         self.status.say(summary(table, int(layer.shown.sum())))
 
+    def _on_cancelled(self) -> None:
+        search = self._search
+        if search is None or not search.tables:
+            self.status.say("Cancelled; nothing was changed.")
+            return
+        self._partial = self._show(search, search.table())
+        self.status.say(
+            f"Cancelled: {len(search.tables)} of {len(search.parts)} frames are done and on show. Detect goes on from "
+            "there, unless a setting is changed."
+        )
 
-@dataclass(frozen=True)
-class _Run:
-    """Name, place and time step of the image a search was started on, should it be moved or removed meanwhile."""
+    def _show(self, search: Search, table: pd.DataFrame) -> Any:
+        """Add the particles found; they take the place of those of the same search before it was gone on with."""
+        from napari_colloids.detection import DEFAULT_THRESHOLD
 
-    name: str
-    frame: dict[str, Any]
-    index: tuple[int, ...]
-
-
-def _search(stack: Stack, options: Options) -> Generator[Any, None, pd.DataFrame]:
-    from napari_colloids.detection import iter_detect
-
-    return (yield from iter_detect(stack, options))
+        facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
+        note = {**facts, "image": search.name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
+        if self._partial in self._viewer.layers:
+            self._viewer.layers.remove(self._partial)
+        for layer in self._viewer.layers:
+            if layers.note_of(layer).get("image") == search.name:
+                layer.visible = False
+        described = layers.particle_layer_data(
+            table, search.place, name=f"{search.name} particles", leading=search.leading, note=note
+        )
+        layer = layers.add_layer(self._viewer, described)
+        self.threshold.layers.choose(layer)
+        return layer
 
 
 def summary(table: pd.DataFrame, shown: int) -> str:

@@ -281,6 +281,20 @@ def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
     return Stack(data[tuple(index)] if index else data, voxel_size=voxel_size_of(layer), name=layer.name)
 
 
+def series_of(layer: Image) -> Stack:
+    """Return an image layer of four axes as a time series, without reading it into memory.
+
+    Raises
+    ------
+    ColloidsError
+        If the layer has other axes.
+    """
+    if layer.rgb or layer.ndim != 4:
+        raise ColloidsError(f"'{layer.name}' is no time series of 3D stacks.")
+    data = layer.data[0] if layer.multiscale else layer.data
+    return Stack(data, "tzyx", voxel_size=voxel_size_of(layer), name=layer.name)
+
+
 def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     """Return the particle table of a Points layer.
 

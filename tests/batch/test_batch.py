@@ -1,0 +1,227 @@
+"""Jobs from file to file: interrupted, killed, gone on with, spread over processes - always the same table."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from napari_colloids import ColloidsError, cli
+from napari_colloids.batch import Job, Source, jobs_of, run_job
+from napari_colloids.batch.outcome import Log
+from napari_colloids.batch.store import PartStore
+from napari_colloids.detection import Options, Part, detect
+from napari_colloids.io import read_particles
+from napari_colloids.simulation import simulate
+
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def series():
+    frames = [
+        simulate(shape=(16, 32, 36), volume_fraction=0.35, radius=4, snr=8, cnr=8, seed=seed).stack.data
+        for seed in range(FRAMES)
+    ]
+    return np.array(frames)
+
+
+@pytest.fixture
+def folder(tmp_path, series, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    meta = {"axes": "TZYX", "spacing": 0.2, "unit": "um"}
+    tifffile.imwrite("series.tif", series, imagej=True, metadata=meta, resolution=(5, 5))
+    return tmp_path
+
+
+def ignore(*_):
+    """Progress that nobody looks at."""
+
+
+def job(folder, **changes):
+    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8), **changes)
+
+
+def test_a_series_in_one_go(folder, series):
+    outcome = run_job(job(folder), ignore)
+    table = read_particles("found.csv")
+    assert outcome.state == "done"
+    assert outcome.particles == len(table)
+    assert outcome.volumes == FRAMES
+    expected = [detect(frame, diameter=8).assign(frame=number) for number, frame in enumerate(series)]
+    pd.testing.assert_frame_equal(
+        table[["frame", "z", "y", "x", "radius", "confidence"]],
+        pd.concat(expected, ignore_index=True)[["frame", "z", "y", "x", "radius", "confidence"]],
+    )
+    assert sorted(p.name for p in folder.iterdir()) == ["found.csv", "found.csv.json", "series.tif"]
+    assert len(table.attrs["weights_sha256"]) == 64
+    assert table.attrs["input"] == "series.tif"
+    assert table.attrs["options"]["diameter"] == 8
+
+
+def test_stopped_at_a_frame_and_gone_on_with(folder):
+    run_job(job(folder), ignore)
+    whole = (folder / "found.csv").read_bytes()
+    (folder / "found.csv").unlink()
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total, message):
+        if done > 2.5 * total / FRAMES:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run_job(job(folder), stop)
+    assert not (folder / "found.csv").exists()
+    kept = {file: file.stat().st_mtime_ns for file in (folder / "found.csv.parts").glob("*.h5")}
+    assert len(kept) == 2
+    seen = []
+    log = folder / "log"
+    run_job(job(folder), lambda done, total, message: seen.append(message), Log(log))
+    assert "frame 1 of" not in " ".join(seen)
+    assert "2 of them done before" in log.read_text()
+    assert (folder / "found.csv").read_bytes() == whole
+    assert not (folder / "found.csv.parts").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of Unix")
+def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
+    long = np.tile(tifffile.imread("series.tif"), (8, 1, 1, 1))
+    tifffile.imwrite("series.tif", long, imagej=True, metadata={"axes": "TZYX"})
+    run_job(job(folder), ignore)
+    whole = (folder / "found.csv").read_bytes()
+    command = [sys.executable, "-m", "napari_colloids.cli", "detect", "series.tif", "-o", "found2.csv", "--diameter=8"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    parts = folder / "found2.csv.parts"
+    while len(list(parts.glob("*.h5"))) < 2 and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {file: file.stat().st_mtime_ns for file in parts.glob("frame*.h5")}
+    assert 2 <= len(done) < len(long)
+
+    store = PartStore(folder / "found2.csv", job(folder).fingerprint())
+    assert len(store.done()) == len(done)
+    assert {file: file.stat().st_mtime_ns for file in done} == done
+    assert cli.main(command[3:]) == 0
+    assert (folder / "found2.csv").read_bytes() == whole
+    assert not parts.exists()
+
+
+def test_what_other_settings_left_is_not_used(folder):
+    store = PartStore(folder / "found.csv", "another")
+    store.keep(Part(0, 0), detect(np.eye(16)[None] + np.zeros((16, 1, 1)), diameter=8))
+    assert store.done() == [Part(0, 0)]
+    assert PartStore(folder / "found.csv", job(folder).fingerprint()).done() == []
+
+
+def test_the_fingerprint_is_of_what_decides_the_result(folder):
+    same = job(folder).fingerprint()
+    assert job(folder).fingerprint() == same
+    changed = Job(Source("series.tif"), folder / "other.h5", Options(diameter=8, device="cpu", tile=64))
+    assert changed.fingerprint() == same
+    assert job(folder, frames="0:2").fingerprint() != same
+    assert job(folder, rectangles=((0, 0, 9, 9),)).fingerprint() != same
+    os.utime(folder / "series.tif", (1, 1))
+    assert job(folder).fingerprint() != same
+
+
+def test_two_workers_give_the_same_table(folder, monkeypatch):
+    pytest.importorskip("distributed")
+    from napari_colloids.batch import cluster
+
+    assert cli.main(["detect", "series.tif", "-o", "plain.csv"]) == 0
+    assert cli.main(["detect", "series.tif", "-o", "spread.csv", "--workers", "2"]) == 0
+    assert (folder / "spread.csv").read_bytes() == (folder / "plain.csv").read_bytes()
+
+    # A single volume is cut into boxes, and one bad file among others fails alone.
+    monkeypatch.setattr(cluster, "_BOX", 24**3)
+    (folder / "bad.tif").write_bytes(b"II*\0nothing")
+    arguments = ["detect", "*.tif", "--frames=1", "--diameter=8", "--z-range", "2", "14"]
+    with cluster.connected(None, 1) as client:
+        from napari_colloids.batch.outcome import Log
+
+        jobs = jobs_of(
+            [Source("series.tif"), Source("bad.tif")],
+            folder / "out",
+            frames="1",
+            options=Options(diameter=8, z_range=(2, 14)),
+        )
+        (folder / "out").mkdir()
+        outcomes = list(cluster.run_jobs(jobs, client, ignore, lambda _: Log(None)))
+    assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
+    assert cli.main([*arguments, "-o", "here"]) == 2
+    assert (folder / "out" / "series.csv").read_bytes() == (folder / "here" / "series.csv").read_bytes()
+
+
+def test_a_folder_of_inputs_keeps_logs_and_a_summary_and_is_not_done_twice(folder, capsys):
+    tifffile.imwrite("single.tif", tifffile.imread("series.tif")[0], imagej=True, metadata={"axes": "ZYX"})
+    (folder / "bad.tif").write_bytes(b"II*\0nothing")
+    assert cli.main(["detect", "*.tif", "-o", "results", "--diameter", "8"]) == 2
+    assert "Error: bad.tif" in capsys.readouterr().err
+    summary = pd.read_csv("results/summary.csv").set_index("input")
+    assert summary["state"].to_dict() == {"bad.tif": "failed", "series.tif": "done", "single.tif": "done"}
+    assert summary.loc["series.tif", "particles"] == len(read_particles("results/series.csv"))
+    assert "frame 4" in (folder / "results" / "series.log").read_text()
+    before = (folder / "results" / "series.csv").stat().st_mtime_ns
+    assert cli.main(["detect", "s*.tif", "-o", "results", "--diameter", "8"]) == 0
+    assert "there already" in capsys.readouterr().err
+    assert (folder / "results" / "series.csv").stat().st_mtime_ns == before
+    assert cli.main(["detect", "series.tif", "-o", "results", "--diameter", "8", "--redo"]) == 0
+    assert (folder / "results" / "series.csv").stat().st_mtime_ns > before
+
+
+def test_a_rectangle_a_mask_and_a_correction_along_z(folder, series):
+    assert cli.main(["detect", "series.tif", "-o", "all.csv", "--frames", "0", "--diameter", "8"]) == 0
+    everything = read_particles("all.csv")
+    rectangle = ["--rectangle", "5", "8", "20", "30"]
+    assert cli.main(["detect", "series.tif", "-o", "some.csv", "--frames=0", "--diameter=8", *rectangle]) == 0
+    inside = everything["y"].between(5, 20) & everything["x"].between(8, 30)
+    pd.testing.assert_frame_equal(read_particles("some.csv"), everything[inside].reset_index(drop=True))
+
+    np.save("mask.npy", np.arange(16)[:, None, None] * np.ones(series.shape[1:], int) // 8)
+    assert cli.main(["detect", "series.tif", "-o", "some.csv", "--frames=0", "--diameter=8", "--mask=mask.npy"]) == 0
+    pd.testing.assert_frame_equal(
+        read_particles("some.csv"), everything[everything["z"].round() >= 8].reset_index(drop=True)
+    )
+
+    size = ["--voxel-size", "0.2", "0.1", "0.1", "--z-scale", "0.5"]
+    assert cli.main(["detect", "series.tif", "-o", "thin.csv", "--frames=0", "--diameter=8", *size]) == 0
+    thin = read_particles("thin.csv")
+    np.testing.assert_allclose(thin["z_um"], 0.1 * thin["z"])
+    np.testing.assert_array_equal(thin["x"], everything["x"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing*.tif"],
+        ["series.tif", "--frames", "9"],
+        ["series.tif", "--index", "one"],
+        ["series.tif", "--mask", "other.npy"],
+        ["series.tif", "--z-scale", "-1"],
+        ["series.tif", "--rectangle", "900", "900", "999", "999"],
+        ["series.tif", "--channel", "3"],
+        ["series.tif", "--scheduler", "tcp://127.0.0.1:1"],
+    ],
+)
+def test_bad_input_is_one_clear_line(folder, arguments, capsys):
+    np.save("other.npy", np.ones((3, 4, 5)))
+    assert cli.main(["detect", *arguments, "-o", "x.csv"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    assert not list(folder.glob("x.csv*"))
+
+
+def test_two_inputs_of_one_name_are_refused(folder):
+    with pytest.raises(ColloidsError, match="same name"):
+        jobs_of([Source("a/x.tif"), Source("b/x.tif")], folder)

@@ -53,7 +53,7 @@ def link(
     place = {key: source[key] for key in ("shape", "voxel_size") if key in source}
     if voxel_size is not None:
         place["voxel_size"] = voxel_size
-    provenance = {
+    provenance: dict[str, Any] = {
         **place,
         "program": f"napari-colloids {__version__}",
         "input": table.name,

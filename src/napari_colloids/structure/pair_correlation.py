@@ -35,7 +35,7 @@ _SHELL_HEIGHT = 1.3
 #: A first minimum further out than this, over the distance to the nearest neighbour, ends no first shell.
 _SHELL_END = 2.0
 #: A suggestion looks at no more particles than this, in as many frames as it takes.
-_ENOUGH = 20_000
+_ENOUGH = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,14 +194,15 @@ def suggest_search_range(
     ]
     if not nearest:
         raise ColloidsError("A search range cannot be suggested from fewer than two particles in a frame; give one.")
-    half_nearest = float(np.median(np.concatenate(nearest))) / 2
-    correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size)
+    typical = float(np.median(np.concatenate(nearest)))
+    cutoff = (_SHELL_END + 1) * typical * space.lateral
+    correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size, cutoff=cutoff)
     end = first_minimum(correlation.r, correlation.g)
-    if not end / space.lateral < _SHELL_END * 2 * half_nearest:
-        return half_nearest
+    if not end / space.lateral < _SHELL_END * typical:
+        return typical / 2
     shell = correlation.r <= end
     r, pairs = correlation.r[shell], (correlation.g * correlation.r**2)[shell]
-    return max(float(np.average(r, weights=pairs)) / 2 / space.lateral, half_nearest)
+    return max(float(np.average(r, weights=pairs)) / space.lateral, typical) / 2
 
 
 def _frames(particles: pd.DataFrame) -> Iterator[Array]:

@@ -97,6 +97,10 @@ def suggested_axes(axes: str, shape: tuple[int, ...]) -> str:
         if fitting:
             letters[k] = fitting[0]
             free.remove(fitting[0])
+    if not strange and "z" not in letters:
+        # Slices are often labelled as frames or channels.
+        mislabelled = next((letter for letter in "tc" if letter in letters), "")
+        letters = ["z" if letter == mislabelled else letter for letter in letters]
     found = "".join(letters)
     return found if set("zyx") <= set(found) <= set(AXES) and len(set(found)) == len(found) else ""
 
@@ -177,7 +181,7 @@ def _not_3d(letters: str, shape: tuple[int, ...], name: str) -> str:
     what = " and ".join(series[letter] for letter in long if letter in series)
     missing = ", ".join(letter.upper() for letter in "zyx" if letter not in long)
     labels = "".join(letter if letter in _WAVELENGTHS else letter.upper() for letter in letters)
-    example = {3: "zyx", 4: "tzyx"}.get(len(letters), AXES)
+    example = suggested_axes(letters, shape) or {3: "zyx", 4: "tzyx"}.get(len(letters), AXES)
     return (
         f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{labels}', without {missing}. "
         f"If the labels are wrong, give the axes: {HOW.format(example)}."

@@ -1,4 +1,4 @@
-"""The Load widget: a file, which of its volumes, and the voxel size where the file has none."""
+"""The Load widget: a file, which part of it, and the voxel size where the file has none."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
 
+from napari_colloids.io import STACK_ENDINGS
+from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.widgets import layers, reader
-from napari_colloids.widgets.controls import Panel, Status, form, number, whole
+from napari_colloids.widgets.controls import Panel, Status, form, number
+from napari_colloids.widgets.series import Part, SeriesPicker
 from napari_colloids.widgets.task import Task, call
 
 if TYPE_CHECKING:
     import napari
 
+    from napari_colloids.io import Series
     from napari_colloids.stack import VoxelSize
 
-FILTER = "Stacks (*.tif *.tiff *.h5 *.hdf5 *.npy);;All files (*)"
+FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;All files (*)"
 
 
 class LoadWidget(Panel):
@@ -31,12 +35,14 @@ class LoadWidget(Panel):
         self._stale = False
         self._found: _Found | None = None
         self.path = QLineEdit()
-        self.path.setPlaceholderText("TIFF, HDF5 or NumPy file")
-        self.path.setToolTip("Stack to load: .tif, .tiff, .h5, .hdf5 or .npy.")
+        self.path.setPlaceholderText("TIFF, Leica, Nikon, Zeiss, HDF5, Zarr…")
+        self.path.setToolTip(f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
         self.browse = QPushButton("Browse…")
-        self.index = whole(
-            0, 0, 0, unit="", tooltip="Which volume of the file (from 0); challenge HDF5 files hold many."
-        )
+        self.browse.setToolTip("Choose a file.")
+        self.folder = QPushButton("Folder…")
+        self.folder.setToolTip("Choose a Zarr folder.")
+        self.picker = SeriesPicker(self)
+        self.index = self.picker.index
         tip = "Edge of a voxel along {} in micrometres (µm). Type it where the file does not say."
         self.voxel_size = [
             number(0.0, 0.0, 1000.0, decimals=4, unit="µm", tooltip=tip.format(axis)) for axis in ("z", "y", "x")
@@ -48,6 +54,8 @@ class LoadWidget(Panel):
         self.status = Status()
         self._lay_out()
         self.browse.clicked.connect(self._on_browse)
+        self.folder.clicked.connect(self._on_folder)
+        self.picker.changed.connect(self._on_series)
         self.path.editingFinished.connect(self.look)
         self.button.clicked.connect(self._on_load)
         self._looking.succeeded.connect(self._on_looked)
@@ -59,7 +67,7 @@ class LoadWidget(Panel):
         self._refresh()
 
     def look(self) -> None:
-        """Find out how many volumes the file holds and what it says about the voxel size."""
+        """Find out what the file holds."""
         path = Path(self.path.text())
         if not self.path.text() or (self._found is not None and self._found.path == path):
             return
@@ -70,12 +78,13 @@ class LoadWidget(Panel):
         self._refresh()
 
     def _lay_out(self) -> None:
-        file = QHBoxLayout()
-        file.addWidget(self.path)
-        file.addWidget(self.browse)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.browse)
+        buttons.addWidget(self.folder)
         rows = form()
-        rows.addRow("File", file)
-        rows.addRow("Volume", self.index)
+        rows.addRow("File", self.path)
+        rows.addRow("", buttons)
+        self.picker.add_rows(rows)
         for axis, box in zip("zyx", self.voxel_size, strict=True):
             rows.addRow(f"Voxel size {axis}", box)
         self.column.addLayout(rows)
@@ -84,12 +93,11 @@ class LoadWidget(Panel):
         self.column.addStretch(1)
 
     def _refresh(self) -> None:
-        found = self._found
-        self.button.setEnabled(found is not None and not self._loading.running)
+        series = self.picker.current if self._found is not None else None
+        self.button.setEnabled(series is not None and not self._loading.running)
         self.button.setText("Loading…" if self._loading.running else "Load")
-        self.index.setEnabled(found is not None and found.count > 1)
         for box in self.voxel_size:
-            box.setEnabled(found is not None and found.voxel_size is None)
+            box.setEnabled(series is not None and series.voxel_size is None)
 
     def _on_browse(self) -> None:
         start = str(Path(self.path.text()).parent) if self.path.text() else ""
@@ -98,17 +106,25 @@ class LoadWidget(Panel):
             self.path.setText(path)
             self.look()
 
+    def _on_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.text())
+        if path:
+            self.path.setText(path)
+            self.look()
+
     def _on_looked(self, found: _Found) -> None:
         if self._stale:
             return
         self._found = found
-        self.index.setMaximum(found.count - 1)
-        self.index.setSuffix(f" of {found.count}")
-        self.index.setValue(0)
-        for box, size in zip(self.voxel_size, found.voxel_size or (0.0, 0.0, 0.0), strict=True):
+        self.picker.show(found.series)
+
+    def _on_series(self) -> None:
+        series = self.picker.current
+        for box, size in zip(self.voxel_size, (series and series.voxel_size) or (0.0, 0.0, 0.0), strict=True):
             box.setValue(size)
-        known = "voxel size from the file" if found.voxel_size else "no voxel size in the file: type it, if known"
-        self.status.say(f"{found.shape[0]} x {found.shape[1]} x {found.shape[2]} voxels (z, y, x); {known}.")
+        if self._found is not None:
+            self.status.say(_summary(self._found.series, series))
+        self._refresh()
 
     def _on_look_failed(self, message: str) -> None:
         if not self._stale:
@@ -120,18 +136,18 @@ class LoadWidget(Panel):
         self._refresh()
 
     def _on_load(self) -> None:
-        found = self._found
-        if found is None:
+        found, series = self._found, self.picker.current
+        if found is None or series is None:
             return
         typed = tuple(box.value() for box in self.voxel_size)
         voxel_size: Any = None
-        if found.voxel_size is None and any(typed):
+        if series.voxel_size is None and any(typed):
             if not all(typed):
                 self.status.fail("Type the voxel size along all three axes (µm), or leave all three unknown.")
                 return
             voxel_size = typed
-        index = self.index.value()
-        self._loading.start(call(lambda: _describe(found, index, voxel_size)))
+        part = self.picker.part()
+        self._loading.start(call(lambda: _describe(found.path, part, voxel_size)))
         self.status.say("Loading…")
         self._refresh()
 
@@ -147,19 +163,30 @@ class _Found:
     """What a first look at a file tells."""
 
     path: Path
-    count: int
-    shape: tuple[int, int, int]
-    voxel_size: VoxelSize | None
+    series: list[Series]
+
+
+def _summary(found: list[Series], series: Series | None) -> str:
+    """Say what is chosen, or why nothing is."""
+    if series is None:
+        return found[0].problem
+    if series.problem:
+        labels = "does not say what" if set(series.axes) == {UNLABELLED} else f"says '{series.axes}' for what"
+        return f"The file {labels} the dimensions {series.shape} are. Check the suggested axes before loading."
+    shape = " x ".join(map(str, series.shape))
+    known = "voxel size from the file" if series.voxel_size else "no voxel size in the file: type it, if known"
+    interval = "" if series.frame_interval is None else f"; a frame every {series.frame_interval:.4g} s"
+    return f"{shape} ({', '.join(series.axes.lower())}); {known}{interval}."
 
 
 def _look(path: Path) -> _Found:
-    from napari_colloids.io import count_volumes, read_stack
+    from napari_colloids.io import list_series
 
-    count = count_volumes(path)
-    stack = read_stack(path)
-    return _Found(path, count, stack.shape, stack.voxel_size)
+    return _Found(path, list_series(path))
 
 
-def _describe(found: _Found, index: int, voxel_size: VoxelSize | None) -> list[layers.LayerData]:
-    stack, truth = reader.load(found.path, index=index, voxel_size=voxel_size)
+def _describe(path: Path, part: Part, voxel_size: VoxelSize | None) -> list[layers.LayerData]:
+    stack, truth = reader.load(
+        path, index=part.index, voxel_size=voxel_size, axes=part.axes, channel=part.channel, frames=part.frames
+    )
     return reader.layers_of(stack, truth)

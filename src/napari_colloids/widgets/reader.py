@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ def get_stack_reader(path: str | Sequence[str]) -> Reader | None:
     from napari_colloids.io import STACK_ENDINGS
 
     paths = [path] if isinstance(path, str) else list(path)
-    return read_stacks if paths and all(str(p).lower().endswith(STACK_ENDINGS) for p in paths) else None
+    return read_stacks if paths and all(Path(p).suffix.lower() in STACK_ENDINGS for p in paths) else None
 
 
 def get_particle_reader(path: str | Sequence[str]) -> Reader | None:
@@ -36,15 +37,17 @@ def get_particle_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
-    """Read stacks with their true particles, where those come along, as napari layers (first volume of each file)."""
+    """Read stacks as napari layers: the first series of each file that is one, with its true particles, if known."""
     from napari.utils.notifications import show_info
 
-    from napari_colloids.io import count_volumes
+    from napari_colloids.io import list_series
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
         try:
-            stack, truth = load(Path(one))
+            series = list_series(one)
+            readable = [number for number, found in enumerate(series) if not found.problem]
+            stack, truth = load(Path(one), index=readable[0] if readable else 0)
         except ColloidsError:
             # An HDF5 file without an image may be a particle table of ours.
             if not _is_saved_table(Path(one)):
@@ -52,9 +55,9 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
             layers += read_tables(one)
             continue
         layers += layers_of(stack, truth)
-        count = count_volumes(one)
-        if count > 1:
-            show_info(f"{Path(one).name} holds {count} volumes; this is the first. The Load widget opens the others.")
+        if len(readable) > 1:
+            number = len(readable)
+            show_info(f"{Path(one).name} holds {number} stacks; this is the first. The Load widget opens the others.")
     _keep_spheres_right()
     return layers
 
@@ -74,29 +77,62 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def load(
-    path: Path, *, index: int = 0, voxel_size: tuple[float, float, float] | None = None
+    path: Path,
+    *,
+    index: int = 0,
+    voxel_size: tuple[float, float, float] | None = None,
+    axes: str | None = None,
+    channel: int | None = None,
+    frames: tuple[int, int] | None = None,
 ) -> tuple[Stack, pd.DataFrame | None]:
-    """Read one volume (or series) and the true particles that come with it.
+    """Read one series, or a part of it, and the true particles that come with it.
 
     Parameters
     ----------
     path
         The file.
     index
-        Which volume of a challenge HDF5 file.
+        Which series (volume) of the file.
     voxel_size
         Micrometres ``(z, y, x)`` to use instead of what the file says.
+    axes
+        What the dimensions are, instead of what the file says.
+    channel
+        Which channel; all of them for None.
+    frames
+        The first frame and the last; all of them for None.
 
     Raises
     ------
     ColloidsError
-        If the file cannot be read.
+        If the file cannot be read, or has no such series, channel or frames.
     """
     from napari_colloids.io import read_stack, read_truth
 
-    stack = read_stack(path, index=index, voxel_size=voxel_size)
+    stack = _part(read_stack(path, index=index, voxel_size=voxel_size, axes=axes), channel, frames)
     truth = read_truth(path, index) if path.suffix.lower() in (".h5", ".hdf5") else None
     return stack, truth
+
+
+def _part(stack: Stack, channel: int | None, frames: tuple[int, int] | None) -> Stack:
+    """Return one channel, and the frames from one to another, of a stack."""
+    if frames is not None and "t" in stack.axes:
+        first, last = frames
+        if not 0 <= first <= last < stack.n_frames:
+            raise ColloidsError(
+                f"'{stack.name}' has the frames 0 to {stack.n_frames - 1}; those from {first} to {last} are not in it."
+            )
+        # A single frame is a volume, not a series of one.
+        taken: Any = slice(first, last + 1) if last > first else first
+        axes = stack.axes if last > first else stack.axes.replace("t", "")
+        stack = replace(stack, data=stack.data[taken], axes=axes)
+    if channel is not None and "c" in stack.axes:
+        stack.volume(channel=channel)  # complains where there is no such channel
+        name = stack.channel_names[channel] if stack.channel_names else f"channel {channel}"
+        data = stack.data[(slice(None),) * stack.axes.index("c") + (channel,)]
+        axes = stack.axes.replace("c", "")
+        stack = replace(stack, data=data, axes=axes, channel_names=(name,), name=f"{stack.name} {name}")
+    return stack
 
 
 def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:

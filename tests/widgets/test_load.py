@@ -1,0 +1,163 @@
+"""Choosing what of a file is loaded: series, channel, frames, axes; and dropping such files onto the window."""
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtCore import Qt
+
+from napari_colloids.widgets.load import LoadWidget
+
+TIMEOUT = 30_000
+
+
+@pytest.fixture
+def film(tmp_path):
+    """An OME-TIFF of a flat overview, and of a series in time with two channels."""
+    path = tmp_path / "beads.ome.tif"
+    data = np.random.default_rng(0).integers(0, 200, (3, 2, 8, 20, 24)).astype(np.uint8)
+    size = {"PhysicalSizeZ": 0.3, "PhysicalSizeY": 0.1, "PhysicalSizeX": 0.1}
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        tif.write(data[0, 0, 0], metadata={"axes": "YX", "Name": "overview"})
+        tif.write(data[0, 0], metadata={"axes": "ZYX", "Name": "before"}, photometric="minisblack")
+        metadata = {"axes": "TCZYX", "Name": "sheared", "Channel": {"Name": ["core", "shell"]}, "TimeIncrement": 0.5}
+        tif.write(data, metadata={**metadata, **size}, photometric="minisblack")
+    return path, data
+
+
+@pytest.fixture
+def look(viewer, qtbot):
+    """Open the widget and have it look at a file."""
+
+    def at(path):
+        widget = LoadWidget(viewer)
+        viewer.window.add_dock_widget(widget, name="Load")
+        widget.path.setText(str(path))
+        widget.path.editingFinished.emit()
+        qtbot.waitUntil(lambda: bool(widget.status.text()), timeout=TIMEOUT)
+        return widget
+
+    return at
+
+
+@pytest.fixture
+def load(viewer, qtbot, click):
+    def press(widget):
+        click(widget.button)
+        qtbot.waitUntil(lambda: widget.status.text().startswith("Loaded"), timeout=TIMEOUT)
+        return list(viewer.layers)
+
+    return press
+
+
+def test_series_channel_and_frames_are_picked(look, load, film):
+    path, data = film
+    widget = look(path)
+    picker = widget.picker
+    labels = [picker.series.itemText(k) for k in range(3)]
+    assert labels[2] == "sheared: 3 x 2 x 8 x 20 x 24 TCZYX, 0.3 x 0.1 x 0.1 µm"
+    item = picker.series.model().item(0)
+    assert not item.isEnabled()
+    assert "single 2D image" in item.data(Qt.ItemDataRole.ToolTipRole)
+    assert picker.series.currentIndex() == 1, "the first that can be read"
+    assert not picker.channel.isEnabled()
+    assert not picker.last.isEnabled()
+    assert widget.voxel_size[0].isEnabled()
+
+    picker.series.setCurrentIndex(2)
+    assert not picker.axes.isEnabled()
+    assert [picker.channel.itemText(k) for k in range(3)] == ["all", "core", "shell"]
+    assert not widget.voxel_size[0].isEnabled()
+    assert [box.value() for box in widget.voxel_size] == [0.3, 0.1, 0.1]
+    assert "every 0.5 s" in widget.status.text()
+    picker.channel.setCurrentIndex(2)
+    picker.first.setValue(1)
+    (image,) = load(widget)
+    assert image.name == "beads sheared shell"
+    np.testing.assert_array_equal(image.data, data[1:, 1])
+    np.testing.assert_allclose(image.scale, (1, 0.3, 0.1, 0.1))
+
+
+def test_one_frame_of_all_channels(look, load, film):
+    path, data = film
+    widget = look(path)
+    widget.picker.series.setCurrentIndex(2)
+    widget.picker.last.setValue(0)
+    core, shell = load(widget)
+    np.testing.assert_array_equal(core.data, data[0, 0])
+    np.testing.assert_array_equal(shell.data, data[0, 1])
+
+
+def test_axes_are_asked_for_where_the_file_does_not_say_them(look, load, tmp_path):
+    data = np.random.default_rng(0).integers(0, 200, (2, 6, 8, 9)).astype(np.uint8)
+    np.save(tmp_path / "a.npy", data)
+    widget = look(tmp_path / "a.npy")
+    picker = widget.picker
+    assert picker.axes.isEnabled()
+    assert picker.axes.text() == "czyx"
+    assert "Check the suggested axes" in widget.status.text()
+    assert picker.channel.count() == 3
+    picker.axes.setText("tzyx")
+    assert not picker.channel.isEnabled()
+    assert picker.last.value() == 1
+    (image,) = load(widget)
+    assert tuple(image.axis_labels) == ("t", "z", "y", "x")
+    np.testing.assert_array_equal(image.data, data)
+
+
+def test_wrong_axes_are_said(look, click, qtbot, viewer, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 6, 8, 9), np.uint8))
+    widget = look(tmp_path / "a.npy")
+    widget.picker.axes.setText("zyq")
+    click(widget.button)
+    qtbot.waitUntil(lambda: "not understood" in widget.status.text(), timeout=TIMEOUT)
+    assert not viewer.layers
+
+
+def test_file_without_a_stack_says_why(look, tmp_path):
+    tifffile.imwrite(tmp_path / "flat.tif", np.zeros((20, 30), np.uint8))
+    widget = look(tmp_path / "flat.tif")
+    assert "single 2D image" in widget.status.text()
+    assert not widget.button.isEnabled()
+
+
+def test_numbered_volumes_are_chosen_by_a_spin_box(look, challenge_file):
+    widget = look(challenge_file)
+    picker = widget.picker
+    assert picker.index.isVisibleTo(widget)
+    assert not picker.series.isVisibleTo(widget)
+    picker.index.setValue(1)
+    assert picker.part().index == 1
+
+
+def test_zarr_folder(look, load, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    data = np.random.default_rng(0).integers(0, 200, (6, 8, 9)).astype(np.uint8)
+    zarr.create_array(tmp_path / "a.zarr", data=data)
+    (image,) = load(look(tmp_path / "a.zarr"))
+    np.testing.assert_array_equal(image.data, data)
+
+
+def test_dropped_file_opens_its_first_stack_and_tells_of_the_others(viewer, film, monkeypatch):
+    from napari.utils import notifications
+
+    said = []
+    monkeypatch.setattr(notifications, "show_info", said.append)
+    path, data = film
+    (image,) = viewer.open(path, plugin="napari-colloids")
+    assert image.name == "beads before"
+    np.testing.assert_array_equal(image.data, data[0, 0])
+    assert said == ["beads.ome.tif holds 2 stacks; this is the first. The Load widget opens the others."]
+
+
+def test_dropped_zarr_folder(viewer, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(tmp_path / "a.zarr", data=np.ones((6, 8, 9), np.uint8))
+    (image,) = viewer.open(tmp_path / "a.zarr", plugin="napari-colloids")
+    assert image.data.shape == (6, 8, 9)
+
+
+def test_dropped_file_without_a_stack_is_refused_in_one_line(viewer, tmp_path):
+    tifffile.imwrite(tmp_path / "flat.tif", np.zeros((20, 30), np.uint8))
+    with pytest.raises(Exception, match="single 2D image") as refusal:
+        viewer.open(tmp_path / "flat.tif", plugin="napari-colloids")
+    assert "\n" not in str(refusal.value).strip()

@@ -50,10 +50,10 @@ def link(
     tracks = structure.link(
         with_micrometres(particles, voxel_size), search_range=search_range, voxel_size=voxel_size, **options
     )
-    place = {key: source[key] for key in ("shape", "voxel_size") if key in source}
+    place: dict[str, Any] = {key: source[key] for key in ("shape", "voxel_size") if key in source}
     if voxel_size is not None:
         place["voxel_size"] = voxel_size
-    provenance: dict[str, Any] = {
+    provenance = {
         **place,
         "program": f"napari-colloids {__version__}",
         "input": table.name,

@@ -206,6 +206,20 @@ def test_cut_off_lif_keeps_the_series_that_are_whole(tmp_path, images, refused):
         refused(path, "is not a Leica file")
 
 
+def test_series_that_cannot_be_read_does_not_hide_the_others(tmp_path, images):
+    """Channels of 8 and of 16 bits."""
+    path = tmp_path / "a.lif"
+    write_lif(path, images)
+    wide, narrow = (f'Resolution="{bits}"'.encode("utf-16-le") for bits in ("16", "08"))
+    path.write_bytes(path.read_bytes().replace(wide, narrow, 1))
+    first, second = list_series(path)
+    assert (first.problem, second.shape) == ("", ())
+    assert "different types" in second.problem
+    with pytest.raises(ColloidsError, match="different types"):
+        read_stack(path, index=1)
+    assert read_stack(path).shape == (4, 5, 6)
+
+
 def test_missing_package_is_told(tmp_path, images, monkeypatch):
     write_lif(tmp_path / "a.lif", images)
     monkeypatch.setitem(__import__("sys").modules, "liffile", None)

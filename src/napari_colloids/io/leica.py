@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import library, quiet, reading
 from napari_colloids.io.lazy import FileArray, checked_extent
@@ -37,12 +39,12 @@ def leica_sources(path: Path) -> list[Source]:
 
 
 def _source(path: Path, number: int, image: Any) -> Source:
-    if image.is_flim:
-        raise ColloidsError(f"'{path}' holds a lifetime (FLIM) image, '{image.path}'; save its intensity as TIFF.")
-    shape, axes = tuple(image.shape), "".join(label[0] for label in image.dims)
-    array = FileArray(_open, str(path.absolute()), number, shape, image.dtype, (1,) * len(shape), _KIND, parallel=True)
+    try:
+        shape, axes, dtype = tuple(image.shape), "".join(label[0] for label in image.dims), image.dtype
+    except ValueError:  # channels of different types, or an arrangement of pixels that nobody has seen
+        shape, axes, dtype = (), "", np.dtype(np.uint8)
+    array = FileArray(_open, str(path.absolute()), number, shape, dtype, (1,) * len(shape), _KIND, parallel=True)
     steps = _steps(image.xml_element)
-    colour = "S" in axes and f"'{image.path}' holds colours (RGB); save it in grey values, or as single channels."
     return Source(
         image.path,
         axes,
@@ -50,7 +52,7 @@ def _source(path: Path, number: int, image: Any) -> Source:
         voxel_size=tuple(steps[axis] for axis in "ZYX" if axis in steps),
         channel_names=_channel_names(image.xml_element),
         frame_interval=steps.get("T"),
-        unreadable=colour or _missing(path, image),
+        unreadable=_obstacle(image, axes) or _missing(path, image),
     )
 
 
@@ -79,6 +81,15 @@ def _channel_names(element: Element) -> tuple[str, ...]:
         properties = {one.findtext("Key"): one.findtext("Value") for one in channel.findall("ChannelProperty")}
         names.append(properties.get("DyeName") or channel.attrib.get("LUTName", ""))
     return tuple(names)
+
+
+def _obstacle(image: Any, axes: str) -> str:
+    """Say why there is no way to a stack of grey values; empty where there is one."""
+    if image.is_flim:
+        return f"'{image.path}' is a lifetime (FLIM) image; save its intensity as TIFF."
+    if not axes:
+        return f"'{image.path}' has channels of different types; save them one by one."
+    return f"'{image.path}' holds colours (RGB); save it in grey values, or as single channels." if "S" in axes else ""
 
 
 def _missing(path: Path, image: Any) -> str:

@@ -2,17 +2,20 @@
 
 from napari_colloids.io.atomic import replacing
 from napari_colloids.io.challenge import write_challenge, write_challenge_website
-from napari_colloids.io.particles import PARTICLE_ENDINGS, read_particles, write_particles
+from napari_colloids.io.particles import PARTICLE_ENDINGS, particle_writer, read_particles, write_particles
 from napari_colloids.io.series import Series
 from napari_colloids.io.stacks import STACK_ENDINGS, count_volumes, list_series, read_stack
+from napari_colloids.io.table_parts import ParticleWriter
 from napari_colloids.io.truth import read_truth
 
 __all__ = [
     "PARTICLE_ENDINGS",
     "STACK_ENDINGS",
+    "ParticleWriter",
     "Series",
     "count_volumes",
     "list_series",
+    "particle_writer",
     "read_particles",
     "read_stack",
     "read_truth",

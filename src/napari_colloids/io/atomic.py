@@ -38,6 +38,25 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     ColloidsError
         If the folder does not exist, nothing can be written there, the path is a folder, or the disk is full.
     """
+    with telling_unwritable(path), taking_the_place_of(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def telling_unwritable(path: AnyPath) -> Iterator[None]:
+    """Make a `ColloidsError` of what the system says when a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ColloidsError(f"'{path}' could not be written: {error.strerror or one_line(error)}.") from error
+
+
+@contextmanager
+def taking_the_place_of(path: AnyPath) -> Iterator[Path]:
+    """Do as `replacing`, but let errors of the ``with`` block pass as they are.
+
+    For blocks in which other things than this file are read and written too.
+    """
     target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
@@ -55,10 +74,9 @@ def replacing(path: AnyPath) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ColloidsError(f"'{path}' could not be written: {error.strerror or one_line(error)}.") from error
+        with telling_unwritable(path):
+            if target.exists():
+                shutil.copymode(target, temporary)
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
-import numpy as np
-import pandas as pd
-
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import replacing
+from napari_colloids.io.atomic import taking_the_place_of, telling_unwritable
 from napari_colloids.io.files import AnyPath, ending, existing_file, one_line, to_json
-from napari_colloids.io.hdf5 import opened
-from napari_colloids.io.truth import HDF5, IMAGE_INDEX, WEBSITE_POSITION, read_truth, website_positions
-from napari_colloids.io.xyz import read_xyz, write_xyz
-from napari_colloids.particles import COLUMNS, POSITION, check_particles, particle_table
+from napari_colloids.io.table_csv import CsvParts, read_csv
+from napari_colloids.io.table_hdf5 import Hdf5Parts, read_hdf5_table
+from napari_colloids.io.table_parquet import ParquetParts, read_parquet
+from napari_colloids.io.table_parts import ParticleWriter, PartsFile, ordered, telling_unwritten, with_known_types
+from napari_colloids.io.truth import HDF5
+from napari_colloids.io.xyz import XyzParts, read_xyz
+from napari_colloids.particles import check_particles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_GROUP = "particles"
+    import pandas as pd
+
 #: Endings of the files that `read_particles` and `write_particles` understand.
 PARTICLE_ENDINGS = (".csv", ".xyz", *HDF5, ".parquet")
 
@@ -60,7 +60,7 @@ def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
         table = reader(file, index)
     except (OSError, ValueError, KeyError) as error:
         raise ColloidsError(f"'{path}' cannot be read as a particle table ({one_line(error)}).") from error
-    table = _ordered(check_particles(_as_numbers(table, file), f"'{path}'"))
+    table = ordered(with_known_types(check_particles(table, f"'{path}'"), f"'{path}'"))
     table.attrs.update(_read_sidecar(file))
     return table
 
@@ -83,28 +83,66 @@ def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping
     ColloidsError
         If the table lacks z, y, x, the ending is unknown, or the file cannot be written.
     """
-    writer = _WRITERS.get(ending(path))
-    if writer is None:
+    with particle_writer(path, metadata=metadata) as writer:
+        writer.append(particles)
+
+
+@contextmanager
+def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None) -> Iterator[ParticleWriter]:
+    """Write a particle table part by part, so that no more than a part is ever in memory.
+
+    The file appears under its name when the ``with`` block has ended and all went well; otherwise a file that was there
+    before stays as it was.
+
+    Parameters
+    ----------
+    path
+        File to write: ``.csv``, ``.xyz``, ``.h5``, ``.hdf5`` or ``.parquet``. A part becomes a row group in Parquet.
+        XYZ holds one frame in memory (everything, where there is no column ``frame``) and takes the frames in rising
+        order only.
+    metadata
+        As in `write_particles`. ``writer.metadata`` may be changed until the end of the block, except for what gives an
+        XYZ file its cell: that is read whenever a frame is complete.
+
+    Yields
+    ------
+    ParticleWriter
+        Its ``append(table)`` takes the next part, its ``metadata`` is a dictionary.
+
+    Raises
+    ------
+    ColloidsError
+        If the ending is unknown, the file cannot be written, or `ParticleWriter.append` failed.
+
+    Examples
+    --------
+    >>> with particle_writer("particles.parquet", metadata={"input": "stack.tif"}) as writer:  # doctest: +SKIP
+    ...     for frame in range(stack.n_frames):
+    ...         writer.append(detect(stack, frame=frame).assign(frame=frame))
+    ...     writer.metadata["seconds"] = 12.5
+    """
+    kind = _PARTS.get(ending(path))
+    if kind is None:
         raise ColloidsError(f"'{path}' has no known ending; particles are written to {', '.join(PARTICLE_ENDINGS)}.")
-    table = check_particles(particles)
-    table = _ordered(table).copy()
-    table.attrs.clear()
-    with ExitStack() as files:
-        temporary = files.enter_context(replacing(path))
-        if metadata is not None:
-            beside = files.enter_context(replacing(_sidecar(path)))
-            beside.write_text(to_json(metadata), encoding="utf-8")
+    provenance = dict(metadata or {})
+    sidecar = _sidecar(path)
+    with taking_the_place_of(path) as temporary, taking_the_place_of(sidecar) as beside:
+        with telling_unwritten(path):
+            file = kind(temporary, provenance)
         try:
-            writer(temporary, table, metadata)
-        except (TypeError, ValueError) as error:
-            raise ColloidsError(f"The table cannot be written to '{path}' ({one_line(error)}).") from error
-    if metadata is None:
+            writer = ParticleWriter(path, file, provenance)
+            yield writer
+            writer.finish()
+            with telling_unwritten(sidecar):
+                beside.write_text(to_json(provenance), encoding="utf-8")
+        except BaseException:
+            with suppress(Exception):  # what went wrong is known already
+                file.close()
+            raise
+    if not provenance:
         # What an earlier table of this name came from is not where this one comes from.
-        _sidecar(path).unlink(missing_ok=True)
-
-
-def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    return table[[c for c in COLUMNS if c in table] + [c for c in table.columns if c not in COLUMNS]]
+        with telling_unwritable(sidecar):
+            sidecar.unlink(missing_ok=True)
 
 
 def _sidecar(path: AnyPath) -> Path:
@@ -119,90 +157,17 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _as_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Give the known columns their type, which an empty table does not show."""
-    kinds = {column: int if column == "frame" else float for column in COLUMNS if column in table}
-    try:
-        return table.astype(kinds)
-    except (TypeError, ValueError) as error:
-        raise ColloidsError(f"'{path}' has columns that should be numbers but are not ({one_line(error)}).") from error
-
-
-def _read_csv(path: Path, index: int) -> pd.DataFrame:
-    table = pd.read_csv(path, float_precision="round_trip", encoding="utf-8-sig")
-    if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(table.columns):
-        return particle_table(website_positions(path, index))
-    if not set(POSITION) & set(table.columns):
-        # napari's own points files: index, axis-0, axis-1, axis-2.
-        table = table.rename(columns=dict(zip(["axis-0", "axis-1", "axis-2"], POSITION, strict=True)))
-    return table
-
-
-def _write_csv(path: Path, particles: pd.DataFrame, _metadata: Mapping[str, Any] | None) -> None:
-    particles.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-
-
-def _read_hdf5(path: Path, index: int) -> pd.DataFrame:
-    with opened(path) as file:
-        if _GROUP in file:
-            group = file[_GROUP]
-            return pd.DataFrame({name: _column(group[name]) for name in group.attrs["columns"]})
-    truth = read_truth(path, index)
-    if truth is None:
-        raise ColloidsError(f"'{path}' holds volumes but no particles.")
-    return truth
-
-
-def _column(dataset: h5py.Dataset) -> Any:
-    return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-
-
-def _write_hdf5(path: Path, particles: pd.DataFrame, _metadata: Mapping[str, Any] | None) -> None:
-    with h5py.File(path, "w") as file:
-        group = file.create_group(_GROUP)
-        names = [str(column) for column in particles.columns]
-        group.attrs["columns"] = names
-        for name, column in zip(names, particles.columns, strict=True):
-            values = particles[column].to_numpy()
-            # Whatever is no number is kept as text.
-            group[name] = values if values.dtype.kind in "uifb" else np.array([str(v) for v in values], dtype=object)
-
-
-def _read_parquet(path: Path, _index: int) -> pd.DataFrame:
-    with _needing_pyarrow():
-        return pd.read_parquet(path, engine="pyarrow")
-
-
-def _write_parquet(path: Path, particles: pd.DataFrame, _metadata: Mapping[str, Any] | None) -> None:
-    with _needing_pyarrow():
-        particles.to_parquet(path, engine="pyarrow", index=False)
-
-
-@contextmanager
-def _needing_pyarrow() -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise ColloidsError(
-            'Parquet files need one more package: pip install "napari-colloids[formats]" (or use .csv).'
-        ) from error
-
-
-def _read_xyz(path: Path, _index: int) -> pd.DataFrame:
-    return read_xyz(path)
-
-
 _READERS: dict[str, Callable[[Path, int], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".xyz": _read_xyz,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
-    ".parquet": _read_parquet,
+    ".csv": read_csv,
+    ".xyz": read_xyz,
+    ".h5": read_hdf5_table,
+    ".hdf5": read_hdf5_table,
+    ".parquet": read_parquet,
 }
-_WRITERS: dict[str, Callable[[Path, pd.DataFrame, Mapping[str, Any] | None], None]] = {
-    ".csv": _write_csv,
-    ".xyz": write_xyz,
-    ".h5": _write_hdf5,
-    ".hdf5": _write_hdf5,
-    ".parquet": _write_parquet,
+_PARTS: dict[str, Callable[[Path, dict[str, Any]], PartsFile]] = {
+    ".csv": CsvParts,
+    ".xyz": XyzParts,
+    ".h5": Hdf5Parts,
+    ".hdf5": Hdf5Parts,
+    ".parquet": ParquetParts,
 }

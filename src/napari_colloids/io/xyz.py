@@ -1,7 +1,8 @@
 """Extended XYZ, as OVITO and ASE open it.
 
 Positions are x, y, z in micrometres where the table knows them (then the voxels follow in properties of their own),
-else in voxels. With several frames there is one block a frame.
+else in voxels. With several frames there is one block a frame. OVITO takes ``radius`` as the size of the particles and
+``id``, our column ``particle``, as their identity from frame to frame.
 """
 
 from __future__ import annotations
@@ -17,50 +18,85 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _VOXEL = "voxel"
 _RADIUS_VOXEL = "radius_voxel"
+#: OVITO knows the particles of a trajectory by this name.
+_IDENTIFIER = "id"
 #: A particle that is no chemical element.
 _SPECIES = "X"
+#: Properties that a column of the same name would collide with.
+_RESERVED = ("species", "pos", _VOXEL, _RADIUS_VOXEL, _IDENTIFIER)
 
 
-def write_xyz(path: Path, particles: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a particle table.
+class XyzParts:
+    """An XYZ file that is written part by part.
 
-    Parameters
-    ----------
-    path
-        File to write.
-    particles
-        A particle table; all its columns must be numbers.
-    metadata
-        Where it has ``shape`` (z, y, x voxels), and ``voxel_size`` (z, y, x) for a table in micrometres, the file
-        gets the cell.
-
-    Raises
-    ------
-    ColloidsError
-        If a column is not a number, or its name would break the format.
+    A block begins with the number of its particles, so that the parts of a frame are kept until the next frame begins;
+    without a column ``frame`` all are one block. ``shape`` (z, y, x voxels) in the metadata, and ``voxel_size`` (z, y,
+    x micrometres) for a table in micrometres, give a block its cell.
     """
-    for column in particles.columns:
-        if not (re.fullmatch(r"[\w.\-]+", str(column)) and pd.api.types.is_numeric_dtype(particles[column])):
-            raise ColloidsError(f"XYZ files hold numbers under plain names; drop column '{column}' or write .csv.")
-    in_um = set(POSITION_UM) <= set(particles.columns)
-    cell = _cell(metadata or {}, in_um)
-    frames = [(None, particles)] if "frame" not in particles else list(particles.groupby("frame", sort=True))
-    with path.open("w", encoding="utf-8", newline="\n") as text:
-        for frame, rows in frames or [(None, particles)]:
-            _write_block(text, rows.drop(columns="frame", errors="ignore"), frame, in_um, cell)
+
+    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        self._text = path.open("w", encoding="utf-8", newline="\n")
+        self._metadata = metadata
+        self._frame: int | None = None
+        self._parts: list[pd.DataFrame] = []
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Take the rows of one part; all its columns must be numbers, and no frame may come before the last part's.
+
+        Raises
+        ------
+        ColloidsError
+            If a column is not a number, its name would break the format, or a frame comes too late.
+        """
+        for column in table.columns:
+            plain = re.fullmatch(r"[\w.\-]+", str(column)) and column not in _RESERVED
+            if not (plain and pd.api.types.is_numeric_dtype(table[column])):
+                raise ColloidsError(
+                    f"XYZ files hold numbers under plain names (and not {', '.join(_RESERVED)}); "
+                    f"drop column '{column}' or write .csv."
+                )
+        if "frame" not in table or table.empty:
+            self._parts.append(table)
+            return
+        frames: Iterable[tuple[Any, pd.DataFrame]] = table.groupby("frame", sort=True)
+        for frame, rows in frames:
+            if self._frame is not None and frame < self._frame:
+                raise ColloidsError(
+                    f"XYZ files are written frame after frame, but frame {frame} comes after frame {self._frame}; "
+                    "append the parts in the order of their frames or write .parquet."
+                )
+            if frame != self._frame:
+                self._write()
+            self._frame = frame
+            self._parts.append(rows)
+
+    def close(self) -> None:
+        """Finish the file."""
+        with self._text:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the block of the frame that is complete now."""
+        if self._parts:
+            _write_block(self._text, pd.concat(self._parts), self._frame, self._metadata)
+        self._parts = []
 
 
-def _write_block(text: TextIO, rows: pd.DataFrame, frame: Any, in_um: bool, cell: str) -> None:
+def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: Mapping[str, Any]) -> None:
     """Write the particles of one frame."""
+    in_um = set(POSITION_UM) <= set(rows.columns)
     triples = {"pos": (POSITION_UM if in_um else POSITION)[::-1]}
+    rows = rows.rename(columns={"particle": _IDENTIFIER})
     if in_um:
         triples[_VOXEL] = POSITION[::-1]
         rows = rows.rename(columns={"radius": _RADIUS_VOXEL, "radius_um": "radius"})
+    if frame is not None:
+        rows = rows.drop(columns="frame")
     taken = {column for triple in triples.values() for column in triple}
     scalars = sorted((c for c in rows.columns if c not in taken), key=lambda c: c != "radius")
     # All floats as 64 bits: their shortest text is exact then.
@@ -69,8 +105,8 @@ def _write_block(text: TextIO, rows: pd.DataFrame, frame: Any, in_um: bool, cell
     properties += [f"{c}:{'R' if numbers[c].dtype == float else 'I'}:1" for c in scalars]
     header = [f"Properties={':'.join(properties)}", f"Units={'um' if in_um else 'voxel'}"]
     if frame is not None:
-        header.append(f"frame={int(frame)}")
-    text.write(f"{len(rows)}\n{cell}{' '.join(header)}\n")
+        header.append(f"frame={frame}")
+    text.write(f"{len(rows)}\n{_cell(metadata, in_um)}{' '.join(header)}\n")
     table = pd.concat([*(rows[triple].astype(float) for triple in triples.values()), pd.DataFrame(numbers)], axis=1)
     table.insert(0, "species", _SPECIES)
     table.to_csv(text, sep=" ", header=False, index=False, na_rep="nan", lineterminator="\n")
@@ -86,7 +122,7 @@ def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
     return f'Lattice="{x!r} 0.0 0.0 0.0 {y!r} 0.0 0.0 0.0 {z!r}" Origin="{origin}" pbc="F F F" '
 
 
-def read_xyz(path: Path) -> pd.DataFrame:
+def read_xyz(path: Path, _index: int = 0) -> pd.DataFrame:
     """Read an XYZ file, extended or plain; plain positions are taken as x, y, z in voxels.
 
     Raises
@@ -137,6 +173,7 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
         raise ColloidsError(f"'{path}' has no positions: its Properties have no pos:R:3.")
     in_um = header.get("Units") == "um" and f"{_VOXEL}.0" in table
     names_of = {f"pos.{axis}": column for axis, column in enumerate((POSITION_UM if in_um else POSITION)[::-1])}
+    names_of[_IDENTIFIER] = "particle"
     if in_um:
         names_of |= {f"{_VOXEL}.{axis}": column for axis, column in enumerate(POSITION[::-1])}
         names_of |= {"radius": "radius_um", _RADIUS_VOXEL: "radius"}

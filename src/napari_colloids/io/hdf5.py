@@ -131,7 +131,7 @@ def _source(path: Path, key: str, dataset: h5py.Dataset) -> Source:
     described = partial(volume_metadata, path, key, dict(dataset.attrs)) if is_number(key) else dict
     return Source(
         key,
-        _axes(dataset),
+        "ZYX" if is_number(key) and dataset.ndim == 3 else _axes(dataset),
         array,
         voxel_size=None if size is None else tuple(float(length) for length in np.ravel(size)),
         path=key,

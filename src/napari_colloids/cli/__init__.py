@@ -12,6 +12,7 @@ import typer
 from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
+from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
 from napari_colloids.cli.simulate import simulate
 from napari_colloids.cli.train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, simulate, detect, score, train, benchmark):
+for command in (demo, simulate, detect, link, score, train, benchmark):
     app.command()(command)
 
 

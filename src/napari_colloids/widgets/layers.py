@@ -47,7 +47,7 @@ RING = 0.05
 
 
 def image_layer_data(stack: Stack) -> list[LayerData]:
-    """Describe the image layers of a stack: one per channel, scaled by the voxel size.
+    """Describe the image layers of a stack: one per channel, scaled by the voxel size and the time between frames.
 
     Parameters
     ----------
@@ -59,16 +59,17 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
     list of (data, attributes, "image")
     """
     axes = stack.axes.replace("c", "")
+    before = len(axes) - 3
     spatial = stack.voxel_size or (1.0, 1.0, 1.0)
     attributes: dict[str, Any] = {
-        "scale": (1.0,) * (len(axes) - 3) + spatial,
+        "scale": (stack.frame_interval or 1.0,) * before + spatial,
         "axis_labels": tuple(axes),
         "metadata": {KEY: {"file": dict(stack.metadata)}},
         # The slices are thick for the sake of the spheres; the image must not be averaged over them.
         "projection_mode": "none",
     }
-    if stack.voxel_size is not None:
-        attributes["units"] = ("pixel",) * (len(axes) - 3) + ("um",) * 3
+    lengths = ("pixel" if stack.voxel_size is None else "um",) * 3
+    attributes["units"] = ("pixel" if stack.frame_interval is None else "s",) * before + lengths
     if "c" not in stack.axes:
         return [(stack.data, {**attributes, **_contrast(stack, 0), "name": stack.name}, "image")]
     layers: list[LayerData] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION
+from napari_colloids.particles import POSITION, implied_voxel_size
 from napari_colloids.widgets.layers import LayerData, image_layer_data, particle_layer_data
 
 if TYPE_CHECKING:
@@ -142,20 +142,6 @@ def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:
         place = {key: value for key, value in layers[0][1].items() if key in _PLACE}
         layers.append(particle_layer_data(truth, place, name=f"{stack.name} truth", kind="truth"))
     return layers
-
-
-def implied_voxel_size(table: pd.DataFrame) -> tuple[float, float, float] | None:
-    """Return the voxel size in micrometres that a table implies by giving positions in both units, or None."""
-    sizes = []
-    for axis in POSITION:
-        if f"{axis}_um" not in table:
-            return None
-        away_from_zero = table[axis].abs() > 1e-6
-        ratios = (table[f"{axis}_um"] / table[axis])[away_from_zero]
-        if ratios.empty or not ratios.median() > 0:
-            return None
-        sizes.append(float(ratios.median()))
-    return (sizes[0], sizes[1], sizes[2])
 
 
 def _has_positions(path: Path) -> bool:

@@ -31,7 +31,8 @@ def test_commands_are_understood(command, tmp_path, monkeypatch, capsys):
     name, *_ = arguments = shlex.split(command)
     if name in ("detect", "score", "train", "benchmark"):
         assert cli.main(arguments) == 2
-        assert re.search(r"There is no (file|folder)|No file matches|cannot be (read|opened)|does not exist", capsys.readouterr().err)
+        missing = r"There is no (file|folder)|No file matches|cannot be (read|opened)|does not exist"
+        assert re.search(missing, capsys.readouterr().err)
     elif name == "simulate":
         assert cli.main([*arguments, "--count", "1", "--shape", "12", "16", "16"]) == 0
     else:

@@ -74,7 +74,25 @@ def test_series_channel_and_frames_are_picked(look, load, film):
     (image,) = load(widget)
     assert image.name == "beads sheared shell"
     np.testing.assert_array_equal(image.data, data[1:, 1])
-    np.testing.assert_allclose(image.scale, (1, 0.3, 0.1, 0.1))
+    np.testing.assert_allclose(image.scale, (0.5, 0.3, 0.1, 0.1))
+
+
+def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path):
+    widget = look(film[0])
+    widget.picker.series.setCurrentIndex(2)
+    widget.depth.setValue(0.9)
+    for layer in load(widget):
+        assert layer.scale[-3:] == pytest.approx([0.27, 0.1, 0.1])
+        assert layer.scale[0] == pytest.approx(0.5)
+        assert str(layer.units[0]) == "second"
+
+
+def test_depth_factor_needs_a_voxel_size(look, click, film, qtbot):
+    widget = look(film[0])
+    widget.picker.series.setCurrentIndex(1)
+    widget.depth.setValue(0.9)
+    click(widget.button)
+    qtbot.waitUntil(lambda: "voxel size" in widget.status.text() and widget.button.isEnabled(), timeout=TIMEOUT)
 
 
 def test_one_frame_of_all_channels(look, load, film):

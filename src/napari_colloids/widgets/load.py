@@ -49,6 +49,15 @@ class LoadWidget(Panel):
         ]
         for box in self.voxel_size:
             box.setSpecialValueText("unknown")
+        self.depth = number(
+            1.0,
+            0.1,
+            10.0,
+            decimals=4,
+            unit="",
+            tooltip="The voxel size along z is multiplied by this, where immersion and sample differ in their "
+            "refractive index. n(sample) / n(immersion) is a hint only: with a high aperture it is off by several per cent.",
+        )
         self.button = QPushButton("Load")
         self.button.setToolTip("Add the volume, and its true particles where the file has them, to the viewer.")
         self.status = Status()
@@ -87,6 +96,7 @@ class LoadWidget(Panel):
         self.picker.add_rows(rows)
         for axis, box in zip("zyx", self.voxel_size, strict=True):
             rows.addRow(f"Voxel size {axis}", box)
+        rows.addRow("Depth factor", self.depth)
         self.column.addLayout(rows)
         self.column.addWidget(self.button)
         self.column.addWidget(self.status)
@@ -146,8 +156,8 @@ class LoadWidget(Panel):
                 self.status.fail("Type the voxel size along all three axes (µm), or leave all three unknown.")
                 return
             voxel_size = typed
-        part = self.picker.part()
-        self._loading.start(call(lambda: _describe(found.path, part, voxel_size)))
+        part, depth = self.picker.part(), self.depth.value()
+        self._loading.start(call(lambda: _describe(found.path, part, voxel_size, depth)))
         self.status.say("Loading…")
         self._refresh()
 
@@ -185,8 +195,8 @@ def _look(path: Path) -> _Found:
     return _Found(path, list_series(path))
 
 
-def _describe(path: Path, part: Part, voxel_size: VoxelSize | None) -> list[layers.LayerData]:
+def _describe(path: Path, part: Part, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
     stack, truth = reader.load(
         path, index=part.index, voxel_size=voxel_size, axes=part.axes, channel=part.channel, frames=part.frames
     )
-    return reader.layers_of(stack, truth)
+    return reader.layers_of(stack if depth == 1 else stack.scaled_along_z(depth), truth)

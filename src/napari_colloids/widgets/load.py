@@ -56,7 +56,7 @@ class LoadWidget(Panel):
             decimals=4,
             unit="",
             tooltip="The voxel size along z is multiplied by this, where immersion and sample differ in their "
-            "refractive index. n(sample) / n(immersion) is a hint only: with a high aperture it is off by several per cent.",
+            "refractive index. The ratio n(sample) / n(immersion) is a hint only: with a high aperture it is off.",
         )
         self.button = QPushButton("Load")
         self.button.setToolTip("Add the volume, and its true particles where the file has them, to the viewer.")

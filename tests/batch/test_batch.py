@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import tifffile
 
 from napari_colloids import ColloidsError, cli
-from napari_colloids.batch import Job, Source, jobs_of, run_job
+from napari_colloids.batch import Job, Source, jobs_of, run_job, tasks
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
@@ -46,7 +47,7 @@ def ignore(*_):
 
 
 def job(folder, **changes):
-    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8), **changes)
+    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0), **changes)
 
 
 def test_a_series_in_one_go(folder, series):
@@ -81,7 +82,7 @@ def test_stopped_at_a_frame_and_gone_on_with(folder):
     with pytest.raises(Stop):
         run_job(job(folder), stop)
     assert not (folder / "found.csv").exists()
-    kept = {file: file.stat().st_mtime_ns for file in (folder / "found.csv.parts").glob("*.h5")}
+    kept = {file: file.stat().st_mtime_ns for file in (folder / "found.csv.parts").glob("frame*.h5")}
     assert len(kept) == 2
     seen = []
     log = folder / "log"
@@ -98,10 +99,11 @@ def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
     tifffile.imwrite("series.tif", long, imagej=True, metadata={"axes": "TZYX"})
     run_job(job(folder), ignore)
     whole = (folder / "found.csv").read_bytes()
-    command = [sys.executable, "-m", "napari_colloids.cli", "detect", "series.tif", "-o", "found2.csv", "--diameter=8"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    arguments = ["detect", "series.tif", "-o", "found2.csv", "--diameter", "8"]
+    code = f"from napari_colloids.cli import main; main({arguments})"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     parts = folder / "found2.csv.parts"
-    while len(list(parts.glob("*.h5"))) < 2 and process.poll() is None:
+    while len(list(parts.glob("frame*.h5"))) < 2 and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -111,7 +113,7 @@ def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
     store = PartStore(folder / "found2.csv", job(folder).fingerprint())
     assert len(store.done()) == len(done)
     assert {file: file.stat().st_mtime_ns for file in done} == done
-    assert cli.main(command[3:]) == 0
+    assert cli.main(arguments) == 0
     assert (folder / "found2.csv").read_bytes() == whole
     assert not parts.exists()
 
@@ -126,7 +128,7 @@ def test_what_other_settings_left_is_not_used(folder):
 def test_the_fingerprint_is_of_what_decides_the_result(folder):
     same = job(folder).fingerprint()
     assert job(folder).fingerprint() == same
-    changed = Job(Source("series.tif"), folder / "other.h5", Options(diameter=8, device="cpu", tile=64))
+    changed = Job(Source("series.tif"), folder / "other.h5", Options(diameter=8.0, device="cpu", tile=64))
     assert changed.fingerprint() == same
     assert job(folder, frames="0:2").fingerprint() != same
     assert job(folder, rectangles=((0, 0, 9, 9),)).fingerprint() != same
@@ -134,32 +136,35 @@ def test_the_fingerprint_is_of_what_decides_the_result(folder):
     assert job(folder).fingerprint() != same
 
 
-def test_two_workers_give_the_same_table(folder, monkeypatch):
+def test_two_workers_give_the_same_table_and_bad_input_fails_alone(folder):
     pytest.importorskip("distributed")
-    from napari_colloids.batch import cluster
-
     assert cli.main(["detect", "series.tif", "-o", "plain.csv"]) == 0
-    assert cli.main(["detect", "series.tif", "-o", "spread.csv", "--workers", "2"]) == 0
-    assert (folder / "spread.csv").read_bytes() == (folder / "plain.csv").read_bytes()
-
-    # A single volume is cut into boxes, and one bad file among others fails alone.
-    monkeypatch.setattr(cluster, "_BOX", 24**3)
     (folder / "bad.tif").write_bytes(b"II*\0nothing")
-    arguments = ["detect", "*.tif", "--frames=1", "--diameter=8", "--z-range", "2", "14"]
-    with cluster.connected(None, 1) as client:
-        from napari_colloids.batch.outcome import Log
+    assert cli.main(["detect", "*.tif", "-o", "spread", "--workers", "2"]) == 2
+    assert (folder / "spread" / "series.csv").read_bytes() == (folder / "plain.csv").read_bytes()
+    summary = pd.read_csv("spread/summary.csv").set_index("input")
+    assert summary["state"].to_dict() == {"bad.tif": "failed", "series.tif": "done"}
 
-        jobs = jobs_of(
-            [Source("series.tif"), Source("bad.tif")],
-            folder / "out",
-            frames="1",
-            options=Options(diameter=8, z_range=(2, 14)),
-        )
-        (folder / "out").mkdir()
-        outcomes = list(cluster.run_jobs(jobs, client, ignore, lambda _: Log(None)))
-    assert sorted(outcome.state for outcome in outcomes) == ["done", "failed"]
-    assert cli.main([*arguments, "-o", "here"]) == 2
-    assert (folder / "out" / "series.csv").read_bytes() == (folder / "here" / "series.csv").read_bytes()
+
+def test_a_volume_searched_box_by_box_gives_the_same_table(folder, monkeypatch):
+    monkeypatch.setattr(tasks, "_BOX", 24**3)
+    here = job(folder, rectangles=((4, 2, 30, 33),))
+    planned = tasks.plan_volume(here, Part(1, 0), None)
+    assert len(planned.boxes) > 2
+    # As a cluster sends them around, and in any order.
+    found = [tasks.search_box(*pickle.loads(pickle.dumps((here, planned, box)))) for box in planned.boxes[::-1]]
+    table = tasks.finish_volume(here, Part(1, 0), planned, found)
+    stack = here.source.open()
+    expected = detect(stack, here.options, frame=1, region=here.region())
+    assert len(expected) > 5
+    pd.testing.assert_frame_equal(table.drop(columns="frame"), expected)
+
+
+def test_workers_say_what_the_user_has_to_mend(folder):
+    failure = tasks.plan_volume(Job(Source("nothing.tif"), folder / "x.csv"), Part(0, 0), None)
+    assert isinstance(failure, tasks.Failure)
+    assert "no file" in failure.message
+    assert tasks.finish_volume(job(folder), Part(0, 0), None, [failure]) == failure
 
 
 def test_a_folder_of_inputs_keeps_logs_and_a_summary_and_is_not_done_twice(folder, capsys):

@@ -80,7 +80,7 @@ def test_series_channel_and_frames_are_picked(look, load, film):
 def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path):
     widget = look(film[0])
     widget.picker.series.setCurrentIndex(2)
-    widget.depth.setValue(0.9)
+    widget.depth_factor.setValue(0.9)
     for layer in load(widget):
         assert layer.scale[-3:] == pytest.approx([0.27, 0.1, 0.1])
         assert layer.scale[0] == pytest.approx(0.5)
@@ -90,7 +90,7 @@ def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path
 def test_depth_factor_needs_a_voxel_size(look, click, film, qtbot):
     widget = look(film[0])
     widget.picker.series.setCurrentIndex(1)
-    widget.depth.setValue(0.9)
+    widget.depth_factor.setValue(0.9)
     click(widget.button)
     qtbot.waitUntil(lambda: "voxel size" in widget.status.text() and widget.button.isEnabled(), timeout=TIMEOUT)
 

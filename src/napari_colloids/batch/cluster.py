@@ -7,6 +7,7 @@ and overlaps are only thinned when all boxes of a volume are together, the resul
 from __future__ import annotations
 
 import logging
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,7 @@ from napari_colloids.batch import tasks
 from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.run import finish
 from napari_colloids.batch.store import PartStore, is_done
-from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.plan import DiameterEstimate
-from napari_colloids.detection.tiles import Box, halved
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from napari_colloids.batch.job import Job
     from napari_colloids.detection.series import Part
 
-#: Canonical voxels of the boxes that large volumes are cut into: much more than their halo, and little memory.
-_BOX = 200**3
 #: Volumes under way per worker: enough that none waits, few enough that what they found does not pile up.
 _AHEAD = 2
 #: How often a task whose worker was lost is tried again.
@@ -69,10 +66,9 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Any]:
 
 def _local_cluster(workers: int | None) -> Any:
     import psutil
-    import torch
     from distributed import Nanny, Scheduler, SpecCluster
 
-    gpus = torch.cuda.device_count()
+    gpus = _count_gpus()
     count = workers or gpus or psutil.cpu_count(logical=False) or 1
     specs = {}
     for number in range(count):
@@ -83,6 +79,15 @@ def _local_cluster(workers: int | None) -> Any:
         specs[number] = {"cls": Nanny, "options": options}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": ":0"}}
     return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.ERROR)
+
+
+def _count_gpus() -> int:
+    """Return the number of NVIDIA GPUs; torch, which takes seconds to load, is only asked where there may be one."""
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def run_jobs(
@@ -217,8 +222,7 @@ class _Volume:
             self.work.estimating.remove(self.part.channel)
         job = self.work.job
         found = [
-            client.submit(tasks.search_box, job, result, box, retries=_RETRIES, pure=False)
-            for box in boxes_of(job, plan)
+            client.submit(tasks.search_box, job, result, box, retries=_RETRIES, pure=False) for box in result.boxes
         ]
         return client.submit(tasks.finish_volume, job, self.part, result, found, retries=_RETRIES, pure=False)
 
@@ -275,11 +279,3 @@ class _Queue:
         except (ColloidsError, OSError) as error:
             log(f"failed: {error}")
             self._outcomes.append(Outcome(job, "failed", message=str(error)))
-
-
-def boxes_of(job: Job, plan: Any) -> list[Box | None]:
-    """Return the boxes that a volume is searched in."""
-    if plan.options.method != "network":
-        return [None]
-    plan = tasks.with_region(job, plan)
-    return [box for box in halved(plan.box(), _BOX, MULTIPLE) if plan.wants(box.low, box.high)]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_colloids.detection.detector import particles_of
 from napari_colloids.detection.plan import DiameterEstimate, Plan, iter_plan
+from napari_colloids.detection.region import Region
 from napari_colloids.detection.search import Found, iter_search
 from napari_colloids.detection.series import Part, labelled
+from napari_colloids.detection.tiles import halved
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.batch.job import Job
-    from napari_colloids.detection.region import Region
     from napari_colloids.detection.tiles import Box
+
+
+#: Canonical voxels of the boxes that large volumes are cut into: much more than their halo, and little memory.
+_BOX = 200**3
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,10 @@ class Failure:
 
 
 class Planned(NamedTuple):
-    """A plan, and the seconds it took."""
+    """A plan, the boxes that it is carried out in (None for all at once), and the seconds it took to make."""
 
     plan: Plan
+    boxes: list[Box | None]
     seconds: float
 
 
@@ -56,14 +62,16 @@ def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Plan
         plan = _result(iter_plan(job.source.open(), options, _region(job), estimate))
     except ColloidsError as error:
         return Failure(str(error))
+    boxes = _boxes_of(plan)
     # The region, maybe with a large mask, does not travel: whoever needs it gets it from the job.
-    return Planned(replace(plan, region=type(plan.region)(plan.region.z_range)), time.perf_counter() - started)
+    bare = replace(plan, region=Region(plan.region.z_range))
+    return Planned(bare, boxes, time.perf_counter() - started)
 
 
 def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failure:
     """Search a box of a volume."""
     started = time.perf_counter()
-    plan = with_region(job, planned.plan)
+    plan = _with_region(job, planned.plan)
     try:
         found = _result(iter_search(job.source.open().volume(plan.options.frame, plan.options.channel), plan, box))
     except ColloidsError as error:
@@ -79,15 +87,24 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
             return searched
     found = [searched.found for searched in parts if isinstance(searched, Searched)]
     seconds = planned.seconds + sum(searched.seconds for searched in parts if isinstance(searched, Searched))
-    plan = with_region(job, planned.plan)
+    plan = _with_region(job, planned.plan)
     table = particles_of(plan, found, seconds + time.perf_counter() - started)
     return labelled(table, part, job.source.open(), len(job.channels) > 1)
 
 
-def with_region(job: Job, plan: Plan) -> Plan:
+def _boxes_of(plan: Plan) -> list[Box | None]:
+    """Return the boxes that a volume is searched in."""
+    from napari_colloids.detection.network import MULTIPLE
+
+    if plan.options.method != "network":
+        return [None]
+    return [box for box in halved(plan.box(), _BOX, MULTIPLE) if plan.wants(box.low, box.high)]
+
+
+def _with_region(job: Job, plan: Plan) -> Plan:
     """Return the plan with the whole region of the job."""
     region = _region(job)
-    return replace(plan, region=type(region)(plan.region.z_range, region.outlines, region.mask))
+    return replace(plan, region=Region(plan.region.z_range, region.outlines, region.mask))
 
 
 @lru_cache(maxsize=2)

@@ -7,14 +7,12 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load
-
-from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from napari_colloids.detection.network import CentreNet
 
 #: File name of the bundled weights; beside it lies a file with their digest, as ``sha256sum`` writes it.
 FILE = "centrenet.safetensors"
@@ -70,6 +68,11 @@ def network_from(content: bytes, sha256: str | None = None) -> CentreNet:
     ColloidsError
         If the digest differs or the content is no such file.
     """
+    import torch
+    from safetensors.torch import load
+
+    from napari_colloids.detection.network import CentreNet
+
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise ColloidsError("The bundled model is damaged (its SHA-256 is wrong); install napari-colloids again.")
     try:

@@ -49,7 +49,7 @@ class LoadWidget(Panel):
         ]
         for box in self.voxel_size:
             box.setSpecialValueText("unknown")
-        self.depth = number(
+        self.depth_factor = number(
             1.0,
             0.1,
             10.0,
@@ -96,7 +96,7 @@ class LoadWidget(Panel):
         self.picker.add_rows(rows)
         for axis, box in zip("zyx", self.voxel_size, strict=True):
             rows.addRow(f"Voxel size {axis}", box)
-        rows.addRow("Depth factor", self.depth)
+        rows.addRow("Depth factor", self.depth_factor)
         self.column.addLayout(rows)
         self.column.addWidget(self.button)
         self.column.addWidget(self.status)
@@ -156,7 +156,7 @@ class LoadWidget(Panel):
                 self.status.fail("Type the voxel size along all three axes (µm), or leave all three unknown.")
                 return
             voxel_size = typed
-        part, depth = self.picker.part(), self.depth.value()
+        part, depth = self.picker.part(), self.depth_factor.value()
         self._loading.start(call(lambda: _describe(found.path, part, voxel_size, depth)))
         self.status.say("Loading…")
         self._refresh()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,13 @@ class Source:
         ColloidsError
             If it cannot be read.
         """
-        return _opened(self)
+        path = Path(self.path).absolute()
+        modified = path.stat().st_mtime_ns if path.exists() else 0
+        return _opened(self, str(path), modified)
+
+    def absolute(self) -> Source:
+        """Return the same source for a process in another folder."""
+        return replace(self, path=str(Path(self.path).absolute()))
 
     def state(self) -> dict[str, Any]:
         """Return what would change if the file were another one: its name, size and time."""
@@ -68,8 +74,8 @@ class Source:
         }
 
 
-@lru_cache(maxsize=2)
-def _opened(source: Source) -> Stack:
+@lru_cache(maxsize=4)
+def _opened(source: Source, _absolute: str, _modified: int) -> Stack:
     from napari_colloids.io import read_stack
 
     stack = read_stack(
@@ -113,6 +119,11 @@ class Job:
         """What messages call the input."""
         return Path(self.source.path).name
 
+    def absolute(self) -> Job:
+        """Return the same job for a process in another folder."""
+        mask = None if self.mask is None else Source(self.mask).absolute().path
+        return replace(self, source=self.source.absolute(), mask=mask)
+
     def parts(self, stack: Stack) -> list[Part]:
         """Return the volumes to search.
 
@@ -127,10 +138,8 @@ class Job:
 
     def region(self) -> Region:
         """Return where particles are wanted."""
-        from napari_colloids.io import read_stack
-
         outlines = [rectangle_outline(*rectangle) for rectangle in self.rectangles]
-        return Region(outlines=outlines, mask=None if self.mask is None else read_stack(self.mask).volume())
+        return Region(outlines=outlines, mask=None if self.mask is None else Source(self.mask).open().volume())
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the result: the input, the settings, the weights and the version.

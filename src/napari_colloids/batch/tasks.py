@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_colloids.detection.detector import particles_of
@@ -54,12 +53,20 @@ class Searched(NamedTuple):
     seconds: float
 
 
+def start_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Planned | pd.DataFrame | Failure:
+    """Look at a volume and, where it is searched in one piece, search it at once."""
+    planned = plan_volume(job, part, estimate)
+    if isinstance(planned, Failure) or len(planned.boxes) > 1:
+        return planned
+    return finish_volume(job, part, planned, [search_box(job, planned, box) for box in planned.boxes])
+
+
 def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Planned | Failure:
     """Look at a volume."""
     started = time.perf_counter()
     options = replace(job.options, frame=part.frame, channel=part.channel)
     try:
-        plan = _result(iter_plan(job.source.open(), options, _region(job), estimate))
+        plan = _result(iter_plan(job.source.open(), options, job.region(), estimate))
     except ColloidsError as error:
         return Failure(str(error))
     boxes = _boxes_of(plan)
@@ -103,13 +110,8 @@ def _boxes_of(plan: Plan) -> list[Box | None]:
 
 def _with_region(job: Job, plan: Plan) -> Plan:
     """Return the plan with the whole region of the job."""
-    region = _region(job)
+    region = job.region()
     return replace(plan, region=Region(plan.region.z_range, region.outlines, region.mask))
-
-
-@lru_cache(maxsize=2)
-def _region(job: Job) -> Region:
-    return job.region()
 
 
 def _result(steps: Generator[Any, None, Any]) -> Any:

@@ -151,11 +151,12 @@ class DetectWidget(Panel):
             diameter.addWidget(box)
         top = form()
         frames = QHBoxLayout()
-        for control in (self.frames, self.frame_from, self.frame_to):
-            frames.addWidget(control)
+        frames.addWidget(self.frame_from)
+        frames.addWidget(self.frame_to)
         self._rows = top
         top.addRow("Image", self.image)
-        top.addRow("Frames", frames)
+        top.addRow("Frames", self.frames)
+        top.addRow("From, to", frames)
         top.addRow("Diameter", diameter)
         top.addRow("Method", self.method)
         top.addRow("Device", self.device)
@@ -207,9 +208,8 @@ class DetectWidget(Panel):
 
     def _on_frames(self, _: int = 0) -> None:
         series = self.image.layer is not None and self.image.layer.ndim == 4
-        for box in (self.frame_from, self.frame_to):
-            box.setVisible(series and self.frames.currentData() == "range")
         self._rows.setRowVisible(1, series)
+        self._rows.setRowVisible(2, series and self.frames.currentData() == "range")
 
     def _on_image(self, image: Any) -> None:
         last = 0 if image is None else int(image.extent.data[1][-3])

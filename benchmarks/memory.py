@@ -101,7 +101,7 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool) -> 
 
     bundled_network()
     baseline = peak_memory()
-    stack = read_stack(path)
+    stack = read_stack(path, lazy=None if path.suffix == ".tif" else True)  # small ones would be read at once
     volume = read_box(stack.volume(), (slice(None),) * 3) if read_first else stack
     found = detect(volume, diameter=diameter, tile=tile)
     return {

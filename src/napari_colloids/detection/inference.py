@@ -92,11 +92,17 @@ def prepare(
         float32 on the device, shape ``high - low``; 0 beyond the volume.
     """
     source = scale.source_slices(low, high)
-    image = torch.from_numpy(levels.apply(read_box(volume, source))).to(device)
-    for axis in range(3):
-        weights = torch.from_numpy(scale.weights(axis, low[axis], high[axis], source[axis])).to(device)
-        image = _multiply(weights, image, axis)
-    return image
+    raw = read_box(volume, source)
+    lateral = [torch.from_numpy(scale.weights(axis, low[axis], high[axis], source[axis])).to(device) for axis in (1, 2)]
+    slabs = []
+    # A few slices at a time: where the particles are large the source is many times the size of the result.
+    for first in range(low[0], high[0], _BAND):
+        last = min(first + _BAND, high[0])
+        (z, *_) = scale.source_slices((first, *low[1:]), (last, *high[1:]))
+        slab = torch.from_numpy(levels.apply(raw[z.start - source[0].start : z.stop - source[0].start])).to(device)
+        slab = _multiply(torch.from_numpy(scale.weights(0, first, last, z)).to(device), slab, 0)
+        slabs.append(_multiply(lateral[1], _multiply(lateral[0], slab, 1), 2))
+    return torch.cat(slabs)
 
 
 def _multiply(weights: Tensor, image: Tensor, axis: int) -> Tensor:

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 #: Memory the network needs per canonical voxel of a tile, in bytes, with 32 and with 16 bits (measured on a CPU).
 _BYTES_PER_VOXEL = {32: 50, 16: 32}
-#: Memory that reading, normalising and resampling needs per source voxel of a tile, in bytes; before the network's.
-_BYTES_PER_SOURCE_VOXEL = 16
+#: Copies of the source voxels of a tile that reading makes for a while, before the network needs its memory.
+_COPIES = 2
 #: Largest share of the free memory, and on a CPU the largest amount, that a tile may take.
 _SHARE = 0.5
-_CPU_BYTES = 1e9
+_CPU_BYTES = 1.6e9
 #: Cores below this are hardly more than halo.
 _SMALLEST_CORE = 2 * MULTIPLE
 
 
 def attempts(
-    scale: Scale, halo: int, device: str, tile: int | None, box: Box | None = None
+    scale: Scale, halo: int, device: str, tile: int | None, box: Box | None = None, voxel_bytes: int = 1
 ) -> Iterator[tuple[str, Shape]]:
     """Return device and shape of the tiles' cores (canonical voxels) to try, one after the other.
 
@@ -47,10 +47,12 @@ def attempts(
         Edge in lateral source voxels, or None to choose.
     box
         The part of the padded canonical volume to search; None for all of it.
+    voxel_bytes
+        Size of a source voxel.
     """
     box = box or Box((0, 0, 0), padded_shape(scale))
     for place in dict.fromkeys((device, "cpu")):
-        core = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box)
+        core = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box, voxel_bytes)
         while True:
             yield place, core
             if max(core) <= _SMALLEST_CORE:
@@ -73,9 +75,10 @@ def _asked_for(tile: int, scale: Scale, box: Box) -> Shape:
     return z, y, x
 
 
-def _fitting(device: str, scale: Scale, halo: int, box: Box) -> Shape:
+def _fitting(device: str, scale: Scale, halo: int, box: Box, voxel_bytes: int) -> Shape:
     bits = 32 if half_precision(device) is None else 16
-    per_voxel = max(_BYTES_PER_VOXEL[bits], _BYTES_PER_SOURCE_VOXEL * float(np.prod(scale.step)))
+    # 8: the resampled slices, and their joining.
+    per_voxel = max(_BYTES_PER_VOXEL[bits], 8 + _COPIES * voxel_bytes * float(np.prod(scale.step)))
     core = cheapest_core(padded_shape(scale), halo, _free_bytes(device) / per_voxel, MULTIPLE, box)
     return core or (_SMALLEST_CORE, _SMALLEST_CORE, _SMALLEST_CORE)
 

@@ -70,9 +70,10 @@ def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, 
 
     halo = bundled_network().halo
     asked = plan.options.device
+    item = np.dtype(volume.dtype).itemsize
     broken = None
     notices: list[str] = []
-    for device, core in attempts(plan.scale, halo, choose_device(asked), plan.options.tile, box):
+    for device, core in attempts(plan.scale, halo, choose_device(asked), plan.options.tile, box, item):
         if device == broken:
             continue
         try:

@@ -11,9 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_colloids.detection import Options, detect, iter_detect
+    from napari_colloids.detection import Options, Region, detect, detect_series, iter_detect
     from napari_colloids.errors import ColloidsError
-    from napari_colloids.io import read_particles, read_stack, read_truth, write_particles
+    from napari_colloids.io import (
+        list_series,
+        particle_writer,
+        read_particles,
+        read_stack,
+        read_truth,
+        write_particles,
+    )
     from napari_colloids.particles import particle_table
     from napari_colloids.scoring import challenge_ap, match, score
     from napari_colloids.simulation import PRESETS, Parameters, simulate, simulate_brownian
@@ -36,16 +43,20 @@ _HOMES = {
     "Options": "detection",
     "PRESETS": "simulation",
     "Parameters": "simulation",
+    "Region": "detection",
     "Stack": "stack",
     "challenge_ap": "scoring",
     "detect": "detection",
+    "detect_series": "detection",
     "diffusion_coefficient": "structure",
     "iter_detect": "detection",
     "link": "structure",
+    "list_series": "io",
     "match": "scoring",
     "mean_squared_displacement": "structure",
     "pair_correlation": "structure",
     "particle_table": "particles",
+    "particle_writer": "io",
     "read_particles": "io",
     "read_stack": "io",
     "read_truth": "io",
@@ -61,17 +72,21 @@ __all__ = [
     "ColloidsError",
     "Options",
     "Parameters",
+    "Region",
     "Stack",
     "__version__",
     "challenge_ap",
     "detect",
+    "detect_series",
     "diffusion_coefficient",
     "iter_detect",
     "link",
+    "list_series",
     "match",
     "mean_squared_displacement",
     "pair_correlation",
     "particle_table",
+    "particle_writer",
     "read_particles",
     "read_stack",
     "read_truth",

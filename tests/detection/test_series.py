@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from napari_colloids.detection import Options, Part, detect, iter_detect_series, parts_of
+from napari_colloids import ColloidsError
+from napari_colloids.detection import Options, Part, detect, detect_series, iter_detect_series, parts_of
 from napari_colloids.simulation import simulate
 from napari_colloids.stack import Stack
 
@@ -39,6 +40,33 @@ def test_every_volume_gets_its_own_particles(series):
     assert done == sorted(done)
     assert steps[-1].done == steps[-1].total
     assert "3 of 8" in " ".join(step.message for step in steps)
+
+
+def test_one_call_for_all(series):
+    kept, steps = {}, []
+    table = detect_series(
+        series,
+        Options(diameter=9),
+        frames=[1, 3],
+        channels=[0, 1],
+        threshold=0.5,
+        keep=kept.__setitem__,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert list(kept) == [(1, 0), (1, 1), (3, 0), (3, 1)]
+    assert len(table) == sum(map(len, kept.values()))
+    assert table.attrs["threshold"] == 0.5
+    assert table.attrs["seconds"] == pytest.approx(sum(part.attrs["seconds"] for part in kept.values()))
+    assert steps[-1][0] == steps[-1][1]
+    alone = detect(series, diameter=9, threshold=0.5, frame=3, channel=1)
+    some = table[(table["frame"] == 3) & (table["channel"] == 1)].drop(columns=["frame", "channel"])
+    pd.testing.assert_frame_equal(some.reset_index(drop=True), alone)
+
+
+@pytest.mark.parametrize("wrong", [{"frames": [4]}, {"channels": [2]}, {"frames": []}, {"colour": "red"}])
+def test_what_is_not_there_is_one_clear_error(series, wrong):
+    with pytest.raises(ColloidsError):
+        detect_series(series, diameter=9, **wrong)
 
 
 def test_stopped_and_gone_on_is_the_same_as_in_one_go(series):

@@ -17,7 +17,7 @@ from napari_colloids.particles import POSITION, particle_table
 from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -64,10 +64,7 @@ def detect(
     ColloidsError
         If the stack or a setting cannot be used; the message says what to do.
     """
-    unknown = set(changes) - {f.name for f in fields(Options)}
-    if unknown:
-        raise ColloidsError(f"There is no detection option {', '.join(sorted(unknown))}.")
-    steps = iter_detect(stack, replace(options or Options(), **changes), region)
+    steps = iter_detect(stack, changed(options, changes), region)
     while True:
         try:
             step = next(steps)
@@ -76,6 +73,20 @@ def detect(
             return table
         if progress is not None:
             progress(step.done, step.total)
+
+
+def changed(options: Options | None, changes: Mapping[str, Any]) -> Options:
+    """Return the settings with some fields changed.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such field.
+    """
+    unknown = set(changes) - {f.name for f in fields(Options)}
+    if unknown:
+        raise ColloidsError(f"There is no detection option {', '.join(sorted(unknown))}.")
+    return replace(options or Options(), **changes)
 
 
 def iter_detect(

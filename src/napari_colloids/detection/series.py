@@ -6,13 +6,14 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from napari_colloids.detection.detector import iter_detect
+import pandas as pd
+
+from napari_colloids.detection.detector import changed, iter_detect
 from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.progress import Progress
+from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from napari_colloids.detection.options import Options
     from napari_colloids.detection.region import Region
     from napari_colloids.stack import Stack
@@ -29,12 +30,91 @@ class Part(NamedTuple):
 
 
 #: What keeps the particles of a volume that is done.
-Keep = Callable[[Part, "pd.DataFrame"], None]
+Keep = Callable[[Part, pd.DataFrame], None]
 
 
 def parts_of(frames: Sequence[int], channels: Sequence[int]) -> list[Part]:
     """Return the volumes in the order in which they are searched and their tables are joined: frame by frame."""
     return [Part(frame, channel) for frame in frames for channel in channels]
+
+
+def detect_series(
+    stack: Stack,
+    options: Options | None = None,
+    /,
+    *,
+    frames: Sequence[int] | None = None,
+    channels: Sequence[int] = (0,),
+    region: Region | None = None,
+    keep: Keep | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **changes: Any,
+) -> pd.DataFrame:
+    """Find the particles of a time series.
+
+    Parameters
+    ----------
+    stack
+        The series, as `read_stack` gives it.
+    options
+        The settings.
+    frames
+        Which frames; None for all.
+    channels
+        Which channels.
+    region
+        Where particles are wanted.
+    keep
+        Called with each volume that is done, as ``(frame, channel)``, and its table: to keep what there is, should the
+        rest be interrupted.
+    progress
+        Called with the steps that are done and their total.
+    **changes
+        Fields of `Options` to set, e.g. ``detect_series(stack, diameter=12)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `detect` gives it, with the columns ``frame`` where the stack is a time series and ``channel`` where several
+        channels are searched. A diameter that is not given is estimated in the first frame of each channel.
+
+    Raises
+    ------
+    ColloidsError
+        If the stack or a setting cannot be used, or there is no such frame or channel.
+    """
+    parts = parts_of(range(stack.n_frames) if frames is None else frames, channels)
+    for part in parts:
+        stack.volume(*part)  # complains where there is no such volume, before the work
+    tables: dict[Part, pd.DataFrame] = {}
+
+    def kept(part: Part, table: pd.DataFrame) -> None:
+        tables[part] = table
+        if keep is not None:
+            keep(part, table)
+
+    for step in iter_detect_series(stack, changed(options, changes), parts, kept, region=region):
+        if progress is not None:
+            progress(step.done, step.total)
+    return joined([tables[part] for part in parts])
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return one table of the volumes of a series; its ``attrs`` are those of `merged_facts`.
+
+    Raises
+    ------
+    ColloidsError
+        If there are none.
+    """
+    if not tables:
+        raise ColloidsError("No frame was searched; choose one.")
+    bare = [table.copy(deep=False) for table in tables]
+    for table in bare:
+        table.attrs = {}
+    whole = pd.concat(bare, ignore_index=True)
+    whole.attrs.update(merged_facts([table.attrs for table in tables]))
+    return whole
 
 
 def iter_detect_series(

@@ -6,15 +6,14 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from napari_colloids.detection import Part, iter_detect_series, merged_facts, parts_of
-from napari_colloids.errors import ColloidsError
+from napari_colloids.detection import Part, iter_detect_series, joined, parts_of
 from napari_colloids.widgets import layers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import pandas as pd
     from napari.layers import Image
 
     from napari_colloids.detection import Options, Region
@@ -86,16 +85,7 @@ class Search:
         ColloidsError
             If nothing is done yet.
         """
-        tables = [self.tables[part] for part in self.parts if part in self.tables]
-        if not tables:
-            raise ColloidsError("Nothing has been searched yet.")
-        facts = merged_facts([table.attrs for table in tables])
-        bare = [table.copy(deep=False) for table in tables]
-        for table in bare:
-            table.attrs = {}
-        joined = pd.concat(bare, ignore_index=True)
-        joined.attrs.update(facts)
-        return joined
+        return joined([self.tables[part] for part in self.parts if part in self.tables])
 
 
 def _corners(region: Region) -> tuple[Any, ...]:

@@ -82,7 +82,7 @@ def test_stopped_at_a_frame_and_gone_on_with(folder):
     with pytest.raises(Stop):
         run_job(job(folder), stop)
     assert not (folder / "found.csv").exists()
-    kept = {file: file.stat().st_mtime_ns for file in (folder / "found.csv.parts").glob("frame*.h5")}
+    kept = {file: file.stat().st_mtime_ns for file in (folder / "found.csv.parts").glob("frame*.npz")}
     assert len(kept) == 2
     seen = []
     log = folder / "log"
@@ -103,11 +103,11 @@ def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
     code = f"from napari_colloids.cli import main; main({arguments})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     parts = folder / "found2.csv.parts"
-    while len(list(parts.glob("frame*.h5"))) < 2 and process.poll() is None:
+    while len(list(parts.glob("frame*.npz"))) < 2 and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = {file: file.stat().st_mtime_ns for file in parts.glob("frame*.h5")}
+    done = {file: file.stat().st_mtime_ns for file in parts.glob("frame*.npz")}
     assert 2 <= len(done) < len(long)
 
     store = PartStore(folder / "found2.csv", job(folder).fingerprint())
@@ -123,6 +123,14 @@ def test_what_other_settings_left_is_not_used(folder):
     store.keep(Part(0, 0), detect(np.eye(16)[None] + np.zeros((16, 1, 1)), diameter=8))
     assert store.done() == [Part(0, 0)]
     assert PartStore(folder / "found.csv", job(folder).fingerprint()).done() == []
+
+
+def test_what_is_not_ours_stays_in_the_folder(folder):
+    parts = folder / "found.csv.parts"
+    parts.mkdir()
+    (parts / "thesis.txt").write_text("all of it")
+    run_job(job(folder), ignore)
+    assert [file.name for file in parts.iterdir()] == ["thesis.txt"]
 
 
 def test_the_fingerprint_is_of_what_decides_the_result(folder):

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.series import Part, merged_facts
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io import particle_writer, read_particles, replacing, write_particles
+from napari_colloids.io import particle_writer, replacing
 from napari_colloids.io.files import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
 _ABOUT = "about.json"
+#: Name, beside the columns of a volume, of what says as JSON how it was searched.
+_FACTS = "facts"
+#: The files of the folder, unfinished ones of a run that was killed included; others are nobody's business.
+_OURS = (_ABOUT, "frame*.npz", ".napari-colloids-*")
 
 
 class PartStore:
@@ -41,13 +46,14 @@ class PartStore:
         self.target = target
         self.folder = target.with_name(f"{target.name}.parts")
         self._fingerprint = fingerprint
+        self._about = ""
         self.estimates: dict[int, DiameterEstimate] = {}
         if not self._take_up():
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._clear()
 
     def done(self) -> list[Part]:
         """Return the volumes that are done."""
-        found = (re.fullmatch(r"frame(\d+)_channel(\d+)\.h5", file.name) for file in self.folder.glob("frame*.h5"))
+        found = (re.fullmatch(r"frame(\d+)_channel(\d+)\.npz", file.name) for file in self.folder.glob("frame*.npz"))
         return sorted(Part(int(match[1]), int(match[2])) for match in found if match)
 
     def keep(self, part: Part, table: pd.DataFrame) -> None:
@@ -56,14 +62,22 @@ class PartStore:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise ColloidsError(f"The folder {self.folder} cannot be made: {error.strerror}.") from error
-        with replacing(self.folder / _ABOUT) as file:
-            estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
-            file.write_text(to_json({"fingerprint": self._fingerprint, "estimates": estimates}), encoding="utf-8")
-        write_particles(self._file(part), table, metadata={str(name): value for name, value in table.attrs.items()})
+        estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
+        about = to_json({"fingerprint": self._fingerprint, "estimates": estimates})
+        if about != self._about:
+            with replacing(self.folder / _ABOUT) as file:
+                file.write_text(about, encoding="utf-8")
+            self._about = about
+        columns = {str(name): table[name].to_numpy() for name in table}
+        with replacing(self._file(part)) as file, file.open("wb") as opened:
+            np.savez(opened, **columns, **{_FACTS: np.array(to_json(table.attrs))})
 
     def load(self, part: Part) -> pd.DataFrame:
         """Read the particles of a volume that is done."""
-        return read_particles(self._file(part))
+        with np.load(self._file(part), allow_pickle=False) as arrays:
+            table = pd.DataFrame({name: arrays[name] for name in arrays if name != _FACTS})
+            table.attrs = json.loads(str(arrays[_FACTS]))
+        return table
 
     def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Write the table of all volumes, with never more than one of them in memory, and remove the folder.
@@ -84,11 +98,19 @@ class PartStore:
                 count += len(table)
             merged = merged_facts(facts)
             writer.metadata.update(merged, particles=count)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clear()
         return count, merged
 
     def _file(self, part: Part) -> Path:
-        return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.h5"
+        return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.npz"
+
+    def _clear(self) -> None:
+        """Remove the folder, unless there is something in it that is not ours."""
+        for pattern in _OURS:
+            for file in self.folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _take_up(self) -> bool:
         try:

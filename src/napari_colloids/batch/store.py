@@ -68,9 +68,10 @@ class PartStore:
             with replacing(self.folder / _ABOUT) as file:
                 file.write_text(about, encoding="utf-8")
             self._about = about
-        columns = {str(name): table[name].to_numpy() for name in table}
+        arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
+        arrays[_FACTS] = np.array(to_json(table.attrs))
         with replacing(self._file(part)) as file, file.open("wb") as opened:
-            np.savez(opened, **columns, **{_FACTS: np.array(to_json(table.attrs))})
+            np.savez(opened, **arrays)
 
     def load(self, part: Part) -> pd.DataFrame:
         """Read the particles of a volume that is done."""

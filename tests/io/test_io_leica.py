@@ -12,7 +12,8 @@ pytest.importorskip("liffile")
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.stacks import list_series, read_stack
 
-REAL = Path("/work/shared/data/leica")
+#: Files of a real microscope, which lie beside the checkout where there are any.
+REAL = Path(__file__).parents[3] / "shared" / "data" / "leica"
 DIMENSIONS = {"X": 1, "Y": 2, "Z": 3, "T": 4, "λ": 5}
 SIZE = (0.3, 0.1, 0.05)
 

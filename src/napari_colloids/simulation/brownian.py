@@ -8,7 +8,7 @@ that would overlap are not taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
-from napari_colloids.simulation.arrangement import Arrangement, arrange
-from napari_colloids.simulation.scene import Parameters, checked_changes, photograph
+from napari_colloids.simulation.arrangement import Arrangement
+from napari_colloids.simulation.scene import Parameters, checked_changes, packed, photograph, seeded
 from napari_colloids.stack import Stack, checked_frame_interval
 
 if TYPE_CHECKING:
@@ -97,9 +97,7 @@ def simulate_brownian(
     if frames < 1 or not (np.isfinite(step) and step >= 0):
         raise ColloidsError("A time series needs one frame or more and a step of 0 or more voxels.")
     interval = checked_frame_interval(frame_interval)
-    if parameters.seed is None:
-        parameters = replace(parameters, seed=int(np.random.SeedSequence().generate_state(1)[0]))
-    rng = np.random.default_rng(parameters.seed)
+    parameters, rng = seeded(parameters)
     start = _start(parameters, rng)
     spheres = _Spheres(start)
     pictures, paths = [], []
@@ -120,17 +118,8 @@ def simulate_brownian(
 
 
 def _start(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
-    """Place the spheres in a periodic box that is larger than the stack by a particle."""
-    box = np.multiply(parameters.shape, [parameters.voxel_aspect, 1, 1]) + 2 * parameters.radius
-    start = arrange(
-        parameters.arrangement,
-        (float(box[0]), float(box[1]), float(box[2])),
-        parameters.volume_fraction,
-        parameters.radius,
-        parameters.polydispersity,
-        rng,
-        size_ratio=parameters.size_ratio,
-    )
+    """Place the spheres in a periodic box."""
+    start = packed(parameters, rng)
     if not start.periodic:
         raise ColloidsError(
             f"Brownian motion needs a periodic box, which the arrangement '{parameters.arrangement}' lacks."

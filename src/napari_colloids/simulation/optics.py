@@ -45,7 +45,7 @@ def draw_spheres(
     The covered fraction is that of a half space at the distance of the sphere's surface, which is symmetric about
     the centre, so that the centroid is exact. Tall voxels are drawn as a pile of thinner ones.
     """
-    fine = max(1, round(voxel_aspect))
+    fine = max(1, math.ceil(voxel_aspect))
     step = voxel_aspect / fine
     canvas = np.zeros((shape[0] * fine, shape[1], shape[2]), np.float32)
     # The centre of the first thin slice lies (1 - 1 / fine) / 2 below that of its voxel.

@@ -201,13 +201,21 @@ def simulate(parameters: Parameters | None = None, /, **changes: Any) -> Simulat
     ColloidsError
         If a parameter is unknown or out of range.
     """
-    parameters = checked_changes(parameters or Parameters(), changes)
+    parameters, rng = seeded(checked_changes(parameters or Parameters(), changes))
+    return photograph(packed(parameters, rng), parameters, rng)
+
+
+def seeded(parameters: Parameters) -> tuple[Parameters, np.random.Generator]:
+    """Return the parameters with a seed, drawn where there is none, and the source of randomness of that seed."""
     if parameters.seed is None:
         parameters = replace(parameters, seed=int(np.random.SeedSequence().generate_state(1)[0]))
-    rng = np.random.default_rng(parameters.seed)
-    # Pack a box that is larger than the stack by a particle, so that the cut through it is like any other.
+    return parameters, np.random.default_rng(parameters.seed)
+
+
+def packed(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
+    """Pack a box that is larger than the stack by a particle, so that the cut through it is like any other."""
     box = np.multiply(parameters.shape, [parameters.voxel_aspect, 1, 1]) + 2 * parameters.radius
-    arrangement = arrange(
+    return arrange(
         parameters.arrangement,
         (float(box[0]), float(box[1]), float(box[2])),
         parameters.volume_fraction,
@@ -216,7 +224,6 @@ def simulate(parameters: Parameters | None = None, /, **changes: Any) -> Simulat
         rng,
         size_ratio=parameters.size_ratio,
     )
-    return photograph(arrangement, parameters, rng)
 
 
 def checked_changes(parameters: Parameters, changes: dict[str, Any]) -> Parameters:

@@ -77,7 +77,7 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
     whole = layers.table_of(found(viewer), shown_only=False)
 
     def cancel(done, total, message):
-        if done >= 2 * total / FRAMES and widget.button.isEnabled():
+        if done > 2 * total / FRAMES and widget.button.isEnabled():
             click(widget.button)
 
     widget._task.progressed.connect(cancel)
@@ -99,6 +99,19 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
     pd.testing.assert_frame_equal(layers.table_of(found(viewer), shown_only=False), whole)
 
 
+def test_an_error_in_a_frame_keeps_those_before(viewer, widget, series, qtbot, click):
+    broken = series.copy()
+    broken[3] = 7
+    viewer.layers["series"].data = broken
+    choose(widget.frames, "all")
+    finish(widget, qtbot, click)
+    assert "constant" in widget.status.text()
+    assert f"3 of {FRAMES}" in widget.status.text()
+    assert set(found(viewer).data[:, 0]) == {0, 1, 2}
+    assert widget.button.text() == "Detect"
+    assert widget.button.isEnabled()
+
+
 def test_a_range_and_the_frame_on_show(viewer, widget, qtbot, click):
     choose(widget.frames, "range")
     widget.frame_from.setValue(1)
@@ -115,7 +128,7 @@ def test_other_settings_start_anew(viewer, widget, qtbot, click):
     choose(widget.frames, "all")
 
     def cancel(done, total, message):
-        if done >= total / FRAMES and widget.button.isEnabled():
+        if done > total / FRAMES and widget.button.isEnabled():
             click(widget.button)
 
     widget._task.progressed.connect(cancel)

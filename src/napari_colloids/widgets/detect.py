@@ -189,7 +189,7 @@ class DetectWidget(Panel):
         self.button.clicked.connect(self._on_button)
         self._task.progressed.connect(self._on_progress)
         self._task.succeeded.connect(self._on_found)
-        self._task.failed.connect(self.status.fail)
+        self._task.failed.connect(self._on_failed)
         self._task.cancelled.connect(self._on_cancelled)
         self._task.ended.connect(self._on_ended)
 
@@ -287,14 +287,21 @@ class DetectWidget(Panel):
         self.status.say(summary(table, int(layer.shown.sum())))
 
     def _on_cancelled(self) -> None:
+        self.status.say(f"Cancelled{self._keep_done() or '; nothing was changed.'}")
+
+    def _on_failed(self, message: str) -> None:
+        kept = self._keep_done()
+        self.status.fail(f"{message} Stopped{kept}" if kept else message)
+
+    def _keep_done(self) -> str:
+        """Show the frames that a search has done before it was stopped, and say so; empty where there are none."""
         search = self._search
         if search is None or not search.tables:
-            self.status.say("Cancelled; nothing was changed.")
-            return
+            return ""
         self._partial = self._show(search, search.table())
-        self.status.say(
-            f"Cancelled: {len(search.tables)} of {len(search.parts)} frames are done and on show. Detect goes on from "
-            "there, unless a setting is changed."
+        return (
+            f": {len(search.tables)} of {len(search.parts)} frames are done and on show. Detect goes on from there, "
+            "unless a setting is changed."
         )
 
     def _show(self, search: Search, table: pd.DataFrame) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_colloids.detection.tiles import Box, cheapest_core, cut, halved, tile_length
+from napari_colloids.detection.inference import decode
+from napari_colloids.detection.network import Output
+from napari_colloids.detection.tiles import Box, Tile, cheapest_core, cut, halved, tile_length
 
 shapes = st.tuples(*[st.integers(1, 40)] * 3)
 
@@ -76,3 +79,16 @@ def test_halves_fill_the_box_once(volume_and_box, voxels, multiple):
     inside = owned[tuple(slice(a, b) for a, b in zip(*box, strict=True))]
     assert (inside == 1).all()
     assert owned.sum() == inside.size
+
+
+def test_the_last_digit_of_a_position_does_not_depend_on_where_the_tile_begins():
+    confidence = torch.zeros(1, 200, 4, 4)
+    confidence[0, 190, 2, 2] = 0.9
+    shift = torch.full((1, 3, 200, 4, 4), 0.1)
+    output = Output(torch.zeros_like(confidence), shift, torch.zeros_like(confidence))
+    shape = (400, 8, 8)
+    found = decode(output, confidence, Tile((0, 0, 0), shape, (0, 0, 0), shape), 0.5)
+    offset = float(np.float32(0.1))
+    np.testing.assert_array_equal(
+        found.positions, [[(190 + offset) * 2 + 0.5, (2 + offset) * 2 + 0.5, (2 + offset) * 2 + 0.5]]
+    )

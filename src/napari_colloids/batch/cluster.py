@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 #: Volumes under way per worker: enough that none waits, few enough that what they found does not pile up.
 _AHEAD = 2
-#: What local workers start with: one thread each, and the main heap for all threads. What distributed sets instead has
-#: glibc give memory back after every layer of the network, and costs a third of the speed.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+#: What local workers start with: one thread each, and a heap of glibc that keeps the memory of a tile for the next one.
+#: What distributed sets instead gives it back after every layer of the network, and costs a third of the speed.
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**34),
+}
 #: How often a task whose worker was lost is tried again.
 _RETRIES = 2
 

@@ -148,11 +148,13 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
     cells = torch.nonzero(peaks[0])
     cells = cells[((cells >= first) & (cells < last)).all(dim=1)]
     z, y, x = cells.unbind(1)
-    offset = output.offset[0, :, z, y, x].float().T
-    positions = (cells + offset) * STRIDE + (STRIDE - 1) / 2
+    # In double precision, so that the last digits do not depend on where the tile begins; on the CPU, as not every
+    # device has it.
+    offset = output.offset[0, :, z, y, x].T.cpu().double()
+    positions = (cells.cpu() + offset) * STRIDE + (STRIDE - 1) / 2
     radii = CANONICAL_DIAMETER / 2 * torch.exp(output.log_radius[0, z, y, x].float().clamp(-1.6, 1.6))
     return Candidates(
-        positions.double().cpu().numpy() + np.asarray(tile.low),
-        radii.double().cpu().numpy(),
-        confidence[0, z, y, x].double().cpu().numpy(),
+        positions.numpy() + np.asarray(tile.low),
+        radii.cpu().double().numpy(),
+        confidence[0, z, y, x].cpu().double().numpy(),
     )

@@ -100,8 +100,8 @@ class Job:
         ``A:B`` or None for all.
     channels
         One or several.
-    outlines
-        Corners of rectangles to search, ``(y0, x0, y1, x1)`` in voxels; none means everywhere.
+    rectangles
+        Corners ``(y0, x0, y1, x1)`` in voxels of what to search; none means everywhere.
     mask
         A file whose stack is not 0 where particles are wanted.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -84,8 +84,3 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     with replacing(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
     return path
-
-
-def describe(options: Any) -> str:
-    """Return settings in one line."""
-    return ", ".join(f"{name}={value}" for name, value in asdict(options).items() if value is not None)

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 POSITION = ["z", "y", "x"]
 #: Position in micrometres, present where the voxel size is known.
 POSITION_UM = ["z_um", "y_um", "x_um"]
+#: Standard errors of position and radius, in their units; there where the particles were refined.
+ERRORS = ["z_err", "y_err", "x_err", "radius_err"]
 #: All columns the table may have, in the order they are written.
-COLUMNS = ["frame", "channel", *POSITION, "radius", "confidence", "particle", *POSITION_UM, "radius_um"]
+COLUMNS = [
+    *("frame", "channel", *POSITION, "radius", "confidence"),
+    *(*ERRORS, "refined", "particle", *POSITION_UM, "radius_um"),
+]
 #: The columns that hold whole numbers; all others are floats.
-WHOLE = frozenset({"frame", "channel", "particle"})
+WHOLE = frozenset({"frame", "channel", "particle", "refined"})
 
 
 def particle_table(
@@ -35,6 +40,8 @@ def particle_table(
     frame: ArrayLike | None = None,
     channel: ArrayLike | None = None,
     particle: ArrayLike | None = None,
+    errors: ArrayLike | None = None,
+    refined: ArrayLike | None = None,
     voxel_size: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """Make a particle table.
@@ -53,6 +60,10 @@ def particle_table(
         Channel of the image, one value or N.
     particle
         Number of the trajectory, one value or N.
+    errors
+        Shape ``(N, 4)``: standard errors of z, y, x in voxels and of the radius; NaN where they are not known.
+    refined
+        1 where position and radius are those of a fit, 0 where they are the network's; one value or N.
     voxel_size
         Micrometres ``(z, y, x)``; adds the columns in micrometres.
 
@@ -73,7 +84,10 @@ def particle_table(
         raise ColloidsError(f"Positions must have shape (N, 3) for z, y, x; these have {centres.shape}.")
     columns: dict[str, Any] = {}
     given = {"frame": frame, "channel": channel, **dict(zip(POSITION, centres.T, strict=True))}
-    given |= {"radius": radius, "confidence": confidence, "particle": particle}
+    given |= {"radius": radius, "confidence": confidence}
+    if errors is not None:
+        given |= dict(zip(ERRORS, np.asarray(errors, dtype=float).reshape(-1, len(ERRORS)).T, strict=True))
+    given |= {"refined": refined, "particle": particle}
     for name, values in given.items():
         if values is not None:
             kind = int if name in WHOLE else float

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from napari_colloids.detection.detector import particles_of
+from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.plan import DiameterEstimate, Plan, iter_plan
 from napari_colloids.detection.region import Region
 from napari_colloids.detection.search import Found, iter_search
@@ -95,8 +95,10 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     found = [searched.found for searched in parts if isinstance(searched, Searched)]
     seconds = planned.seconds + sum(searched.seconds for searched in parts if isinstance(searched, Searched))
     plan = _with_region(job, planned.plan)
-    table = particles_of(plan, found, seconds + time.perf_counter() - started)
-    return labelled(table, part, job.source.open(), len(job.channels) > 1)
+    stack = job.source.open()
+    volume = stack.volume(plan.options.frame, plan.options.channel)
+    table = _result(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
+    return labelled(table, part, stack, len(job.channels) > 1)
 
 
 def _boxes_of(plan: Plan) -> list[Box | None]:

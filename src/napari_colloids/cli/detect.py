@@ -68,6 +68,12 @@ def detect(
     mask: Annotated[
         str | None, typer.Option(metavar="FILE", help="Search only where this stack of the same shape is not 0.")
     ] = None,
+    refine: Annotated[
+        bool | None,
+        typer.Option(
+            "--refine/--no-refine", help="Fit the image for exact positions, with errors  [default: no-refine]"
+        ),
+    ] = None,
     border: Annotated[
         float | None, typer.Option(metavar="PX", help="Drop centres this near to the stack's edge.")
     ] = None,
@@ -96,6 +102,7 @@ def detect(
         "device": device,
         "tile": tile,
         "border": border,
+        "refine": refine,
         "z_range": z_range,
     }
     options = Options(**{name: value for name, value in given.items() if value is not None})

@@ -55,17 +55,19 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
 
     Two overlap when they are closer than `OVERLAP` times the sum of their radii. Positions must be isotropic.
     """
-    if len(candidates) < 2:
-        return candidates
     # Equal confidences are common in half precision; by position, the order of the tiles does not matter.
     order = np.lexsort((*candidates.positions.T, -candidates.confidence))
-    candidates = candidates[order]
+    return candidates[order[without_overlaps(candidates[order])]]
+
+
+def without_overlaps(candidates: Candidates) -> NDArray[np.bool_]:
+    """Mark each candidate that overlaps none of those marked before it: whoever comes first stays."""
     kept = np.ones(len(candidates), bool)
     # Sorted by the better of the two: whoever is still kept when its turn comes is kept for good.
     for better, worse in np.unique(np.sort(_conflicts(candidates), axis=1), axis=0):
         if kept[better]:
             kept[worse] = False
-    return candidates[kept]
+    return kept
 
 
 def _conflicts(candidates: Candidates) -> NDArray[np.intp]:
@@ -75,6 +77,8 @@ def _conflicts(candidates: Candidates) -> NDArray[np.intp]:
     a few large ones do not have millions of small ones compared over long distances.
     """
     positions, radii = candidates.positions, candidates.radii
+    if len(candidates) < 2:
+        return np.empty((0, 2), np.intp)
     tree = cKDTree(positions)
     by_size = np.argsort(radii)
     pairs = [np.empty((0, 2), np.intp)]

@@ -6,25 +6,21 @@ import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_colloids.detection.candidates import Candidates, suppress_overlaps
+from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
-from napari_colloids.detection.search import Found, iter_search
+from napari_colloids.detection.search import iter_search
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION, particle_table
 from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from napari_colloids.detection.plan import DiameterEstimate, Plan
-    from napari_colloids.detection.progress import Progress
+    from napari_colloids.detection.plan import DiameterEstimate
     from napari_colloids.detection.region import Region
+    from napari_colloids.progress import Progress
 
 
 def detect(
@@ -55,9 +51,10 @@ def detect(
     -------
     pandas.DataFrame
         A row per particle: ``z, y, x`` in voxels, ``radius`` in lateral voxels, ``confidence``, and with a known voxel
-        size ``z_um, y_um, x_um, radius_um``. ``attrs`` says how it was found: ``diameter`` (lateral voxels),
-        ``diameter_estimated``, ``diameter_certain``, ``threshold``, ``method``, ``device``, ``seconds``,
-        ``mvoxel_per_s`` and ``notices``.
+        size ``z_um, y_um, x_um, radius_um``; with ``refine`` the standard errors ``z_err, y_err, x_err`` (voxels) and
+        ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found:
+        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``threshold``, ``method``,
+        ``device``, ``seconds``, ``mvoxel_per_s`` and ``notices``, and what `refine` measured of the optics.
 
     Raises
     ------
@@ -110,65 +107,6 @@ def iter_detect(
     options = options or Options()
     stack = as_stack(stack)
     plan = yield from iter_plan(stack, options, region, estimate)
-    found = yield from iter_search(stack.volume(options.frame, options.channel), plan)
-    return particles_of(plan, [found], time.perf_counter() - started)
-
-
-def particles_of(plan: Plan, parts: list[Found], seconds: float) -> pd.DataFrame:
-    """Turn the candidates of all parts of a volume into the table of `detect`.
-
-    Parameters
-    ----------
-    plan
-        By which they were found.
-    parts
-        What was found, in any order.
-    seconds
-        How long it took.
-    """
-    found = Candidates.joined([part.candidates for part in parts])
-    if plan.options.method == "network":
-        kept = suppress_overlaps(found)
-        scale = plan.scale
-        found = Candidates(scale.to_source(kept.positions), kept.radii * scale.step[2], kept.confidence)
-    options = plan.options
-    chosen = _inside(found.positions, plan.shape, options.border) & plan.region.contains(found.positions)
-    chosen &= found.confidence >= options.effective_threshold
-    table = particle_table(
-        found.positions[chosen],
-        radius=found.radii[chosen],
-        confidence=found.confidence[chosen],
-        voxel_size=plan.voxel_size,
-    ).sort_values(POSITION, ignore_index=True)
-    low, high = plan.region.bounds(plan.shape)
-    table.attrs = {
-        "diameter": plan.diameter,
-        "diameter_estimated": options.diameter is None and options.diameter_um is None,
-        "diameter_certain": plan.certain,
-        "threshold": options.effective_threshold,
-        "method": options.method,
-        "device": parts[0].device if parts else "cpu",
-        "seconds": seconds,
-        "mvoxel_per_s": float(np.prod(high - low)) / 1e6 / seconds,
-        "notices": _notices(plan, parts),
-    }
-    return table
-
-
-def _notices(plan: Plan, parts: list[Found]) -> list[str]:
-    notices = list(dict.fromkeys(notice for part in parts for notice in part.notices))
-    if not plan.certain:
-        notices.insert(
-            0,
-            f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess): "
-            "look at the result and type the diameter if it is wrong.",
-        )
-    return notices
-
-
-def _inside(positions: NDArray[np.float64], shape: tuple[int, int, int], border: float) -> NDArray[np.bool_]:
-    """Mark the centres that lie in the stack, at least `border` from its edge."""
-    first = np.full(3, border - 0.5)
-    last = np.asarray(shape) - 0.5 - border
-    marked: NDArray[np.bool_] = np.all((positions >= first) & (positions < last), axis=1)
-    return marked
+    volume = stack.volume(options.frame, options.channel)
+    found = yield from iter_search(volume, plan)
+    return (yield from iter_finish(volume, plan, [found], time.perf_counter() - started))

@@ -17,9 +17,9 @@ from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.inference import candidates_in, padded_shape, without_margin
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.plan import DiameterEstimate
-from napari_colloids.detection.progress import Progress
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
+from napari_colloids.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -43,6 +43,8 @@ class Options:
         First slice and the one after the last; None takes all.
     border
         Drop centres that are closer than this to the edge of the stack, in voxels.
+    refine
+        Fit a model of the image to what was found: positions and radii several times as exact, with standard errors.
     frame, channel
         Which volume of a time series or a multi-channel stack.
 
@@ -60,6 +62,7 @@ class Options:
     tile: int | None = None
     z_range: tuple[int, int] | None = None
     border: float = 0.0
+    refine: bool = False
     frame: int = 0
     channel: int = 0
 

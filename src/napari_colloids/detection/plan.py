@@ -18,7 +18,7 @@ from napari_colloids.errors import ColloidsError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_colloids.detection.progress import Progress
+    from napari_colloids.progress import Progress
     from napari_colloids.stack import Stack, VoxelSize
 
 #: Canonical voxels around a region that are searched, too: a particle that is not wanted may still be the reason to

@@ -10,9 +10,9 @@ import numpy as np
 
 from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.options import FLOOR
-from napari_colloids.detection.progress import Progress
 from napari_colloids.detection.tiles import Box, cut
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import Progress
 from napari_colloids.stack import read_box
 
 if TYPE_CHECKING:

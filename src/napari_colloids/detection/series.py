@@ -10,8 +10,8 @@ import pandas as pd
 
 from napari_colloids.detection.detector import changed, iter_detect
 from napari_colloids.detection.plan import DiameterEstimate
-from napari_colloids.detection.progress import Progress
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import Progress
 
 if TYPE_CHECKING:
     from napari_colloids.detection.options import Options

@@ -1,0 +1,117 @@
+"""From the candidates of all parts of a volume to its table: overlaps decided, where wanted refined, and cut out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.detection.candidates import Candidates, suppress_overlaps, without_overlaps
+from napari_colloids.detection.options import DEFAULT_THRESHOLD
+from napari_colloids.particles import ERRORS, POSITION, particle_table
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_colloids.detection.plan import Plan
+    from napari_colloids.detection.search import Found
+    from napari_colloids.progress import Progress
+
+
+def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> Generator[Progress, None, pd.DataFrame]:
+    """Turn the candidates of all parts of a volume into the table of `detect`.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)`` that was searched.
+    plan
+        By which they were found.
+    parts
+        What was found, in any order.
+    seconds
+        How long that took.
+    """
+    started = time.perf_counter()
+    options = plan.options
+    found = Candidates.joined([part.candidates for part in parts])
+    if options.method == "network":
+        kept = suppress_overlaps(found)
+        scale = plan.scale
+        found = Candidates(scale.to_source(kept.positions), kept.radii * scale.step[2], kept.confidence)
+    columns: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    notices: list[str] = []
+    if options.refine:
+        found, columns, facts, notices = yield from _refined(volume, plan, found)
+    chosen = _inside(found.positions, plan.shape, options.border) & plan.region.contains(found.positions)
+    chosen &= found.confidence >= options.effective_threshold
+    table = particle_table(
+        found.positions[chosen],
+        radius=found.radii[chosen],
+        confidence=found.confidence[chosen],
+        **{name: values[chosen] for name, values in columns.items()},
+        voxel_size=plan.voxel_size,
+    ).sort_values(POSITION, ignore_index=True)
+    low, high = plan.region.bounds(plan.shape)
+    seconds += time.perf_counter() - started
+    table.attrs = {
+        "diameter": plan.diameter,
+        "diameter_estimated": options.diameter is None and options.diameter_um is None,
+        "diameter_certain": plan.certain,
+        "threshold": options.effective_threshold,
+        "method": options.method,
+        "device": parts[0].device if parts else "cpu",
+        "seconds": seconds,
+        "mvoxel_per_s": float(np.prod(high - low)) / 1e6 / seconds,
+        "notices": [*_notices(plan, parts), *notices],
+    }
+    table.attrs.update(facts)
+    return table
+
+
+def _refined(
+    volume: Any, plan: Plan, found: Candidates
+) -> Generator[Progress, None, tuple[Candidates, dict[str, Any], dict[str, Any], list[str]]]:
+    """Fit the candidates that are likely; the others stay as they are, unless they overlap with what came of it.
+
+    Those that the fit finds in what the others leave of the light get the confidence of the default threshold.
+    """
+    from napari_colloids.refinement import iter_refine
+
+    least = DEFAULT_THRESHOLD[plan.options.method]
+    likely = found.confidence >= least
+    known, doubtful = found[likely], found[~likely]
+    fit = yield from iter_refine(volume, known.positions, known.radii, plan.diameter, plan.aspect)
+    confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
+    both = Candidates.joined([Candidates(fit.positions, fit.radii, confidence), doubtful])
+    isotropic = Candidates(both.positions * [plan.aspect, 1, 1], both.radii, both.confidence)
+    # What was fitted comes first and stays.
+    stays = without_overlaps(isotropic) | (np.arange(len(both)) < len(fit.source))
+    count = len(doubtful)
+    errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
+    refined = np.append(fit.refined, np.zeros(count, bool))
+    return both[stays], {"errors": errors[stays], "refined": refined[stays]}, fit.facts, fit.notices
+
+
+def _notices(plan: Plan, parts: list[Found]) -> list[str]:
+    notices = list(dict.fromkeys(notice for part in parts for notice in part.notices))
+    if not plan.certain:
+        notices.insert(
+            0,
+            f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess): "
+            "look at the result and type the diameter if it is wrong.",
+        )
+    return notices
+
+
+def _inside(positions: NDArray[np.float64], shape: tuple[int, int, int], border: float) -> NDArray[np.bool_]:
+    """Mark the centres that lie in the stack, at least `border` from its edge."""
+    first = np.full(3, border - 0.5)
+    last = np.asarray(shape) - 0.5 - border
+    marked: NDArray[np.bool_] = np.all((positions >= first) & (positions < last), axis=1)
+    return marked

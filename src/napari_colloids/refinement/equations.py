@@ -1,0 +1,224 @@
+"""The normal equations of a fit of touching spheres: sparse between the spheres, dense in what they share.
+
+Every sphere has five numbers (`profile.NUMBERS`); shared by all are columns such as the background or the width of the
+PSF. Spheres that overlap in the image are coupled, the others are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import bsr_array
+from scipy.spatial import cKDTree
+
+from napari_colloids.refinement.profile import NUMBERS, REACH
+from napari_colloids.refinement.spheres import pictures_of
+
+if TYPE_CHECKING:
+    from napari_colloids.refinement.profile import Profile
+    from napari_colloids.refinement.spheres import Corner, Image, Spheres, Window
+
+Array = NDArray[np.float64]
+
+#: Pictures beyond this part of their reach do not couple two spheres.
+_COUPLED = 0.85
+#: The solution is good to this part of the right-hand side.
+_TOLERANCE = 1e-4
+_MOST_ITERATIONS = 300
+#: Information that neighbours always leave, of what a sphere alone would have.
+_LEAST_INFORMATION = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """``matrix x = right``, where x are changes of the numbers.
+
+    Attributes
+    ----------
+    blocks
+        Shape ``(N, 5, 5)``: each sphere with itself.
+    pairs
+        Shape ``(M, 2)``: spheres that are coupled, the smaller number first.
+    couplings
+        Shape ``(M, 5, 5)``.
+    right
+        Shape ``(N, 5)``.
+    mixed
+        Shape ``(N, 5, K)``: spheres with the shared columns.
+    shared
+        Shape ``(K, K)``.
+    shared_right
+        Shape ``(K,)``.
+    """
+
+    blocks: Array
+    pairs: NDArray[np.intp]
+    couplings: Array
+    right: Array
+    mixed: Array
+    shared: Array
+    shared_right: Array
+
+    def matrix(self) -> bsr_array:
+        """Return the part of the spheres."""
+        n = len(self.blocks)
+        first, second = self.pairs.T
+        rows = np.concatenate([np.arange(n), first, second])
+        columns = np.concatenate([np.arange(n), second, first])
+        data = np.concatenate([self.blocks, self.couplings, self.couplings.transpose(0, 2, 1)])
+        order = np.lexsort((columns, rows))
+        pointer = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))])
+        return bsr_array((data[order], columns[order], pointer), shape=(NUMBERS * n, NUMBERS * n))
+
+    def solve(self) -> tuple[Array, Array]:
+        """Return the changes of the spheres' numbers ``(N, 5)`` and of what is shared ``(K,)``.
+
+        Conjugate gradients, preconditioned by each sphere's own block and by the block of what is shared.
+        """
+        n, size = len(self.blocks), self.right.size
+        matrix, mixed = self.matrix(), self.mixed.reshape(size, -1)
+        own = np.linalg.inv(self.blocks)
+        together = np.linalg.pinv(self.shared) if len(self.shared) else self.shared
+
+        def apply(x: Array) -> Array:
+            spheres, shared = x[:size], x[size:]
+            return np.concatenate([matrix @ spheres + mixed @ shared, spheres @ mixed + self.shared @ shared])
+
+        def precondition(x: Array) -> Array:
+            spheres = np.einsum("nij,nj->ni", own, x[:size].reshape(n, NUMBERS))
+            return np.concatenate([spheres.ravel(), together @ x[size:]])
+
+        x = np.zeros(size + len(self.shared))
+        rest = np.concatenate([self.right.ravel(), self.shared_right])
+        better = precondition(rest)
+        direction, product = better, rest @ better
+        wanted = _TOLERANCE**2 * product
+        for _ in range(_MOST_ITERATIONS):
+            if product <= wanted:
+                break
+            image = apply(direction)
+            curvature = direction @ image
+            if curvature <= 0:  # what was left out of the couplings shows
+                break
+            step = product / curvature
+            x = x + step * direction
+            rest = rest - step * image
+            better = precondition(rest)
+            before, product = product, rest @ better
+            direction = better + product / before * direction
+        return x[:size].reshape(n, NUMBERS), x[size:]
+
+    def covariances(self) -> Array:
+        """Return the covariance of each sphere's numbers, shape ``(N, 5, 5)``, with its neighbours free, too.
+
+        The Schur complement of each neighbour on its own; what neighbours know of each other is left out.
+        """
+        own = np.linalg.inv(self.blocks)
+        information = self.blocks.copy()
+        first, second = self.pairs.T
+        across = self.couplings.transpose(0, 2, 1)
+        np.subtract.at(information, first, self.couplings @ own[second] @ across)
+        np.subtract.at(information, second, across @ own[first] @ self.couplings)
+        # In units in which a sphere alone knows each of its numbers to 1. What is left out can make the difference too
+        # large.
+        unit = 1 / np.sqrt(np.einsum("nii->ni", self.blocks))
+        values, vectors = np.linalg.eigh(information * unit[:, :, None] * unit[:, None, :])
+        vectors = vectors * unit[:, :, None]
+        return np.einsum("nij,nj,nkj->nik", vectors, 1 / np.maximum(values, _LEAST_INFORMATION), vectors)
+
+    def with_priors(self, precision: Array, pull: Array, shared_precision: Array, shared_pull: Array) -> Equations:
+        """Return the equations with independent normal priors: their precisions, and precisions times distance.
+
+        Parameters
+        ----------
+        precision, pull
+            Of the spheres, shape ``(N, 5)``.
+        shared_precision, shared_pull
+            Of what is shared, shape ``(K,)``.
+        """
+        return replace(
+            self,
+            blocks=self.blocks + np.einsum("ni,ij->nij", precision, np.eye(NUMBERS)),
+            right=self.right + pull,
+            shared=self.shared + np.diag(shared_precision),
+            shared_right=self.shared_right + shared_pull,
+        )
+
+
+def assemble(
+    spheres: Spheres,
+    profile: Profile,
+    low: Corner,
+    residual: Image,
+    root_weight: Image,
+    columns: list[Image],
+) -> Equations:
+    """Set up the equations for the spheres in a box.
+
+    Parameters
+    ----------
+    spheres
+        Where the derivatives are taken.
+    profile
+        Their pictures.
+    low
+        First voxel of the box.
+    residual
+        Shape ``(Z, Y, X)``: image less model, times the root of the weight.
+    root_weight
+        One over the standard deviation of each voxel; 0 where nothing is known.
+    columns
+        Derivatives of the model with respect to what is shared, times the root of the weight.
+    """
+    n = len(spheres)
+    patches: list[Image | None] = [None] * n
+    windows: list[Window | None] = [None] * n
+    blocks, right = np.zeros((n, NUMBERS, NUMBERS)), np.zeros((n, NUMBERS))
+    mixed = np.zeros((n, NUMBERS, len(columns)))
+    for pictures in pictures_of(spheres, profile, derivatives=True):
+        for k, number, window in pictures.windows(low, residual.shape):
+            weight = root_weight[window.box]
+            bright = weight * np.float32(spheres.brightness[number])
+            patch = np.empty((NUMBERS, *weight.shape), np.float32)
+            for row, image in enumerate(pictures.images):
+                np.multiply(image[k][window.part], bright if row else weight, out=patch[row])
+            patches[number], windows[number] = patch, window
+            flat = patch.reshape(NUMBERS, -1)
+            blocks[number] = flat @ flat.T
+            right[number] = flat @ residual[window.box].ravel()
+            for column, image in enumerate(columns):
+                mixed[number, :, column] = flat @ image[window.box].ravel()
+    pairs = _coupled(spheres, profile)
+    couplings = np.zeros((len(pairs), NUMBERS, NUMBERS))
+    for m, (i, j) in enumerate(pairs):
+        couplings[m] = _coupling(patches[i], windows[i], patches[j], windows[j])
+    flat_columns = np.stack([c.ravel() for c in columns]) if columns else np.zeros((0, residual.size), np.float32)
+    shared = (flat_columns @ flat_columns.T).astype(float)
+    return Equations(blocks, pairs, couplings, right, mixed, shared, (flat_columns @ residual.ravel()).astype(float))
+
+
+def _coupled(spheres: Spheres, profile: Profile) -> NDArray[np.intp]:
+    """Return the pairs of spheres whose pictures overlap, shape ``(M, 2)``."""
+    axial, lateral = profile.sigma
+    largest = float(spheres.radii.max(initial=1.0))
+    reach = np.array([largest + REACH * axial, largest + REACH * lateral, largest + REACH * lateral])
+    places = spheres.positions * [profile.aspect, 1, 1] / reach
+    return np.asarray(cKDTree(places).query_pairs(2 * _COUPLED, output_type="ndarray"), np.intp)
+
+
+def _coupling(a: Image | None, at_a: Window | None, b: Image | None, at_b: Window | None) -> Array | float:
+    """Return the products of the derivatives of two spheres, summed over the voxels that both reach."""
+    if a is None or b is None or at_a is None or at_b is None:
+        return 0.0
+    part_a, part_b = [slice(None)], [slice(None)]
+    for one, other in zip(at_a.box, at_b.box, strict=True):
+        start, stop = max(one.start, other.start), min(one.stop, other.stop)
+        if stop <= start:
+            return 0.0
+        part_a.append(slice(start - one.start, stop - one.start))
+        part_b.append(slice(start - other.start, stop - other.start))
+    product = a[tuple(part_a)].reshape(NUMBERS, -1) @ b[tuple(part_b)].reshape(NUMBERS, -1).T
+    return np.asarray(product, float)

@@ -1,0 +1,239 @@
+"""Optics, detector and spread of the particles, measured on the stack itself: all of them fitted with the particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.refinement.fit import (
+    Box,
+    Model,
+    Priors,
+    View,
+    advance,
+    blurred_further,
+    equations_of,
+    leaning,
+    with_lamp,
+    with_missed,
+)
+from napari_colloids.refinement.optics import Detector, Optics
+from napari_colloids.refinement.profile import NUMBERS
+from napari_colloids.refinement.spheres import Spheres, draw
+
+if TYPE_CHECKING:
+    from napari_colloids.refinement.equations import Equations
+    from napari_colloids.refinement.spheres import Array, Image
+
+#: First guesses: widths of the PSF in radii, polydispersity, spread of the brightness.
+_SIGMA = (0.5, 0.22)
+_POLYDISPERSITY = 0.05
+_SPREAD = 0.3
+#: Least values of the last two: below, they no longer matter.
+_LEAST = (0.004, 0.05)
+#: Polydispersity from which the fit begins with the network's radii and not with one for all.
+_MIXED = 0.1
+#: How far what is shared may be from the first guess (standard deviations, in the order of `_columns`).
+_DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2)
+#: How far a network's centres may be trusted, in radii (z, y, x).
+DOUBT = np.array([0.25, 0.15, 0.15])
+#: Rounds; in the first only the brightness is free, and in some what was missed is looked for.
+_ROUNDS = 6
+_LOOK = (1, 3)
+#: How far outside the box unseen spheres are looked for, in radii.
+BEYOND = 2.5
+#: Longest change in a round, and step of the differences.
+_LONGEST = 0.25
+_STEP = 0.02
+_MOST_TAIL = 0.5
+#: What cannot be right: radius over that of the detections, axial width in radii, spread of the brightness.
+_LIKELY = (0.8, 1.25)
+_BLURRED = 2.2
+_UNEVEN = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is common to all particles of a stack.
+
+    Attributes
+    ----------
+    optics, detector
+        Through which they are seen.
+    background
+        Mean grey level between them.
+    brightness
+        Mean brightness of a particle, in grey levels above the background.
+    brightness_spread
+        Standard deviation of the brightness over its mean.
+    radius
+        Mean radius in lateral voxels.
+    polydispersity
+        Standard deviation of the radius over its mean.
+    """
+
+    optics: Optics
+    detector: Detector
+    background: float
+    brightness: float
+    brightness_spread: float
+    radius: float
+    polydispersity: float
+
+    def on(self, lateral: int) -> Estimate:
+        """Return the same in voxels that are so many times smaller."""
+        axial, across = self.optics.psf_sigma
+        zy, zx, yx, round_ = (covariance * lateral**2 for covariance in self.optics.psf_lean)
+        optics = replace(self.optics, psf_sigma=(axial * lateral, across * lateral), psf_lean=(zy, zx, yx, round_))
+        return replace(self, optics=optics, radius=self.radius * lateral)
+
+    def problem(self, radius: float) -> str | None:
+        """Say why it cannot be right, for particles of about a radius; None if it may be."""
+        optics = self.optics
+        if optics.psf_tail >= _MOST_TAIL:
+            return "the light between the particles could not be told from blur"
+        if not _LIKELY[0] < self.radius / radius < _LIKELY[1]:
+            return "the fit does not agree with the diameter"
+        if not np.isfinite(optics.psf_sigma).all() or optics.psf_sigma[0] > _BLURRED * radius:
+            return "the particles are too blurred along z"
+        if self.brightness_spread > _UNEVEN:
+            return "the particles are too unequally bright"
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was measured by name, in lateral voxels and grey levels; the tilt in voxels per voxel."""
+        axial, lateral = self.optics.psf_sigma
+        return {
+            "psf_sigma": [float(axial), float(lateral)],
+            "psf_tail": self.optics.psf_tail,
+            "psf_tilt": [float(covariance / axial**2) for covariance in self.optics.psf_lean[:2]],
+            "shell": self.optics.shell,
+            "polydispersity": self.polydispersity,
+            "background": self.background,
+            "brightness": self.brightness,
+            "brightness_spread": self.brightness_spread,
+            "noise_gain": self.detector.gain,
+            "noise_floor": self.detector.floor,
+        }
+
+
+def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1) -> Estimate:
+    """Measure what is common to the particles.
+
+    Parameters
+    ----------
+    box
+        Part of the stack.
+    centres
+        Shape ``(N, 3)`` in voxels: the particles in and just around the box.
+    radii
+        Shape ``(N,)`` in lateral voxels: first guesses.
+    limits
+        Lowest and highest grey level, see `Detector`.
+    averaged
+        Voxels of the microscope in one of the image.
+    """
+    model, priors = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
+    first = _shared(model, priors)
+    for number in range(_ROUNDS):
+        profile = model.profile(box.aspect)
+        view = model.view(box, profile)
+        if number:
+            model = replace(model, detector=model.detector.measured(box.image, view.light))
+            view = model.view(box, profile)
+        if number in _LOOK:
+            model, priors = with_missed(model, priors, box, view, profile, BEYOND * priors.radius)
+        if not number:
+            equations = equations_of(model, box, profile, view, [])
+            model, _, _ = advance(model, priors, equations, box.aspect, brightness_only=True)
+            continue
+        equations = equations_of(model, box, profile, view, _columns(model, box, view))
+        precision = 1 / np.array(_DOUBTS) ** 2
+        pull = precision * (first - _shared(model, priors))
+        model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)
+        model, priors = _changed(model, priors, equations, changes, box)
+    spheres = model.spheres
+    return Estimate(
+        model.optics,
+        model.detector,
+        float(model.background[0]),
+        float(spheres.brightness.mean()),
+        priors.brightness_spread,
+        priors.radius,
+        priors.polydispersity,
+    )
+
+
+def _begun(box: Box, centres: Array, radii: Array, detector: Detector) -> tuple[Model, Priors]:
+    low, high = (float(v) for v in np.percentile(box.image, (5, 97)))
+    count, radius = len(centres), float(np.median(radii))
+    # What of the spread of the network's radii is more than its doubt.
+    excess = float(np.std(radii)) ** 2 / radius**2 - _POLYDISPERSITY**2
+    alike = float(np.sqrt(max(excess, 0.0) + _POLYDISPERSITY**2))
+    spheres = Spheres(
+        centres, radii if alike > _MIXED else np.full(count, radius), np.full(count, max(high - low, 1e-6))
+    )
+    optics = Optics((_SIGMA[0] * radius, _SIGMA[1] * radius))
+    model = Model(spheres, optics, detector, np.array([low, 0.0, 0.0, 0.0, 0.0]), np.zeros(4))
+    return model, Priors(centres, DOUBT * radius / [box.aspect, 1, 1], radii, radius, alike, _SPREAD)
+
+
+def _lean_unit(optics: Optics) -> Array:
+    axial, lateral = optics.psf_sigma
+    return np.array([axial * lateral, axial * lateral, lateral**2, lateral**2])
+
+
+def _shared(model: Model, priors: Priors) -> Array:
+    """Return what all spheres share, in the order of `_columns`; widths as logarithms, as they change by factors."""
+    axial, lateral = model.optics.psf_sigma
+    lean = np.array(model.optics.psf_lean) / _lean_unit(model.optics)
+    return np.array([np.log(axial), np.log(lateral), np.log(priors.radius), 0.0, model.optics.psf_tail, *lean])
+
+
+def _columns(model: Model, box: Box, view: View) -> list[Image]:
+    """Return how the light changes with what all spheres share: widths, radius, brightness, halo, lean."""
+    spheres, (axial, lateral) = model.spheres, model.optics.psf_sigma
+
+    def change(sigma: tuple[float, float], radii: Array) -> Image:
+        other = replace(model, optics=replace(model.optics, psf_sigma=sigma), spheres=replace(spheres, radii=radii))
+        light = draw(other.spheres, other.profile(box.aspect), box.low, box.shape) * view.lamp
+        return np.asarray((light - view.core) / np.float32(_STEP))
+
+    lean = leaning(view.core, box.aspect) * _lean_unit(model.optics).astype(np.float32)[:, None, None, None]
+    return [
+        change((axial * (1 + _STEP), lateral), spheres.radii),
+        change((axial, lateral * (1 + _STEP)), spheres.radii),
+        change((axial, lateral), spheres.radii * (1 + _STEP)),
+        view.core,
+        blurred_further(view.core, model.optics.psf_sigma, box.aspect) - view.core,
+        *lean,
+    ]
+
+
+def _changed(model: Model, priors: Priors, equations: Equations, changes: Array, box: Box) -> tuple[Model, Priors]:
+    """Apply the changes of what is shared, and learn from the spheres how alike they are."""
+    changes = np.clip(changes, -_LONGEST, _LONGEST)
+    axial, lateral, size, light = np.exp(changes[:4])
+    sigma = model.optics.psf_sigma[1] * lateral
+    optics = replace(
+        model.optics,
+        psf_sigma=(max(model.optics.psf_sigma[0] * axial, sigma), sigma),
+        psf_tail=float(np.clip(model.optics.psf_tail + changes[4], 0, _MOST_TAIL)),
+        psf_lean=tuple((np.array(model.optics.psf_lean) + changes[5:9] * _lean_unit(model.optics)).tolist()),
+    )
+    old = model.spheres
+    spheres = Spheres(old.positions, np.maximum(old.radii * size, 0.3 * priors.radius), old.brightness * light)
+    radius = float(spheres.radii.mean())
+    model = with_lamp(replace(model, optics=optics, spheres=spheres), box)
+    precision, _ = priors.precision_and_pull(spheres)
+    doubt = np.linalg.inv(equations.blocks + np.einsum("ni,ij->nij", precision, np.eye(NUMBERS)))[:, 4, 4]
+    polydispersity = float(np.sqrt(np.mean((spheres.radii / radius - 1) ** 2 + doubt / radius**2)))
+    bright = model.spheres.brightness
+    return model, replace(
+        priors,
+        radius=radius,
+        polydispersity=max(polydispersity, _LEAST[0]),
+        brightness_spread=max(float(bright.std() / bright.mean()), _LEAST[1]),
+    )

@@ -1,0 +1,301 @@
+"""The fit of all spheres of a box at once: what is known, what follows from it for the image, and one step further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from napari_colloids.refinement.equations import Equations, assemble
+from napari_colloids.refinement.missed import find_missed
+from napari_colloids.refinement.profile import NUMBERS, Profile
+from napari_colloids.refinement.spheres import Spheres, draw
+
+if TYPE_CHECKING:
+    from napari_colloids.refinement.optics import Detector, Optics
+    from napari_colloids.refinement.spheres import Array, Corner, Image
+
+#: Room for radii to change before the tables of the profile end.
+_ROOM = 0.08
+#: Longest step in radii, in parts of the radius: of a centre, and of the radius itself.
+_LONGEST = (0.15, 0.08)
+#: Standard deviation of a network's radii, relative.
+RADIUS_DOUBT = 0.06
+#: Neighbours whose mean brightness is expected of a sphere, and the least brightness of it.
+_NEIGHBOURS = 24
+_DARKEST = 0.02
+#: Spheres darker than this, of the median, say nothing of the lamp; and how many it takes to believe in a slope.
+_USUAL = 0.3
+_EVEN = 5.0
+#: With which part of the usual brightness a new sphere begins.
+_FAINT = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Priors:
+    """What is expected of the spheres before the image is looked at: a network found them, and they are alike.
+
+    Attributes
+    ----------
+    centres
+        Shape ``(N, 3)`` in voxels: where the network has them.
+    doubt
+        Standard deviations of these ``(z, y, x)``; wide, they only hold what the image says nothing of.
+    radii
+        Shape ``(N,)`` in lateral voxels: what the network has.
+    radius
+        Mean of all, in lateral voxels.
+    polydispersity
+        Standard deviation of the radius over its mean.
+    brightness_spread
+        Standard deviation of the brightness over that of the neighbours.
+    """
+
+    centres: Array
+    doubt: Array
+    radii: Array
+    radius: float
+    polydispersity: float
+    brightness_spread: float
+
+    def precision_and_pull(self, spheres: Spheres) -> tuple[Array, Array]:
+        """Return the precision of each number, shape ``(N, 5)``, and that times the distance to what is expected."""
+        usual = usual_brightness(spheres)
+        precision, away = np.empty((len(spheres), NUMBERS)), np.empty((len(spheres), NUMBERS))
+        precision[:, 0] = 1 / (self.brightness_spread * usual) ** 2
+        away[:, 0] = usual - spheres.brightness
+        precision[:, 1:4], away[:, 1:4] = 1 / self.doubt**2, self.centres - spheres.positions
+        alike, guessed = 1 / (self.polydispersity * self.radius) ** 2, 1 / (RADIUS_DOUBT * self.radii) ** 2
+        precision[:, 4] = alike + guessed
+        away[:, 4] = (alike * self.radius + guessed * self.radii) / (alike + guessed) - spheres.radii
+        return precision, precision * away
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A part of the stack.
+
+    Attributes
+    ----------
+    image
+        Shape ``(Z, Y, X)``.
+    known
+        1 where the image has a value, else 0.
+    low
+        Its first voxel.
+    aspect
+        Height of a voxel over its width.
+    """
+
+    image: Image
+    known: Image
+    low: Corner
+    aspect: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape in voxels."""
+        z, y, x = self.image.shape
+        return z, y, x
+
+    def columns(self) -> Image:
+        """Return what slow changes are made of: constant, slopes, and a curvature along z, shape ``(5, Z, Y, X)``."""
+        z, y, x = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in self.shape], indexing="ij")
+        return np.stack([np.ones(self.shape, np.float32), z, y, x, z**2 - np.float32(1 / 3)])
+
+    def columns_at(self, positions: Array) -> Array:
+        """Return the same at positions ``(N, 3)`` in voxels of the stack, shape ``(5, N)``."""
+        z, y, x = (2 * (positions - self.low) / np.maximum(np.array(self.shape) - 1, 1) - 1).T
+        return np.stack([np.ones(len(z)), z, y, x, z**2 - 1 / 3])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a model makes of the image of a box.
+
+    Attributes
+    ----------
+    lamp
+        Illumination of each voxel over that in the middle.
+    core
+        Light of the spheres through the core of a round PSF.
+    light
+        All of the model's light, in grey levels.
+    residual
+        Image less what the detector makes of the light, over the standard deviation of the noise.
+    root_weight
+        Change of the residual with the light; 0 where nothing is known.
+    """
+
+    lamp: Image
+    core: Image
+    light: Image
+    residual: Image
+    root_weight: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """All that the image of a box follows from.
+
+    Attributes
+    ----------
+    spheres
+        That are fitted; their brightness is what it would be in the middle of the box.
+    optics, detector
+        Through which they are seen.
+    background
+        Weights of `Box.columns`.
+    lamp
+        Weights of all but the first of these in the logarithm of the illumination: shading, bleaching.
+    others
+        Light of spheres that are not fitted, as far as the lamp is even.
+    """
+
+    spheres: Spheres
+    optics: Optics
+    detector: Detector
+    background: Array
+    lamp: Array
+    others: Image | float = 0.0
+
+    def profile(self, aspect: float) -> Profile:
+        """Return the pictures of the spheres."""
+        radii = self.spheres.radii
+        limits = float(radii.min(initial=np.inf)) * (1 - _ROOM), float(radii.max(initial=0.0)) * (1 + _ROOM)
+        return Profile(limits, self.optics.psf_sigma, self.optics.shell, aspect)
+
+    def view(self, box: Box, profile: Profile) -> View:
+        """Return what is seen of the model."""
+        columns = box.columns()
+        lamp = np.exp(np.tensordot(self.lamp.astype(np.float32), columns[1:], 1))
+        core = (draw(self.spheres, profile, box.low, box.shape) + self.others) * lamp
+        light = core + np.tensordot(self.background.astype(np.float32), columns, 1)
+        if self.optics.psf_tail:
+            light += np.float32(self.optics.psf_tail) * (
+                blurred_further(core, self.optics.psf_sigma, box.aspect) - core
+            )
+        if any(self.optics.psf_lean):
+            light += np.tensordot(np.array(self.optics.psf_lean, np.float32), leaning(core, box.aspect), 1)
+        seen = self.detector.see(light)
+        weight = box.known / seen.deviation
+        residual = ((box.image - seen.expected) * weight).astype(np.float32)
+        return View(lamp, core, light, residual, (seen.slope * weight).astype(np.float32))
+
+
+def blurred_further(core: Image, sigma: tuple[float, float], aspect: float) -> Image:
+    """Return light blurred by a PSF, as if that had been twice as wide."""
+    axial, lateral = (np.sqrt(3) * s for s in sigma)
+    for axis, width in enumerate((axial / aspect, lateral, lateral)):
+        core = gaussian_filter1d(core, width, axis=axis, truncate=3, mode="nearest")
+    return core
+
+
+def leaning(core: Image, aspect: float) -> Image:
+    """Return how light changes with the covariances `Optics.psf_lean` of the PSF, shape ``(4, Z, Y, X)``.
+
+    To first order a covariance adds the mixed second derivative: the heat equation of a Gaussian blur.
+    """
+
+    def slope(image: Image, axis: int) -> Image:
+        return np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image)
+
+    y, x = slope(core, 1), slope(core, 2)
+    return np.stack([slope(y, 0) / aspect, slope(x, 0) / aspect, slope(y, 2), slope(y, 1) - slope(x, 2)])
+
+
+def usual_brightness(spheres: Spheres) -> Array:
+    """Return what the brightness of each sphere's neighbours is in the mean, shape ``(N,)``: the lamp, not the dye."""
+    count = min(_NEIGHBOURS, len(spheres))
+    near = cKDTree(spheres.positions).query(spheres.positions, count)[1].reshape(len(spheres), -1)
+    return np.asarray(np.maximum(np.mean(spheres.brightness[near], axis=1), 1e-6))
+
+
+def equations_of(model: Model, box: Box, profile: Profile, view: View, shared: list[Image]) -> Equations:
+    """Return the equations of the spheres, the background and further columns that all share."""
+    columns = [view.root_weight * column for column in (*box.columns(), *shared)]
+    weight = view.root_weight * view.lamp * np.float32(1 - model.optics.psf_tail)
+    return assemble(model.spheres, profile, box.low, view.residual, weight, columns)
+
+
+def advance(
+    model: Model,
+    priors: Priors,
+    equations: Equations,
+    aspect: float,
+    *,
+    brightness_only: bool = False,
+    shared_precision: Array | None = None,
+    shared_pull: Array | None = None,
+) -> tuple[Model, Array, Array]:
+    """Return the model one Gauss-Newton step on, how far the centres went, and the changes of the further columns.
+
+    Parameters
+    ----------
+    model, priors, equations
+        Where it stands.
+    aspect
+        Height of a voxel over its width.
+    brightness_only
+        Whether centres and radii stay.
+    shared_precision, shared_pull
+        Priors of the further columns.
+    """
+    spheres = model.spheres
+    precision, pull = priors.precision_and_pull(spheres)
+    if brightness_only:
+        precision[:, 1:], pull[:, 1:] = 1e9, 0.0
+    none = np.zeros(len(model.background))
+    more = (np.zeros(0) if part is None else part for part in (shared_precision, shared_pull))
+    changes, shared = equations.with_priors(precision, pull, *(np.append(none, part) for part in more)).solve()
+    longest = _LONGEST[0] * spheres.radii[:, None] / np.array([aspect, 1, 1])
+    moves = np.clip(changes[:, 1:4], -longest, longest)
+    swelling = np.clip(changes[:, 4], -_LONGEST[1] * spheres.radii, _LONGEST[1] * spheres.radii)
+    darkest = _DARKEST * float(np.median(np.maximum(spheres.brightness, 0)))
+    moved = Spheres(
+        spheres.positions + moves, spheres.radii + swelling, np.maximum(spheres.brightness + changes[:, 0], darkest)
+    )
+    count = len(model.background)
+    return replace(model, spheres=moved, background=model.background + shared[:count]), moves, shared[count:]
+
+
+def with_lamp(model: Model, box: Box) -> Model:
+    """Return the model with what the brightness of its spheres has in common with their place taken for the lamp."""
+    spheres = model.spheres
+    columns = box.columns_at(np.clip(spheres.positions, box.low, box.low + np.array(box.shape) - 1))[1:]
+    usual = spheres.brightness > _USUAL * np.median(spheres.brightness)
+    bright = np.log(spheres.brightness[usual])
+    known = columns[:, usual]
+    known, bright = known - known.mean(axis=1, keepdims=True), bright - bright.mean()
+    # Few particles, or all in one plane, tell little of a slope.
+    weights = np.linalg.solve(known @ known.T + _EVEN * np.eye(len(known)), known @ bright)
+    dimmed = replace(spheres, brightness=spheres.brightness * np.exp(-weights @ columns))
+    return replace(model, spheres=dimmed, lamp=model.lamp + weights)
+
+
+def with_missed(
+    model: Model, priors: Priors, box: Box, view: View, profile: Profile, beyond: float
+) -> tuple[Model, Priors]:
+    """Return model and priors with the spheres that the residual shows, also those at most `beyond` outside the box."""
+    spheres = model.spheres
+    brightness = float(np.median(spheres.brightness))
+    places = box.low + find_missed(
+        view.residual,
+        view.root_weight * view.lamp,
+        profile,
+        priors.radius,
+        brightness,
+        spheres.positions - box.low,
+        beyond,
+    )
+    radii = np.full(len(places), priors.radius)
+    more = Spheres(
+        np.concatenate([spheres.positions, places]),
+        np.append(spheres.radii, radii),
+        np.append(spheres.brightness, np.full(len(places), _FAINT * brightness)),
+    )
+    priors = replace(priors, centres=np.concatenate([priors.centres, places]), radii=np.append(priors.radii, radii))
+    return replace(model, spheres=more), priors

@@ -1,0 +1,256 @@
+"""`refine`: detections -> optics -> blocks of particles fitted together -> centres, radii and their standard errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import ERRORS, check_particles, particle_table, positions_of
+from napari_colloids.progress import Progress
+from napari_colloids.refinement.block import Fitted, fit_block, residual_of_block
+from napari_colloids.refinement.blocks import Core, cut_by_count
+from napari_colloids.refinement.estimate import Estimate, estimate
+from napari_colloids.refinement.grid import Grid
+from napari_colloids.refinement.threads import one_thread
+from napari_colloids.stack import as_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Particles that the optics are measured with, and the fewest that will do.
+_TYPICAL = 100
+_FEWEST = 5
+#: Particles that a block owns at most; those around them are fitted with them.
+_MOST = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """What a fit made of some detections, in voxels of the stack.
+
+    Attributes
+    ----------
+    positions
+        Shape ``(N, 3)``.
+    radii
+        Shape ``(N,)``, in lateral voxels.
+    errors
+        Shape ``(N, 4)``: standard errors of z, y, x and radius; NaN where the detection was left as it is.
+    refined
+        Shape ``(N,)``: whether the fit was accepted.
+    source
+        Shape ``(N,)``: number of the detection, -1 for a particle that only the residual showed.
+    estimate
+        Optics, noise and spread of the particles; None where they could not be measured.
+    notices
+        What the user should know.
+    """
+
+    positions: Array
+    radii: Array
+    errors: Array
+    refined: NDArray[np.bool_]
+    source: NDArray[np.intp]
+    estimate: Estimate | None = None
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was measured of the optics, by name, in lateral voxels and grey levels."""
+        return {} if self.estimate is None else self.estimate.facts()
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What particles leave of an image.
+
+    Attributes
+    ----------
+    image
+        Shape ``(z, y, x)``: grey levels of the stack less those of the model.
+    bins
+        Voxels of the stack ``(z, y, x)`` in one of the image.
+    """
+
+    image: NDArray[np.float32]
+    bins: tuple[int, int, int]
+
+
+def refine(
+    stack: Any,
+    particles: pd.DataFrame,
+    *,
+    diameter: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Fit a model of the image to particles that were found by whatever means.
+
+    Parameters
+    ----------
+    stack
+        A `Stack`, or an array ``(z, y, x)``.
+    particles
+        Particle table: ``z, y, x`` in voxels, and ``radius`` in lateral voxels unless `diameter` is given. Particles
+        centred just outside the stack help those at its faces.
+    diameter
+        In lateral voxels; None takes twice the median radius.
+    progress
+        Called with the steps that are done and their total.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``z, y, x, radius``, their standard errors ``z_err, y_err, x_err, radius_err``, and ``refined``: 0 where the fit
+        was not accepted and the particle is as it came. Particles that explain no light are gone, and what the residual
+        showed beside them comes last. ``attrs`` holds what was measured of the optics, and ``notices``.
+
+    Raises
+    ------
+    ColloidsError
+        If the stack or the table cannot be used.
+    """
+    stack = as_stack(stack)
+    table = check_particles(particles)
+    if diameter is None and "radius" not in table:
+        raise ColloidsError("To refine particles their size is needed: a column 'radius', or the diameter.")
+    radii = np.full(len(table), diameter / 2) if diameter is not None else table["radius"].to_numpy(dtype=float)
+    size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
+    aspect = stack.voxel_size[0] / stack.voxel_size[2] if stack.voxel_size else 1.0
+    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            fit: Refinement = end.value
+            break
+        if progress is not None:
+            progress(step.done, step.total)
+    refined = particle_table(
+        fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size
+    )
+    refined.attrs.update(fit.facts, notices=fit.notices)
+    return refined
+
+
+def iter_refine(
+    volume: Any, positions: Array, radii: Array, diameter: float, aspect: float = 1.0
+) -> Generator[Progress, None, Refinement]:
+    """Fit all particles of a volume.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)``; only the part that a block needs is read.
+    positions
+        Shape ``(N, 3)`` in voxels: detections, also those centred just outside, whose light reaches in.
+    radii
+        Shape ``(N,)`` in lateral voxels.
+    diameter
+        Of a typical particle, in lateral voxels.
+    aspect
+        Height of a voxel over its width.
+
+    Yields
+    ------
+    Progress
+        After the optics and after each block.
+
+    Returns
+    -------
+    Refinement
+        In the order of the detections, what was added last; those that explain no light are left out.
+    """
+    grid = Grid.of(tuple(volume.shape), diameter, aspect)
+    places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+    yield Progress(0, 1, "measuring the optics")
+    known = _common(volume, grid, places, sizes)
+    if isinstance(known, str):
+        return _unchanged(positions, radii, known)
+    cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
+    yield Progress(1, len(cores) + 1, "refining")
+    parts: list[Fitted] = []
+    for core in cores:
+        with one_thread():
+            parts.append(fit_block(volume, grid, places, sizes, core, known))
+        yield Progress(len(parts) + 1, len(cores) + 1, "refining")
+    return _joined(parts, grid, positions, radii, known)
+
+
+def iter_residual(
+    volume: Any, positions: Array, radii: Array, diameter: float, aspect: float = 1.0
+) -> Generator[Progress, None, Residual]:
+    """Show what some particles leave unexplained of a volume: dark where there is none, bright where one is missed.
+
+    Parameters
+    ----------
+    volume, positions, radii, diameter, aspect
+        As in `iter_refine`; only the brightness of the particles is fitted.
+
+    Raises
+    ------
+    ColloidsError
+        If the optics cannot be measured with these particles.
+    """
+    grid = Grid.of(tuple(volume.shape), diameter, aspect)
+    places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+    yield Progress(0, 1, "measuring the optics")
+    known = _common(volume, grid, places, sizes)
+    if isinstance(known, str):
+        raise ColloidsError(f"There is no residual to be shown: {known}.")
+    cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
+    image = np.zeros(grid.shape, np.float32)
+    for number, core in enumerate(cores, start=1):
+        with one_thread():
+            voxels, part = residual_of_block(volume, grid, places, sizes, core, known)
+        image[voxels] = part
+        yield Progress(number, len(cores), "subtracting the particles")
+    return Residual(image, grid.bins)
+
+
+def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | str:
+    """Measure the optics on the particles around the middle one; returns why that cannot be where it cannot."""
+    inside = grid.inside(places)
+    if inside.sum() < _FEWEST:
+        return f"it takes {_FEWEST} particles to measure the optics with"
+    scale = np.array([grid.aspect, 1, 1])
+    middle = np.median(places[inside], axis=0)
+    # A cube about the middle, in which there are enough.
+    away = np.abs((places - middle) * scale).max(axis=1)
+    reach = float(np.sort(away[inside])[min(_TYPICAL, int(inside.sum())) - 1]) + float(np.median(sizes))
+    low = np.maximum(np.floor(middle - reach / scale), 0).astype(int)
+    high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
+    near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
+    with one_thread():
+        box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
+        known = estimate(box, places[near], sizes[near], limits, grid.averaged)
+    return known.problem(float(np.median(sizes))) or known
+
+
+def _unchanged(positions: Array, radii: Array, reason: str) -> Refinement:
+    count = len(positions)
+    notices = [f"Not refined: {reason}. The positions are those of the search."]
+    unknown = np.full((count, len(ERRORS)), np.nan)
+    return Refinement(positions, radii, unknown, np.zeros(count, bool), np.arange(count), notices=notices)
+
+
+def _joined(parts: list[Fitted], grid: Grid, positions: Array, radii: Array, known: Estimate) -> Refinement:
+    fitted = Fitted.joined(parts)
+    lateral = grid.bins[2]
+    places, sizes = grid.to_source(fitted.positions), fitted.radii * lateral
+    errors = fitted.errors * [*grid.bins, lateral]
+    # Detections the fit does not vouch for stay where the network has them, to the last digit.
+    stays = ~fitted.accepted
+    old = fitted.source[stays]
+    places[stays], sizes[stays], errors[stays] = positions[old], radii[old], np.nan
+    order = np.argsort(np.where(fitted.source < 0, len(positions), fitted.source), kind="stable")
+    return Refinement(
+        places[order], sizes[order], errors[order], fitted.accepted[order], fitted.source[order], known.on(lateral)
+    )

@@ -23,6 +23,7 @@ from napari_colloids.refinement.fit import (
     with_missed,
 )
 from napari_colloids.refinement.profile import REACH
+from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ _AROUND = 1.0
 #: Room for radii to grow, and rounds of a fit of nothing but the brightness.
 _SWELLING = 1.1
 _BRIGHTNESS_ROUNDS = 2
-#: Rounds at most, those in which missed particles are looked for, and the move (in radii) that ends the fit.
-_ROUNDS = 7
-_LOOK = (1, 2)
+#: Rounds at most (the first is for the brightness alone), those in which missed particles are looked for, and the move
+#: (in radii) that ends the fit.
+_ROUNDS = 8
+_LOOK = (1, 2, 4)
 _STILL = 0.005
 #: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted.
 _RESTLESS = 0.05
@@ -102,7 +104,7 @@ def fit_block(volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, 
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * known.radius)
         equations = equations_of(model, box, profile, view, [])
-        model, moves, _ = advance(model, priors, equations, grid.aspect)
+        model, moves, _ = advance(model, priors, equations, grid.aspect, brightness_only=number == 0)
         model = with_lamp(model, box)
         # What lies outside is badly known and never comes to rest.
         ours = grid.inside(model.spheres.positions)
@@ -154,9 +156,8 @@ def _begun(
     alike, guessed = 1 / known.polydispersity**2, 1 / RADIUS_DOUBT**2
     radii = (alike * known.radius + guessed * sizes) / (alike + guessed)
     spheres = Spheres(places, radii, np.full(len(places), known.brightness))
-    model = Model(
-        spheres[free], known.optics, known.detector, np.array([known.background, 0, 0, 0, 0]), lamp=np.zeros(4)
-    )
+    background = np.array([known.background, *[0.0] * (TERMS - 1)])
+    model = Model(spheres[free], known.optics, known.detector, background, lamp=np.zeros(TERMS - 1))
     if fixed.any():
         others = replace(model, spheres=spheres[fixed])
         model = replace(model, others=draw(others.spheres, others.profile(box.aspect), box.low, box.shape))

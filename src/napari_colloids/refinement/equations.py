@@ -15,11 +15,13 @@ from scipy.sparse import bsr_array
 from scipy.spatial import cKDTree
 
 from napari_colloids.refinement.profile import NUMBERS, REACH
+from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import pictures_of
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.profile import Profile
-    from napari_colloids.refinement.spheres import Corner, Image, Spheres, Window
+    from napari_colloids.refinement.slow import Slow
+    from napari_colloids.refinement.spheres import Image, Spheres, Window
 
 Array = NDArray[np.float64]
 
@@ -151,9 +153,10 @@ class Equations:
 def assemble(
     spheres: Spheres,
     profile: Profile,
-    low: Corner,
+    slow: Slow,
     residual: Image,
-    root_weight: Image,
+    weight: Image,
+    slow_weight: Image,
     columns: list[Image],
 ) -> Equations:
     """Set up the equations for the spheres in a box.
@@ -164,38 +167,42 @@ def assemble(
         Where the derivatives are taken.
     profile
         Their pictures.
-    low
-        First voxel of the box.
+    slow
+        What the background is made of, the first that all share; it knows the box.
     residual
-        Shape ``(Z, Y, X)``: image less model, times the root of the weight.
-    root_weight
-        One over the standard deviation of each voxel; 0 where nothing is known.
+        Shape ``(Z, Y, X)``: image less model, over the standard deviation of each voxel.
+    weight
+        How the residual changes with the light of a sphere; 0 where nothing is known.
+    slow_weight
+        How it changes with the background.
     columns
-        Derivatives of the model with respect to what is shared, times the root of the weight.
+        How it changes with whatever else is shared.
     """
     n = len(spheres)
     patches: list[Image | None] = [None] * n
     windows: list[Window | None] = [None] * n
     blocks, right = np.zeros((n, NUMBERS, NUMBERS)), np.zeros((n, NUMBERS))
-    mixed = np.zeros((n, NUMBERS, len(columns)))
+    mixed = np.zeros((n, NUMBERS, TERMS + len(columns)))
     for pictures in pictures_of(spheres, profile, derivatives=True):
-        for k, number, window in pictures.windows(low, residual.shape):
-            weight = root_weight[window.box]
-            bright = weight * np.float32(spheres.brightness[number])
-            patch = np.empty((NUMBERS, *weight.shape), np.float32)
+        for k, number, window in pictures.windows(slow.low, slow.shape):
+            faint = weight[window.box]
+            bright = faint * np.float32(spheres.brightness[number])
+            patch = np.empty((NUMBERS, *faint.shape), np.float32)
             for row, image in enumerate(pictures.images):
-                np.multiply(image[k][window.part], bright if row else weight, out=patch[row])
+                np.multiply(image[k][window.part], bright if row else faint, out=patch[row])
             patches[number], windows[number] = patch, window
             flat = patch.reshape(NUMBERS, -1)
             blocks[number] = flat @ flat.T
             right[number] = flat @ residual[window.box].ravel()
-            for column, image in enumerate(columns):
+            mixed[number, :, :TERMS] = slow.products(patch * slow_weight[window.box], window.box)
+            for column, image in enumerate(columns, start=TERMS):
                 mixed[number, :, column] = flat @ image[window.box].ravel()
     pairs = _coupled(spheres, profile)
     couplings = np.zeros((len(pairs), NUMBERS, NUMBERS))
     for m, (i, j) in enumerate(pairs):
         couplings[m] = _coupling(patches[i], windows[i], patches[j], windows[j])
-    flat_columns = np.stack([c.ravel() for c in columns]) if columns else np.zeros((0, residual.size), np.float32)
+    flat_columns = np.concatenate([slow.images() * slow_weight, np.reshape(columns, (-1, *slow.shape))])
+    flat_columns = flat_columns.reshape(len(flat_columns), -1).astype(np.float32)
     shared = (flat_columns @ flat_columns.T).astype(float)
     return Equations(blocks, pairs, couplings, right, mixed, shared, (flat_columns @ residual.ravel()).astype(float))
 

@@ -21,6 +21,7 @@ from napari_colloids.refinement.fit import (
 )
 from napari_colloids.refinement.optics import Detector, Optics
 from napari_colloids.refinement.profile import NUMBERS
+from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _begun(box: Box, centres: Array, radii: Array, detector: Detector) -> tuple[
         centres, radii if alike > _MIXED else np.full(count, radius), np.full(count, max(high - low, 1e-6))
     )
     optics = Optics((_SIGMA[0] * radius, _SIGMA[1] * radius))
-    model = Model(spheres, optics, detector, np.array([low, 0.0, 0.0, 0.0, 0.0]), np.zeros(4))
+    model = Model(spheres, optics, detector, np.array([low, *[0.0] * (TERMS - 1)]), np.zeros(TERMS - 1))
     return model, Priors(centres, DOUBT * radius / [box.aspect, 1, 1], radii, radius, alike, _SPREAD)
 
 

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from napari_colloids.refinement.equations import Equations, assemble
 from napari_colloids.refinement.missed import find_missed
 from napari_colloids.refinement.profile import NUMBERS, Profile
+from napari_colloids.refinement.slow import Slow
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
@@ -101,15 +102,10 @@ class Box:
         z, y, x = self.image.shape
         return z, y, x
 
-    def columns(self) -> Image:
-        """Return what slow changes are made of: constant, slopes, and a curvature along z, shape ``(5, Z, Y, X)``."""
-        z, y, x = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in self.shape], indexing="ij")
-        return np.stack([np.ones(self.shape, np.float32), z, y, x, z**2 - np.float32(1 / 3)])
-
-    def columns_at(self, positions: Array) -> Array:
-        """Return the same at positions ``(N, 3)`` in voxels of the stack, shape ``(5, N)``."""
-        z, y, x = (2 * (positions - self.low) / np.maximum(np.array(self.shape) - 1, 1) - 1).T
-        return np.stack([np.ones(len(z)), z, y, x, z**2 - 1 / 3])
+    @property
+    def slow(self) -> Slow:
+        """What background and lamp are made of."""
+        return Slow.over(self.low, self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +144,7 @@ class Model:
     optics, detector
         Through which they are seen.
     background
-        Weights of `Box.columns`.
+        Weights of the terms of `Slow`.
     lamp
         Weights of all but the first of these in the logarithm of the illumination: shading, bleaching.
     others
@@ -170,10 +166,9 @@ class Model:
 
     def view(self, box: Box, profile: Profile) -> View:
         """Return what is seen of the model."""
-        columns = box.columns()
-        lamp = np.exp(np.tensordot(self.lamp.astype(np.float32), columns[1:], 1))
+        lamp = np.exp(box.slow.image(self.lamp))
         core = (draw(self.spheres, profile, box.low, box.shape) + self.others) * lamp
-        light = core + np.tensordot(self.background.astype(np.float32), columns, 1)
+        light = core + box.slow.image(self.background)
         if self.optics.psf_tail:
             light += np.float32(self.optics.psf_tail) * (
                 blurred_further(core, self.optics.psf_sigma, box.aspect) - core
@@ -216,9 +211,9 @@ def usual_brightness(spheres: Spheres) -> Array:
 
 def equations_of(model: Model, box: Box, profile: Profile, view: View, shared: list[Image]) -> Equations:
     """Return the equations of the spheres, the background and further columns that all share."""
-    columns = [view.root_weight * column for column in (*box.columns(), *shared)]
     weight = view.root_weight * view.lamp * np.float32(1 - model.optics.psf_tail)
-    return assemble(model.spheres, profile, box.low, view.residual, weight, columns)
+    columns = [view.root_weight * column for column in shared]
+    return assemble(model.spheres, profile, box.slow, view.residual, weight, view.root_weight, columns)
 
 
 def advance(
@@ -265,8 +260,13 @@ def advance(
 def with_lamp(model: Model, box: Box) -> Model:
     """Return the model with what the brightness of its spheres has in common with their place taken for the lamp."""
     spheres = model.spheres
-    columns = box.columns_at(np.clip(spheres.positions, box.low, box.low + np.array(box.shape) - 1))[1:]
+    last = box.low + np.array(box.shape) - 1
+    columns = box.slow.at(np.clip(spheres.positions, box.low, last))[1:]
     usual = spheres.brightness > _USUAL * np.median(spheres.brightness)
+    # The light of what lies outside says as much of its place as of the lamp.
+    usual &= np.all((spheres.positions > box.low) & (spheres.positions < last), axis=1)
+    if not usual.any():
+        return model
     bright = np.log(spheres.brightness[usual])
     known = columns[:, usual]
     known, bright = known - known.mean(axis=1, keepdims=True), bright - bright.mean()

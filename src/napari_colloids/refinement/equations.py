@@ -11,27 +11,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bsr_array
+from scipy.sparse import bsr_array, coo_array
 from scipy.spatial import cKDTree
 
-from napari_colloids.refinement.profile import NUMBERS, REACH
+from napari_colloids.refinement.profile import NUMBERS, STEEP_REACH
 from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import pictures_of
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from napari_colloids.refinement.profile import Profile
     from napari_colloids.refinement.slow import Slow
     from napari_colloids.refinement.spheres import Image, Spheres, Window
 
 Array = NDArray[np.float64]
 
-#: Pictures beyond this part of their reach do not couple two spheres.
-_COUPLED = 0.85
+#: Two spheres are coupled whose derivatives overlap, which are followed this part of their reach.
+_COUPLED = 1.0
 #: The solution is good to this part of the right-hand side.
 _TOLERANCE = 1e-4
 _MOST_ITERATIONS = 300
-#: Information that neighbours always leave, of what a sphere alone would have.
-_LEAST_INFORMATION = 0.03
+#: Neighbours that are free when the error of a sphere is taken, and spheres that this is done for at a time.
+_NEIGHBOURS = 16
+_TOGETHER = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,20 +119,38 @@ class Equations:
     def covariances(self) -> Array:
         """Return the covariance of each sphere's numbers, shape ``(N, 5, 5)``, with its neighbours free, too.
 
-        The Schur complement of each neighbour on its own; what neighbours know of each other is left out.
+        The inverse is taken for each sphere together with those that it is coupled to most; all others, and what is
+        shared, count as known.
         """
-        own = np.linalg.inv(self.blocks)
-        information = self.blocks.copy()
-        first, second = self.pairs.T
-        across = self.couplings.transpose(0, 2, 1)
-        np.subtract.at(information, first, self.couplings @ own[second] @ across)
-        np.subtract.at(information, second, across @ own[first] @ self.couplings)
-        # In units in which a sphere alone knows each of its numbers to 1. What is left out can make the difference too
-        # large.
+        n = len(self.blocks)
         unit = 1 / np.sqrt(np.einsum("nii->ni", self.blocks))
-        values, vectors = np.linalg.eigh(information * unit[:, :, None] * unit[:, None, :])
-        vectors = vectors * unit[:, :, None]
-        return np.einsum("nij,nj,nkj->nik", vectors, 1 / np.maximum(values, _LEAST_INFORMATION), vectors)
+        first, second = self.pairs.T
+        couplings = self.couplings * unit[first, :, None] * unit[second, None, :]
+        strength = np.abs(couplings).max(axis=(1, 2), initial=0.0)
+        strengths = coo_array((np.tile(strength, 2), (np.append(first, second), np.append(second, first))), (n, n))
+        numbers = coo_array((np.arange(1, len(first) + 1), (first, second)), (n, n)).tocsr()
+        # The number of each pair; 0 where there is none.
+        either = np.concatenate([np.zeros((1, NUMBERS, NUMBERS)), couplings])
+        found = np.empty((n, NUMBERS, NUMBERS))
+        strengths = strengths.tocsr()
+        for start in range(0, n, _TOGETHER):
+            some = np.arange(start, min(start + _TOGETHER, n))
+            group = _strongest(strengths, some)
+            rows, columns = np.broadcast_arrays(group[:, :, None], group[:, None, :])
+            above = np.asarray(numbers[rows.ravel(), columns.ravel()]).reshape(rows.shape)
+            below = above.transpose(0, 2, 1)
+            system = either[above] + either[below].transpose(0, 1, 2, 4, 3)
+            alone = np.arange(group.shape[1])
+            system[:, alone, alone] = (self.blocks * unit[:, :, None] * unit[:, None, :])[group]
+            # A place in a group that is not taken repeats the sphere itself: made independent.
+            empty = (group == some[:, None]) & (alone > 0)
+            keep = ~empty[:, :, None, None, None] & ~empty[:, None, :, None, None]
+            system = np.where(keep | np.eye(len(alone), dtype=bool)[:, :, None, None], system, 0.0)
+            size = NUMBERS * len(alone)
+            matrix = system.transpose(0, 1, 3, 2, 4).reshape(len(some), size, size)
+            inverse = np.linalg.inv(matrix)[:, :NUMBERS, :NUMBERS]
+            found[some] = inverse * unit[some, :, None] * unit[some, None, :]
+        return found
 
     def with_priors(self, precision: Array, pull: Array, shared_precision: Array, shared_pull: Array) -> Equations:
         """Return the equations with independent normal priors: their precisions, and precisions times distance.
@@ -211,7 +232,7 @@ def _coupled(spheres: Spheres, profile: Profile) -> NDArray[np.intp]:
     """Return the pairs of spheres whose pictures overlap, shape ``(M, 2)``."""
     axial, lateral = profile.sigma
     largest = float(spheres.radii.max(initial=1.0))
-    reach = np.array([largest + REACH * axial, largest + REACH * lateral, largest + REACH * lateral])
+    reach = np.array([largest + STEEP_REACH * axial, largest + STEEP_REACH * lateral, largest + STEEP_REACH * lateral])
     places = spheres.positions * [profile.aspect, 1, 1] / reach
     return np.asarray(cKDTree(places).query_pairs(2 * _COUPLED, output_type="ndarray"), np.intp)
 
@@ -229,3 +250,13 @@ def _coupling(a: Image | None, at_a: Window | None, b: Image | None, at_b: Windo
         part_b.append(slice(start - other.start, stop - other.start))
     product = a[tuple(part_a)].reshape(NUMBERS, -1) @ b[tuple(part_b)].reshape(NUMBERS, -1).T
     return np.asarray(product, float)
+
+
+def _strongest(strengths: csr_array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the numbers of some spheres, each followed by those that it is coupled to most, or by itself again."""
+    group = np.repeat(some[:, None], _NEIGHBOURS + 1, axis=1)
+    for row, number in enumerate(some):
+        part = slice(strengths.indptr[number], strengths.indptr[number + 1])
+        near = strengths.indices[part][np.argsort(-strengths.data[part], kind="stable")][:_NEIGHBOURS]
+        group[row, 1 : len(near) + 1] = near
+    return group

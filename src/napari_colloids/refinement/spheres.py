@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_colloids.refinement.profile import REACH, STEEP_REACH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -93,7 +95,8 @@ def pictures_of(spheres: Spheres, profile: Profile, *, derivatives: bool) -> Ite
     classes = np.floor(np.log(spheres.radii[order] / spheres.radii.min(initial=np.inf)) / np.log(_CLASS))
     for group in np.unique(classes):
         members = order[classes == group]
-        window = profile.window(float(spheres.radii[members].max()))
+        reach = STEEP_REACH if derivatives else REACH
+        window = profile.window(float(spheres.radii[members].max()), reach)
         for start in range(0, len(members), _TOGETHER):
             which = members[start : start + _TOGETHER]
             middle = np.rint(spheres.positions[which]).astype(int)

@@ -37,7 +37,7 @@ _LEAST = (0.004, 0.05)
 #: Polydispersity from which the fit begins with the network's radii and not with one for all.
 _MIXED = 0.1
 #: How far what is shared may be from the first guess (standard deviations, in the order of `_columns`).
-_DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2)
+_DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: How far a network's centres may be trusted, in radii (z, y, x).
 DOUBT = np.array([0.25, 0.15, 0.15])
 #: Rounds; in the first only the brightness is free, and in some what was missed is looked for.
@@ -49,6 +49,11 @@ BEYOND = 2.5
 _LONGEST = 0.25
 _STEP = 0.02
 _MOST_TAIL = 0.5
+#: Light missing in the centres, of the particles' brightness, at which dark cores are thought of; their radius over
+#: that of the particles at first, and its limits.
+_HOLLOW = -0.05
+_SHELL = 0.6
+_SHELLS = (0.1, 0.9)
 #: What cannot be right: radius over that of the detections, axial width in radii, spread of the brightness.
 _LIKELY = (0.8, 1.25)
 _BLURRED = 2.2
@@ -136,7 +141,18 @@ def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float]
     averaged
         Voxels of the microscope in one of the image.
     """
-    model, priors = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
+    first = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
+    solid = _fitted(box, *first)
+    if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
+        return _estimate_of(*solid[:2])
+    model, priors = first
+    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors)
+    noise = [float(np.log(fit[0].detector.see(fit[2].light).deviation).mean()) for fit in (solid, hollow)]
+    return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
+
+
+def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View]:
+    """Fit all that is shared, together with the particles; also returns what is seen of the model before the end."""
     first = _shared(model, priors)
     for number in range(_ROUNDS):
         profile = model.profile(box.aspect)
@@ -150,11 +166,16 @@ def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float]
             equations = equations_of(model, box, profile, view, [])
             model, _, _ = advance(model, priors, equations, box.aspect, brightness_only=True)
             continue
-        equations = equations_of(model, box, profile, view, _columns(model, box, view))
-        precision = 1 / np.array(_DOUBTS) ** 2
+        columns = _columns(model, box, view)
+        equations = equations_of(model, box, profile, view, columns)
+        precision = 1 / np.array(_DOUBTS[: len(columns)]) ** 2
         pull = precision * (first - _shared(model, priors))
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)
         model, priors = _changed(model, priors, equations, changes, box)
+    return model, priors, view
+
+
+def _estimate_of(model: Model, priors: Priors) -> Estimate:
     spheres = model.spheres
     return Estimate(
         model.optics,
@@ -165,6 +186,16 @@ def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float]
         priors.radius,
         priors.polydispersity,
     )
+
+
+def _centre_light(box: Box, model: Model, view: View) -> float:
+    """Return the light in the centres of the particles less that of the model, in the mean over their brightness."""
+    spheres = model.spheres
+    last = box.low + np.array(box.shape) - 1
+    inside = np.all((spheres.positions > box.low) & (spheres.positions < last), axis=1)
+    index = np.rint(spheres.positions[inside] - box.low).astype(int)
+    left = box.image - model.detector.see(view.light).expected
+    return float(np.mean(left[tuple(index.T)] / np.maximum(spheres.brightness[inside], 1e-6))) if len(index) else 0.0
 
 
 def _begun(box: Box, centres: Array, radii: Array, detector: Detector) -> tuple[Model, Priors]:
@@ -190,27 +221,29 @@ def _shared(model: Model, priors: Priors) -> Array:
     """Return what all spheres share, in the order of `_columns`; widths as logarithms, as they change by factors."""
     axial, lateral = model.optics.psf_sigma
     lean = np.array(model.optics.psf_lean) / _lean_unit(model.optics)
-    return np.array([np.log(axial), np.log(lateral), np.log(priors.radius), 0.0, model.optics.psf_tail, *lean])
+    values = [np.log(axial), np.log(lateral), np.log(priors.radius), 0.0, model.optics.psf_tail, *lean]
+    return np.array([*values, model.optics.shell] if model.optics.shell else values)
 
 
 def _columns(model: Model, box: Box, view: View) -> list[Image]:
-    """Return how the light changes with what all spheres share: widths, radius, brightness, halo, lean."""
-    spheres, (axial, lateral) = model.spheres, model.optics.psf_sigma
+    """Return how the light changes with what all spheres share: widths, radius, brightness, halo, lean, dark core."""
+    spheres, optics = model.spheres, model.optics
+    axial, lateral = optics.psf_sigma
 
-    def change(sigma: tuple[float, float], radii: Array) -> Image:
-        other = replace(model, optics=replace(model.optics, psf_sigma=sigma), spheres=replace(spheres, radii=radii))
-        light = draw(other.spheres, other.profile(box.aspect), box.low, box.shape) * view.lamp
+    def change(radii: Array = spheres.radii, **other: Any) -> Image:
+        changed = replace(model, optics=replace(optics, **other), spheres=replace(spheres, radii=radii))
+        light = draw(changed.spheres, changed.profile(box.aspect), box.low, box.shape) * view.lamp
         return np.asarray((light - view.core) / np.float32(_STEP))
 
-    lean = leaning(view.core, box.aspect) * _lean_unit(model.optics).astype(np.float32)[:, None, None, None]
-    return [
-        change((axial * (1 + _STEP), lateral), spheres.radii),
-        change((axial, lateral * (1 + _STEP)), spheres.radii),
-        change((axial, lateral), spheres.radii * (1 + _STEP)),
+    columns = [
+        change(psf_sigma=(axial * (1 + _STEP), lateral)),
+        change(psf_sigma=(axial, lateral * (1 + _STEP))),
+        change(radii=spheres.radii * (1 + _STEP)),
         view.core,
-        blurred_further(view.core, model.optics.psf_sigma, box.aspect) - view.core,
-        *lean,
+        blurred_further(view.core, optics.psf_sigma, box.aspect) - view.core,
+        *(leaning(view.core, box.aspect) * _lean_unit(optics).astype(np.float32)[:, None, None, None]),
     ]
+    return [*columns, change(shell=optics.shell + _STEP)] if optics.shell else columns
 
 
 def _changed(model: Model, priors: Priors, equations: Equations, changes: Array, box: Box) -> tuple[Model, Priors]:
@@ -224,6 +257,8 @@ def _changed(model: Model, priors: Priors, equations: Equations, changes: Array,
         psf_tail=float(np.clip(model.optics.psf_tail + changes[4], 0, _MOST_TAIL)),
         psf_lean=tuple((np.array(model.optics.psf_lean) + changes[5:9] * _lean_unit(model.optics)).tolist()),
     )
+    if optics.shell:
+        optics = replace(optics, shell=float(np.clip(optics.shell + changes[9], *_SHELLS)))
     old = model.spheres
     spheres = Spheres(old.positions, np.maximum(old.radii * size, 0.3 * priors.radius), old.brightness * light)
     radius = float(spheres.radii.mean())

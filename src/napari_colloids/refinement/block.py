@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
+from scipy.spatial import cKDTree
 
 from napari_colloids.refinement.estimate import BEYOND, DOUBT, Estimate
 from napari_colloids.refinement.fit import (
@@ -39,10 +40,11 @@ _AROUND = 1.0
 #: Room for radii to grow, and rounds of a fit of nothing but the brightness.
 _SWELLING = 1.1
 _BRIGHTNESS_ROUNDS = 2
-#: Rounds at most (the first is for the brightness alone), those in which missed particles are looked for, and the move
-#: (in radii) that ends the fit.
-_ROUNDS = 8
-_LOOK = (1, 2, 4)
+#: Rounds of all particles (the first is for the brightness alone), those in which missed ones are looked for, and
+#: rounds at most of the particles that still move by more than this (in radii).
+_ROUNDS = 4
+_LOOK = (1, 2, 3)
+_LAST_ROUNDS = 4
 _STILL = 0.005
 #: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted.
 _RESTLESS = 0.05
@@ -80,7 +82,9 @@ class Fitted:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def fit_block(volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, known: Estimate) -> Fitted:
+def fit_block(
+    volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, known: Estimate, threads: int = 1
+) -> Fitted:
     """Fit the particles of a block.
 
     Parameters
@@ -95,22 +99,44 @@ def fit_block(volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, 
         What belongs to the block.
     known
         What is common to all particles.
+    threads
+        How many work at it.
     """
     numbers, box, model, priors = _begun(volume, grid, places, sizes, core, known)
-    scale = np.array([grid.aspect, 1, 1])
     for number in range(_ROUNDS):
         profile = model.profile(grid.aspect)
         view = model.view(box, profile)
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * known.radius)
-        equations = equations_of(model, box, profile, view, [])
-        model, moves, _ = advance(model, priors, equations, grid.aspect, brightness_only=number == 0)
+        first = number == 0
+        equations = equations_of(model, box, profile, view, [], derivatives=not first, threads=threads)
+        model, moves, _ = advance(model, priors, equations, grid.aspect, brightness_only=first)
         model = with_lamp(model, box)
-        # What lies outside is badly known and never comes to rest.
-        ours = grid.inside(model.spheres.positions)
-        if number > max(_LOOK) and np.abs(moves[ours] * scale).max(initial=0.0) < _STILL * known.radius:
-            break
+    model, moves = _settled(model, priors, moves, box, threads)
     return _judged(model, priors, equations, moves, box, view, numbers, core, grid)
+
+
+def _settled(model: Model, priors: Priors, moves: Array, box: Box, threads: int) -> tuple[Model, Array]:
+    """Go on with those alone that have not come to rest, and what they overlap with; returns everybody's last move."""
+    scale = np.array([box.aspect, 1, 1])
+    for _ in range(_LAST_ROUNDS):
+        spheres = model.spheres
+        restless = np.abs(moves * scale).max(axis=1) > _STILL * spheres.radii
+        if not restless.any():
+            break
+        reach = 2 * float(spheres.radii.max())
+        near = cKDTree(spheres.positions[restless] * scale).query(spheres.positions * scale)[0] < reach
+        still = replace(model, spheres=spheres[~near])
+        profile = model.profile(box.aspect)
+        others = model.others + draw(still.spheres, profile, box.low, box.shape)
+        part = replace(model, spheres=spheres[near], others=others)
+        some = priors.of(near)
+        view = part.view(box, profile)
+        part, moved, _ = advance(part, some, equations_of(part, box, profile, view, [], threads=threads), box.aspect)
+        moves = np.zeros_like(moves)
+        moves[near] = moved
+        model = replace(model, spheres=spheres.with_part(near, part.spheres), background=part.background)
+    return model, moves
 
 
 def residual_of_block(

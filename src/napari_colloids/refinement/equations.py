@@ -6,6 +6,7 @@ PSF. Spheres that overlap in the image are coupled, the others are not.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.refinement.profile import NUMBERS, STEEP_REACH
 from napari_colloids.refinement.slow import TERMS
-from napari_colloids.refinement.spheres import pictures_of
+from napari_colloids.refinement.spheres import pictures_of, similar
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -179,6 +180,9 @@ def assemble(
     weight: Image,
     slow_weight: Image,
     columns: list[Image],
+    *,
+    derivatives: bool = True,
+    threads: int = 1,
 ) -> Equations:
     """Set up the equations for the spheres in a box.
 
@@ -198,30 +202,46 @@ def assemble(
         How it changes with the background.
     columns
         How it changes with whatever else is shared.
+    derivatives
+        False leaves out all numbers but the brightness: their rows stay 0.
+    threads
+        How many work at it.
     """
     n = len(spheres)
     patches: list[Image | None] = [None] * n
     windows: list[Window | None] = [None] * n
     blocks, right = np.zeros((n, NUMBERS, NUMBERS)), np.zeros((n, NUMBERS))
     mixed = np.zeros((n, NUMBERS, TERMS + len(columns)))
-    for pictures in pictures_of(spheres, profile, derivatives=True):
+    used = NUMBERS if derivatives else 1
+
+    def enter(which: NDArray[np.intp]) -> None:
+        pictures = pictures_of(spheres, which, profile, derivatives=derivatives)
         for k, number, window in pictures.windows(slow.low, slow.shape):
             faint = weight[window.box]
             bright = faint * np.float32(spheres.brightness[number])
-            patch = np.empty((NUMBERS, *faint.shape), np.float32)
+            patch = np.empty((used, *faint.shape), np.float32)
             for row, image in enumerate(pictures.images):
                 np.multiply(image[k][window.part], bright if row else faint, out=patch[row])
             patches[number], windows[number] = patch, window
-            flat = patch.reshape(NUMBERS, -1)
-            blocks[number] = flat @ flat.T
-            right[number] = flat @ residual[window.box].ravel()
-            mixed[number, :, :TERMS] = slow.products(patch * slow_weight[window.box], window.box)
+            flat = patch.reshape(used, -1)
+            blocks[number, :used, :used] = flat @ flat.T
+            right[number, :used] = flat @ residual[window.box].ravel()
+            mixed[number, :used, :TERMS] = slow.products(patch * slow_weight[window.box], window.box)
             for column, image in enumerate(columns, start=TERMS):
-                mixed[number, :, column] = flat @ image[window.box].ravel()
+                mixed[number, :used, column] = flat @ image[window.box].ravel()
+
     pairs = _coupled(spheres, profile)
     couplings = np.zeros((len(pairs), NUMBERS, NUMBERS))
-    for m, (i, j) in enumerate(pairs):
-        couplings[m] = _coupling(patches[i], windows[i], patches[j], windows[j])
+
+    def couple(some: NDArray[np.intp]) -> None:
+        for m in some:
+            i, j = pairs[m]
+            couplings[m, :used, :used] = _coupling(patches[i], windows[i], patches[j], windows[j])
+
+    # Most of the time goes into products of arrays, during which other threads may run.
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(enter, similar(spheres)))
+        list(pool.map(couple, np.array_split(np.arange(len(pairs)), 8 * threads)))
     flat_columns = np.concatenate([slow.images() * slow_weight, np.reshape(columns, (-1, *slow.shape))])
     flat_columns = flat_columns.reshape(len(flat_columns), -1).astype(np.float32)
     shared = (flat_columns @ flat_columns.T).astype(float)
@@ -248,7 +268,7 @@ def _coupling(a: Image | None, at_a: Window | None, b: Image | None, at_b: Windo
             return 0.0
         part_a.append(slice(start - one.start, stop - one.start))
         part_b.append(slice(start - other.start, stop - other.start))
-    product = a[tuple(part_a)].reshape(NUMBERS, -1) @ b[tuple(part_b)].reshape(NUMBERS, -1).T
+    product = a[tuple(part_a)].reshape(len(a), -1) @ b[tuple(part_b)].reshape(len(b), -1).T
     return np.asarray(product, float)
 
 

@@ -41,7 +41,7 @@ _DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: How far a network's centres may be trusted, in radii (z, y, x).
 DOUBT = np.array([0.25, 0.15, 0.15])
 #: Rounds; in the first only the brightness is free, and in some what was missed is looked for.
-_ROUNDS = 6
+_ROUNDS = 5
 _LOOK = (1, 3)
 #: How far outside the box unseen spheres are looked for, in radii.
 BEYOND = 2.5
@@ -125,7 +125,9 @@ class Estimate:
         }
 
 
-def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1) -> Estimate:
+def estimate(
+    box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1, threads: int = 1
+) -> Estimate:
     """Measure what is common to the particles.
 
     Parameters
@@ -140,18 +142,20 @@ def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float]
         Lowest and highest grey level, see `Detector`.
     averaged
         Voxels of the microscope in one of the image.
+    threads
+        How many work at it.
     """
     first = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
-    solid = _fitted(box, *first)
+    solid = _fitted(box, *first, threads)
     if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
         return _estimate_of(*solid[:2])
     model, priors = first
-    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors)
+    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, threads)
     noise = [float(np.log(fit[0].detector.see(fit[2].light).deviation).mean()) for fit in (solid, hollow)]
     return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
 
 
-def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View]:
+def _fitted(box: Box, model: Model, priors: Priors, threads: int) -> tuple[Model, Priors, View]:
     """Fit all that is shared, together with the particles; also returns what is seen of the model before the end."""
     first = _shared(model, priors)
     for number in range(_ROUNDS):
@@ -163,11 +167,11 @@ def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * priors.radius)
         if not number:
-            equations = equations_of(model, box, profile, view, [])
+            equations = equations_of(model, box, profile, view, [], derivatives=False, threads=threads)
             model, _, _ = advance(model, priors, equations, box.aspect, brightness_only=True)
             continue
         columns = _columns(model, box, view)
-        equations = equations_of(model, box, profile, view, columns)
+        equations = equations_of(model, box, profile, view, columns, threads=threads)
         precision = 1 / np.array(_DOUBTS[: len(columns)]) ** 2
         pull = precision * (first - _shared(model, priors))
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)

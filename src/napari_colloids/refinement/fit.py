@@ -16,6 +16,8 @@ from napari_colloids.refinement.slow import Slow
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_colloids.refinement.optics import Detector, Optics
     from napari_colloids.refinement.spheres import Array, Corner, Image
 
@@ -61,6 +63,10 @@ class Priors:
     radius: float
     polydispersity: float
     brightness_spread: float
+
+    def of(self, which: NDArray[np.bool_]) -> Priors:
+        """Return what is expected of some of the spheres."""
+        return replace(self, centres=self.centres[which], radii=self.radii[which])
 
     def precision_and_pull(self, spheres: Spheres) -> tuple[Array, Array]:
         """Return the precision of each number, shape ``(N, 5)``, and that times the distance to what is expected."""
@@ -209,11 +215,30 @@ def usual_brightness(spheres: Spheres) -> Array:
     return np.asarray(np.maximum(np.mean(spheres.brightness[near], axis=1), 1e-6))
 
 
-def equations_of(model: Model, box: Box, profile: Profile, view: View, shared: list[Image]) -> Equations:
-    """Return the equations of the spheres, the background and further columns that all share."""
+def equations_of(
+    model: Model,
+    box: Box,
+    profile: Profile,
+    view: View,
+    shared: list[Image],
+    *,
+    derivatives: bool = True,
+    threads: int = 1,
+) -> Equations:
+    """Return the equations of the spheres, the background and further columns that all share; see `assemble`."""
     weight = view.root_weight * view.lamp * np.float32(1 - model.optics.psf_tail)
     columns = [view.root_weight * column for column in shared]
-    return assemble(model.spheres, profile, box.slow, view.residual, weight, view.root_weight, columns)
+    return assemble(
+        model.spheres,
+        profile,
+        box.slow,
+        view.residual,
+        weight,
+        view.root_weight,
+        columns,
+        derivatives=derivatives,
+        threads=threads,
+    )
 
 
 def advance(

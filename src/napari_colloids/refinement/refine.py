@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 _TYPICAL = 100
 _FEWEST = 5
 #: Particles that a block owns at most; those around them are fitted with them.
-_MOST = 400
+_MOST = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +178,8 @@ def iter_refine(
     yield Progress(1, len(cores) + 1, "refining")
     parts: list[Fitted] = []
     for core in cores:
-        with one_thread():
-            parts.append(fit_block(volume, grid, places, sizes, core, known))
+        with one_thread() as threads:
+            parts.append(fit_block(volume, grid, places, sizes, core, known, threads))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
     return _joined(parts, grid, positions, radii, known)
 
@@ -228,9 +228,9 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | 
     low = np.maximum(np.floor(middle - reach / scale), 0).astype(int)
     high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
     near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
-    with one_thread():
+    with one_thread() as threads:
         box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
-        known = estimate(box, places[near], sizes[near], limits, grid.averaged)
+        known = estimate(box, places[near], sizes[near], limits, grid.averaged, threads)
     return known.problem(float(np.median(sizes))) or known
 
 

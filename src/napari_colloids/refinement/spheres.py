@@ -49,6 +49,12 @@ class Spheres:
     def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Spheres:
         return Spheres(self.positions[which], self.radii[which], self.brightness[which])
 
+    def with_part(self, which: NDArray[np.bool_], part: Spheres) -> Spheres:
+        """Return the spheres with some of them, as marked, replaced."""
+        positions, radii, brightness = self.positions.copy(), self.radii.copy(), self.brightness.copy()
+        positions[which], radii[which], brightness[which] = part.positions, part.radii, part.brightness
+        return Spheres(positions, radii, brightness)
+
 
 class Window(NamedTuple):
     """Where in a box the picture of a sphere lies, and which part of the picture that is."""
@@ -89,27 +95,31 @@ class Pictures:
                 yield k, number, Window(box, part)
 
 
-def pictures_of(spheres: Spheres, profile: Profile, *, derivatives: bool) -> Iterator[Pictures]:
-    """Draw spheres of brightness 1, a few of similar size at a time."""
+def similar(spheres: Spheres) -> list[NDArray[np.intp]]:
+    """Return the numbers of the spheres in groups of similar size, a few in each: those are drawn at a time."""
     order = np.argsort(spheres.radii, kind="stable")
     classes = np.floor(np.log(spheres.radii[order] / spheres.radii.min(initial=np.inf)) / np.log(_CLASS))
-    for group in np.unique(classes):
-        members = order[classes == group]
-        reach = STEEP_REACH if derivatives else REACH
-        window = profile.window(float(spheres.radii[members].max()), reach)
-        for start in range(0, len(members), _TOGETHER):
-            which = members[start : start + _TOGETHER]
-            middle = np.rint(spheres.positions[which]).astype(int)
-            images = profile.pictures(
-                spheres.positions[which] - middle, spheres.radii[which], window, derivatives=derivatives
-            )
-            yield Pictures(which, middle - np.array(window), images)
+    groups = []
+    for size in np.unique(classes):
+        members = order[classes == size]
+        groups += [members[start : start + _TOGETHER] for start in range(0, len(members), _TOGETHER)]
+    return groups
+
+
+def pictures_of(spheres: Spheres, which: NDArray[np.intp], profile: Profile, *, derivatives: bool) -> Pictures:
+    """Draw some of the spheres, of similar size, with a brightness of 1."""
+    reach = STEEP_REACH if derivatives else REACH
+    window = profile.window(float(spheres.radii[which].max()), reach)
+    middle = np.rint(spheres.positions[which]).astype(int)
+    images = profile.pictures(spheres.positions[which] - middle, spheres.radii[which], window, derivatives=derivatives)
+    return Pictures(which, middle - np.array(window), images)
 
 
 def draw(spheres: Spheres, profile: Profile, low: Corner, shape: tuple[int, int, int]) -> Image:
     """Draw spheres into a box of a shape whose first voxel is `low`."""
     canvas = np.zeros(shape, np.float32)
-    for pictures in pictures_of(spheres, profile, derivatives=False):
+    for which in similar(spheres):
+        pictures = pictures_of(spheres, which, profile, derivatives=False)
         for k, number, window in pictures.windows(low, shape):
             canvas[window.box] += np.float32(spheres.brightness[number]) * pictures.images[0][k][window.part]
     return canvas

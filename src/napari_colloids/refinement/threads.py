@@ -1,4 +1,4 @@
-"""Threads: the fit consists of many small products, which several threads only slow down."""
+"""Threads: the fit consists of many small products, each of which several threads would only slow down."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work on one thread of the CPU, where on a busy machine two wait for each other most of the time."""
+def one_thread() -> Iterator[int]:
+    """Let torch work on one thread, as many small products want it; gives the number of threads that it had."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)

@@ -48,6 +48,8 @@ class Config:
         Volumes per step.
     learning_rate
         Peak of the cosine schedule.
+    restarts
+        Steps at which the cosine begins anew (warm restarts: Loshchilov and Hutter, ICLR 2017).
     warmup
         Steps of linear warm-up.
     weight_decay
@@ -76,6 +78,7 @@ class Config:
     steps: int = 20_000
     batch: int = 2
     learning_rate: float = 2e-3
+    restarts: tuple[int, ...] = ()
     warmup: int = 200
     weight_decay: float = 1e-3
     clip: float = 2.0
@@ -103,8 +106,9 @@ class Config:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ColloidsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
-        if "channels" in values:
-            values["channels"] = tuple(values["channels"])
+        for name in ("channels", "restarts"):
+            if name in values:
+                values[name] = tuple(values[name])
         return cls(**values)
 
 
@@ -215,8 +219,13 @@ def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.
 
 
 def _learning_rate(step: int, config: Config) -> float:
+    """Return the learning rate: after a linear warm-up half a cosine, once more from every restart."""
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
-    return config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * step / config.steps)) / 2)
+    ends = [*(restart for restart in config.restarts if restart < config.steps), config.steps]
+    first = max((end for end in ends if end <= step), default=0)
+    last = min((end for end in ends if end > step), default=config.steps)
+    part = (step - first) / max(last - first, 1)
+    return config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * part)) / 2)
 
 
 @torch.no_grad()

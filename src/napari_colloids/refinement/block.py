@@ -44,8 +44,8 @@ _BRIGHTNESS_ROUNDS = 2
 #: rounds at most of the particles that still move by more than this (in radii).
 _ROUNDS = 4
 _LOOK = (1, 2, 3)
-_LAST_ROUNDS = 4
-_STILL = 0.005
+_LAST_ROUNDS = 5
+_STILL = 0.01
 #: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted.
 _RESTLESS = 0.05
 _ASTRAY = 0.5

@@ -16,6 +16,7 @@ from napari_colloids.refinement.fit import (
     blurred_further,
     equations_of,
     leaning,
+    seen_by,
     with_lamp,
     with_missed,
 )
@@ -40,9 +41,11 @@ _MIXED = 0.1
 _DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: How far a network's centres may be trusted, in radii (z, y, x).
 DOUBT = np.array([0.25, 0.15, 0.15])
-#: Rounds; in the first only the brightness is free, and in some what was missed is looked for.
-_ROUNDS = 5
+#: Rounds at most; in the first only the brightness is free, and in some what was missed is looked for. The fit ends when
+#: nothing that is shared changes by more than this.
+_ROUNDS = 9
 _LOOK = (1, 3)
+_STILL = 0.01
 #: How far outside the box unseen spheres are looked for, in radii.
 BEYOND = 2.5
 #: Longest change in a round, and step of the differences.
@@ -163,7 +166,7 @@ def _fitted(box: Box, model: Model, priors: Priors, threads: int) -> tuple[Model
         view = model.view(box, profile)
         if number:
             model = replace(model, detector=model.detector.measured(box.image, view.light))
-            view = model.view(box, profile)
+            view = seen_by(model.detector, box, view.lamp, view.core, view.light)
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * priors.radius)
         if not number:
@@ -176,6 +179,8 @@ def _fitted(box: Box, model: Model, priors: Priors, threads: int) -> tuple[Model
         pull = precision * (first - _shared(model, priors))
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)
         model, priors = _changed(model, priors, equations, changes, box)
+        if number >= max(_LOOK) and np.abs(changes).max() < _STILL:
+            break
     return model, priors, view
 
 

@@ -181,10 +181,15 @@ class Model:
             )
         if any(self.optics.psf_lean):
             light += np.tensordot(np.array(self.optics.psf_lean, np.float32), leaning(core, box.aspect), 1)
-        seen = self.detector.see(light)
-        weight = box.known / seen.deviation
-        residual = ((box.image - seen.expected) * weight).astype(np.float32)
-        return View(lamp, core, light, residual, (seen.slope * weight).astype(np.float32))
+        return seen_by(self.detector, box, lamp, core, light)
+
+
+def seen_by(detector: Detector, box: Box, lamp: Image, core: Image, light: Image) -> View:
+    """Return what a detector makes of the light of a model."""
+    seen = detector.see(light)
+    weight = box.known / seen.deviation
+    residual = ((box.image - seen.expected) * weight).astype(np.float32)
+    return View(lamp, core, light, residual, (seen.slope * weight).astype(np.float32))
 
 
 def blurred_further(core: Image, sigma: tuple[float, float], aspect: float) -> Image:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: How far the picture reaches beyond the surface, in standard deviations of the PSF; and how far its derivatives are
 #: followed, which may be less: that costs the fit some speed and no truth.
 REACH = 3.0
-STEEP_REACH = 2.4
+STEEP_REACH = 2.1
 #: Steps of the tables per lateral standard deviation.
 _FINE = 8
 #: Steps in the radius, in lateral standard deviations: interpolation is cubic.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Particles that the optics are measured with, and the fewest that will do.
-_TYPICAL = 100
+_TYPICAL = 80
 _FEWEST = 5
 #: Particles that a block owns at most; those around them are fitted with them.
 _MOST = 1500

@@ -98,6 +98,13 @@ class Estimate:
         optics = replace(self.optics, psf_sigma=(axial * lateral, across * lateral), psf_lean=(zy, zx, yx, round_))
         return replace(self, optics=optics, radius=self.radius * lateral)
 
+    def coarser(self, along: int, aspect: float) -> Estimate:
+        """Return the same for voxels of which each is so many, of an aspect, high: the PSF gets that much longer."""
+        axial, across = self.optics.psf_sigma
+        axial = float(np.sqrt(axial**2 + (along**2 - 1) / 12 * aspect**2))
+        detector = replace(self.detector, averaged=self.detector.averaged * along)
+        return replace(self, optics=replace(self.optics, psf_sigma=(axial, across)), detector=detector)
+
     def problem(self, radius: float) -> str | None:
         """Say why it cannot be right, for particles of about a radius; None if it may be."""
         optics = self.optics

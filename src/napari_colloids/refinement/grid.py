@@ -47,6 +47,11 @@ class Grid:
         z, y, x = (n // b for n, b in zip(shape, bins, strict=True))
         return cls(bins, (z, y, x), aspect * bins[0] / bins[2])
 
+    def coarser(self, stack: tuple[int, int, int], along: int) -> Grid:
+        """Return a grid of which each voxel is so many of these high, for a stack of a shape."""
+        z, y, x = self.bins
+        return Grid((z * along, y, x), (stack[0] // (z * along), *self.shape[1:]), self.aspect * along)
+
     @property
     def averaged(self) -> int:
         """Voxels of the stack in one of the grid."""

@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 #: Particles that the optics are measured with, and the fewest that will do.
 _TYPICAL = 80
 _FEWEST = 5
+#: Voxels are made higher as long as the PSF has this standard deviation in them.
+_SAMPLED = 1.4
 #: Particles that a block owns at most; those around them are fitted with them.
 _MOST = 1500
 
@@ -174,12 +176,13 @@ def iter_refine(
     known = _common(volume, grid, places, sizes)
     if isinstance(known, str):
         return _unchanged(positions, radii, known)
+    grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, known)
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
     yield Progress(1, len(cores) + 1, "refining")
     parts: list[Fitted] = []
     for core in cores:
         with one_thread() as threads:
-            parts.append(fit_block(volume, grid, places, sizes, core, known, threads))
+            parts.append(fit_block(volume, grid, places, sizes, core, rough, threads))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
     return _joined(parts, grid, positions, radii, known)
 
@@ -232,6 +235,18 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | 
         box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
         known = estimate(box, places[near], sizes[near], limits, grid.averaged, threads)
     return known.problem(float(np.median(sizes))) or known
+
+
+def _no_finer_than_needed(
+    shape: tuple[int, int, int], grid: Grid, places: Array, known: Estimate
+) -> tuple[Grid, Array, Estimate]:
+    """Return grid, positions and estimate with higher voxels, where the PSF is so long that this loses nothing."""
+    along = int(known.optics.psf_sigma[0] / grid.aspect / _SAMPLED)
+    along = min(along, grid.shape[0])
+    if along < 2:
+        return grid, places, known
+    coarse = grid.coarser(shape, along)
+    return coarse, coarse.to_grid(grid.to_source(places)), known.coarser(along, grid.aspect)
 
 
 def _unchanged(positions: Array, radii: Array, reason: str) -> Refinement:

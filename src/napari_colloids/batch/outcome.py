@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: File name of the table of all jobs.
 SUMMARY = "summary.csv"
+#: What it holds of the facts of a job.
+_FACTS = ("refined", "diameter", "diameter_certain", "seconds", "mvoxel_per_s")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Outcome:
     particles, volumes
         How many were found and searched.
     facts
-        How they were found, as `detect` says it.
+        How they were found, as `detect` says it, with the ``voxel_size`` and how many were ``refined``.
     message
         What went wrong.
     """
@@ -75,7 +77,7 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
             "state": outcome.state,
             "particles": outcome.particles,
             "volumes": outcome.volumes,
-            **{name: outcome.facts.get(name) for name in ("diameter", "diameter_certain", "seconds", "mvoxel_per_s")},
+            **{name: outcome.facts.get(name) for name in _FACTS},
             "message": outcome.message,
         }
         for outcome in outcomes

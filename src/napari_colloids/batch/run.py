@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.store import PartStore, is_done
 from napari_colloids.detection import Part, iter_detect_series
+from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
     from napari_colloids.batch.job import Job
@@ -67,5 +68,7 @@ def finish(job: Job, store: PartStore, log: Log) -> Outcome:
     count, facts = store.join(parts, job.provenance(stack, parts))
     for notice in facts["notices"]:
         log(notice)
-    log(f"done: {count} particles, diameter {facts['diameter']:.2f} px, {facts['seconds']:.1f} s")
+    facts["voxel_size"] = stack.voxel_size
+    words = f", {refinement_words(facts['refined'], facts, stack.voxel_size)}" if "refined" in facts else ""
+    log(f"done: {count} particles, diameter {facts['diameter']:.2f} px{words}, {facts['seconds']:.1f} s")
     return Outcome(job, "done", count, len(parts), facts)

@@ -86,10 +86,12 @@ class PartStore:
         Returns
         -------
         tuple
-            The number of particles and how they were found (see `merged_facts`).
+            The number of particles and how they were found (see `merged_facts`), with the number of those that were
+            ``refined`` where that was asked for.
         """
         count = 0
         facts = []
+        refined: dict[str, int] = {}
         with particle_writer(self.target, metadata=provenance) as writer:
             for part in parts:
                 table = self.load(part)
@@ -97,7 +99,9 @@ class PartStore:
                 table.attrs = {}
                 writer.append(table)
                 count += len(table)
-            merged = merged_facts(facts)
+                if "refined" in table:
+                    refined["refined"] = refined.get("refined", 0) + int(table["refined"].sum())
+            merged = {**merged_facts(facts), **refined}
             writer.metadata.update(merged, particles=count)
         self._clear()
         return count, merged

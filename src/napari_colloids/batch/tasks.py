@@ -87,7 +87,7 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
 
 
 def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched | Failure]) -> pd.DataFrame | Failure:
-    """Join what was found in the boxes of a volume."""
+    """Join what was found in the boxes of a volume and, where wanted, refine it."""
     started = time.perf_counter()
     for searched in parts:
         if isinstance(searched, Failure):
@@ -97,7 +97,10 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     plan = _with_region(job, planned.plan)
     stack = job.source.open()
     volume = stack.volume(plan.options.frame, plan.options.channel)
-    table = _result(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
+    try:
+        table = _result(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
+    except ColloidsError as error:
+        return Failure(str(error))
     return labelled(table, part, stack, len(job.channels) > 1)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.words import refinement_words
 
 
 @contextmanager
@@ -55,7 +56,8 @@ def made_folder(folder: Path) -> Path:
 def summary(count: int, facts: dict[str, Any]) -> str:
     """Return the facts of a detection in one line."""
     origin = "estimated" if facts["diameter_estimated"] else "given"
-    return (
-        f"{count} particles, diameter {facts['diameter']:.1f} px ({origin}), {facts['seconds']:.1f} s, "
-        f"{facts['mvoxel_per_s']:.2f} Mvoxel/s, {facts['device']}"
-    )
+    parts = [f"{count} particles", f"diameter {facts['diameter']:.1f} px ({origin})"]
+    if "refined" in facts:
+        parts.append(refinement_words(facts["refined"], facts, facts.get("voxel_size")))
+    parts += [f"{facts['seconds']:.1f} s", f"{facts['mvoxel_per_s']:.2f} Mvoxel/s", str(facts["device"])]
+    return ", ".join(parts)

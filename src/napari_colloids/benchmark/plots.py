@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
     from napari_colloids.benchmark.run import Result
 
-_COLOURS = {"network": "C0", "trackpy": "C1", "log": "C2", "network, diameter estimated": "C3"}
+_COLOURS = {
+    "network": "C0",
+    "trackpy": "C1",
+    "log": "C2",
+    "network, diameter estimated": "C3",
+    "network, refined": "C4",
+}
 
 
 def draw(result: Result) -> Figure:

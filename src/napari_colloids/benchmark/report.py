@@ -84,33 +84,34 @@ def _section(result: Result) -> str:
     methods = list(figures["method"].unique())
     volumes = figures["volume"].nunique()
     lines = [f"## {result.name}: {result.title}", "", f"{volumes} volumes. {result.machine}.", ""]
-    lines += _row(["method", *_COLUMNS, "calibration error"]) + _row(["---"] * (len(_COLUMNS) + 2))
+    lines += table_row(["method", *_COLUMNS, "calibration error"]) + table_row(["---"] * (len(_COLUMNS) + 2))
     for method in methods:
         mean = figures[figures["method"] == method].mean(numeric_only=True)
         cells = [show(mean) for show in _COLUMNS.values()]
-        lines += _row([method, *cells, f"{result.reliability[method].error:.3f}"])
+        lines += table_row([method, *cells, f"{result.reliability[method].error:.3f}"])
     if figures["point"].nunique() > 1:
         lines += ["", *_by_point(figures, result.axis, methods)]
     lines += ["", *(_threshold(result, method) for method in methods)]
-    lines += ["", *(_settings(method, best) for method, best in result.tuned.items())]
+    lines += ["", *(settings(method, best) for method, best in result.tuned.items())]
     return "\n".join(lines) + "\n"
 
 
 def _by_point(figures: pd.DataFrame, axis: str | None, methods: list[str]) -> list[str]:
     first = methods[0]
     header = [axis or "scene", *(f"F1 {m}" for m in methods), *(f"{first}: {c}" for c in ("P", "R", "RMSE z / y / x"))]
-    lines = _row(header) + _row(["---"] * len(header))
+    lines = table_row(header) + table_row(["---"] * len(header))
     for point in figures["point"].unique():
         part = figures[figures["point"] == point]
         mean = part.groupby("method").mean(numeric_only=True)
         own = mean.loc[first]
         errors = _COLUMNS["RMSE z / y / x"](own)
         f1 = [f"{mean.loc[m, 'f1']:.3f}" for m in methods]
-        lines += _row([str(point), *f1, f"{own['precision']:.3f}", f"{own['recall']:.3f}", errors])
+        lines += table_row([str(point), *f1, f"{own['precision']:.3f}", f"{own['recall']:.3f}", errors])
     return lines
 
 
-def _row(cells: list[str]) -> list[str]:
+def table_row(cells: list[str]) -> list[str]:
+    """Return a row of a table in Markdown, as a list of one line."""
     return [f"| {' | '.join(cells)} |"]
 
 
@@ -125,7 +126,8 @@ def _threshold(result: Result, method: str) -> str:
     )
 
 
-def _settings(method: str, best: dict[str, Any]) -> str:
+def settings(method: str, best: dict[str, Any]) -> str:
+    """Say which settings a rival ran with."""
     values = ", ".join(f"{name} {value:g}" for name, value in best["settings"].items())
     how = "as shipped" if best["reached"] is None else "tuned"
     return f"{method}, {how}: {values}; confidence at least {best['cut']:g}."

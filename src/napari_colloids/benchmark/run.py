@@ -22,8 +22,8 @@ from napari_colloids.stack import Stack
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: What can be measured; the diameter is given to all but the last, which is the network without it.
-METHODS = ("network", "trackpy", "log", "network, diameter estimated")
+#: What can be measured; the diameter is given to all but the network that estimates it.
+METHODS = ("network", "trackpy", "log", "network, diameter estimated", "network, refined")
 #: Tuning volumes have seeds this far from those that are reported.
 _TUNING_SEED = 500_000
 _TUNING_VOLUMES = 3
@@ -105,7 +105,8 @@ def run(
     report(0, total)
     for method in methods:
         if method not in rivals.GRIDS:
-            finders[method] = (partial(_network, told="estimated" not in method), DEFAULT_THRESHOLD["network"])
+            network = partial(_network, told="estimated" not in method, refine="refined" in method)
+            finders[method] = (network, DEFAULT_THRESHOLD["network"])
             continue
         best = _tuned(method, chosen, seed + _TUNING_SEED) if tune else rivals.shipped(method)
         finders[method] = (partial(rivals.find, settings=best.settings), best.cut)
@@ -142,9 +143,9 @@ def _tuned(method: str, chosen: Suite, seed: int) -> rivals.Tuned:
     return rivals.tune(method, practice, by_ap=chosen.by_ap)
 
 
-def _network(volume: Volume, *, told: bool) -> pd.DataFrame:
+def _network(volume: Volume, *, told: bool, refine: bool) -> pd.DataFrame:
     stack = Stack(volume.image, voxel_size=(volume.scene.aspect, 1.0, 1.0), name="benchmark")
-    return detect(stack, diameter=volume.diameter if told else None, threshold=FLOOR)
+    return detect(stack, diameter=volume.diameter if told else None, refine=refine, threshold=FLOOR)
 
 
 def _warm_up(finders: dict[str, tuple[Find, float]]) -> None:

@@ -10,14 +10,23 @@ from napari_colloids.errors import ColloidsError
 
 
 def benchmark(
-    suites: Annotated[list[str] | None, typer.Argument(metavar="[SUITE]...", help="Which suites; all if none.")] = None,
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Which suites, or 'refinement'; all if none.")
+    ] = None,
     output: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="For benchmark.json, benchmark.md and a picture of each suite.")
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="For benchmark.json, benchmark.md and a picture of each suite; refinement.json, .md."
+        ),
     ] = Path("benchmark"),
     volumes: Annotated[int, typer.Option(metavar="N", min=1, help="Volumes per point.")] = 2,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Seed of the first volume.")] = 731_000_000,
     methods: Annotated[
-        str, typer.Option(metavar="A,B", help="network, trackpy, log; 'estimated': the network not told the diameter.")
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="network, trackpy, log; 'estimated': the network without the diameter; 'refined': fitted.",
+        ),
     ] = "network,trackpy,log",
     tune: Annotated[bool, typer.Option(help="Tune the rivals on other volumes of each suite first.")] = True,
     metadata: Annotated[
@@ -26,19 +35,21 @@ def benchmark(
 ) -> None:
     """Measure accuracy and speed on simulated volumes, side by side with trackpy and LoG."""
     from napari_colloids import benchmark as core
-    from napari_colloids.benchmark import plots, report
+    from napari_colloids.benchmark import plots, refinement, report
     from napari_colloids.io import replacing
 
-    names = suites or list(core.SUITES)
-    unknown = set(names) - set(core.SUITES)
+    known = [*core.SUITES, refinement.NAME]
+    names = suites or known
+    unknown = set(names) - set(known)
     if unknown:
-        raise ColloidsError(
-            f"There is no suite {', '.join(sorted(unknown))}; the suites are: {', '.join(core.SUITES)}."
-        )
+        raise ColloidsError(f"There is no suite {', '.join(sorted(unknown))}; the suites are: {', '.join(known)}.")
     chosen = _methods(methods)
     made_folder(output)
     results = []
     for name in names:
+        if name == refinement.NAME:
+            _refinement(output, volumes, seed, tune=tune)
+            continue
         with progress_bar(name, unit="volume") as show:
             results.append(
                 core.run(name, methods=chosen, volumes=volumes, seed=seed, metadata=metadata, tune=tune, progress=show)
@@ -53,10 +64,25 @@ def benchmark(
         typer.echo(report.as_markdown(results[-1:]))
 
 
+def _refinement(output: Path, volumes: int, seed: int, *, tune: bool) -> None:
+    """Measure errors against the Cramer-Rao bound: always the network, refined and not, and trackpy."""
+    from napari_colloids.benchmark import refinement, refinement_report
+    from napari_colloids.io import replacing
+
+    with progress_bar(refinement.NAME, unit="volume") as show:
+        result = refinement.run(volumes=volumes, seed=seed, tune=tune, progress=show)
+    text = refinement_report.as_markdown(result)
+    with replacing(output / f"{refinement.NAME}.json") as path:
+        path.write_text(refinement_report.as_json(result), encoding="utf-8")
+    with replacing(output / f"{refinement.NAME}.md") as path:
+        path.write_text(text, encoding="utf-8")
+    typer.echo(text)
+
+
 def _methods(text: str) -> list[str]:
     from napari_colloids.benchmark.run import METHODS
 
-    known = {"network": METHODS[0], "trackpy": METHODS[1], "log": METHODS[2], "estimated": METHODS[3]}
+    known = dict(zip(("network", "trackpy", "log", "estimated", "refined"), METHODS, strict=True))
     words = [word.strip() for word in text.split(",") if word.strip()]
     wrong = [word for word in words if word not in known]
     if wrong or not words:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.regions import is_region, region_of
@@ -17,6 +17,7 @@ from napari_colloids.widgets.remembered import preferences, remember
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
+from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
     import napari
@@ -29,6 +30,8 @@ WARNING = "color:#ffb000"
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
 #: Which frames of a series are searched.
 FRAMES = {"the one on show": "shown", "all": "all", "a range": "range"}
+#: Whether the image is fitted once the particles are found.
+POSITIONS = {"fast (as found)": False, "accurate (fit to the image)": True}
 DEVICES = {"automatic": "auto", "CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda", "Apple GPU (MPS)": "mps"}
 
 
@@ -50,7 +53,7 @@ class DetectWidget(Panel):
         defaults = Options()
         self.image = LayerCombo(
             napari_viewer,
-            lambda layer: isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3,
+            layers.is_stack,
             "3D stack to search, or time series of them.",
         )
         self.frames = choice(
@@ -80,6 +83,13 @@ class DetectWidget(Panel):
             METHODS,
             defaults.method,
             "How to find particles: the neural network, trackpy (tuned by the diameter), or Laplacian of Gaussian.",
+        )
+        self.refine = choice(
+            POSITIONS,
+            defaults.refine,
+            "Fast: positions as the method finds them. Accurate: a model of the image is fitted to all particles "
+            "together. Positions and radii are then several times as exact, each with its standard error; this takes "
+            "about 10-20 ms per particle on a CPU core.",
         )
         self.device = choice(
             DEVICES, defaults.device, "Where the network runs; automatic takes a GPU where there is one."
@@ -118,6 +128,7 @@ class DetectWidget(Panel):
                 "diameter_px": self.pixels,
                 "diameter_um": self.micrometres,
                 "method": self.method,
+                "refine": self.refine,
                 "border": self.border,
                 "frames": self.frames,
             },
@@ -143,6 +154,7 @@ class DetectWidget(Panel):
             tile=self.tile.value() or None,
             z_range=None if whole_depth else (self.z_from.value(), self.z_to.value() + 1),
             border=self.border.value(),
+            refine=self.refine.currentData(),
         )
 
     def _lay_out(self) -> None:
@@ -159,6 +171,7 @@ class DetectWidget(Panel):
         top.addRow("From, to", frames)
         top.addRow("Diameter", diameter)
         top.addRow("Method", self.method)
+        top.addRow("Positions", self.refine)
         top.addRow("Device", self.device)
         slices = QHBoxLayout()
         slices.addWidget(self.z_from)
@@ -192,6 +205,9 @@ class DetectWidget(Panel):
         self._task.failed.connect(self._on_failed)
         self._task.cancelled.connect(self._on_cancelled)
         self._task.ended.connect(self._on_ended)
+        self.threshold.residual.began.connect(self._on_began)
+        self.threshold.residual.progressed.connect(self._on_residual)
+        self.threshold.residual.ended.connect(self._on_ended)
 
     def _take_preferences(self) -> None:
         page = preferences()
@@ -222,11 +238,14 @@ class DetectWidget(Panel):
         self._refresh_button()
 
     def _refresh_button(self) -> None:
-        running = self._task.running
+        running, waiting = self._task.running, self.threshold.residual.busy
         self.button.setText("Cancel" if running else "Detect")
-        self.button.setEnabled(running or self.image.layer is not None)
+        self.button.setEnabled(running or (self.image.layer is not None and not waiting))
+        self.threshold.residual.hold(running)
         if running:
-            tip = "Stop after the tile that is being searched; frames that are done are kept."
+            tip = "Stop after the tile or the block of particles that is at work; frames that are done are kept."
+        elif waiting:
+            tip = "Wait for the residual, or cancel it."
         elif self.image.layer is None:
             tip = "Load a 3D image first."
         else:
@@ -250,10 +269,13 @@ class DetectWidget(Panel):
         if not search.goes_on_with(self._search):
             self._partial = None
         self._search = search
+        self._task.start(search.run)
+        self._on_began()
+
+    def _on_began(self) -> None:
         self.bar.setRange(0, 0)
         self.bar.setVisible(True)
         self.status.say("Preparing…")
-        self._task.start(search.run)
         self._refresh_button()
 
     def _asked_for(self, image: Any) -> Search:
@@ -275,6 +297,9 @@ class DetectWidget(Panel):
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.status.say(message)
+
+    def _on_residual(self, done: int, total: int, message: str) -> None:
+        self._on_progress(done, total, f"{message}: step {done} of {total}")
 
     def _on_ended(self) -> None:
         self.bar.setVisible(False)
@@ -324,8 +349,8 @@ class DetectWidget(Panel):
 
 
 def summary(table: pd.DataFrame, shown: int) -> str:
-    """Say in a few words what was found, and how sure the diameter is."""
-    facts = table.attrs
+    """Say in a few words what was found, how sure the diameter is, and what was refined."""
+    facts = {str(name): value for name, value in table.attrs.items()}
     diameter = f"{facts['diameter']:.1f} px"
     if facts["diameter_estimated"]:
         sure = "" if facts["diameter_certain"] else f", <span style='{WARNING}'>uncertain</span>"
@@ -334,5 +359,8 @@ def summary(table: pd.DataFrame, shown: int) -> str:
         f"<b>{shown} particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
         f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
     ]
+    if "refined" in table:
+        size = implied_voxel_size(table)
+        lines.append(f"{refinement_words(int(table['refined'].sum()), facts, size)}.")
     lines += [f"<span style='{WARNING}'>{html.escape(notice)}</span>" for notice in facts["notices"]]
     return "<br>".join(lines)

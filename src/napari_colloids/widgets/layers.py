@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION, check_particles, particle_table
+from napari_colloids.particles import ERRORS, POSITION, check_particles, particle_table
 from napari_colloids.stack import Stack
 
 if TYPE_CHECKING:
@@ -145,14 +145,19 @@ def particle_layer_data(
     features = pd.DataFrame({"radius": radius})
     if "confidence" in table:
         features["confidence"] = table["confidence"].to_numpy(dtype=float)
+    if "refined" in table:
+        features["refined"] = table["refined"].to_numpy(dtype=int)
+        features[ERRORS] = table[ERRORS].to_numpy(dtype=float)
     by_confidence = kind == "particles" and "confidence" in features and len(table) > 0
     middle = float(np.median(radius)) if len(radius) else DEFAULT_RADIUS
+    # A point that is added by hand.
+    by_hand: dict[Any, float] = {"radius": middle, "confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
     attributes: dict[str, Any] = {
         **place,
         "ndim": positions.shape[1],
         "name": name,
         "features": features,
-        "feature_defaults": {column: 1.0 if column == "confidence" else middle for column in features},
+        "feature_defaults": {column: by_hand[column] for column in features},
         "size": 2 * radius if len(radius) else 2 * middle,
         "symbol": "disc",
         "canvas_size_limits": (0, 10000),
@@ -309,8 +314,8 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``frame`` (series only), ``z, y, x``, ``radius``, ``confidence`` as far as the layer has them, and the columns
-        in micrometres where its scale is known.
+        ``frame`` (series only), ``z, y, x``, ``radius``, ``confidence``, ``refined`` and the standard errors as far as
+        the layer has them, and the columns in micrometres where its scale is known.
 
     Raises
     ------
@@ -325,12 +330,50 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     columns = {name: features[name].to_numpy(dtype=float) for name in ("radius", "confidence") if name in features}
     if "radius" not in columns:
         columns["radius"] = np.asarray(layer.size, dtype=float)[chosen] / 2
+    if {"refined", *ERRORS} <= set(features):
+        columns |= {"refined": features["refined"].fillna(0), "errors": features[ERRORS]}
     return particle_table(
         data[:, -3:],
         frame=np.rint(data[:, -4]) if layer.ndim > 3 else None,
         voxel_size=voxel_size_of(layer),
         **columns,
     )
+
+
+def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_only: bool = True) -> pd.DataFrame:
+    """Return the particles of a layer at their place in the voxels of an image.
+
+    Parameters
+    ----------
+    points
+        The layer; any scale and translation.
+    image
+        The image in whose voxels positions (and, laterally, radii) are given.
+    index
+        Time step of the image; particles of other time steps are left out.
+    shown_only
+        Leave out the points that the threshold hides.
+    """
+    table = table_of(points, shown_only=shown_only)
+    data = np.asarray(points.data, dtype=float)
+    if shown_only:
+        data = data[np.asarray(points.shown, dtype=bool)]
+    if points.ndim > 3 and index:
+        now = np.all(np.rint(data[:, -3 - len(index) : -3]) == index, axis=1)
+        table, data = table[now].reset_index(drop=True), data[now]
+    scale, shift = np.asarray(points.scale[-3:]), np.asarray(points.translate[-3:])
+    world = data[:, -3:] * scale + shift
+    table[POSITION] = (world - np.asarray(image.translate[-3:])) / np.asarray(image.scale[-3:])
+    table["radius"] *= abs(float(scale[-1] / image.scale[-1]))
+    return table.drop(columns="frame", errors="ignore")
+
+
+def is_stack(layer: Any) -> bool:
+    """Tell whether a layer is a 3D image, or a series of them, and not what particles left of one."""
+    from napari.layers import Image
+
+    image = isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3
+    return image and note_of(layer).get("kind") != "residual"
 
 
 def is_result(layer: Any) -> bool:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Points
+from napari.layers import Points
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number
 from napari_colloids.widgets.plots import PrecisionRecallPlot
@@ -56,7 +55,7 @@ class ScoreWidget(Panel):
         )
         self.image = LayerCombo(
             napari_viewer,
-            lambda layer: isinstance(layer, Image) and layer.ndim >= 3,
+            layers.is_stack,
             "The image: its voxels are the unit, its faces the border.",
         )
         self.diameter = number(
@@ -126,9 +125,9 @@ class ScoreWidget(Panel):
         try:
             index = layers.index_of(image, self._viewer)
             stack = layers.stack_of(image, index)
-            true, found = (in_voxels(layer, image, index) for layer in (truth, detections))
+            true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
             # The hidden points complete the curve beyond the threshold.
-            every = in_voxels(detections, image, index, shown_only=False)
+            every = layers.in_voxels(detections, image, index, shown_only=False)
         except ColloidsError as error:
             self.status.fail(str(error))
             return
@@ -191,34 +190,6 @@ class _Compared:
     frame: dict[str, Any]
     index: tuple[int, ...]
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
-
-
-def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_only: bool = True) -> pd.DataFrame:
-    """Return the particles of a layer at their place in the voxels of an image.
-
-    Parameters
-    ----------
-    points
-        The layer; any scale and translation.
-    image
-        The image in whose voxels positions (and, laterally, radii) are given.
-    index
-        Time step of the image; particles of other time steps are left out.
-    shown_only
-        Leave out the points that the threshold hides.
-    """
-    table = layers.table_of(points, shown_only=shown_only)
-    data = np.asarray(points.data, dtype=float)
-    if shown_only:
-        data = data[np.asarray(points.shown, dtype=bool)]
-    if points.ndim > 3 and index:
-        now = np.all(np.rint(data[:, -3 - len(index) : -3]) == index, axis=1)
-        table, data = table[now].reset_index(drop=True), data[now]
-    scale, shift = np.asarray(points.scale[-3:]), np.asarray(points.translate[-3:])
-    world = data[:, -3:] * scale + shift
-    table[POSITION] = (world - np.asarray(image.translate[-3:])) / np.asarray(image.scale[-3:])
-    table["radius"] *= abs(float(scale[-1] / image.scale[-1]))
-    return table.drop(columns="frame", errors="ignore")
 
 
 def parts_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:

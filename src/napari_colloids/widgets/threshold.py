@@ -15,6 +15,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status
 from napari_colloids.widgets.plots import ConfidenceHistogram
+from napari_colloids.widgets.residual import ResidualButton
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
@@ -22,7 +23,7 @@ FILTER = "CSV table (*.csv);;Extended XYZ (*.xyz);;HDF5 (*.h5);;Parquet (*.parqu
 
 
 class ThresholdPanel(QWidget):
-    """Slider, live count, histogram and export of one Points layer.
+    """Slider, live count, histogram, export and residual of one Points layer.
 
     Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
     """
@@ -47,7 +48,10 @@ class ThresholdPanel(QWidget):
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()
         self.export = QPushButton("Export CSV…")
-        self.export.setToolTip("Write the points on show: z, y, x and radius in voxels and, where known, in µm.")
+        self.export.setToolTip(
+            "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
+        )
+        self.residual = ResidualButton(viewer, status)
 
         top = QHBoxLayout()
         top.addWidget(QLabel("Points"))
@@ -58,6 +62,7 @@ class ThresholdPanel(QWidget):
         middle.addWidget(self.default)
         bottom = QHBoxLayout()
         bottom.addWidget(self.count, stretch=1)
+        bottom.addWidget(self.residual)
         bottom.addWidget(self.export)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -94,6 +99,7 @@ class ThresholdPanel(QWidget):
 
     def _on_layer(self, layer: Any) -> None:
         self.setEnabled(layer is not None)
+        self.residual.follow(layer)
         if layer is None:
             self.count.setText("no detections yet")
             return

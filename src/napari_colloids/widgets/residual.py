@@ -1,0 +1,224 @@
+"""The Residual button: what the particles on show leave unexplained of their image, as a layer over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.compat import isalive
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QPushButton
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.particles import positions_of
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_colloids.refinement import Residual
+    from napari_colloids.widgets.controls import Status
+    from napari_colloids.widgets.layers import LayerData
+
+#: From too much light in the model, over none amiss, to light that no particle explains; dark in the middle, so that
+#: rings show on it.
+COLOURS = ["#9ad1ff", "#2f6fd0", "#05070d", "#d0561c", "#ffdf8a"]
+#: Part of the voxels, in per cent, that lies within the contrast limits.
+_WITHIN = 99.8
+#: Voxels that the contrast limits are taken from.
+_SAMPLE = 1_000_000
+TIP = (
+    "Show what the points on show leave unexplained of the image, as a layer over it: orange is light of no particle "
+    "(one may be missed), blue is light that the model has too much of (one may be false), dark is well explained."
+)
+
+
+class ResidualButton(QPushButton):
+    """Computes the residual of a Points layer in the background, and shows it; while it runs, the button cancels it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    status
+        Where to say how it went.
+    """
+
+    progressed = Signal(int, int, str)
+    #: Emitted when it begins, and last.
+    began = Signal()
+    ended = Signal()
+
+    def __init__(self, viewer: Any, status: Status) -> None:
+        super().__init__("Residual")
+        self._viewer = viewer
+        self._status = status
+        self._points: Any = None
+        self._held = False
+        self._task = Task(self, "Residual")
+        self._task.progressed.connect(self.progressed)
+        self._task.succeeded.connect(self._on_done)
+        self._task.failed.connect(status.fail)
+        self._task.cancelled.connect(lambda: status.say("Cancelled; nothing was changed."))
+        self._task.ended.connect(self._on_ended)
+        self.clicked.connect(self._on_clicked)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(self._on_layers)
+        self._refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a residual is being computed."""
+        return self._task.running
+
+    def follow(self, points: Any) -> None:
+        """Take this Points layer (or None) from now on."""
+        self._points = points
+        self._refresh()
+
+    def hold(self, held: bool) -> None:
+        """Stay disabled while something else is under way."""
+        self._held = held
+        self._refresh()
+
+    def _image(self) -> Any | None:
+        """Return the image that the points were found in, if it is there."""
+        name = None if self._points is None else layers.note_of(self._points).get("image")
+        image = self._viewer.layers[name] if name is not None and name in self._viewer.layers else None
+        return image if layers.is_stack(image) else None
+
+    def _refresh(self) -> None:
+        running, ready = self._task.running, self._image() is not None
+        self.setText("Cancel" if running else "Residual")
+        self.setEnabled(running or (ready and not self._held))
+        if running:
+            tip = "Stop after the block that is at work."
+        elif ready:
+            tip = TIP
+        else:
+            tip = "Needs points that were detected here, and their image under its name."
+        self.setToolTip(tip)
+
+    def _on_layers(self, event: Any = None) -> None:
+        if isalive(self):
+            self._refresh()
+
+    def _on_clicked(self) -> None:
+        if self._task.running:
+            self.setEnabled(False)
+            self.setText("Cancelling…")
+            self._task.cancel()
+            return
+        image = self._image()
+        if image is None:  # renamed since
+            self._refresh()
+            return
+        try:
+            request = _Request(self._points, image, self._viewer)
+        except ColloidsError as error:
+            self._status.fail(str(error))
+            return
+        self._task.start(request.run)
+        self._refresh()
+        self.began.emit()
+
+    def _on_done(self, found: tuple[_Request, Residual]) -> None:
+        request, residual = found
+        described = residual_layer_data(residual, request.place, request.index, name=request.name)
+        for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.name)]:
+            self._viewer.layers.remove(layer)
+        layer = layers.add_layer(self._viewer, described)
+        # Below the points, over the image.
+        if request.image in self._viewer.layers:
+            self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(request.image) + 1)
+        limit = layer.contrast_limits[1]
+        self._status.say(
+            f"Residual of {request.count} particles, drawn from -{limit:.3g} to {limit:.3g} grey levels: orange is "
+            "light of no particle, blue what the model has too much of."
+        )
+
+    def _on_ended(self) -> None:
+        self._refresh()
+        self.ended.emit()
+
+
+class _Request:
+    """What was asked for, should the layers be moved, filtered or removed meanwhile."""
+
+    def __init__(self, points: Any, image: Any, viewer: Any) -> None:
+        self.image, self.name, self.place = image, image.name, layers.frame_of(image)
+        self.index = layers.index_of(image, viewer)
+        self._stack = layers.stack_of(image, self.index)
+        self._table = layers.in_voxels(points, image, self.index)
+        self.count = len(self._table)
+        if not self.count:
+            raise ColloidsError("There are no points on show to take off the image: lower the threshold.")
+        noted = layers.note_of(points).get("diameter")
+        self._diameter = float(noted or 2 * self._table["radius"].median())
+
+    def run(self) -> Generator[Any, None, tuple[_Request, Residual]]:
+        """Compute it; returns the request and its residual."""
+        from napari_colloids.refinement import iter_residual
+
+        size = self._stack.voxel_size
+        residual = yield from iter_residual(
+            self._stack.volume(),
+            positions_of(self._table),
+            self._table["radius"].to_numpy(dtype=float),
+            self._diameter,
+            1.0 if size is None else size[0] / size[2],
+        )
+        return self, residual
+
+
+def residual_layer_data(
+    residual: Residual, place: dict[str, Any], index: Sequence[int] = (), *, name: str
+) -> LayerData:
+    """Describe the image layer of a residual.
+
+    Parameters
+    ----------
+    residual
+        The residual, maybe in bins of several voxels.
+    place
+        Of the image (see `layers.frame_of`).
+    index
+        Index of the image along the axes before z: the time step that the residual belongs to.
+    name
+        Of the image.
+
+    Returns
+    -------
+    (data, attributes, "image")
+    """
+    before = len(index)
+    bins = np.array([*(1,) * before, *residual.bins], dtype=float)
+    # The first bin has its centre in the middle of the voxels in it.
+    first = np.array([*index, 0, 0, 0], dtype=float) + (bins - 1) / 2
+    scale, translate = np.array(place["scale"]), np.array(place["translate"])
+    sample = residual.image.ravel()[:: max(residual.image.size // _SAMPLE, 1)]
+    limit = float(np.percentile(np.abs(sample), _WITHIN)) or 1.0
+    attributes = {
+        **place,
+        "scale": tuple(scale * bins),
+        "translate": tuple(translate + scale * first),
+        "name": f"{name} residual",
+        "colormap": residual_colormap(),
+        "contrast_limits": (-limit, limit),
+        "projection_mode": "none",
+        "metadata": {layers.KEY: {"kind": "residual", "image": name}},
+    }
+    return residual.image[(None,) * before], attributes, "image"
+
+
+def residual_colormap() -> Any:
+    """Return napari's colormap for residuals."""
+    from napari.utils.colormaps import Colormap
+
+    return Colormap(COLOURS, name="residual")
+
+
+def _is_residual_of(layer: Any, name: str) -> bool:
+    note = layers.note_of(layer)
+    return note.get("kind") == "residual" and note.get("image") == name

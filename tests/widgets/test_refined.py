@@ -1,0 +1,276 @@
+"""Accurate positions and the residual in the Detect widget, in a real window."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_colloids.particles import ERRORS, particle_table, positions_of
+from napari_colloids.refinement import Residual
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.reader import read_tables
+from napari_colloids.widgets.residual import residual_layer_data
+
+TIMEOUT = 60_000
+REFINED = [*ERRORS, "refined"]
+
+
+def choose(combo, value):
+    combo.setCurrentIndex(combo.findData(value))
+
+
+@pytest.fixture
+def image(viewer, simulated):
+    return viewer.add_image(
+        np.asarray(simulated.stack.data), name="beads", scale=(0.1,) * 3, translate=(1, 2, 3), units=("um",) * 3
+    )
+
+
+@pytest.fixture
+def widget(viewer, image):
+    return docked(viewer)
+
+
+def docked(viewer):
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    choose(widget.mode, "px")
+    widget.pixels.setValue(10)
+    choose(widget.refine, True)
+    return widget
+
+
+def finish(widget, qtbot, click, button=None):
+    click(button or widget.button)
+    qtbot.waitUntil(lambda: not (widget._task.running or widget.threshold.residual.busy), timeout=TIMEOUT)
+
+
+def add_truth(viewer, image, simulated):
+    """Add the true particles as if they had been detected."""
+    table = simulated.particles.assign(confidence=0.9)
+    note = {"image": image.name, "diameter": 10.0}
+    return layers.add_layer(viewer, layers.particle_layer_data(table, layers.frame_of(image), name="found", note=note))
+
+
+def residuals(viewer):
+    return [layer for layer in viewer.layers if layers.note_of(layer).get("kind") == "residual"]
+
+
+def test_accurate_positions_with_errors_are_shown_and_exported(viewer, widget, simulated, qtbot, click, tmp_path):
+    seen = []
+    widget._task.progressed.connect(lambda done, total, message: seen.append(message.partition(":")[0]))
+    finish(widget, qtbot, click)
+    assert list(dict.fromkeys(seen))[-4:] == ["detecting", "measuring the optics", "refining", "done"]
+    points = viewer.layers["beads particles"]
+    assert set(REFINED) <= set(points.features)
+    refined = points.features["refined"] == 1
+    assert refined.sum() > 30
+    assert (points.features.loc[refined, ERRORS] > 0).all(axis=None)
+    assert f"{refined.sum()} refined, PSF sigma 0.1" in widget.status.text()
+    assert "µm (axial/lateral)" in widget.status.text()
+
+    truth = positions_of(simulated.particles)
+    away = np.linalg.norm(truth[:, None] - points.data[refined.to_numpy()][None], axis=2).min(axis=0)
+    assert np.median(away) < 0.05
+
+    points.add([[5.0, 5, 5]])  # by hand
+    widget.threshold.export_to(tmp_path / "found.csv")
+    written = pd.read_csv(tmp_path / "found.csv")
+    assert written["refined"].tolist()[-1] == 0
+    assert written[ERRORS].iloc[-1].isna().all()
+    np.testing.assert_allclose(written[ERRORS][:-1], points.features[ERRORS][points.shown][:-1])
+    assert json.loads((tmp_path / "found.csv.json").read_text())["psf_sigma"] == layers.note_of(points)["psf_sigma"]
+    (described,) = read_tables(str(tmp_path / "found.csv"))
+    assert described[1]["features"]["refined"].tolist() == written["refined"].tolist()
+
+
+def test_what_is_not_refined_is_told_apart_and_the_notice_is_shown(viewer, qtbot, click):
+    distance = np.linalg.norm(np.indices((24, 32, 32)) - np.array([12, 16, 16])[:, None, None, None], axis=0)
+    light = np.random.default_rng(0).normal(20 + 100 / (1 + np.exp(2 * (distance - 5))), 5)
+    viewer.add_image(light.astype(np.uint8), name="one")
+    widget = docked(viewer)
+    finish(widget, qtbot, click)
+    assert "0 refined." in widget.status.text()
+    assert "Not refined: " in widget.status.text()
+    assert viewer.layers["one particles"].features["refined"].tolist() == [0]
+
+
+def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    seen = []
+
+    def cancel(done, total, message):
+        seen.append(message)
+        if message.startswith("refining: step 2") and widget.button.isEnabled():
+            click(widget.button)
+
+    widget._task.progressed.connect(cancel)
+    finish(widget, qtbot, click)
+    assert widget.status.text().startswith("Cancelled")
+    assert int(seen[-1].split()[2]) < int(seen[-1].split()[-1])
+    assert [layer.name for layer in viewer.layers] == ["beads"]
+    assert widget.button.text() == "Detect"
+    assert widget.button.isEnabled()
+
+
+def test_the_choice_is_remembered_and_reaches_the_core(viewer, widget):
+    assert widget.options().refine is True
+    assert docked_again(viewer).options().refine is True
+    choose(widget.refine, False)
+    assert docked_again(viewer).options().refine is False
+
+
+def docked_again(viewer):
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    return widget
+
+
+def test_the_residual_lies_over_the_image_and_is_dark_but_for_a_missed_particle(
+    viewer, widget, image, simulated, qtbot, click
+):
+    points = add_truth(viewer, image, simulated)
+    button = widget.threshold.residual
+    centre = np.array(simulated.stack.shape) / 2
+    missed = int(np.argmin(np.linalg.norm(points.data - centre, axis=1)))
+    points.features.loc[missed, "confidence"] = 0.1
+    widget.threshold.slider.setValue(0.5)
+    finish(widget, qtbot, click, button)
+    (residual,) = residuals(viewer)
+    assert residual.name == "beads residual"
+    np.testing.assert_allclose(residual.extent.world, image.extent.world)
+    assert residual.contrast_limits[0] == -residual.contrast_limits[1]
+    order = [layer.name for layer in viewer.layers]
+    assert order.index("beads") < order.index("beads residual") < order.index("found")
+    spread = float(np.std(residual.data))
+    at = tuple(np.rint(points.data[missed]).astype(int))
+    assert residual.data[at] > 4 * spread, "light that nobody explains is bright"
+    assert f"{len(points.data) - 1} particles" in widget.status.text()
+    assert widget.image.layer is image, "nobody looks for particles in a residual by default"
+
+    # Again, with all of them: only the earlier residual goes.
+    others = [viewer.add_image(np.zeros((4, 5, 6)), name=name) for name in ("own residual", "beads residual of mine")]
+    widget.threshold.slider.setValue(0.0)
+    finish(widget, qtbot, click, button)
+    (second,) = residuals(viewer)
+    assert second is not residual
+    assert second.name == "beads residual"
+    assert all(layer in viewer.layers for layer in (image, points, *others))
+    assert second.data[at] < 2 * spread
+
+
+def test_the_residual_of_the_time_step_on_show(viewer, simulated, qtbot, click):
+    volume = np.asarray(simulated.stack.data)
+    film = np.stack([np.zeros_like(volume), volume, np.zeros_like(volume)])
+    image = viewer.add_image(film, name="film", scale=(2, 0.1, 0.1, 0.1), translate=(10, 0, 0, 0))
+    table = simulated.particles.assign(confidence=0.9, frame=1)
+    later = table.assign(frame=2, x=table["x"] + 3)
+    note = {"image": "film", "diameter": 10.0}
+    widget = docked(viewer)
+    layers.add_layer(
+        viewer, layers.particle_layer_data(pd.concat([table, later]), layers.frame_of(image), name="p", note=note)
+    )
+    viewer.dims.set_current_step(0, 1)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    (residual,) = residuals(viewer)
+    assert f"{len(table)} particles" in widget.status.text()
+    assert residual.data.shape == (1, *volume.shape)
+    expected = image.extent.world
+    np.testing.assert_allclose(residual.extent.world[:, 1:], expected[:, 1:])
+    np.testing.assert_allclose(residual.extent.world.mean(axis=0)[0], 12)
+    inner = np.s_[8:-8, 8:-8, 8:-8]  # spheres that are centred outside are nobody's
+    assert np.std(residual.data[0][inner]) < 0.3 * np.std(volume[inner])
+
+    viewer.dims.set_current_step(0, 0)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    assert "no points on show" in widget.status.text()
+    assert residuals(viewer) == [residual]
+
+
+def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated, qtbot, click, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    add_truth(viewer, image, simulated)
+    button = widget.threshold.residual
+    seen = []
+
+    def cancel(done, total, message):
+        seen.append((done, total))
+        assert not widget.button.isEnabled(), "they share the bar"
+        if message == "subtracting the particles" and button.isEnabled():
+            assert button.text() == "Cancel"
+            click(button)
+
+    button.progressed.connect(cancel)
+    finish(widget, qtbot, click, button)
+    assert seen[-1][0] < seen[-1][1]
+    assert residuals(viewer) == []
+    assert widget.status.text().startswith("Cancelled")
+    assert button.text() == "Residual"
+    assert button.isEnabled()
+    assert widget.button.isEnabled()
+    assert not widget.bar.isVisibleTo(widget)
+
+
+def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtbot, click):
+    few = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
+    note = {"image": "beads", "diameter": 10.0}
+    layers.add_layer(viewer, layers.particle_layer_data(few, layers.frame_of(image), name="few", note=note))
+    widget.threshold.slider.setValue(0.98)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    assert "no residual" in widget.status.text()
+    assert widget.threshold.residual.isEnabled()
+    assert residuals(viewer) == []
+
+
+def test_the_button_waits_for_points_and_their_image(viewer, widget, image, simulated, click):
+    button = widget.threshold.residual
+    assert not button.isEnabled()
+    layers.add_layer(viewer, layers.particle_layer_data(simulated.particles.assign(confidence=0.9), name="from a file"))
+    assert not button.isEnabled()
+    points = add_truth(viewer, image, simulated)
+    viewer.layers.selection.active = points
+    assert button.isEnabled()
+    viewer.layers.remove(image)
+    assert not button.isEnabled()
+    assert "image" in button.toolTip()
+
+
+def test_new_points_hide_the_residual_of_those_before(viewer, widget, image, simulated, qtbot, click):
+    add_truth(viewer, image, simulated)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    choose(widget.method, "log")
+    choose(widget.refine, False)
+    finish(widget, qtbot, click)
+    (residual,) = residuals(viewer)
+    assert not residual.visible
+    assert image.visible
+    assert not set(REFINED) & set(viewer.layers["beads particles"].features)
+
+
+@pytest.mark.parametrize("index", [(), (3,)])
+def test_binned_residuals_lie_over_the_image(viewer, index):
+    bins, shape = (1, 3, 3), (4, 7, 8)
+    full = (5,) * len(index) + shape
+    scale, shift = (7.0,) * len(index) + (0.3, 0.1, 0.1), (9.0,) * len(index) + (1.0, 2.0, 3.0)
+    image = viewer.add_image(np.zeros(full), scale=scale, translate=shift)
+    inner = np.arange(4 * 2 * 2, dtype=np.float32).reshape(4, 2, 2)
+    data, attributes, kind = residual_layer_data(Residual(inner, bins), layers.frame_of(image), index, name="a")
+    assert kind == "image"
+    layer = viewer.add_image(data, **attributes)
+    # Voxel (2, 4, 1) of the image lies in the middle of bin (2, 1, 0).
+    here = image.data_to_world((*index, 2, 4, 1))
+    np.testing.assert_allclose(layer.world_to_data(here), (*(0,) * len(index), 2, 1, 0))
+
+
+def test_refined_points_go_through_a_layer_and_back():
+    from napari.layers import Layer
+
+    errors = np.arange(8.0).reshape(2, 4)
+    table = particle_table([[1, 2, 3], [4, 5, 6]], radius=2, confidence=0.9, errors=errors, refined=[1, 0])
+    again = layers.table_of(Layer.create(*layers.particle_layer_data(table)))
+    pd.testing.assert_frame_equal(again, table)

@@ -48,21 +48,24 @@ def as_markdown(result: Result) -> str:
 
 
 def _summary(result: Result, groups: list[str]) -> list[str]:
-    columns = ["group", "method", "precision", "recall", "F1", "error / bound, z", "lateral"]
+    columns = ["group", "method", "precision", "recall", "F1", "error / bound, z (worst)", "lateral"]
     columns += ["within 1 standard error z / y / x", "within 2", "bias by place in the voxel z", "lateral"]
     columns += ["radius error", "refined", "s per 1000"]
     lines = table_row(columns) + table_row(["---"] * len(columns))
     for group in groups:
         for method in METHODS:
-            mean = result.figures.query("group == @group and method == @method").mean(numeric_only=True)
+            part = result.figures.query("group == @group and method == @method")
+            mean = part.mean(numeric_only=True)
+            # trackpy gives no radius but the one it was told.
+            radius = np.nan if method == _TRACKPY else mean["radius_rmse"]
             exact = result.exactness[group, method]
             lines += table_row(
                 [
                     *(group, method, *(f"{mean[name]:.3f}" for name in ("precision", "recall", "f1"))),
-                    *(_number(mean[name]) for name in ("ratio_z", "ratio_lateral")),
+                    *(f"{_number(mean[name])} ({_number(part[name].max())})" for name in ("ratio_z", "ratio_lateral")),
                     *(" / ".join(_percent(share) for share in shares) for shares in exact.share_within),
                     *(f"{bias:.3f} ± {doubt:.3f}" for bias, doubt in exact.phase_bias),
-                    *(_percent(mean["radius_rmse"], 1), _percent(mean["refined"], 1), f"{mean['s_per_1000']:.2f}"),
+                    *(_percent(radius, 1), _percent(mean["refined"], 1), f"{mean['s_per_1000']:.2f}"),
                 ]
             )
     return lines

@@ -89,7 +89,7 @@ class DetectWidget(Panel):
             defaults.refine,
             "Fast: positions as the method finds them. Accurate: a model of the image is fitted to all particles "
             "together. Positions and radii are then several times as exact, each with its standard error; this takes "
-            "about 10-20 ms per particle on a CPU core.",
+            "about 10 ms per particle on a CPU core.",
         )
         self.device = choice(
             DEVICES, defaults.device, "Where the network runs; automatic takes a GPU where there is one."

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.controls import Status
     from napari_colloids.widgets.layers import LayerData
 
-#: From too much light in the model, over none amiss, to light that no particle explains; dark in the middle, so that
-#: rings show on it.
-COLOURS = ["#9ad1ff", "#2f6fd0", "#05070d", "#d0561c", "#ffdf8a"]
+#: From too much light in the model to light that no particle explains. The middle is dark: noise stays in the
+#: background, and rings show on it.
+COLOURS = ["#9ad1ff", "#2f6fd0", "#0b1a33", "#05070d", "#331408", "#d0561c", "#ffdf8a"]
 #: Part of the voxels, in per cent, that lies within the contrast limits.
 _WITHIN = 99.8
 #: Voxels that the contrast limits are taken from.
 _SAMPLE = 1_000_000
 TIP = (
-    "Show what the points on show leave unexplained of the image, as a layer over it: orange is light of no particle "
-    "(one may be missed), blue is light that the model has too much of (one may be false), dark is well explained."
+    "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
+    "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too much "
+    "light; a particle is false or too large."
 )
 
 
@@ -135,7 +136,7 @@ class ResidualButton(QPushButton):
         limit = layer.contrast_limits[1]
         self._status.say(
             f"Residual of {request.count} particles, drawn from -{limit:.3g} to {limit:.3g} grey levels: orange is "
-            "light of no particle, blue what the model has too much of."
+            "light that no particle explains, blue what the model has too much of."
         )
 
     def _on_ended(self) -> None:

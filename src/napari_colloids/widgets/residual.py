@@ -30,8 +30,8 @@ _WITHIN = 99.8
 _SAMPLE = 1_000_000
 TIP = (
     "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
-    "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too much "
-    "light; a particle is false or too large."
+    "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too "
+    "much light; a particle is false or too large."
 )
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from napari_colloids.progress import Progress
 
 
+#: How far around a region particles are known, in diameters.
+_AROUND = 1.0
+
+
 def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> Generator[Progress, None, pd.DataFrame]:
     """Turn the candidates of all parts of a volume into the table of `detect`.
 
@@ -86,9 +90,10 @@ def _refined(
     least = DEFAULT_THRESHOLD[plan.options.method]
     likely = found.confidence >= least
     known, doubtful = found[likely], found[~likely]
-    fit = yield from iter_refine(volume, known.positions, known.radii, plan.diameter, plan.aspect)
+    low, box = _searched(plan)
+    fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, plan.aspect)
     confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
-    both = Candidates.joined([Candidates(fit.positions, fit.radii, confidence), doubtful])
+    both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
     isotropic = Candidates(both.positions * [plan.aspect, 1, 1], both.radii, both.confidence)
     # What was fitted comes first and stays.
     stays = without_overlaps(isotropic) | (np.arange(len(both)) < len(fit.source))
@@ -96,6 +101,15 @@ def _refined(
     errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
     refined = np.append(fit.refined, np.zeros(count, bool))
     return both[stays], {"errors": errors[stays], "refined": refined[stays]}, fit.facts, fit.notices
+
+
+def _searched(plan: Plan) -> tuple[NDArray[np.float64], tuple[slice, slice, slice]]:
+    """Return the first voxel of the part of the volume that was searched whole, and that part."""
+    low, high = plan.region.bounds(plan.shape)
+    around = np.ceil(_AROUND * plan.diameter / np.array([plan.aspect, 1, 1])).astype(int)
+    first, last = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+    return first.astype(float), (z, y, x)
 
 
 def _notices(plan: Plan, parts: list[Found]) -> list[str]:

@@ -43,7 +43,7 @@ _DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 DOUBT = np.array([0.25, 0.15, 0.15])
 #: Rounds at most; in the first only the brightness is free, and in some what was missed is looked for. The fit ends when
 #: nothing that is shared changes by more than this.
-_ROUNDS = 9
+_ROUNDS = 8
 _LOOK = (1, 3)
 _STILL = 0.01
 #: How far outside the box unseen spheres are looked for, in radii.
@@ -51,7 +51,9 @@ BEYOND = 2.5
 #: Longest change in a round, and step of the differences.
 _LONGEST = 0.25
 _STEP = 0.02
-_MOST_TAIL = 0.5
+_MOST_TAIL = 0.35
+#: Least lateral width, in voxels: finer than they sample it.
+_SHARPEST = 0.6
 #: Light missing in the centres, of the particles' brightness, at which dark cores are thought of; their radius over
 #: that of the particles at first, and its limits.
 _HOLLOW = -0.05
@@ -108,8 +110,6 @@ class Estimate:
     def problem(self, radius: float) -> str | None:
         """Say why it cannot be right, for particles of about a radius; None if it may be."""
         optics = self.optics
-        if optics.psf_tail >= _MOST_TAIL:
-            return "the light between the particles could not be told from blur"
         if not _LIKELY[0] < self.radius / radius < _LIKELY[1]:
             return "the fit does not agree with the diameter"
         if not np.isfinite(optics.psf_sigma).all() or optics.psf_sigma[0] > _BLURRED * radius:
@@ -266,7 +266,7 @@ def _changed(model: Model, priors: Priors, equations: Equations, changes: Array,
     """Apply the changes of what is shared, and learn from the spheres how alike they are."""
     changes = np.clip(changes, -_LONGEST, _LONGEST)
     axial, lateral, size, light = np.exp(changes[:4])
-    sigma = model.optics.psf_sigma[1] * lateral
+    sigma = max(model.optics.psf_sigma[1] * lateral, _SHARPEST)
     optics = replace(
         model.optics,
         psf_sigma=(max(model.optics.psf_sigma[0] * axial, sigma), sigma),

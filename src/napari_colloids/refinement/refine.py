@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 #: Particles that the optics are measured with, and the fewest that will do.
 _TYPICAL = 80
 _FEWEST = 5
+#: Standard error along z, in diameters, from which a fit is no better than the search it begins with.
+_VAGUE = 0.05
 #: Voxels are made higher as long as the PSF has this standard deviation in them.
 _SAMPLED = 1.4
 #: Particles that a block owns at most; those around them are fitted with them.
@@ -184,7 +186,11 @@ def iter_refine(
         with one_thread() as threads:
             parts.append(fit_block(volume, grid, places, sizes, core, rough, threads))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
-    return _joined(parts, grid, positions, radii, known)
+    fit = _joined(parts, grid, positions, radii, known)
+    doubt = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
+    if doubt > _VAGUE * diameter:
+        return _unchanged(positions, radii, "the image says too little of where the single particles are")
+    return fit
 
 
 def iter_residual(

@@ -41,8 +41,8 @@ _MIXED = 0.1
 _DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: How far a network's centres may be trusted, in radii (z, y, x).
 DOUBT = np.array([0.25, 0.15, 0.15])
-#: Rounds at most; in the first only the brightness is free, and in some what was missed is looked for. The fit ends when
-#: nothing that is shared changes by more than this.
+#: Rounds at most; in the first only the brightness is free, and in some what was missed is looked for. The fit ends
+#: when nothing that is shared changes by more than this.
 _ROUNDS = 8
 _LOOK = (1, 3)
 _STILL = 0.01

@@ -10,9 +10,19 @@ CENTRES = [[1.0, 2.0, 3.0], [4.5, 5.5, 6.5]]
 
 def test_columns_and_their_order():
     table = particle_table(
-        CENTRES, radius=5, confidence=[0.5, 1], frame=3, channel=1, particle=[7, 8], voxel_size=(0.3, 0.1, 0.1)
+        CENTRES,
+        radius=5,
+        confidence=[0.5, 1],
+        frame=3,
+        channel=1,
+        particle=[7, 8],
+        errors=[[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]],
+        refined=[True, False],
+        voxel_size=(0.3, 0.1, 0.1),
     )
     assert list(table.columns) == COLUMNS
+    assert table[["z_err", "y_err", "x_err", "radius_err"]].to_numpy()[1].tolist() == [0.5, 0.6, 0.7, 0.8]
+    assert table["refined"].tolist() == [1, 0]
     assert table["frame"].tolist() == [3, 3]
     assert table["channel"].tolist() == [1, 1]
     assert table["particle"].tolist() == [7, 8]

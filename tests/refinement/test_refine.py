@@ -1,0 +1,270 @@
+"""`refine` as a user calls it: more exact positions, honest errors, and nothing made worse where it cannot be."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial import cKDTree
+
+from napari_colloids import ColloidsError
+from napari_colloids.particles import ERRORS, POSITION, positions_of
+from napari_colloids.refinement import iter_refine, refine
+from napari_colloids.simulation import simulate
+from napari_colloids.stack import Stack
+
+#: The module, which the function of the same name hides in its package.
+MODULE = sys.modules["napari_colloids.refinement.refine"]
+
+
+def standard_errors(table):
+    return table[ERRORS].to_numpy()
+
+
+def test_positions_are_more_exact(dense):
+    assert (dense.gain() > 1.5).all()
+    assert np.abs(dense.errors().mean(axis=0)).max() < 0.03
+    assert np.abs(dense.errors()).max() < 0.6
+
+
+def test_radii_are_more_exact(dense):
+    assert dense.refined["radius"].mean() == pytest.approx(5, rel=0.01)
+    spread = (dense.refined["radius"] - 5).std() / (dense.start["radius"] - 5).std()
+    assert spread < 0.5
+
+
+def test_standard_errors_are_honest(dense):
+    pull, stated = dense.pulls(), standard_errors(dense.refined)
+    assert 0.55 < np.mean(np.abs(pull) < 1) < 0.8
+    # Of so small a stack many particles lie at its faces, where those outside disturb them.
+    assert np.mean(np.abs(pull) < 2) > 0.82
+    # Along the long axis of the PSF less is known.
+    assert (np.median(stated[:, 0]) > 1.1 * np.median(stated[:, 1:3], axis=0)).all()
+    off = np.abs(dense.refined["radius"] - 5)
+    assert np.mean(off < 3 * stated[:, 3]) > 0.9
+
+
+def test_the_table_says_what_was_done(dense):
+    assert list(dense.refined.columns) == [*POSITION, "radius", *ERRORS, "refined"]
+    assert (dense.refined["refined"] == 1).all()
+    assert np.isfinite(dense.refined.to_numpy()).all()
+    # In the order of the detections; what else is there, of which none was missed, lies just at a face.
+    ours, others = np.split(positions_of(dense.refined), [len(dense.start)])
+    assert np.linalg.norm(ours - positions_of(dense.start), axis=1).max() < 1.5
+    assert (np.abs(others - 20.5).max(axis=1, initial=21) > 20).all()
+    assert dense.refined.attrs["notices"] == []
+
+
+def test_progress_is_told(dense):
+    total = dense.steps[-1][1]
+    assert dense.steps[-1] == (total, total)
+    assert [done for done, _ in dense.steps] == sorted(done for done, _ in dense.steps)
+
+
+def test_blocks_cost_no_exactness(dense, monkeypatch):
+    monkeypatch.setattr(MODULE, "_MOST", 25)
+    steps = []
+    blocks = refine(dense.simulation.stack, dense.start, progress=lambda *step: steps.append(step))
+    assert steps[-1][1] > 4
+    count = len(dense.start)
+    assert len(blocks) >= count
+    assert len(cKDTree(positions_of(blocks)).query_pairs(5.0)) == 0  # nobody is in two blocks
+    change = (positions_of(blocks) - positions_of(dense.refined)[: len(blocks)])[:count]
+    assert np.sqrt(np.mean((change / standard_errors(dense.refined)[:count, :3]) ** 2)) < 0.7
+    exact, whole = (np.sqrt(np.mean(dense.errors(table) ** 2)) for table in (blocks, dense.refined))
+    assert exact < 1.1 * whole
+    np.testing.assert_allclose(standard_errors(blocks)[:count], standard_errors(dense.refined)[:count], rtol=0.25)
+
+
+def test_y_and_x_are_treated_alike(dense):
+    start = dense.start.rename(columns={"y": "x", "x": "y"})
+    turned = refine(dense.simulation.stack.data.transpose(0, 2, 1), start)
+    expected = dense.refined.rename(columns={"y": "x", "x": "y", "y_err": "x_err", "x_err": "y_err"})
+    turned, expected = (table.iloc[: len(start)] for table in (turned, expected))
+    np.testing.assert_allclose(positions_of(turned), positions_of(expected), atol=0.01)
+    np.testing.assert_allclose(standard_errors(turned), standard_errors(expected), rtol=0.05)
+    tilt = dense.refined.attrs["psf_tilt"]
+    assert turned.attrs["psf_tilt"] == pytest.approx(tilt[::-1], abs=0.005)
+
+
+def test_radii_of_a_polydisperse_sample(make_scene):
+    scene = make_scene(polydispersity=0.1, snr=8, cnr=7)
+    assert scene.refined.attrs["polydispersity"] == pytest.approx(0.1, abs=0.04)
+    truth, found = scene.simulation.particles["radius"].to_numpy(), scene.refined["radius"].to_numpy()
+    assert np.corrcoef(truth, found[: len(truth)])[0, 1] > 0.95
+    before = np.std(scene.start["radius"].to_numpy() - truth)
+    assert np.std(found[: len(truth)] - truth) < 0.6 * before
+    assert (scene.gain() > 1.5).all()
+
+
+def test_tall_voxels(make_scene):
+    scene = make_scene(
+        shape=(24, 44, 44), radius=6, voxel_aspect=2.0, voxel_size=0.1, psf_sigma=(1.2, 1.2, 1.2), snr=8, cnr=7
+    )
+    assert (scene.gain() > 1.5).all()
+    assert 0.5 < np.mean(np.abs(scene.pulls()) < 1) < 0.85
+    assert scene.refined.attrs["psf_sigma"] == pytest.approx([2.4, 1.2], rel=0.08)
+    np.testing.assert_allclose(scene.refined["z_um"], scene.refined["z"] * 0.2)
+    np.testing.assert_allclose(scene.refined["radius_um"], scene.refined["radius"] * 0.1)
+
+
+def test_large_particles_are_binned_and_given_in_voxels_of_the_stack(make_scene):
+    scene = make_scene(shape=(60, 61, 62), radius=11, psf_sigma=(4.0, 2.4, 2.4), snr=4, cnr=4)
+    assert (scene.gain() > 1.5).all()
+    assert np.abs(scene.errors().mean(axis=0)).max() < 0.1
+    assert scene.refined["radius"].mean() == pytest.approx(11, rel=0.02)
+    assert scene.refined.attrs["psf_sigma"] == pytest.approx([4, 2.4], rel=0.08)
+    assert 0.5 < np.sqrt(np.mean(scene.pulls() ** 2)) < 2
+
+
+@pytest.mark.parametrize("levels", [{"bits": 16}, {"snr": 4, "cnr": 4, "brightness": 235}])
+def test_sixteen_bits_and_grey_levels_that_are_cut_off(make_scene, levels):
+    scene = make_scene(shape=(36, 36, 36), **levels)
+    if "bits" not in levels:
+        for end in (0, 255):
+            assert np.mean(scene.simulation.stack.data == end) > 0.01
+    assert (scene.gain() > 1.3).all()
+    assert 0.5 < np.mean(np.abs(scene.pulls()) < 1) < 0.85
+
+
+@pytest.fixture(scope="module")
+def disturbed(dilute, guess):
+    """A table in which one particle is missing, one is far off and one is in the void, refined; and who they are."""
+    truth = positions_of(dilute.particles)
+    inner = np.flatnonzero(((truth > 6) & (truth < 33)).all(axis=1))
+    missed, astray = inner[0], inner[-1]
+    grid = np.stack(np.meshgrid(*[np.arange(7, 33)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    void = grid[cKDTree(truth).query(grid)[0].argmax()]
+    start = guess(dilute)
+    start.loc[astray, "z"] += 4
+    wrong = pd.DataFrame({"z": [void[0]], "y": [void[1]], "x": [void[2]], "radius": [5.0]})
+    table = pd.concat([start.drop(index=missed), wrong], ignore_index=True)
+    return table, refine(dilute.stack, table), truth[missed], start.loc[astray, POSITION].to_numpy(float), void
+
+
+def test_a_missed_particle_is_found_in_what_is_left(disturbed):
+    _, refined, missed, _, _ = disturbed
+    assert np.linalg.norm(positions_of(refined)[-1] - missed) < 0.4
+    assert refined["refined"].iloc[-1] == 1
+    assert refined["radius"].iloc[-1] == pytest.approx(5, rel=0.05)
+
+
+def test_a_detection_in_the_void_is_dropped(disturbed):
+    table, refined, _, _, void = disturbed
+    assert np.linalg.norm(positions_of(refined) - void, axis=1).min() > 5
+    assert len(refined) == len(table)  # one found, one dropped
+
+
+def test_a_detection_that_wanders_stays_where_it_was(disturbed):
+    table, refined, _, astray, _ = disturbed
+    unrefined = refined[refined["refined"] == 0]
+    assert len(unrefined) == 1
+    np.testing.assert_array_equal(positions_of(unrefined)[0], astray)
+    assert unrefined[ERRORS].isna().all(axis=None)
+    given = table[(positions_of(table) == astray).all(axis=1)]
+    assert unrefined["radius"].tolist() == given["radius"].tolist()
+
+
+def test_detections_just_outside_help_those_inside(guess):
+    simulation = simulate(
+        shape=(38, 38, 38), volume_fraction=0.45, radius=5, psf_sigma=(2.0, 1.2, 1.2), snr=6, cnr=6, seed=4
+    )
+    cut = slice(4, 34)
+    image, start = simulation.stack.data[cut, cut, cut], guess(simulation)
+    start[POSITION] -= 4
+    truth = positions_of(simulation.particles) - 4
+    found = refine(image, start)
+    # Also those outside are still there, in their order.
+    assert np.linalg.norm(positions_of(found)[: len(start)] - truth, axis=1).max() < 1.5
+    inside = ((truth > -0.5) & (truth < 29.5)).all(axis=1)
+    assert 5 < inside.sum() < len(start) - 5
+    before, after = (np.std((positions_of(table)[: len(start)] - truth)[inside]) for table in (start, found))
+    assert after < before / 1.5
+
+
+def test_voxels_that_are_not_known(dense):
+    image = dense.simulation.stack.data.astype(np.float32)
+    image[np.random.default_rng(0).uniform(size=image.shape) < 0.1] = np.nan
+    image[20:23, 20:23, 20:23] = np.nan
+    holes = refine(image, dense.start)
+    assert len(holes) >= len(dense.start)
+    assert np.isfinite(positions_of(holes)).all()
+    before, after = (np.sqrt(np.mean(dense.errors(table) ** 2, axis=0)) for table in (dense.start, holes))
+    assert (before / after > 1.4).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_too_few_particles_stay_as_they_are(dense, count):
+    few = dense.start.iloc[:count]
+    refined = refine(dense.simulation.stack, few)
+    np.testing.assert_array_equal(refined[few.columns], few)
+    assert list(refined.columns) == list(dense.refined.columns)
+    assert (refined["refined"] == 0).all()
+    assert refined[ERRORS].isna().all(axis=None)
+    assert len(refined.attrs["notices"]) == 1
+    assert "5 particles" in refined.attrs["notices"][0]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((40, 40, 40)), np.random.default_rng(0).normal(100, 10, (40, 40, 40))],
+    ids=["black", "noise"],
+)
+def test_an_image_without_particles_leaves_them_as_they_are(image, dilute, guess):
+    start = guess(dilute)
+    refined = refine(image, start)
+    np.testing.assert_array_equal(refined[start.columns], start)
+    assert (refined["refined"] == 0).all()
+    (notice,) = refined.attrs["notices"]
+    assert notice.startswith("Not refined: ")
+
+
+def test_the_size_can_be_given_instead_of_radii(dense):
+    bare = dense.start[POSITION].iloc[::-1]
+    count = len(bare)
+    refined = refine(dense.simulation.stack, bare, diameter=10).iloc[:count]
+    # Whatever the order of the detections.
+    np.testing.assert_allclose(positions_of(refined)[::-1], positions_of(dense.refined)[:count], atol=0.5)
+    with pytest.raises(ColloidsError, match="radius"):
+        refine(dense.simulation.stack, bare)
+
+
+@pytest.mark.parametrize(
+    ("stack", "table"),
+    [
+        (np.zeros((9, 9)), pd.DataFrame({"z": [1.0], "y": [1.0], "x": [1.0], "radius": [2.0]})),
+        (np.zeros((9, 9, 9)), pd.DataFrame({"y": [1.0], "x": [1.0], "radius": [2.0]})),
+        (np.zeros((9, 9, 9)), pd.DataFrame({"z": [np.inf], "y": [1.0], "x": [1.0], "radius": [2.0]})),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_error(stack, table):
+    with pytest.raises(ColloidsError):
+        refine(stack, table)
+
+
+def test_closing_the_generator_cancels(dense):
+    stack = dense.simulation.stack
+    steps = iter_refine(stack.data, positions_of(dense.start), dense.start["radius"].to_numpy(), 10.0)
+    first = next(steps)
+    assert first.done == 0
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_only_what_is_needed_is_read(dense):
+    """Stacks in files are read part by part."""
+    boxes = []
+
+    class Watched:
+        shape, dtype, ndim = dense.simulation.stack.data.shape, dense.simulation.stack.data.dtype, 3
+
+        def __getitem__(self, box):
+            boxes.append(box)
+            return dense.simulation.stack.data[box]
+
+    corner = dense.start[(positions_of(dense.start) < 20).all(axis=1)]
+    refine(Stack(Watched()), corner)
+    assert max(part.stop for box in boxes for part in box) < 42

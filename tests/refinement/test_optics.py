@@ -102,3 +102,8 @@ def test_an_image_without_noise_leaves_a_detector_that_sees():
     found = Detector.of(light, LIMITS["none"]).measured(light + np.float32(1e-3), light)
     assert found.floor > 0
     assert np.isfinite(found.see(light).deviation).all()
+
+
+def test_light_far_beyond_a_limit_is_seen_as_that_limit():
+    seen = Detector(0.0, 1.0, (0.0, 255.0)).see(np.array([290.0, 400.0, -60.0]))
+    np.testing.assert_allclose(seen.expected, [255, 255, 0], atol=1e-6)

@@ -268,3 +268,19 @@ def test_only_what_is_needed_is_read(dense):
     corner = dense.start[(positions_of(dense.start) < 20).all(axis=1)]
     refine(Stack(Watched()), corner)
     assert max(part.stop for box in boxes for part in box) < 42
+
+
+@pytest.mark.parametrize("level", [0.0, 7.0])
+def test_a_constant_image_leaves_all_as_it_is(level):
+    particles = pd.DataFrame(np.random.default_rng(0).uniform(5, 35, (12, 3)), columns=POSITION).assign(radius=5.0)
+    table = refine(np.full((40, 40, 40), level), particles)
+    assert (table["refined"] == 0).all()
+    np.testing.assert_array_equal(positions_of(table), positions_of(particles))
+    assert len(table.attrs["notices"]) == 1
+
+
+@pytest.mark.parametrize("diameter", [0.0, -3.0, float("nan")])
+def test_impossible_sizes(diameter):
+    particles = pd.DataFrame(np.full((6, 3), 10.0), columns=POSITION)
+    with pytest.raises(ColloidsError, match="sizes must be positive"):
+        refine(np.zeros((20, 20, 20)), particles, diameter=diameter)

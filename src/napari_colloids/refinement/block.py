@@ -42,7 +42,7 @@ _SWELLING = 1.1
 _BRIGHTNESS_ROUNDS = 2
 #: Rounds of all particles (the first is for the brightness alone), those in which missed ones are looked for, and
 #: rounds at most of the particles that still move by more than this (in radii).
-_ROUNDS = 4
+_ROUNDS = 6
 _LOOK = (1, 2, 3)
 _LAST_ROUNDS = 5
 _STILL = 0.01

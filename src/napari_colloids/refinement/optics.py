@@ -72,6 +72,8 @@ class Detector:
         sigma = np.sqrt(self.floor**2 + self.gain * np.maximum(light, 0))
         if not np.isfinite(self.limits).any():
             return Seen(light, np.ones_like(light), sigma / np.sqrt(self.averaged))
+        # Light far beyond a limit is seen as that limit.
+        light = np.clip(light, self.limits[0] - _FAR * sigma, self.limits[1] + _FAR * sigma)
         low, high = (np.clip((limit - light) / sigma, -_FAR, _FAR) for limit in self.limits)
         below, above = ndtr(low), ndtr(-high)
         within = 1 - below - above
@@ -90,7 +92,8 @@ class Detector:
         off = [image.ravel()[part] - light.ravel()[part] for part in classes]
         far = _OUTLIER * float(np.median(np.abs(np.concatenate(off))))
         mean, square = (np.array([np.mean(np.clip(part, -far, far) ** power) for part in off]) for power in (1, 2))
-        top, scale = float(max(levels.max(), 1e-6)), float(square.mean()) * self.averaged
+        top, scale = float(max(levels.max(), 1e-6)), max(float(square.mean()) * self.averaged, 1e-12)
+        square = np.maximum(square, 1e-12)
 
         def trial(numbers: NDArray[np.float64]) -> Detector:
             gain, floor = numbers[0] ** 2 * scale / top, np.hypot(numbers[1], _LEAST) * scale**0.5

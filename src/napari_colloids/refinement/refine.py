@@ -126,6 +126,10 @@ def refine(
     if diameter is None and "radius" not in table:
         raise ColloidsError("To refine particles their size is needed: a column 'radius', or the diameter.")
     radii = np.full(len(table), diameter / 2) if diameter is not None else table["radius"].to_numpy(dtype=float)
+    if not (np.isfinite(radii).all() and (radii > 0).all()):
+        raise ColloidsError(
+            "To refine particles their sizes must be positive numbers: mend the column 'radius' or the diameter."
+        )
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
     aspect = stack.voxel_size[0] / stack.voxel_size[2] if stack.voxel_size else 1.0
     steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+Result = TypeVar("Result")
 
 
 class Progress(NamedTuple):
@@ -19,3 +24,23 @@ class Progress(NamedTuple):
     done: int
     total: int
     message: str
+
+
+def result_of(steps: Generator[Any, None, Result], progress: Callable[[int, int], None] | None = None) -> Result:
+    """Run a computation that goes in steps to its end and return what it returns.
+
+    Parameters
+    ----------
+    steps
+        The computation; where `progress` is given it yields `Progress`.
+    progress
+        Called with the steps that are done and their total.
+    """
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if progress is not None:
+            progress(step.done, step.total)

@@ -42,6 +42,11 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     return (values[0], values[1], values[2])
 
 
+def aspect_of(voxel_size: VoxelSize | None) -> float:
+    """Return the height of a voxel over its width; 1 where it is unknown."""
+    return voxel_size[0] / voxel_size[2] if voxel_size else 1.0
+
+
 def checked_frame_interval(frame_interval: float | None) -> float | None:
     """Return the time between frames in seconds as a float, or None where it is unknown.
 

@@ -34,14 +34,6 @@ def series():
     return np.array(frames)
 
 
-@pytest.fixture
-def folder(tmp_path, series, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    meta = {"axes": "TZYX", "spacing": 0.2, "unit": "um"}
-    tifffile.imwrite("series.tif", series, imagej=True, metadata=meta, resolution=(5, 5))
-    return tmp_path
-
-
 def ignore(*_):
     """Progress that nobody looks at."""
 

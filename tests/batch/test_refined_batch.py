@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 
 from napari_colloids import cli
 from napari_colloids.batch import Job, Source, run_job, tasks
@@ -29,14 +28,6 @@ def series():
         for seed in range(FRAMES)
     ]
     return np.array(frames)
-
-
-@pytest.fixture
-def folder(tmp_path, series, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    meta = {"axes": "TZYX", "spacing": 0.2, "unit": "um"}
-    tifffile.imwrite("series.tif", series, imagej=True, metadata=meta, resolution=(5, 5))
-    return tmp_path
 
 
 def job(folder):

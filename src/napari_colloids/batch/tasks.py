@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.plan import DiameterEstimate, Plan, iter_plan
@@ -17,10 +17,9 @@ from napari_colloids.detection.search import Found, iter_search
 from napari_colloids.detection.series import Part, labelled
 from napari_colloids.detection.tiles import halved
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import pandas as pd
 
     from napari_colloids.batch.job import Job
@@ -66,7 +65,7 @@ def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Plan
     started = time.perf_counter()
     options = replace(job.options, frame=part.frame, channel=part.channel)
     try:
-        plan = _result(iter_plan(job.source.open(), options, job.region(), estimate))
+        plan = result_of(iter_plan(job.source.open(), options, job.region(), estimate))
     except ColloidsError as error:
         return Failure(str(error))
     boxes = _boxes_of(plan)
@@ -80,7 +79,7 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
     started = time.perf_counter()
     plan = _with_region(job, planned.plan)
     try:
-        found = _result(iter_search(job.source.open().volume(plan.options.frame, plan.options.channel), plan, box))
+        found = result_of(iter_search(job.source.open().volume(plan.options.frame, plan.options.channel), plan, box))
     except ColloidsError as error:
         return Failure(str(error))
     return Searched(found, time.perf_counter() - started)
@@ -98,7 +97,7 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     stack = job.source.open()
     volume = stack.volume(plan.options.frame, plan.options.channel)
     try:
-        table = _result(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
+        table = result_of(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
     except ColloidsError as error:
         return Failure(str(error))
     return labelled(table, part, stack, len(job.channels) > 1)
@@ -117,11 +116,3 @@ def _with_region(job: Job, plan: Plan) -> Plan:
     """Return the plan with the whole region of the job."""
     region = job.region()
     return replace(plan, region=Region(plan.region.z_range, region.outlines, region.mask))
-
-
-def _result(steps: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value

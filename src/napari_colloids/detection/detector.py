@@ -11,6 +11,7 @@ from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.detection.search import iter_search
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import result_of
 from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
@@ -61,15 +62,7 @@ def detect(
     ColloidsError
         If the stack or a setting cannot be used; the message says what to do.
     """
-    steps = iter_detect(stack, changed(options, changes), region)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            table: pd.DataFrame = end.value
-            return table
-        if progress is not None:
-            progress(step.done, step.total)
+    return result_of(iter_detect(stack, changed(options, changes), region), progress)
 
 
 def changed(options: Options | None, changes: Mapping[str, Any]) -> Options:

@@ -14,6 +14,7 @@ from napari_colloids.detection.region import Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -103,11 +104,6 @@ class Plan:
         source_low = np.clip(np.floor(first), 0, self.shape).astype(int)
         source_high = np.clip(np.ceil(last) + 1, 0, self.shape).astype(int)
         return self.region.overlaps(source_low, source_high)
-
-
-def aspect_of(voxel_size: VoxelSize | None) -> float:
-    """Return the height of a voxel over its width; 1 where it is unknown."""
-    return voxel_size[0] / voxel_size[2] if voxel_size else 1.0
 
 
 def iter_plan(

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Two spheres are coupled whose derivatives overlap, which are followed this part of their reach.
-_COUPLED = 1.0
 #: The solution is good to this part of the right-hand side.
 _TOLERANCE = 1e-4
 _MOST_ITERATIONS = 300
@@ -254,7 +252,7 @@ def _coupled(spheres: Spheres, profile: Profile) -> NDArray[np.intp]:
     largest = float(spheres.radii.max(initial=1.0))
     reach = np.array([largest + STEEP_REACH * axial, largest + STEEP_REACH * lateral, largest + STEEP_REACH * lateral])
     places = spheres.positions * [profile.aspect, 1, 1] / reach
-    return np.asarray(cKDTree(places).query_pairs(2 * _COUPLED, output_type="ndarray"), np.intp)
+    return np.asarray(cKDTree(places).query_pairs(2.0, output_type="ndarray"), np.intp)
 
 
 def _coupling(a: Image | None, at_a: Window | None, b: Image | None, at_b: Window | None) -> Array | float:

@@ -72,8 +72,7 @@ class Grid:
 
     def read(self, volume: Any, low: Corner, high: Corner) -> Box:
         """Read the voxels ``[low, high)`` of the grid."""
-        source = tuple(slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
-        image = read_box(volume, source).astype(np.float32)
+        image = self._raw(volume, low, high).astype(np.float32)
         known = np.isfinite(image)
         if not known.all():
             image = np.where(known, image, 0)
@@ -83,11 +82,14 @@ class Grid:
 
     def limits(self, volume: Any, low: Corner, high: Corner) -> tuple[float, float]:
         """Return the lowest and highest grey level of the stack if many of the voxels lie there, else infinities."""
-        source = tuple(slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
-        image = read_box(volume, source)
+        image = self._raw(volume, low, high)
         first, last = np.nanmin(image), np.nanmax(image)
         cut_low, cut_high = np.mean(image == first) > _CUT, np.mean(image == last) > _CUT
         return (float(first) if cut_low else -np.inf, float(last) if cut_high else np.inf)
+
+    def _raw(self, volume: Any, low: Corner, high: Corner) -> NDArray[Any]:
+        source = (slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
+        return read_box(volume, tuple(source))
 
     def _binned(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.averaged == 1:

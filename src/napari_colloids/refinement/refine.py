@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import ERRORS, check_particles, particle_table, positions_of
-from napari_colloids.progress import Progress
+from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.block import Fitted, fit_block, residual_of_block
 from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.threads import one_thread
-from napari_colloids.stack import as_stack
+from napari_colloids.stack import as_stack, aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -131,16 +131,8 @@ def refine(
             "To refine particles their sizes must be positive numbers: mend the column 'radius' or the diameter."
         )
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
-    aspect = stack.voxel_size[0] / stack.voxel_size[2] if stack.voxel_size else 1.0
-    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            fit: Refinement = end.value
-            break
-        if progress is not None:
-            progress(step.done, step.total)
+    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect_of(stack.voxel_size))
+    fit = result_of(steps, progress)
     refined = particle_table(
         fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM, check_particles, positions_of
+from napari_colloids.progress import result_of
 from napari_colloids.structure.pair_correlation import suggest_search_range
 from napari_colloids.structure.space import space_of
 
@@ -81,11 +82,7 @@ def link(
         subtract_drift=subtract_drift,
         min_length=min_length,
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("pd.DataFrame", end.value)
+    return result_of(steps)
 
 
 def iter_link(

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
+from napari_colloids.stack import aspect_of
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.task import Task
 
@@ -162,13 +163,12 @@ class _Request:
         """Compute it; returns the request and its residual."""
         from napari_colloids.refinement import iter_residual
 
-        size = self._stack.voxel_size
         residual = yield from iter_residual(
             self._stack.volume(),
             positions_of(self._table),
             self._table["radius"].to_numpy(dtype=float),
             self._diameter,
-            1.0 if size is None else size[0] / size[2],
+            aspect_of(self._stack.voxel_size),
         )
         return self, residual
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from napari_colloids.detection.tiles import Tile
 from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
 from napari_colloids.training.calibration import fit
+from napari_colloids.training.config import Config
 from napari_colloids.training.domain import SIZE, Domain
 from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.targets import make_targets
@@ -120,8 +122,9 @@ def config(tmp_path):
     def write(steps: int, output: str):
         path = tmp_path / f"{output}.toml"
         path.write_text(
-            f'output = "{output}"\nsteps = {steps}\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
+            f'output = "{output}"\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
             'warmup = 1\ncalibration_scenes = 2\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
+            f"[[stages]]\nsteps = {steps - 1}\n[[stages]]\nsteps = 1\nlearning_rate = 1e-3\nnano = 1.0\n"
         )
         return path
 
@@ -153,6 +156,25 @@ def test_resuming_is_like_never_having_stopped(config, monkeypatch):
         torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_the_learning_rate_falls_within_a_stage_and_begins_anew(config):
+    chosen = Config.read(config(1001, "stages"))
+    rates = [chosen.learning_rate_at(step) for step in range(chosen.steps)]
+    assert len(rates) == 1001
+    assert rates[0] == pytest.approx(2e-3)
+    assert all(later < earlier for earlier, later in pairwise(rates[:1000]))
+    assert rates[999] == pytest.approx(2e-5, rel=0.01)
+    assert rates[1000] == pytest.approx(1e-3)
+
+
+def test_a_share_of_the_scenes_is_nano_colloids():
+    domain = Domain(seed=5, packings=10)
+    images = {nano: [domain.sample(number, nano=nano).image for number in range(20)] for nano in (0.0, 0.3, 1.0)}
+    other = [np.array_equal(a, b) for a, b in zip(images[0.3], images[0.0], strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(images[0.3], images[1.0], strict=True)]
+    assert all(a != b for a, b in zip(other, same, strict=True))
+    assert 1 <= sum(same) <= 12
+
+
 def test_calibration_makes_probabilities_of_logits():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 20_000)
@@ -166,8 +188,9 @@ def test_wrong_configurations_are_refused(tmp_path, config):
     with pytest.raises(ColloidsError, match="cannot be read"):
         train(tmp_path / "none.toml")
     unknown = tmp_path / "unknown.toml"
-    unknown.write_text("colour = 1\n")
-    with pytest.raises(ColloidsError, match="colour"):
-        train(unknown)
+    for text in ("colour = 1\n", "[[stages]]\ncolour = 1\n"):
+        unknown.write_text(text)
+        with pytest.raises(ColloidsError, match="colour"):
+            train(unknown)
     with pytest.raises(ColloidsError, match="resume"):
         train(config(2, "nothing"), resume=True)

@@ -67,8 +67,8 @@ class Domain:
                 pool[kind].append(_unit_arrangement(kind, rng))
         return pool
 
-    def sample(self, number: int) -> Sample:
-        """Return scene `number`."""
+    def sample(self, number: int, nano: float = 0.25) -> Sample:
+        """Return scene `number`, where the share `nano` of all scenes are nano-colloids."""
         rng = np.random.default_rng([self.seed, 2, number])
         kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
         kind = str(rng.choice(kinds, p=[0.67, 0.06, 0.07, 0.07, 0.08, 0.05]))
@@ -84,7 +84,7 @@ class Domain:
         before = MARGIN * (rng.random(3) < 0.35)
         after = (MARGIN + rng.integers(0, 8, 3)) * (rng.random(3) < 0.35)
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
-        optics = _nano(rng, radius, aspect) if rng.random() < 0.25 else _optics(rng, radius, aspect)
+        optics = _nano(rng, radius, aspect) if rng.random() < nano else _optics(rng, radius, aspect)
         parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
         if kind == "strings" or rng.random() < 0.12:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
-import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
-from napari_colloids.training.calibration import SCENES, calibrate
+from napari_colloids.training.calibration import calibrate
+from napari_colloids.training.config import Config
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
 
@@ -30,99 +29,19 @@ if TYPE_CHECKING:
 _LOG_EVERY = 100
 
 
-@dataclass(frozen=True)
-class Config:
-    """What a training run needs; the fields of the TOML file.
-
-    Attributes
-    ----------
-    output
-        Folder for checkpoints, log and weights, relative to the configuration file.
-    seed
-        Decides the scenes and the initial weights.
-    packings
-        Arrangements made in advance.
-    steps
-        Optimiser steps.
-    batch
-        Volumes per step.
-    learning_rate
-        Peak of the cosine schedule.
-    restarts
-        Steps at which the cosine begins anew (warm restarts: Loshchilov and Hutter, ICLR 2017).
-    warmup
-        Steps of linear warm-up.
-    weight_decay
-        Of AdamW.
-    clip
-        Largest gradient norm.
-    average
-        Decay of the exponential moving average of the weights, which is what is saved.
-    channels
-        Of the network's levels.
-    workers
-        Processes that simulate.
-    threads
-        Threads of torch on a CPU.
-    calibration_scenes
-        Scenes by which the finished network's confidence is made a probability.
-    checkpoint_seconds
-        Time between checkpoints.
-    device
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    """
-
-    output: str = "runs/default"
-    seed: int = 0
-    packings: int = 300
-    steps: int = 20_000
-    batch: int = 2
-    learning_rate: float = 2e-3
-    restarts: tuple[int, ...] = ()
-    warmup: int = 200
-    weight_decay: float = 1e-3
-    clip: float = 2.0
-    average: float = 0.999
-    channels: tuple[int, int, int] = (16, 32, 64)
-    workers: int = 1
-    threads: int = 1
-    calibration_scenes: int = SCENES
-    checkpoint_seconds: float = 180.0
-    device: str = "auto"
-
-    @classmethod
-    def read(cls, path: Path) -> Config:
-        """Read a TOML file.
-
-        Raises
-        ------
-        ColloidsError
-            If the file cannot be read or has an unknown field.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ColloidsError(f"The training configuration {path} cannot be read: {error}") from error
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ColloidsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
-        for name in ("channels", "restarts"):
-            if name in values:
-                values[name] = tuple(values[name])
-        return cls(**values)
-
-
 class _Scenes(Dataset[tuple[np.ndarray, ...]]):
     """Scenes by number, so that a resumed run goes on where it stopped whatever the number of workers."""
 
-    def __init__(self, domain: Domain, first: int, count: int) -> None:
-        self.domain, self.first, self.count = domain, first, count
+    def __init__(self, domain: Domain, config: Config, first: int) -> None:
+        self.domain, self.config, self.first = domain, config, first * config.batch
 
     def __len__(self) -> int:
-        return self.count
+        return self.config.steps * self.config.batch - self.first
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
-        sample = self.domain.sample(self.first + number)
+        number += self.first
+        stage, _ = self.config.stage_at(number // self.config.batch)
+        sample = self.domain.sample(number, nano=stage.nano)
         return (sample.image, *sample.targets)
 
 
@@ -161,7 +80,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     torch.manual_seed(config.seed)
 
     network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay)
     average = copy.deepcopy(network)
     first = _restore(folder, network, average, optimiser) if resume else 0
 
@@ -173,7 +92,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
             for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(step, config)
+                group["lr"] = config.learning_rate_at(step)
             image, *targets = (part.to(device, non_blocking=True) for part in batch)
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 output = network(image.to(memory_format=torch.channels_last_3d))
@@ -205,10 +124,9 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
 
 
 def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.Tensor]]:
-    scenes = _Scenes(domain, first * config.batch, (config.steps - first) * config.batch)
     return iter(
         DataLoader(
-            scenes,
+            _Scenes(domain, config, first),
             batch_size=config.batch,
             num_workers=config.workers,
             worker_init_fn=_one_thread,
@@ -216,16 +134,6 @@ def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.
             pin_memory=torch.cuda.is_available(),
         )
     )
-
-
-def _learning_rate(step: int, config: Config) -> float:
-    """Return the learning rate: after a linear warm-up half a cosine, once more from every restart."""
-    warm = min(1.0, (step + 1) / max(config.warmup, 1))
-    ends = [*(restart for restart in config.restarts if restart < config.steps), config.steps]
-    first = max((end for end in ends if end <= step), default=0)
-    last = min((end for end in ends if end > step), default=config.steps)
-    part = (step - first) / max(last - first, 1)
-    return config.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * part)) / 2)
 
 
 @torch.no_grad()

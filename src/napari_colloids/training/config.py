@@ -1,0 +1,143 @@
+"""What a training run needs: the fields of its TOML file."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.training.calibration import SCENES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What the learning rate falls to within a stage, over its peak.
+_LOWEST = 0.01
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: the learning rate falls along half a cosine and begins anew with the next stage.
+
+    Attributes
+    ----------
+    steps
+        Optimiser steps.
+    learning_rate
+        Where it starts.
+    nano
+        Share of the scenes that are nano-colloids.
+
+    References
+    ----------
+    Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR (2017).
+    """
+
+    steps: int = 20_000
+    learning_rate: float = 2e-3
+    nano: float = 0.25
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a training run needs.
+
+    Attributes
+    ----------
+    output
+        Folder for checkpoints, log and weights, relative to the configuration file.
+    seed
+        Decides the scenes and the initial weights.
+    packings
+        Arrangements made in advance.
+    stages
+        One after the other; ``[[stages]]`` in the file.
+    batch
+        Volumes per step.
+    warmup
+        Steps of linear warm-up.
+    weight_decay
+        Of AdamW.
+    clip
+        Largest gradient norm.
+    average
+        Decay of the exponential moving average of the weights, which is what is saved.
+    channels
+        Of the network's levels.
+    workers
+        Processes that simulate.
+    threads
+        Threads of torch on a CPU.
+    calibration_scenes
+        Scenes by which the finished network's confidence is made a probability.
+    checkpoint_seconds
+        Time between checkpoints.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    output: str = "runs/default"
+    seed: int = 0
+    packings: int = 300
+    stages: tuple[Stage, ...] = (Stage(),)
+    batch: int = 2
+    warmup: int = 200
+    weight_decay: float = 1e-3
+    clip: float = 2.0
+    average: float = 0.999
+    channels: tuple[int, int, int] = (16, 32, 64)
+    workers: int = 1
+    threads: int = 1
+    calibration_scenes: int = SCENES
+    checkpoint_seconds: float = 180.0
+    device: str = "auto"
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Read a TOML file.
+
+        Raises
+        ------
+        ColloidsError
+            If the file cannot be read or has an unknown field.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ColloidsError(f"The training configuration {path} cannot be read: {error}") from error
+        _check_names(cls, values, path)
+        if "channels" in values:
+            values["channels"] = tuple(values["channels"])
+        if "stages" in values:
+            for stage in values["stages"]:
+                _check_names(Stage, stage, path)
+            values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
+        return cls(**values)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """Return the stage that `step` belongs to, and how many of its steps come before."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        raise IndexError("There are not so many steps.")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of `step`: after a linear warm-up half a cosine, anew in every stage."""
+        stage, done = self.stage_at(step)
+        warm = min(1.0, (step + 1) / max(self.warmup, 1))
+        cosine = (1 + math.cos(math.pi * done / stage.steps)) / 2
+        return stage.learning_rate * warm * (_LOWEST + (1 - _LOWEST) * cosine)
+
+
+def _check_names(kind: type, values: dict[str, Any], path: Path) -> None:
+    unknown = set(values) - {field.name for field in fields(kind)}
+    if unknown:
+        raise ColloidsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")

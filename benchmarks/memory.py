@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(1024, 1024, 1024), help="z, y, x in voxels")
     parser.add_argument("--diameter", type=float, default=12.0, help="of the particles in voxels")
     parser.add_argument("--format", choices=list(NAMES), default="bigtiff")
+    parser.add_argument("--refine", action="store_true", help="fit the positions, too")
     parser.add_argument("--tile", type=int, help="edge of the tiles in voxels; default: by free memory")
     parser.add_argument("--in-memory", action="store_true", help="measure the same stack in memory, too: the ratio")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file, too")
@@ -34,13 +35,14 @@ def main() -> None:
     parser.add_argument("--read-first", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options.diameter, options.tile, options.read_first)))
+        print(json.dumps(measure(options.measure, options.diameter, options.tile, options.read_first, options.refine)))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAMES[options.format]
         write(path, tuple(options.shape), options.diameter)
         command = [sys.executable, __file__, "--measure", str(path), "--diameter", str(options.diameter)]
         command += ["--tile", str(options.tile)] if options.tile else []
+        command += ["--refine"] if options.refine else []
         report = run(command)
         if options.in_memory:
             beside = run([*command, "--read-first"])
@@ -90,7 +92,7 @@ def empty_zarr(path: Path, shape: tuple[int, int, int]):
     return group.create_array("0", shape=shape, chunks=(64, 256, 256), dtype="uint8", dimension_names=list("zyx"))
 
 
-def measure(path: Path, diameter: float, tile: int | None, read_first: bool) -> dict:
+def measure(path: Path, diameter: float, tile: int | None, read_first: bool, refine: bool) -> dict:
     """Detect, and return what it took beyond the imports."""
     import torch
 
@@ -103,7 +105,7 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool) -> 
     baseline = peak_memory()
     stack = read_stack(path, lazy=None if path.suffix == ".tif" else True)  # small ones would be read at once
     volume = read_box(stack.volume(), (slice(None),) * 3) if read_first else stack
-    found = detect(volume, diameter=diameter, tile=tile)
+    found = detect(volume, diameter=diameter, tile=tile, refine=refine)
     return {
         "file": path.name,
         "shape": list(stack.shape),

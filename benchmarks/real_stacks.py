@@ -121,37 +121,38 @@ def draw(stack: Stack, found: pd.DataFrame, title: str, path: Path) -> None:
             ax.set_aspect(scale[down] / scale[across])
             ax.set_title(f"{name}, {'zyx'[into]} = {index}", fontsize=9)
             ax.axis("off")
-            rings = _rings(ax, found, scale, (down, across, into), index)
-    figure.colorbar(rings, ax=axes, label="confidence", shrink=0.5, pad=0.01)
+            cuts = rings(ax, found, scale, (down, across, into), index)
+    figure.colorbar(cuts, ax=axes, label="confidence", shrink=0.5, pad=0.01)
     figure.suptitle(title)
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
 
-def _rings(
-    ax: Axes, found: pd.DataFrame, scale: np.ndarray, view: tuple[int, int, int], index: int
+def rings(
+    ax: Axes, found: pd.DataFrame, scale: np.ndarray, view: tuple[int, int, int], index: int, colour: str | None = None
 ) -> EllipseCollection:
-    """Draw where the slice cuts the particles: circles of radius sqrt(r^2 - d^2)."""
+    """Draw where the slice cuts the particles: circles of radius sqrt(r^2 - d^2), by default coloured by confidence."""
     down, across, into = view
     centres = found[POSITION].to_numpy(dtype=float)
     squared = found["radius"].to_numpy() ** 2 - ((centres[:, into] - index) * scale[into]) ** 2
     cut = squared > 0
     diameters = 2 * np.sqrt(squared[cut])
-    rings = EllipseCollection(
+    cuts = EllipseCollection(
         diameters / scale[across],
         diameters / scale[down],
         np.zeros(len(diameters)),
         units="xy",
         offsets=centres[cut][:, [across, down]],
         offset_transform=ax.transData,
-        array=found["confidence"].to_numpy()[cut],
+        array=None if colour else found["confidence"].to_numpy()[cut],
+        edgecolors=colour,
         cmap="plasma",
         clim=(0, 1),
         facecolors="none",
         linewidths=0.8,
     )
-    ax.add_collection(rings)
-    return rings
+    ax.add_collection(cuts)
+    return cuts
 
 
 if __name__ == "__main__":

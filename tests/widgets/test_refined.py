@@ -125,6 +125,15 @@ def test_the_choice_is_remembered_and_reaches_the_core(viewer, widget):
     assert docked_again(viewer).options().refine is False
 
 
+def test_where_nothing_is_to_be_remembered_the_choice_is_the_default(viewer, widget):
+    fresh = DetectWidget(viewer, remembers=False)
+    viewer.window.add_dock_widget(fresh)
+    assert fresh.options().refine is False
+    choose(fresh.refine, True)
+    choose(fresh.refine, False)
+    assert docked_again(viewer).options().refine is True
+
+
 def docked_again(viewer):
     widget = DetectWidget(viewer)
     viewer.window.add_dock_widget(widget)

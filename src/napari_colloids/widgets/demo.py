@@ -52,7 +52,8 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     found = layers.add_layer(
         viewer, layers.particle_layer_data(particles, layers.frame_of(image), name="demo particles", note=note)
     )
-    detect, score = DetectWidget(viewer), ScoreWidget(viewer)
+    # What is shown was found with the defaults, whatever was chosen in this window last time.
+    detect, score = DetectWidget(viewer, remembers=False), ScoreWidget(viewer)
     docks = [
         viewer.window.add_dock_widget(widget, name=name, area="right")
         for name, widget in (("Detect", detect), ("Score", score))

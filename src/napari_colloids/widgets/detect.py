@@ -40,9 +40,16 @@ class DetectWidget(Panel):
 
     Every run adds a layer of its own, ``<image> particles``, in the place of the image; the result before it is kept,
     hidden, so that two settings can be compared.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where the layers are.
+    remembers
+        Whether the controls begin as they were left last time.
     """
 
-    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+    def __init__(self, napari_viewer: napari.viewer.Viewer, *, remembers: bool = True) -> None:
         from napari_colloids.detection import Options
 
         super().__init__()
@@ -121,18 +128,19 @@ class DetectWidget(Panel):
         self._lay_out()
         self._connect()
         self._take_preferences()
-        remember(
-            "detect",
-            {
-                "diameter_mode": self.mode,
-                "diameter_px": self.pixels,
-                "diameter_um": self.micrometres,
-                "method": self.method,
-                "refine": self.refine,
-                "border": self.border,
-                "frames": self.frames,
-            },
-        )
+        if remembers:
+            remember(
+                "detect",
+                {
+                    "diameter_mode": self.mode,
+                    "diameter_px": self.pixels,
+                    "diameter_um": self.micrometres,
+                    "method": self.method,
+                    "refine": self.refine,
+                    "border": self.border,
+                    "frames": self.frames,
+                },
+            )
         self._on_mode()
         self._on_image(self.image.layer)
 

@@ -43,12 +43,24 @@ _BRIGHTNESS_ROUNDS = 2
 #: Rounds of all particles (the first is for the brightness alone), those in which missed ones are looked for, and
 #: rounds at most of the particles that still move by more than this (in radii).
 _ROUNDS = 6
-_LOOK = (1, 2, 3)
-_LAST_ROUNDS = 5
+_LOOK = (0, 1, 2, 3)
+_LAST_ROUNDS = 8
 _STILL = 0.01
-#: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted.
+#: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted;
+#: but up to the second distance where a particle as bright as usual is, and no other.
 _RESTLESS = 0.05
-_ASTRAY = 0.5
+_ASTRAY = (0.5, 2.0)
+_USUAL = (0.7, 1.4)
+#: Spheres nearer to each other than this, in the sum of their radii, that are together less bright than this are one
+#: particle that was found twice; and how often that is looked for.
+_APART = 0.75
+_ONE = 1.5
+_SORTED = 2
+_LAST = 1e9
+#: Standard error over what was known before, from which on the image has told nothing.
+_UNTOLD = 0.7
+#: How many times less is known of the places of spheres outside the stack.
+_UNSEEN = 4.0
 #: Brightness, of the usual one, below which a detection explains nothing.
 _NOTHING = 0.25
 
@@ -102,26 +114,53 @@ def fit_block(
     threads
         How many work at it.
     """
-    numbers, box, model, priors = _begun(volume, grid, places, sizes, core, known)
+    source, box, model, priors = _begun(volume, grid, places, sizes, core, known)
+    ends = box.low == 0, box.low + box.shape == grid.shape
+    beyond = np.where(ends, BEYOND * known.radius, 0.0)
     for number in range(_ROUNDS):
         profile = model.profile(grid.aspect)
         view = model.view(box, profile)
         if number in _LOOK:
-            model, priors = with_missed(model, priors, box, view, profile, BEYOND * known.radius)
+            model, priors = with_missed(model, priors, box, view, profile, beyond)
         first = number == 0
         equations = equations_of(model, box, profile, view, [], derivatives=not first, threads=threads)
-        model, moves, _ = advance(model, priors, equations, grid.aspect, brightness_only=first)
+        model, moves, _ = advance(model, _loose(model, priors, grid), equations, grid.aspect, brightness_only=first)
         model = with_lamp(model, box)
-    model, moves = _settled(model, priors, moves, box, threads)
-    return _judged(model, priors, equations, moves, box, view, numbers, core, grid)
+    source = _extended(source, model)
+    model, moves = _settled(model, priors, moves, box, grid, threads)
+    for _ in range(_SORTED):
+        twice = _found_twice(model, priors, source, grid)
+        if not twice.any():
+            break
+        model, priors, source, moves = _without(twice, model, priors, source, moves, box, beyond)
+        model, moves = _settled(model, priors, moves, box, grid, threads)
+        profile = model.profile(grid.aspect)
+        view = model.view(box, profile)
+        equations = equations_of(model, box, profile, view, [], threads=threads)
+    return _judged(model, priors, equations, moves, box, view, places, source, core, grid)
 
 
-def _settled(model: Model, priors: Priors, moves: Array, box: Box, threads: int) -> tuple[Model, Array]:
+def _loose(model: Model, priors: Priors, grid: Grid) -> Priors:
+    """Return what is expected of the spheres, with those outside the stack held where they are.
+
+    A network has these too near, by up to a radius; a fit that is drawn there draws their neighbours with them.
+    """
+    outside = ~grid.inside(model.spheres.positions)
+    return replace(priors, centres=np.where(outside[:, None], model.spheres.positions, priors.centres))
+
+
+def _extended(source: NDArray[np.intp], model: Model) -> NDArray[np.intp]:
+    """Return the numbers of the detections that the spheres come from, -1 for those that were added."""
+    return np.append(source, np.full(len(model.spheres) - len(source), -1))
+
+
+def _settled(model: Model, priors: Priors, moves: Array, box: Box, grid: Grid, threads: int) -> tuple[Model, Array]:
     """Go on with those alone that have not come to rest, and what they overlap with; returns everybody's last move."""
     scale = np.array([box.aspect, 1, 1])
     for _ in range(_LAST_ROUNDS):
         spheres = model.spheres
         restless = np.abs(moves * scale).max(axis=1) > _STILL * spheres.radii
+        restless &= grid.inside(spheres.positions)
         if not restless.any():
             break
         reach = 2 * float(spheres.radii.max())
@@ -130,13 +169,70 @@ def _settled(model: Model, priors: Priors, moves: Array, box: Box, threads: int)
         profile = model.profile(box.aspect)
         others = model.others + draw(still.spheres, profile, box.low, box.shape)
         part = replace(model, spheres=spheres[near], others=others)
-        some = priors.of(near)
+        some = _loose(part, priors.of(near), grid)
         view = part.view(box, profile)
         part, moved, _ = advance(part, some, equations_of(part, box, profile, view, [], threads=threads), box.aspect)
         moves = np.zeros_like(moves)
         moves[near] = moved
         model = replace(model, spheres=spheres.with_part(near, part.spheres), background=part.background)
     return model, moves
+
+
+def _found_twice(model: Model, priors: Priors, source: NDArray[np.intp], grid: Grid) -> NDArray[np.bool_]:
+    """Return which spheres share the light of one particle with another that has the better right to it.
+
+    That is the one which went less far from where it was found; what was added has none, and outside the stack it does
+    not even take up room.
+    """
+    spheres, scale = model.spheres, np.array([grid.aspect, 1, 1])
+    places = spheres.positions * scale
+    bright = spheres.brightness / usual_brightness(spheres)
+    inside = grid.inside(spheres.positions)
+    went = np.linalg.norm(places - priors.centres * scale, axis=1)
+    went[source < 0] = np.where(inside[source < 0], _LAST, np.inf)
+    twice = np.zeros(len(spheres), bool)
+    first, second = cKDTree(places).query_pairs(2 * _APART * float(spheres.radii.max()), output_type="ndarray").T
+    apart = np.linalg.norm(places[first] - places[second], axis=1)
+    one = (bright[first] + bright[second] < _ONE) | np.isinf(went[first]) | np.isinf(went[second])
+    one &= apart < _APART * (spheres.radii[first] + spheres.radii[second])
+    one &= inside[first] | inside[second]
+    for a, b in zip(first[one], second[one], strict=True):
+        if not (twice[a] or twice[b]):
+            twice[a if went[a] > went[b] else b] = True
+    return twice
+
+
+def _without(
+    out: NDArray[np.bool_],
+    model: Model,
+    priors: Priors,
+    source: NDArray[np.intp],
+    moves: Array,
+    box: Box,
+    beyond: Array,
+) -> tuple[Model, Priors, NDArray[np.intp], Array]:
+    """Take spheres out of the model and look for others in what it leaves; those nearby have to be fitted again.
+
+    A detection that is out goes on as the sphere that is found within a diameter of it, if there is one.
+    """
+    scale = np.array([box.aspect, 1, 1])
+    reach = 2 * float(model.spheres.radii.max())
+    gone, given, lost = model.spheres.positions[out], priors.centres[out], source[out]
+    model, priors = replace(model, spheres=model.spheres[~out]), priors.of(~out)
+    profile = model.profile(box.aspect)
+    count = len(model.spheres)
+    model, priors = with_missed(model, priors, box, model.view(box, profile), profile, beyond)
+    places = model.spheres.positions
+    source = _extended(source[~out], model)
+    for place, number in zip(given[lost >= 0], lost[lost >= 0], strict=True):
+        away = np.linalg.norm((places - place) * scale, axis=1)
+        away[:count] = np.inf
+        away[source >= 0] = np.inf
+        if away.min() < reach:
+            source[away.argmin()] = number
+    changed = cKDTree(np.concatenate([gone, places[count:]]) * scale).query(places * scale)[0] < reach
+    moves = np.concatenate([moves[~out], np.zeros((len(places) - count, 3))])
+    return model, priors, source, np.where(changed[:, None], np.inf, moves)
 
 
 def residual_of_block(
@@ -199,29 +295,39 @@ def _judged(
     moves: Array,
     box: Box,
     view: View,
-    numbers: NDArray[np.intp],
+    places: Array,
+    source: NDArray[np.intp],
     core: Core,
     grid: Grid,
 ) -> Fitted:
     """Return what belongs to the block, with errors and a verdict."""
     spheres, scale = model.spheres, np.array([grid.aspect, 1, 1])
-    precision, pull = priors.precision_and_pull(spheres)
+    precision, pull = _loose(model, priors, grid).precision_and_pull(spheres)
+    precision[~grid.inside(spheres.positions), 1:4] /= _UNSEEN**2
     shared = np.zeros(len(equations.shared))
     equations = equations.with_priors(precision, pull, shared, shared)
-    deviations = np.sqrt(np.einsum("nii->ni", equations.covariances()))
+    deviations = np.sqrt(np.einsum("nii->ni", equations.covariances()))[:, 1:]
+    told = (deviations[:, :3] < _UNTOLD * priors.doubt).all(axis=1)
     deviations *= _excess(view, box, spheres, grid)[:, None]
     bright = spheres.brightness / usual_brightness(spheres)
-    source = np.append(numbers, np.full(len(spheres) - len(numbers), -1))
-    went = np.linalg.norm((spheres.positions - priors.centres) * scale, axis=1)
-    accepted = np.isfinite(deviations).all(axis=1) & (bright > _NOTHING)
-    accepted &= (went < _ASTRAY * spheres.radii) | (source < 0)
-    accepted &= np.linalg.norm(moves * scale, axis=1) < _RESTLESS * spheres.radii
-    accepted &= (deviations[:, 1:4] * scale < _ASTRAY * spheres.radii[:, None]).all(axis=1)
-    owner = np.where(source[:, None] < 0, spheres.positions, priors.centres)
-    mine = core.holds(owner) & ((source >= 0) | (accepted & grid.inside(spheres.positions)))
-    # A detection that explains no light is none; one that the fit cannot place may still be one.
-    mine &= (bright > _NOTHING) | (source < 0) | ~grid.inside(priors.centres)
-    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine, 1:], accepted[mine], source[mine])
+    given = np.where(source[:, None] < 0, spheres.positions, places[source])
+    went = np.linalg.norm((spheres.positions - given) * scale, axis=1)
+    tree = cKDTree(spheres.positions * scale)
+    alone = tree.query(spheres.positions * scale, 2)[0][:, 1] > 2 * _APART * spheres.radii
+    alone &= (bright > _USUAL[0]) & (bright < _USUAL[1])
+    moved, error = (np.linalg.norm(length * scale, axis=1) for length in (moves, deviations[:, :3]))
+    accepted = np.isfinite(deviations).all(axis=1) & told & (bright > _NOTHING)
+    accepted &= went < np.where(alone, _ASTRAY[1], _ASTRAY[0]) * spheres.radii
+    accepted &= moved < np.maximum(_RESTLESS * spheres.radii, error)
+    accepted &= (deviations[:, :3] * scale < _ASTRAY[0] * spheres.radii[:, None]).all(axis=1)
+    mine = core.holds(given) & ((source >= 0) | (accepted & grid.inside(spheres.positions)))
+    # A detection that explains no light, or lies in an accepted sphere, is none; one that the fit cannot place may
+    # still be one.
+    free = np.ones(len(spheres), bool)
+    if accepted.any():
+        free = cKDTree(spheres.positions[accepted] * scale).query(given * scale)[0] > spheres.radii
+    mine &= ((bright > _NOTHING) & (accepted | free)) | (source < 0) | ~grid.inside(given)
+    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], source[mine])
 
 
 def _excess(view: View, box: Box, spheres: Spheres, grid: Grid) -> Array:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import bsr_array, coo_array
 from scipy.spatial import cKDTree
@@ -32,7 +33,7 @@ Array = NDArray[np.float64]
 _TOLERANCE = 1e-4
 _MOST_ITERATIONS = 300
 #: Neighbours that are free when the error of a sphere is taken, and spheres that this is done for at a time.
-_NEIGHBOURS = 16
+_NEIGHBOURS = 24
 _TOGETHER = 100
 
 
@@ -147,7 +148,9 @@ class Equations:
             system = np.where(keep | np.eye(len(alone), dtype=bool)[:, :, None, None], system, 0.0)
             size = NUMBERS * len(alone)
             matrix = system.transpose(0, 1, 3, 2, 4).reshape(len(some), size, size)
-            inverse = np.linalg.inv(matrix)[:, :NUMBERS, :NUMBERS]
+            # By torch, as OpenBLAS would hand matrices of this size to threads that wait for each other.
+            units = torch.eye(size, NUMBERS, dtype=torch.float64)
+            inverse = torch.linalg.solve(torch.from_numpy(matrix), units)[:, :NUMBERS].numpy()
             found[some] = inverse * unit[some, :, None] * unit[some, None, :]
         return found
 

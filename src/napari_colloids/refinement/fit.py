@@ -307,9 +307,9 @@ def with_lamp(model: Model, box: Box) -> Model:
 
 
 def with_missed(
-    model: Model, priors: Priors, box: Box, view: View, profile: Profile, beyond: float
+    model: Model, priors: Priors, box: Box, view: View, profile: Profile, beyond: float | Array
 ) -> tuple[Model, Priors]:
-    """Return model and priors with the spheres that the residual shows, also those at most `beyond` outside the box."""
+    """Return model and priors with the spheres that the residual shows; see `find_missed`."""
     spheres = model.spheres
     brightness = float(np.median(spheres.brightness))
     places = box.low + find_missed(

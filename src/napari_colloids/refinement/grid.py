@@ -83,7 +83,10 @@ class Grid:
     def limits(self, volume: Any, low: Corner, high: Corner) -> tuple[float, float]:
         """Return the lowest and highest grey level of the stack if many of the voxels lie there, else infinities."""
         image = self._raw(volume, low, high)
-        first, last = np.nanmin(image), np.nanmax(image)
+        image = image[np.isfinite(image)]
+        if not image.size:
+            return -np.inf, np.inf
+        first, last = image.min(), image.max()
         cut_low, cut_high = np.mean(image == first) > _CUT, np.mean(image == last) > _CUT
         return (float(first) if cut_low else -np.inf, float(last) if cut_high else np.inf)
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: A new particle must explain this many standard deviations of the noise.
 _SIGNIFICANT = 5.0
+#: The same for one centred outside, of which nothing is told but what its light does to the others; what is known of
+#: its brightness is needed to place it.
+_GLIMPSED = 3.0
 #: Least distance of a new particle from all others, in diameters; true ones touch at 1.
 _APART = 0.8
 #: Least and largest brightness of a new particle, of the mean of the others.
@@ -26,7 +29,13 @@ _BRIGHTNESS = (0.5, 2.0)
 
 
 def find_missed(
-    residual: Image, root_weight: Image, profile: Profile, radius: float, brightness: float, known: Array, beyond: float
+    residual: Image,
+    root_weight: Image,
+    profile: Profile,
+    radius: float,
+    brightness: float,
+    known: Array,
+    beyond: float | Array,
 ) -> Array:
     """Return where spheres of a radius would explain what is left, shape ``(N, 3)`` in voxels of the box.
 
@@ -45,38 +54,53 @@ def find_missed(
     known
         Shape ``(N, 3)``: spheres that are in the model.
     beyond
-        How far outside the box they may be centred, in lateral voxels.
+        How far outside the box they may be centred, in lateral voxels; one for all faces, or of shape ``(2, 3)``: first
+        the near faces.
     """
-    outside = np.ceil(np.array([beyond / profile.aspect, beyond, beyond])).astype(int)
+    if not root_weight.any():
+        return np.empty((0, 3))
+    scale = np.array([profile.aspect, 1, 1])
     window = profile.window(radius)
+    before, after = np.minimum(np.ceil(np.broadcast_to(beyond, (2, 3)) / scale).astype(int), window)
     (picture,) = profile.pictures(np.zeros((1, 3)), np.array([radius]), window, derivatives=False)
     picture = picture[0][::-1, ::-1, ::-1]
-    cut = tuple(
-        slice(max(n - o, 0), full - max(n - o, 0))
-        for n, o, full in zip(window, outside, np.add(residual.shape, picture.shape) - 1, strict=True)
-    )
+    cut = tuple(slice(n - a, n + size + b) for n, a, size, b in zip(window, before, residual.shape, after, strict=True))
     explained = fftconvolve(residual * root_weight, picture)[cut]
     visible = np.maximum(fftconvolve(root_weight**2, picture**2)[cut], 1e-12 * float((root_weight**2).max()))
     wanted = explained / visible
-    gain = np.where(
-        (wanted > _BRIGHTNESS[0] * brightness) & (wanted < _BRIGHTNESS[1] * brightness),
-        explained / np.sqrt(visible),
-        0.0,
-    )
-    apart = np.maximum(np.array([radius / profile.aspect, radius, radius]).astype(int), 1)
-    peaks = np.argwhere((gain > _SIGNIFICANT) & (gain == maximum_filter(gain, size=tuple(2 * apart + 1))))
-    order = np.argsort(-gain[tuple(peaks.T)], kind="stable")
-    shift = np.minimum(outside, window)
-    return _apart(peaks[order] - shift, known, 2 * radius * _APART, profile.aspect)
+    likely = (wanted > _BRIGHTNESS[0] * brightness) & (wanted < _BRIGHTNESS[1] * brightness)
+    gain = np.where(likely, explained / np.sqrt(visible), 0.0)
+    gain[gain < _SIGNIFICANT] = 0
+    # Far outside, a bright sphere and a faint one nearer by look much the same: there, all are of one brightness.
+    glimpsed = np.sqrt(np.maximum(brightness * (2 * explained - brightness * visible), 0))
+    glimpsed[glimpsed < _GLIMPSED] = 0
+    inside = tuple(slice(a, a + size) for a, size in zip(before, residual.shape, strict=True))
+    glimpsed[inside] = gain[inside]
+    apart = np.maximum((radius / scale).astype(int), 1)
+    peaks = np.argwhere((glimpsed > 0) & (glimpsed == maximum_filter(glimpsed, size=tuple(2 * apart + 1))))
+    order = np.argsort(-glimpsed[tuple(peaks.T)], kind="stable")
+    return _apart((peaks[order] - before).astype(float), known, 2 * radius * _APART, scale)
 
 
-def _apart(candidates: Array, known: Array, distance: float, aspect: float) -> Array:
+def _apart(candidates: Array, known: Array, distance: float, scale: Array) -> Array:
     """Return the candidates that keep a distance from all that are known and from those before them."""
-    scale = np.array([aspect, 1, 1])
-    taken = [tuple(p) for p in known * scale]
-    chosen = []
-    for place in candidates:
-        if not taken or cKDTree(taken).query(place * scale)[0] >= distance:
-            taken.append(tuple(place * scale))
-            chosen.append(place)
-    return np.array(chosen, float).reshape(-1, 3)
+    if len(known):
+        candidates = candidates[cKDTree(known * scale).query(candidates * scale)[0] >= distance]
+    pairs = cKDTree(candidates * scale).query_pairs(distance, output_type="ndarray")
+    return candidates[first_of_each(pairs, len(candidates))]
+
+
+def first_of_each(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    """Return which of so many are left, shape ``(count,)``, if of each pair only one may stay and the first go first.
+
+    Parameters
+    ----------
+    pairs
+        Shape ``(M, 2)``: the smaller number first.
+    count
+        How many there are.
+    """
+    stays = np.ones(count, bool)
+    for first, second in pairs[np.argsort(pairs[:, 0], kind="stable")]:
+        stays[second] &= not stays[first]
+    return stays

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import ERRORS, check_particles, particle_table, positions_of
@@ -15,6 +16,7 @@ from napari_colloids.refinement.block import Fitted, fit_block, residual_of_bloc
 from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
+from napari_colloids.refinement.missed import first_of_each
 from napari_colloids.refinement.threads import one_thread
 from napari_colloids.stack import as_stack, aspect_of
 
@@ -28,6 +30,8 @@ Array = NDArray[np.float64]
 #: Particles that the optics are measured with, and the fewest that will do.
 _TYPICAL = 80
 _FEWEST = 5
+#: Particles nearer to each other than this, in radii, are one that was given twice.
+_SAME = 0.3
 #: Standard error along z, in diameters, from which a fit is no better than the search it begins with.
 _VAGUE = 0.05
 #: Voxels are made higher as long as the PSF has this standard deviation in them.
@@ -113,8 +117,9 @@ def refine(
     -------
     pandas.DataFrame
         ``z, y, x, radius``, their standard errors ``z_err, y_err, x_err, radius_err``, and ``refined``: 0 where the fit
-        was not accepted and the particle is as it came. Particles that explain no light are gone, and what the residual
-        showed beside them comes last. ``attrs`` holds what was measured of the optics, and ``notices``.
+        was not accepted and the particle is as it came. Particles that explain no light, and those given twice, are
+        gone, and what the residual showed beside them comes last. ``attrs`` holds what was measured of the optics, and
+        ``notices``.
 
     Raises
     ------
@@ -166,10 +171,12 @@ def iter_refine(
     Returns
     -------
     Refinement
-        In the order of the detections, what was added last; those that explain no light are left out.
+        In the order of the detections, what was added last; those that explain no light are left out, and so are all
+        but the first of those in one place.
     """
     grid = Grid.of(tuple(volume.shape), diameter, aspect)
-    places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+    single = _single(positions, radii, aspect)
+    places, sizes = grid.to_grid(positions[single]), radii[single] / grid.bins[2]
     yield Progress(0, 1, "measuring the optics")
     known = _common(volume, grid, places, sizes)
     if isinstance(known, str):
@@ -182,7 +189,7 @@ def iter_refine(
         with one_thread() as threads:
             parts.append(fit_block(volume, grid, places, sizes, core, rough, threads))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
-    fit = _joined(parts, grid, positions, radii, known)
+    fit = _joined(parts, grid, positions, radii, single, known)
     doubt = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
     if doubt > _VAGUE * diameter:
         return _unchanged(positions, radii, "the image says too little of where the single particles are")
@@ -235,6 +242,8 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | 
     near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
     with one_thread() as threads:
         box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
+        if not box.known.any():
+            return "the image has no grey levels where the particles are"
         known = estimate(box, places[near], sizes[near], limits, grid.averaged, threads)
     return known.problem(float(np.median(sizes))) or known
 
@@ -258,8 +267,20 @@ def _unchanged(positions: Array, radii: Array, reason: str) -> Refinement:
     return Refinement(positions, radii, unknown, np.zeros(count, bool), np.arange(count), notices=notices)
 
 
-def _joined(parts: list[Fitted], grid: Grid, positions: Array, radii: Array, known: Estimate) -> Refinement:
+def _single(positions: Array, radii: Array, aspect: float) -> NDArray[np.intp]:
+    """Return the numbers of the particles that are not given before in nearly the same place."""
+    places = positions * [aspect, 1, 1]
+    pairs = cKDTree(places).query_pairs(_SAME * float(radii.max(initial=0)), output_type="ndarray")
+    first, second = pairs.T
+    near = np.linalg.norm(places[first] - places[second], axis=1) < _SAME * np.minimum(radii[first], radii[second])
+    return np.flatnonzero(first_of_each(pairs[near], len(places)))
+
+
+def _joined(
+    parts: list[Fitted], grid: Grid, positions: Array, radii: Array, single: NDArray[np.intp], known: Estimate
+) -> Refinement:
     fitted = Fitted.joined(parts)
+    fitted = replace(fitted, source=np.where(fitted.source < 0, -1, single[fitted.source]))
     lateral = grid.bins[2]
     places, sizes = grid.to_source(fitted.positions), fitted.radii * lateral
     errors = fitted.errors * [*grid.bins, lateral]

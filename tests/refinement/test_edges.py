@@ -1,0 +1,105 @@
+"""Where the image says little or nothing, and tables with more in them than there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial import cKDTree
+
+from napari_colloids.particles import ERRORS, POSITION, positions_of
+from napari_colloids.refinement import refine
+from napari_colloids.refinement.grid import Grid
+from napari_colloids.refinement.missed import find_missed
+from napari_colloids.refinement.profile import Profile
+
+
+@pytest.fixture(scope="module")
+def slab(dense):
+    """A stack of which a part is not known, refined, and the depth of each particle in that part (voxels)."""
+    image = dense.simulation.stack.data.astype(np.float32)
+    image[:16] = np.nan
+    return refine(image, dense.start), 15.5 - positions_of(dense.start)[:, 0]
+
+
+def test_what_nothing_is_known_of_is_not_refined(slab, dense):
+    refined, depth = slab
+    ours = refined.iloc[: len(dense.start)]
+    # Further in than radius and blur reach.
+    hidden = depth > 8
+    assert hidden.sum() > 5
+    assert (ours["refined"][hidden] == 0).all()
+    np.testing.assert_array_equal(positions_of(ours)[hidden], positions_of(dense.start)[hidden])
+    assert ours[ERRORS][hidden].isna().all(axis=None)
+
+
+def test_what_is_known_beside_it_is_refined(slab, dense):
+    refined, depth = slab
+    ours, seen = refined.iloc[: len(dense.start)], depth < -5
+    assert (ours["refined"][seen] == 1).all()
+    truth = positions_of(dense.simulation.particles)[seen]
+    before, after = (np.std(positions_of(table)[seen] - truth) for table in (dense.start, ours))
+    assert after < before / 1.5
+
+
+@pytest.mark.parametrize("known", ["nothing", "a corner"])
+@pytest.mark.filterwarnings("error")
+def test_an_image_of_which_nothing_is_known(dense, known):
+    image = np.full(dense.simulation.stack.shape, np.nan, np.float32)
+    if known == "a corner":
+        image[:2, :2, :2] = 7
+    refined = refine(image, dense.start)
+    np.testing.assert_array_equal(refined[dense.start.columns], dense.start)
+    assert (refined["refined"] == 0).all()
+    (notice,) = refined.attrs["notices"]
+    assert notice.startswith("Not refined: ")
+    if known == "nothing":
+        assert "no grey levels" in notice
+
+
+def test_limits_and_missed_particles_where_nothing_is_known():
+    grid, box = Grid((1, 1, 1), (9, 9, 9), 1.0), (np.zeros(3, int), np.full(3, 9))
+    assert grid.limits(np.full((9, 9, 9), np.nan), *box) == (-np.inf, np.inf)
+    nothing = np.zeros((20, 20, 20), np.float32)
+    profile = Profile((3.5, 4.5), (1.6, 1.0))
+    assert find_missed(nothing, nothing, profile, 4.0, 50.0, np.empty((0, 3)), 8.0).shape == (0, 3)
+
+
+def test_particles_given_twice_count_once(dense):
+    start = dense.start
+    again = start.iloc[[3, 8]].copy()
+    again["x"] += [0.0, 1.0]
+    table = pd.concat([start, again, start.iloc[[3]]], ignore_index=True)
+    refined = refine(dense.simulation.stack, table)
+    pd.testing.assert_frame_equal(refined, dense.refined)
+
+
+def test_of_two_detections_of_one_particle_the_nearer_stays(dilute, guess):
+    start = guess(dilute)
+    truth = positions_of(dilute.particles)
+    inner = np.flatnonzero(((truth > 8) & (truth < 31)).all(axis=1))
+    # Towards the largest gap around one of them: what lies there has no particle of its own.
+    shifts = 6.0 * np.concatenate([np.eye(3), -np.eye(3)])
+    places = truth[inner][:, None] + shifts
+    gap = np.sort(cKDTree(truth).query(places.reshape(-1, 3), 2)[0])[:, 1].argmax()
+    row, place = inner[gap // 6], places.reshape(-1, 3)[gap]
+    table = pd.concat([start, pd.DataFrame([[*place, 5.0]], columns=[*POSITION, "radius"])], ignore_index=True)
+    refined = refine(dilute.stack, table)
+    assert (refined["refined"] == 1).all()
+    assert len(refined) == len(start)
+    assert np.linalg.norm(positions_of(refined)[row] - truth[row]) < 0.4
+
+
+@pytest.mark.parametrize("move", [3.0, 6.0])
+def test_a_detection_that_took_the_place_of_another_is_sorted_out(dilute, guess, move):
+    """Whatever the network does along a long PSF: every particle is there once, and refined."""
+    start = guess(dilute)
+    truth = positions_of(dilute.particles)
+    inner = np.flatnonzero(((truth > 8) & (truth < 31)).all(axis=1))
+    start.loc[inner[::3], "z"] += move
+    refined = refine(dilute.stack, start)
+    assert (refined["refined"] == 1).all()
+    distance, rows = cKDTree(positions_of(refined)).query(truth[inner])
+    assert distance.max() < 0.5
+    assert len(set(rows)) == len(inner)
+    assert len(cKDTree(positions_of(refined)).query_pairs(7.5)) == 0

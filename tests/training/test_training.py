@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from scipy.special import expit
 
 from napari_colloids import ColloidsError
@@ -137,6 +138,7 @@ def test_a_run_writes_weights_that_load(config):
     assert network.channels == (4, 4, 4)
     log = [json.loads(line) for line in (weights.parent / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 2
+    assert imread(weights.parent / "curves.png").ndim == 3
     assert log[-1]["total"] > 0
 
 

@@ -129,14 +129,14 @@ def fit_block(
     source = _extended(source, model)
     model, moves = _settled(model, priors, moves, box, grid, threads)
     for _ in range(_SORTED):
-        twice = _found_twice(model, priors, source, grid)
-        if not twice.any():
-            break
+        count, twice = len(model.spheres), _found_twice(model, priors, source, grid)
         model, priors, source, moves = _without(twice, model, priors, source, moves, box, beyond)
+        if len(model.spheres) == count and not twice.any():
+            break
         model, moves = _settled(model, priors, moves, box, grid, threads)
-        profile = model.profile(grid.aspect)
-        view = model.view(box, profile)
-        equations = equations_of(model, box, profile, view, [], threads=threads)
+    profile = model.profile(grid.aspect)
+    view = model.view(box, profile)
+    equations = equations_of(model, box, profile, view, [], threads=threads)
     return _judged(model, priors, equations, moves, box, view, places, source, core, grid)
 
 

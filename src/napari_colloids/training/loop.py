@@ -18,6 +18,7 @@ from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 from napari_colloids.training.calibration import calibrate
 from napari_colloids.training.config import Config
+from napari_colloids.training.curves import draw_curves
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
 
@@ -62,7 +63,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     Returns
     -------
     pathlib.Path
-        The weights, a safetensors file; beside it lie ``log.jsonl`` and the checkpoint.
+        The weights, a safetensors file; beside it lie ``log.jsonl``, its picture ``curves.png`` and the checkpoint.
 
     Raises
     ------
@@ -116,6 +117,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
                 running = {}
             if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
                 if done == config.steps:
+                    draw_curves(folder / "log.jsonl", config, folder / "curves.png")
                     print("calibrating the confidence", flush=True)
                     calibrate(average.cpu(), domain, config.calibration_scenes)
                 _save(folder, done, network, average, optimiser, config)

@@ -1,0 +1,53 @@
+"""The picture of a training run: how its losses and its learning rate fell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from napari_colloids.io.atomic import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_colloids.training.config import Config
+
+#: Parts of the loss, as the log has them.
+PARTS = ("centre", "offset", "radius")
+#: Lines of the log that the thick curve is the mean of.
+_TOGETHER = 20
+
+
+def draw_curves(log: Path, config: Config, picture: Path) -> None:
+    """Draw the log of a run.
+
+    Parameters
+    ----------
+    log
+        JSON, a line each for every hundred steps: ``step`` and the parts of the loss. Steps that a resumed run made
+        again come twice; the later line counts.
+    config
+        Of the run.
+    picture
+        PNG to be written.
+    """
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    entries = [entry for _, entry in sorted({line["step"]: line for line in lines}.items())]
+    steps = np.array([entry["step"] for entry in entries])
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots(len(PARTS) + 1, 1, sharex=True)
+    for ax, name in zip(axes, PARTS, strict=False):
+        values = np.array([entry[name] for entry in entries])
+        ax.plot(steps, values, color="tab:blue", alpha=0.3, lw=0.5)
+        ax.plot(steps, uniform_filter1d(values, _TOGETHER, mode="nearest"), color="tab:blue")
+        ax.set_ylabel(f"loss: {name}")
+        ax.set_ylim(0.9 * values.min(), np.percentile(values, 98))
+    axes[-1].plot(steps, [config.learning_rate_at(step - 1) for step in steps], color="tab:orange")
+    axes[-1].set(ylabel="learning rate", xlabel="step", yscale="log")
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, dpi=80, format="png")

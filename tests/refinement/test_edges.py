@@ -103,3 +103,12 @@ def test_a_detection_that_took_the_place_of_another_is_sorted_out(dilute, guess,
     assert distance.max() < 0.5
     assert len(set(rows)) == len(inner)
     assert len(cKDTree(positions_of(refined)).query_pairs(7.5)) == 0
+
+
+def test_particles_outside_that_nobody_found_do_not_spoil_those_at_the_faces(make_scene):
+    scene = make_scene(shape=(46, 46, 46), psf_sigma=(5.0, 1.2, 1.2), snr=10, cnr=10, volume_fraction=0.5, seed=1)
+    truth = positions_of(scene.simulation.particles)
+    at_face = np.minimum(truth[:, 0], 45 - truth[:, 0]) < 5
+    assert at_face.sum() > 15
+    assert (np.sqrt(np.mean(scene.errors()[at_face] ** 2, axis=0)) < [0.6, 0.22, 0.22]).all()
+    assert np.mean(np.abs(scene.pulls()) < 2) > 0.78

@@ -40,10 +40,9 @@ _AROUND = 1.0
 #: Room for radii to grow, and rounds of a fit of nothing but the brightness.
 _SWELLING = 1.1
 _BRIGHTNESS_ROUNDS = 2
-#: Rounds of all particles (the first is for the brightness alone), those in which missed ones are looked for, and
+#: Rounds of all particles (the first is for the brightness alone; missed ones are looked for in all but the last), and
 #: rounds at most of the particles that still move by more than this (in radii).
-_ROUNDS = 6
-_LOOK = (0, 1, 2, 3)
+_ROUNDS = 7
 _LAST_ROUNDS = 8
 _STILL = 0.01
 #: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted;
@@ -120,7 +119,7 @@ def fit_block(
     for number in range(_ROUNDS):
         profile = model.profile(grid.aspect)
         view = model.view(box, profile)
-        if number in _LOOK:
+        if number < _ROUNDS - 1:
             model, priors = with_missed(model, priors, box, view, profile, beyond)
         first = number == 0
         equations = equations_of(model, box, profile, view, [], derivatives=not first, threads=threads)
@@ -129,14 +128,14 @@ def fit_block(
     source = _extended(source, model)
     model, moves = _settled(model, priors, moves, box, grid, threads)
     for _ in range(_SORTED):
-        count, twice = len(model.spheres), _found_twice(model, priors, source, grid)
-        model, priors, source, moves = _without(twice, model, priors, source, moves, box, beyond)
-        if len(model.spheres) == count and not twice.any():
+        twice = _found_twice(model, priors, source, grid)
+        if not twice.any():
             break
+        model, priors, source, moves = _without(twice, model, priors, source, moves, box, beyond)
         model, moves = _settled(model, priors, moves, box, grid, threads)
-    profile = model.profile(grid.aspect)
-    view = model.view(box, profile)
-    equations = equations_of(model, box, profile, view, [], threads=threads)
+        profile = model.profile(grid.aspect)
+        view = model.view(box, profile)
+        equations = equations_of(model, box, profile, view, [], threads=threads)
     return _judged(model, priors, equations, moves, box, view, places, source, core, grid)
 
 

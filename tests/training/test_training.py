@@ -142,6 +142,12 @@ def test_a_run_writes_weights_that_load(config):
     assert log[-1]["total"] > 0
 
 
+def test_a_run_that_begins_anew_begins_its_log_anew(config):
+    train(config(3, "again"))
+    log = train(config(2, "again")).parent / "log.jsonl"
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2]
+
+
 def test_resuming_is_like_never_having_stopped(config, monkeypatch):
     whole = train(config(3, "whole"))
     # Stop after two of three steps: a run whose third step is cut off.

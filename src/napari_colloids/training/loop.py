@@ -90,7 +90,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     _ = domain.arrangements
     last_saved, started = time.monotonic(), time.monotonic()
     running: dict[str, float] = {}
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate_at(step)
@@ -117,11 +117,12 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
                 running = {}
             if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
                 if done == config.steps:
-                    draw_curves(folder / "log.jsonl", config, folder / "curves.png")
                     print("calibrating the confidence", flush=True)
                     calibrate(average.cpu(), domain, config.calibration_scenes)
                 _save(folder, done, network, average, optimiser, config)
                 last_saved = time.monotonic()
+                if done == config.steps:
+                    draw_curves(folder / "log.jsonl", config, folder / "curves.png")
     return folder / "weights.safetensors"
 
 

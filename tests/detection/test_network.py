@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from napari_colloids import ColloidsError
+from napari_colloids.detection.inference import look_twice
 from napari_colloids.detection.network import MULTIPLE, STRIDE, CentreNet
 from napari_colloids.detection.weights import FILE, bundled_network, network_from
 
@@ -29,6 +30,25 @@ def test_the_halo_covers_the_receptive_field():
         seen = image.grad[0, 0].abs().sum(dim=(1, 2)).nonzero().flatten()
         first, last = STRIDE * cell, STRIDE * cell + STRIDE - 1
         assert max(first - seen.min(), seen.max() - last) <= network.halo
+
+
+def test_looking_twice_prefers_no_side():
+    image = torch.rand(1, 1, 16, 24, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, mirrored = look_twice(bundled_network(), image), look_twice(bundled_network(), image.flip(2, 3, 4))
+    torch.testing.assert_close(mirrored.centre.flip(1, 2, 3), plain.centre)
+    torch.testing.assert_close(mirrored.offset.flip(2, 3, 4), -plain.offset)
+    torch.testing.assert_close(mirrored.log_radius.flip(1, 2, 3), plain.log_radius)
+
+
+def test_the_mirror_image_counts_up_to_where_it_should():
+    image = torch.rand(1, 1, 16, 16, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        once = bundled_network()(image).offset
+        both, part = (look_twice(bundled_network(), image, reach).offset for reach in (None, (16, 16, 20)))
+    torch.testing.assert_close(part[..., :10], both[..., :10])
+    torch.testing.assert_close(part[..., 10:], once[..., 10:])
+    assert not torch.allclose(both[..., 10:], once[..., 10:])
 
 
 def test_the_bundled_weights_are_small_and_their_digest_is_checked():

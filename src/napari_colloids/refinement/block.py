@@ -40,10 +40,12 @@ _AROUND = 1.0
 #: Room for radii to grow, and rounds of a fit of nothing but the brightness.
 _SWELLING = 1.1
 _BRIGHTNESS_ROUNDS = 2
-#: Rounds of all particles (the first is for the brightness alone; missed ones are looked for in all but the last), and
-#: rounds at most of the particles that still move by more than this (in radii).
-_ROUNDS = 7
-_LAST_ROUNDS = 8
+#: Rounds of all particles (the first is for the brightness alone; missed ones are looked for in all but the last): at
+#: least and at most, and the share of restless ones at which they end.
+_LEAST_ROUNDS, _ROUNDS = 4, 7
+_FEW = 0.1
+#: Rounds at most of the restless alone: those that still move by more than this (in radii).
+_LAST_ROUNDS = 5
 _STILL = 0.01
 #: A centre that still moves by so much (in radii), or went this far from where the network has it, is not accepted;
 #: but up to the second distance where a particle as bright as usual is, and no other.
@@ -93,9 +95,7 @@ class Fitted:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def fit_block(
-    volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, known: Estimate, threads: int = 1
-) -> Fitted:
+def fit_block(volume: Any, grid: Grid, places: Array, sizes: Array, core: Core, known: Estimate) -> Fitted:
     """Fit the particles of a block.
 
     Parameters
@@ -110,8 +110,6 @@ def fit_block(
         What belongs to the block.
     known
         What is common to all particles.
-    threads
-        How many work at it.
     """
     source, box, model, priors = _begun(volume, grid, places, sizes, core, known)
     ends = box.low == 0, box.low + box.shape == grid.shape
@@ -122,20 +120,22 @@ def fit_block(
         if number < _ROUNDS - 1:
             model, priors = with_missed(model, priors, box, view, profile, beyond)
         first = number == 0
-        equations = equations_of(model, box, profile, view, [], derivatives=not first, threads=threads)
+        equations = equations_of(model, box, profile, view, [], derivatives=not first)
         model, moves, _ = advance(model, _loose(model, priors, grid), equations, grid.aspect, brightness_only=first)
         model = with_lamp(model, box)
+        if number >= _LEAST_ROUNDS and _restless(model, moves, box).mean() < _FEW:
+            break
     source = _extended(source, model)
-    model, moves = _settled(model, priors, moves, box, grid, threads)
+    model, moves = _settled(model, priors, moves, box, grid)
     for _ in range(_SORTED):
         twice = _found_twice(model, priors, source, grid)
         if not twice.any():
             break
         model, priors, source, moves = _without(twice, model, priors, source, moves, box, beyond)
-        model, moves = _settled(model, priors, moves, box, grid, threads)
+        model, moves = _settled(model, priors, moves, box, grid)
         profile = model.profile(grid.aspect)
         view = model.view(box, profile)
-        equations = equations_of(model, box, profile, view, [], threads=threads)
+        equations = equations_of(model, box, profile, view, [])
     return _judged(model, priors, equations, moves, box, view, places, source, core, grid)
 
 
@@ -153,13 +153,16 @@ def _extended(source: NDArray[np.intp], model: Model) -> NDArray[np.intp]:
     return np.append(source, np.full(len(model.spheres) - len(source), -1))
 
 
-def _settled(model: Model, priors: Priors, moves: Array, box: Box, grid: Grid, threads: int) -> tuple[Model, Array]:
+def _restless(model: Model, moves: Array, box: Box) -> NDArray[np.bool_]:
+    """Return which spheres have not come to rest."""
+    return np.asarray(np.abs(moves * [box.aspect, 1, 1]).max(axis=1) > _STILL * model.spheres.radii)
+
+
+def _settled(model: Model, priors: Priors, moves: Array, box: Box, grid: Grid) -> tuple[Model, Array]:
     """Go on with those alone that have not come to rest, and what they overlap with; returns everybody's last move."""
     scale = np.array([box.aspect, 1, 1])
     for _ in range(_LAST_ROUNDS):
-        spheres = model.spheres
-        restless = np.abs(moves * scale).max(axis=1) > _STILL * spheres.radii
-        restless &= grid.inside(spheres.positions)
+        spheres, restless = model.spheres, _restless(model, moves, box)
         if not restless.any():
             break
         reach = 2 * float(spheres.radii.max())
@@ -170,7 +173,7 @@ def _settled(model: Model, priors: Priors, moves: Array, box: Box, grid: Grid, t
         part = replace(model, spheres=spheres[near], others=others)
         some = _loose(part, priors.of(near), grid)
         view = part.view(box, profile)
-        part, moved, _ = advance(part, some, equations_of(part, box, profile, view, [], threads=threads), box.aspect)
+        part, moved, _ = advance(part, some, equations_of(part, box, profile, view, []), box.aspect)
         moves = np.zeros_like(moves)
         moves[near] = moved
         model = replace(model, spheres=spheres.with_part(near, part.spheres), background=part.background)

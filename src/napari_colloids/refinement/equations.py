@@ -6,7 +6,6 @@ PSF. Spheres that overlap in the image are coupled, the others are not.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,13 @@ from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import pictures_of, similar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scipy.sparse import csr_array
 
     from napari_colloids.refinement.profile import Profile
     from napari_colloids.refinement.slow import Slow
-    from napari_colloids.refinement.spheres import Image, Spheres, Window
+    from napari_colloids.refinement.spheres import Image, Spheres
 
 Array = NDArray[np.float64]
 
@@ -183,7 +184,6 @@ def assemble(
     columns: list[Image],
     *,
     derivatives: bool = True,
-    threads: int = 1,
 ) -> Equations:
     """Set up the equations for the spheres in a box.
 
@@ -205,17 +205,14 @@ def assemble(
         How it changes with whatever else is shared.
     derivatives
         False leaves out all numbers but the brightness: their rows stay 0.
-    threads
-        How many work at it.
     """
     n = len(spheres)
-    patches: list[Image | None] = [None] * n
-    windows: list[Window | None] = [None] * n
+    patches: dict[int, Image] = {}
+    start, stop = np.zeros((2, n, 3), int)
     blocks, right = np.zeros((n, NUMBERS, NUMBERS)), np.zeros((n, NUMBERS))
     mixed = np.zeros((n, NUMBERS, TERMS + len(columns)))
     used = NUMBERS if derivatives else 1
-
-    def enter(which: NDArray[np.intp]) -> None:
+    for which in similar(spheres):
         pictures = pictures_of(spheres, which, profile, derivatives=derivatives)
         for k, number, window in pictures.windows(slow.low, slow.shape):
             faint = weight[window.box]
@@ -223,26 +220,18 @@ def assemble(
             patch = np.empty((used, *faint.shape), np.float32)
             for row, image in enumerate(pictures.images):
                 np.multiply(image[k][window.part], bright if row else faint, out=patch[row])
-            patches[number], windows[number] = patch, window
+            patches[number] = patch
+            start[number], stop[number] = zip(*((part.start, part.stop) for part in window.box), strict=True)
             flat = patch.reshape(used, -1)
             blocks[number, :used, :used] = flat @ flat.T
             right[number, :used] = flat @ residual[window.box].ravel()
             mixed[number, :used, :TERMS] = slow.products(patch * slow_weight[window.box], window.box)
             for column, image in enumerate(columns, start=TERMS):
                 mixed[number, :used, column] = flat @ image[window.box].ravel()
-
-    pairs = _coupled(spheres, profile)
+    pairs, common = _overlaps(_coupled(spheres, profile), start, stop)
     couplings = np.zeros((len(pairs), NUMBERS, NUMBERS))
-
-    def couple(some: NDArray[np.intp]) -> None:
-        for m in some:
-            i, j = pairs[m]
-            couplings[m, :used, :used] = _coupling(patches[i], windows[i], patches[j], windows[j])
-
-    # Most of the time goes into products of arrays, during which other threads may run.
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(enter, similar(spheres)))
-        list(pool.map(couple, np.array_split(np.arange(len(pairs)), 8 * threads)))
+    for coupling, i, j, part, other in zip(couplings, *pairs.T.tolist(), *common, strict=True):
+        coupling[:used, :used] = patches[i][part].reshape(used, -1) @ patches[j][other].reshape(used, -1).T
     flat_columns = np.concatenate([slow.images() * slow_weight, np.reshape(columns, (-1, *slow.shape))])
     flat_columns = flat_columns.reshape(len(flat_columns), -1).astype(np.float32)
     shared = (flat_columns @ flat_columns.T).astype(float)
@@ -258,19 +247,20 @@ def _coupled(spheres: Spheres, profile: Profile) -> NDArray[np.intp]:
     return np.asarray(cKDTree(places).query_pairs(2.0, output_type="ndarray"), np.intp)
 
 
-def _coupling(a: Image | None, at_a: Window | None, b: Image | None, at_b: Window | None) -> Array | float:
-    """Return the products of the derivatives of two spheres, summed over the voxels that both reach."""
-    if a is None or b is None or at_a is None or at_b is None:
-        return 0.0
-    part_a, part_b = [slice(None)], [slice(None)]
-    for one, other in zip(at_a.box, at_b.box, strict=True):
-        start, stop = max(one.start, other.start), min(one.stop, other.stop)
-        if stop <= start:
-            return 0.0
-        part_a.append(slice(start - one.start, stop - one.start))
-        part_b.append(slice(start - other.start, stop - other.start))
-    product = a[tuple(part_a)].reshape(len(a), -1) @ b[tuple(part_b)].reshape(len(b), -1).T
-    return np.asarray(product, float)
+def _overlaps(
+    pairs: NDArray[np.intp], start: NDArray[np.intp], stop: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], list[Iterator[tuple[slice, ...]]]]:
+    """Return the pairs whose patches, from `start` to `stop`, share voxels, and where in either patch these are."""
+    low, high = np.maximum(*start[pairs.T]), np.minimum(*stop[pairs.T])
+    shared = (high > low).all(axis=1)
+    pairs, low, high = pairs[shared], low[shared], high[shared]
+    return pairs, [_slices(low - start[side], high - start[side]) for side in pairs.T]
+
+
+def _slices(first: NDArray[np.intp], last: NDArray[np.intp]) -> Iterator[tuple[slice, ...]]:
+    """Yield the part of a patch from each first to each last voxel; one by one, as a list would wake the collector."""
+    for a, b, c, d, e, f in zip(*first.T.tolist(), *last.T.tolist(), strict=True):
+        yield slice(None), slice(a, d), slice(b, e), slice(c, f)
 
 
 def _strongest(strengths: csr_array, some: NDArray[np.intp]) -> NDArray[np.intp]:

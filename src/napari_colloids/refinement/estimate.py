@@ -135,9 +135,7 @@ class Estimate:
         }
 
 
-def estimate(
-    box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1, threads: int = 1
-) -> Estimate:
+def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1) -> Estimate:
     """Measure what is common to the particles.
 
     Parameters
@@ -152,20 +150,18 @@ def estimate(
         Lowest and highest grey level, see `Detector`.
     averaged
         Voxels of the microscope in one of the image.
-    threads
-        How many work at it.
     """
     first = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
-    solid = _fitted(box, *first, threads)
+    solid = _fitted(box, *first)
     if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
         return _estimate_of(*solid[:2])
     model, priors = first
-    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, threads)
+    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors)
     noise = [float(np.log(fit[0].detector.see(fit[2].light).deviation).mean()) for fit in (solid, hollow)]
     return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
 
 
-def _fitted(box: Box, model: Model, priors: Priors, threads: int) -> tuple[Model, Priors, View]:
+def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View]:
     """Fit all that is shared, together with the particles; also returns what is seen of the model before the end."""
     first = _shared(model, priors)
     for number in range(_ROUNDS):
@@ -177,16 +173,18 @@ def _fitted(box: Box, model: Model, priors: Priors, threads: int) -> tuple[Model
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * priors.radius)
         if not number:
-            equations = equations_of(model, box, profile, view, [], derivatives=False, threads=threads)
+            equations = equations_of(model, box, profile, view, [], derivatives=False)
             model, _, _ = advance(model, priors, equations, box.aspect, brightness_only=True)
             continue
         columns = _columns(model, box, view)
-        equations = equations_of(model, box, profile, view, columns, threads=threads)
+        equations = equations_of(model, box, profile, view, columns)
         precision = 1 / np.array(_DOUBTS[: len(columns)]) ** 2
         pull = precision * (first - _shared(model, priors))
+        before = _shared(model, priors)
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)
         model, priors = _changed(model, priors, equations, changes, box)
-        if number >= max(_LOOK) and np.abs(changes).max() < _STILL:
+        # Not the changes themselves: what all radii have in common may go back and forth with the single ones.
+        if number >= max(_LOOK) and np.abs(_shared(model, priors) - before).max() < _STILL:
             break
     return model, priors, view
 

@@ -228,7 +228,6 @@ def equations_of(
     shared: list[Image],
     *,
     derivatives: bool = True,
-    threads: int = 1,
 ) -> Equations:
     """Return the equations of the spheres, the background and further columns that all share; see `assemble`."""
     weight = view.root_weight * view.lamp * np.float32(1 - model.optics.psf_tail)
@@ -242,7 +241,6 @@ def equations_of(
         view.root_weight,
         columns,
         derivatives=derivatives,
-        threads=threads,
     )
 
 

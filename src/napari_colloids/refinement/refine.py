@@ -186,8 +186,8 @@ def iter_refine(
     yield Progress(1, len(cores) + 1, "refining")
     parts: list[Fitted] = []
     for core in cores:
-        with one_thread() as threads:
-            parts.append(fit_block(volume, grid, places, sizes, core, rough, threads))
+        with one_thread():
+            parts.append(fit_block(volume, grid, places, sizes, core, rough))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
     fit = _joined(parts, grid, positions, radii, single, known)
     doubt = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
@@ -240,11 +240,11 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | 
     low = np.maximum(np.floor(middle - reach / scale), 0).astype(int)
     high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
     near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
-    with one_thread() as threads:
+    with one_thread():
         box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
         if not box.known.any():
             return "the image has no grey levels where the particles are"
-        known = estimate(box, places[near], sizes[near], limits, grid.averaged, threads)
+        known = estimate(box, places[near], sizes[near], limits, grid.averaged)
     return known.problem(float(np.median(sizes))) or known
 
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def one_thread() -> Iterator[int]:
-    """Let torch work on one thread, as many small products want it; gives the number of threads that it had."""
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread, as many small products want it."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield before
+        yield
     finally:
         torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from napari_colloids.detection.candidates import suppress_overlaps
-from napari_colloids.detection.inference import decode
+from napari_colloids.detection.inference import decode, look_twice
 from napari_colloids.detection.network import STRIDE
 from napari_colloids.detection.scale import CANONICAL_DIAMETER
 from napari_colloids.detection.tiles import Tile
@@ -78,7 +78,7 @@ def _judged(network: CentreNet, domain: Domain, number: int) -> tuple[NDArray[np
     """Return the raw confidences of the detections in a scene and which of them are true."""
     sample = domain.sample(number)
     image = torch.from_numpy(sample.image)[None].to(memory_format=torch.channels_last_3d)
-    output = network(image)
+    output = look_twice(network, image)
     corner, end = (0, 0, 0), (SIZE, SIZE, SIZE)
     found = suppress_overlaps(decode(output, network.confidence(output), Tile(corner, end, corner, end), _FLOOR))
     cells = np.argwhere(sample.targets.heat == 1)

@@ -64,13 +64,15 @@ def candidates_in(
         low, high = (without_margin(corner) for corner in (tile.low, tile.high))
         image = prepare(volume, low, high, scale, levels, device)
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
-            output = look_twice(network, image[None, None].to(memory_format=torch.channels_last_3d), reach(tile, scale))
+            output = look_twice(
+                network, image[None, None].to(memory_format=torch.channels_last_3d), mirrored_reach(tile, scale)
+            )
             confidence = network.confidence(output)
         found = decode(output, confidence, tile, floor)
         yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
 
 
-def reach(tile: Tile, scale: Scale) -> tuple[int, int, int]:
+def mirrored_reach(tile: Tile, scale: Scale) -> tuple[int, int, int]:
     """Return up to which voxels of a tile the mirror image counts: not within a particle of the volume's far faces.
 
     There the margin is filled up to what the network needs; it has never seen that on the near faces, which these are

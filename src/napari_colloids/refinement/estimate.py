@@ -179,8 +179,8 @@ def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View
         columns = _columns(model, box, view)
         equations = equations_of(model, box, profile, view, columns)
         precision = 1 / np.array(_DOUBTS[: len(columns)]) ** 2
-        pull = precision * (first - _shared(model, priors))
         before = _shared(model, priors)
+        pull = precision * (first - before)
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)
         model, priors = _changed(model, priors, equations, changes, box)
         # Not the changes themselves: what all radii have in common may go back and forth with the single ones.

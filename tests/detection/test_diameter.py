@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,24 @@ def test_noise_has_no_diameter_and_the_user_is_asked():
     found = detect(np.random.default_rng(0).normal(100, 10, (48, 48, 48)))
     assert not found.attrs["diameter_certain"]
     assert any("type the diameter" in notice for notice in found.attrs["notices"])
+
+
+def test_where_the_diameter_is_not_sure_the_distance_of_neighbours_helps():
+    blur = (6.5, 1.65, 1.65)
+    simulation = simulate(
+        shape=(60, 60, 60),
+        radius=5,
+        volume_fraction=0.5,
+        psf_sigma=blur,
+        brightness_spread=0.4,
+        snr=2.5,
+        cnr=2.5,
+        seed=5,
+    )
+    found = detect(simulation.stack)
+    assert not found.attrs["diameter_certain"]
+    (apart,) = re.findall(r"neighbours are mostly ([\d.]+) px apart", found.attrs["notices"][0])
+    assert float(apart) == pytest.approx(10, rel=0.25)
 
 
 def test_progress_goes_on_through_estimate_and_tiles():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from napari_colloids import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.simulation import simulate
-from napari_colloids.structure import first_minimum, pair_correlation, suggest_search_range
+from napari_colloids.structure import first_minimum, neighbour_distance, pair_correlation, suggest_search_range
 
 
 def gas(count, shape, seed=0, **columns):
@@ -112,6 +112,23 @@ def test_suggestion_for_a_gas_is_half_the_distance_of_nearest_neighbours():
     table = gas(2000, (60, 90, 90))
     spacing = (60 * 90 * 90 / 2000) ** (1 / 3)
     assert suggest_search_range(table) == pytest.approx(0.554 / 2 * spacing, rel=0.1)  # Hertz, Math. Ann. 67 (1909)
+
+
+@pytest.mark.parametrize("aspect", [1.0, 2.0])
+def test_neighbours_in_a_dense_fluid_are_a_diameter_apart_whatever_the_radii_say(aspect):
+    shape = (int(90 / aspect), 90, 90)
+    table = simulate(shape=shape, radius=5, volume_fraction=0.5, seed=6, voxel_aspect=aspect, voxel_size=0.1).particles
+    found = table.assign(radius=3.0)
+    assert neighbour_distance(found, shape=shape) == pytest.approx(10, rel=0.08)
+    bare = found[["z", "y", "x"]]
+    assert neighbour_distance(bare, shape=shape, voxel_size=(aspect, 1, 1)) == pytest.approx(10, rel=0.08)
+
+
+def test_a_gas_and_a_few_particles_do_not_say_how_far_neighbours_are():
+    assert np.isnan(neighbour_distance(gas(2000, (60, 90, 90))))
+    few, box = fcc(10.0, 2)
+    assert np.isnan(neighbour_distance(particle_table(few), shape=box))
+    assert np.isnan(neighbour_distance(particle_table([])))
 
 
 def test_what_has_no_pairs_is_refused():

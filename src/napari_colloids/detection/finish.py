@@ -72,7 +72,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
         "device": parts[0].device if parts else "cpu",
         "seconds": seconds,
         "mvoxel_per_s": float(np.prod(high - low)) / 1e6 / seconds,
-        "notices": [*_notices(plan, parts), *notices],
+        "notices": [*_notices(plan, parts, table), *notices],
     }
     table.attrs.update(facts)
     return table
@@ -112,15 +112,28 @@ def _searched(plan: Plan) -> tuple[NDArray[np.float64], tuple[slice, slice, slic
     return first.astype(float), (z, y, x)
 
 
-def _notices(plan: Plan, parts: list[Found]) -> list[str]:
+def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
     notices = list(dict.fromkeys(notice for part in parts for notice in part.notices))
     if not plan.certain:
         notices.insert(
             0,
-            f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess): "
-            "look at the result and type the diameter if it is wrong.",
+            f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
+            f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
     return notices
+
+
+def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
+    """Say how far apart neighbours are; nothing where nobody can tell."""
+    from napari_colloids.structure.pair_correlation import neighbour_distance
+
+    likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
+    apart = neighbour_distance(likely, shape=plan.shape, voxel_size=(plan.aspect, 1.0, 1.0))
+    return (
+        f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"
+        if np.isfinite(apart)
+        else ""
+    )
 
 
 def _inside(positions: NDArray[np.float64], shape: tuple[int, int, int], border: float) -> NDArray[np.bool_]:

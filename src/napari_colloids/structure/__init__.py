@@ -5,6 +5,7 @@ from napari_colloids.structure.motion import Diffusion, diffusion_coefficient, m
 from napari_colloids.structure.pair_correlation import (
     PairCorrelation,
     first_minimum,
+    neighbour_distance,
     pair_correlation,
     suggest_search_range,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "iter_link",
     "link",
     "mean_squared_displacement",
+    "neighbour_distance",
     "pair_correlation",
     "suggest_search_range",
 ]

@@ -34,6 +34,8 @@ _REACH = 4.0
 _SHELL_HEIGHT = 1.3
 #: A first minimum further out than this, over the distance to the nearest neighbour, ends no first shell.
 _SHELL_END = 2.0
+#: Fewer particles than this do not tell how far apart neighbours most often are.
+_FEW = 100
 #: A suggestion looks at no more particles than this, in as many frames as it takes.
 _ENOUGH = 10_000
 
@@ -138,11 +140,10 @@ def first_minimum(r: Array, g: Array) -> float:
         In the unit of `r`; NaN where there is no first shell, as in a dilute gas. Where g(r) is 0 over a range, as
         between the shells of a crystal, the middle of the range.
     """
-    # Smoothing takes numbers of pairs, so that a few pairs at small distances weigh little.
-    counts, norm = g * r**2, r**2
-    shell = _first_peak(_smooth(counts, 2) / _smooth(norm, 2))
+    shell = _shell(r, g)
     if shell is None:
         return float("nan")
+    counts, norm = g * r**2, r**2
     width = max(0.04 * r[shell] / (r[1] - r[0]), 1.0)
     # Spheres of one size have their first minimum at 1.2 (crystal) to 2 (thin fluid) times the first peak.
     smooth = (_smooth(counts, width) / _smooth(norm, width))[shell:][r[shell:] < 2.2 * r[shell]]
@@ -150,6 +151,36 @@ def first_minimum(r: Array, g: Array) -> float:
     minima, _ = find_peaks(-smooth, prominence=depth)
     lowest = int(minima[0]) if len(minima) else int(np.argmin(smooth))
     return float(r[shell + lowest]) if smooth[lowest] < smooth[0] - depth else float("nan")
+
+
+def neighbour_distance(
+    particles: pd.DataFrame, *, shape: Sequence[float] | None = None, voxel_size: Sequence[float] | None = None
+) -> float:
+    """Return how far apart neighbours most often are.
+
+    For spheres that touch that is their diameter or, where the centres are uncertain, a little more. It depends on the
+    centres alone, not on how large a particle looks, and so tells a wrong diameter.
+
+    Parameters
+    ----------
+    particles
+        Particle table.
+    shape
+        Shape ``(z, y, x)`` of the stack in voxels; None takes the box that the particles fill.
+    voxel_size
+        Micrometres ``(z, y, x)``; only their ratio matters. None takes what the table implies.
+
+    Returns
+    -------
+    float
+        The first peak of g(r), in lateral voxels; NaN where there is none, as in a dilute gas, and for fewer than a
+        hundred particles, which cannot tell.
+    """
+    if len(particles) < _FEW:
+        return float("nan")
+    correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size)
+    peak = _shell(correlation.r, correlation.g)
+    return float("nan") if peak is None else float(correlation.r[peak]) / space_of(particles, voxel_size).lateral
 
 
 def suggest_search_range(
@@ -234,7 +265,9 @@ def _smooth(values: Array, width: float) -> Array:
     return np.asarray(gaussian_filter1d(values, width, mode="nearest", truncate=4.0))
 
 
-def _first_peak(g: Array) -> int | None:
+def _shell(r: Array, g: Array) -> int | None:
     """Return the index of the first shell: the first maximum that is high enough, and not far below the highest."""
-    peaks, _ = find_peaks(g, height=max(_SHELL_HEIGHT, 0.6 * float(g.max())), prominence=_SHELL_HEIGHT - 1)
+    # Smoothing takes numbers of pairs, so that a few pairs at small distances weigh little.
+    smooth = _smooth(g * r**2, 2) / _smooth(r**2, 2)
+    peaks, _ = find_peaks(smooth, height=max(_SHELL_HEIGHT, 0.6 * float(smooth.max())), prominence=_SHELL_HEIGHT - 1)
     return int(peaks[0]) if len(peaks) else None

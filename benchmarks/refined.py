@@ -4,7 +4,8 @@ python benchmarks/refined.py FOLDER/polydisperse_46x128x128.tif --diameter 11.3 
 
 Where sizes differ, the distances of touching spheres do, too, and g(r) stays blunt however exact the centres are. So
 pairs are also counted by the gap between their surfaces, r - R1 - R2, over what spheres of the same sizes anywhere in
-the stack would have.
+the stack would have. Both are smoothed by a Gaussian, far narrower than their peaks, and not cut into bins as wide as
+these; `--smoothing` says whether heights and widths hang on it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from real_stacks import rings
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from napari_colloids.detection import detect
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 
 #: Colour of the particles as the network found them and after the fit.
 COLOURS = {"as found": "tab:cyan", "refined": "tab:orange"}
-#: Bins of the gaps, in diameters.
-GAPS = np.arange(-0.3, 0.5001, 0.02)
+#: Bins, in diameters: many for each standard deviation of the smoothing.
+STEP = 0.0025
+FARTHEST = 4.0
+GAPS = np.arange(-0.3, 0.5001, STEP)
 #: Times that the spheres are placed by chance.
 REPEATS = 20
 
@@ -45,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stack", type=Path)
     parser.add_argument("--diameter", type=float, help="in lateral voxels; default: estimated")
+    parser.add_argument("--smoothing", type=float, default=0.02, help="standard deviation in diameters")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,7 @@ def main() -> None:
         for ax in (left, right):
             ax.axis("off")
     for label, table in tables.items():
-        draw_pairs(axes[:, 2], table, image.shape, diameter, label)
+        draw_pairs(axes[:, 2], table, image.shape, diameter, options.smoothing, label)
     axes[0, 2].set(xlabel="r / diameter", ylabel="g(r)")
     axes[1, 2].set(xlabel="gap between surfaces / diameter", ylabel="pairs over those of chance")
     axes[1, 2].axvline(0, color="k", ls=":", lw=1)
@@ -81,18 +86,30 @@ def main() -> None:
 
 
 def draw_pairs(
-    axes: tuple[Axes, Axes], table: pd.DataFrame, shape: tuple[int, ...], diameter: float, label: str
+    axes: tuple[Axes, Axes],
+    table: pd.DataFrame,
+    shape: tuple[int, ...],
+    diameter: float,
+    smoothing: float,
+    label: str,
 ) -> None:
     """Draw g(r) and the gaps, and print their peaks."""
-    correlation = pair_correlation(table, shape=shape, diameter=diameter, cutoff=4 * diameter, bins=100)
-    axes[0].plot(correlation.r / diameter, correlation.g, color=COLOURS[label], label=label)
-    gaps = gap_correlation(table, shape, GAPS * diameter)
+    farthest = FARTHEST * diameter
+    correlation = pair_correlation(
+        table, shape=shape, diameter=diameter, cutoff=farthest, bins=round(min(FARTHEST, min(shape) / diameter) / STEP)
+    )
+    r = correlation.r / diameter
+    width = smoothing / (r[1] - r[0])
+    # Numbers of pairs are smoothed, so that a few at small distances weigh little.
+    g = gaussian_filter1d(correlation.g * r**2, width) / gaussian_filter1d(r**2, width)
+    gaps = gap_correlation(table, shape, GAPS * diameter, smoothing / STEP)
     middles = (GAPS[1:] + GAPS[:-1]) / 2
+    axes[0].plot(r, g, color=COLOURS[label], label=label)
     axes[1].plot(middles, gaps, color=COLOURS[label])
     overlapping = float(np.mean(gaps_of(table, diameter) < -0.1 * diameter))
     print(
-        f"{label}: {len(table)} particles; g(r) {_peak(correlation.r / diameter, correlation.g)}; "
-        f"gaps {_peak(middles, gaps)}; overlapping by more than 0.1 d: {overlapping:.1%} of the neighbours",
+        f"{label}: {len(table)} particles; g(r) {_peak(r, g)}; gaps {_peak(middles, gaps)}; "
+        f"overlapping by more than 0.1 d: {overlapping:.1%} of the neighbours",
         flush=True,
     )
 
@@ -100,7 +117,8 @@ def draw_pairs(
 def _peak(x: np.ndarray, y: np.ndarray) -> str:
     """Say how high the highest peak is, where, and how wide half way down to 1."""
     top = int(y.argmax())
-    width = np.sum(y > (1 + y[top]) / 2) * (x[1] - x[0])
+    below = np.flatnonzero(y <= (1 + y[top]) / 2)
+    width = (below[below > top].min() - below[below < top].max()) * (x[1] - x[0])
     return f"peak {y[top]:.2f} at {x[top]:.3f} d, {width:.3f} d wide"
 
 
@@ -112,14 +130,15 @@ def gaps_of(table: pd.DataFrame, reach: float) -> np.ndarray:
     return gaps[gaps < reach]
 
 
-def gap_correlation(table: pd.DataFrame, shape: tuple[int, ...], edges: np.ndarray) -> np.ndarray:
+def gap_correlation(table: pd.DataFrame, shape: tuple[int, ...], edges: np.ndarray, width: float) -> np.ndarray:
     """Return how many pairs have a gap in each bin, over those of spheres of these sizes placed by chance."""
     rng = np.random.default_rng(0)
     by_chance = np.zeros(len(edges) - 1)
     for _ in range(REPEATS):
         anywhere = dict(zip(POSITION, (rng.random((len(table), 3)) * shape).T, strict=True))
         by_chance += np.histogram(gaps_of(table.assign(**anywhere), edges[-1]), edges)[0] / REPEATS
-    return np.histogram(gaps_of(table, edges[-1]), edges)[0] / by_chance
+    found = np.histogram(gaps_of(table, edges[-1]), edges)[0].astype(float)
+    return gaussian_filter1d(found, width) / gaussian_filter1d(by_chance, width)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial import cKDTree
 
 from napari_colloids import ColloidsError
@@ -164,6 +165,22 @@ def test_a_detection_far_off_goes_where_its_particle_is(disturbed, dilute):
     truth = positions_of(dilute.particles)
     assert np.linalg.norm(positions_of(refined)[row] - astray + [4, 0, 0]) < 1
     assert np.linalg.norm(truth - positions_of(refined)[row], axis=1).min() < 0.4
+
+
+def test_light_that_no_sphere_explains_adds_and_drops_nothing():
+    parameters = {"shape": (60, 60, 60), "radius": 5, "volume_fraction": 0.15, "psf_sigma": (1.5, 1.1, 1.1)}
+    simulation = simulate(**parameters, snr=40, cnr=40, seed=3)
+    light = simulation.stack.data.astype(float)
+    light -= np.percentile(light, 2)
+    # Streaks along z, longer than any PSF that the model knows.
+    light = 0.4 * light + 0.6 * uniform_filter1d(light, 21, axis=0)
+    streaked = light + np.random.default_rng(0).normal(0, 0.02 * light.max(), light.shape)
+    start = simulation.particles[["z", "y", "x", "radius"]]
+    refined = refine(streaked, start)
+    assert refined["refined"].any()
+    added = cKDTree(positions_of(start)).query(positions_of(refined))[0] > 4
+    assert added.sum() <= 1  # a dozen, were the residual taken for particles
+    assert len(refined) - added.sum() == len(start)
 
 
 def test_detections_just_outside_help_those_inside(guess):

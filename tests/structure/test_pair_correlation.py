@@ -118,16 +118,20 @@ def test_suggestion_for_a_gas_is_half_the_distance_of_nearest_neighbours():
 def test_neighbours_in_a_dense_fluid_are_a_diameter_apart_whatever_the_radii_say(aspect):
     shape = (int(90 / aspect), 90, 90)
     table = simulate(shape=shape, radius=5, volume_fraction=0.5, seed=6, voxel_aspect=aspect, voxel_size=0.1).particles
-    found = table.assign(radius=3.0)
-    assert neighbour_distance(found, shape=shape) == pytest.approx(10, rel=0.08)
-    bare = found[["z", "y", "x"]]
-    assert neighbour_distance(bare, shape=shape, voxel_size=(aspect, 1, 1)) == pytest.approx(10, rel=0.08)
+    assert neighbour_distance(table.assign(radius=3.0)) == pytest.approx(10, rel=0.08)
+    bare = table[["z", "y", "x"]]
+    assert neighbour_distance(bare, voxel_size=(aspect, 1, 1)) == pytest.approx(10, rel=0.08)
+
+
+def test_the_middle_of_many_particles_says_how_far_neighbours_are():
+    crystal, _ = fcc(14.0, 20)
+    noise = np.random.default_rng(0).normal(0, 0.3, crystal.shape)
+    assert neighbour_distance(particle_table(crystal + noise)) == pytest.approx(14 / 2**0.5, rel=0.08)
 
 
 def test_a_gas_and_a_few_particles_do_not_say_how_far_neighbours_are():
     assert np.isnan(neighbour_distance(gas(2000, (60, 90, 90))))
-    few, box = fcc(10.0, 2)
-    assert np.isnan(neighbour_distance(particle_table(few), shape=box))
+    assert np.isnan(neighbour_distance(particle_table(fcc(10.0, 2)[0])))
     assert np.isnan(neighbour_distance(particle_table([])))
 
 

@@ -128,12 +128,10 @@ def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     from napari_colloids.structure.pair_correlation import neighbour_distance
 
     likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
-    apart = neighbour_distance(likely, shape=plan.shape, voxel_size=(plan.aspect, 1.0, 1.0))
-    return (
-        f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"
-        if np.isfinite(apart)
-        else ""
-    )
+    apart = neighbour_distance(likely, voxel_size=(plan.aspect, 1.0, 1.0))
+    if np.isnan(apart):
+        return ""
+    return f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"
 
 
 def _inside(positions: NDArray[np.float64], shape: tuple[int, int, int], border: float) -> NDArray[np.bool_]:

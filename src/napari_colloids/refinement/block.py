@@ -64,6 +64,9 @@ _UNTOLD = 0.7
 _UNSEEN = 4.0
 #: Brightness, of the usual one, below which a detection explains nothing.
 _NOTHING = 0.25
+#: Correlation of neighbouring voxels of the residual from which it is no noise: the model is wrong there, and what was
+#: added only mends it.
+_PATTERN = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,20 +325,39 @@ def _judged(
     accepted &= went < np.where(alone, _ASTRAY[1], _ASTRAY[0]) * spheres.radii
     accepted &= moved < np.maximum(_RESTLESS * spheres.radii, error)
     accepted &= (deviations[:, :3] * scale < _ASTRAY[0] * spheres.radii[:, None]).all(axis=1)
+    # Where the model does not fit, a sphere that was added may only mend it, and have taken the light of a detection;
+    # and one from outside the stack may have been drawn in.
+    fits = _pattern(view, box, spheres, grid) < _PATTERN
+    accepted &= fits | ((source >= 0) & grid.inside(given))
     mine = core.holds(given) & ((source >= 0) | (accepted & grid.inside(spheres.positions)))
     # A detection that explains no light, or lies in an accepted sphere, is none; one that the fit cannot place may
     # still be one.
     free = np.ones(len(spheres), bool)
     if accepted.any():
         free = cKDTree(spheres.positions[accepted] * scale).query(given * scale)[0] > spheres.radii
-    mine &= ((bright > _NOTHING) & (accepted | free)) | (source < 0) | ~grid.inside(given)
+    mine &= ((bright > _NOTHING) & (accepted | free)) | ~fits | (source < 0) | ~grid.inside(given)
     return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], source[mine])
 
 
 def _excess(view: View, box: Box, spheres: Spheres, grid: Grid) -> Array:
     """Return how much larger the residual around each sphere is than the noise: what the model does not know of."""
+    share = np.maximum(_around(box.known, box, spheres, grid), 0.1)
+    return np.sqrt(np.maximum(_around(view.residual**2, box, spheres, grid) / share, 1))
+
+
+def _pattern(view: View, box: Box, spheres: Spheres, grid: Grid) -> Array:
+    """Return how much neighbouring voxels of the residual around each sphere are alike: 0 for noise, 1 for light."""
+    residual = view.residual * box.known
+    together = np.zeros_like(residual)
+    for axis in range(3):
+        along = np.moveaxis(residual, axis, 0)
+        np.moveaxis(together, axis, 0)[1:] += along[1:] * along[:-1] / 3
+    power = np.maximum(_around(residual**2, box, spheres, grid), 1e-12)
+    return _around(together, box, spheres, grid) / power
+
+
+def _around(voxels: Image, box: Box, spheres: Spheres, grid: Grid) -> Array:
+    """Return the mean of some quantity over the voxels within about a radius of each sphere."""
     size = tuple(max(int(2 * float(np.median(spheres.radii)) / s), 1) for s in (grid.aspect, 1, 1))
-    squares = uniform_filter(view.residual**2, size, mode="nearest")
-    share = np.maximum(uniform_filter(box.known, size, mode="nearest"), 0.1)
     index = np.clip(np.rint(spheres.positions - box.low).astype(int), 0, np.array(box.shape) - 1)
-    return np.asarray(np.sqrt(np.maximum((squares / share)[tuple(index.T)], 1)))
+    return np.asarray(uniform_filter(voxels, size, mode="nearest")[tuple(index.T)], float)

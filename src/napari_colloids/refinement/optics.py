@@ -93,7 +93,6 @@ class Detector:
         far = _OUTLIER * float(np.median(np.abs(np.concatenate(off))))
         mean, square = (np.array([np.mean(np.clip(part, -far, far) ** power) for part in off]) for power in (1, 2))
         top, scale = float(max(levels.max(), 1e-6)), max(float(square.mean()) * self.averaged, 1e-12)
-        square = np.maximum(square, 1e-12)
 
         def trial(numbers: NDArray[np.float64]) -> Detector:
             gain, floor = numbers[0] ** 2 * scale / top, np.hypot(numbers[1], _LEAST) * scale**0.5
@@ -102,7 +101,9 @@ class Detector:
         def misfit(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
             seen = trial(numbers).see(levels)
             shift = seen.expected - levels
-            return np.asarray(np.log(seen.deviation**2 / (square - 2 * shift * mean + shift**2)))
+            # Nothing at all may be left of a constant image.
+            left = np.maximum(square - 2 * shift * mean + shift**2, 1e-12)
+            return np.asarray(np.log(seen.deviation**2 / left))
 
         return trial(least_squares(misfit, [0.7, 0.7]).x)
 

@@ -36,7 +36,7 @@ _SHELL_HEIGHT = 1.3
 _SHELL_END = 2.0
 #: Fewer particles than this do not tell how far apart neighbours most often are.
 _FEW = 100
-#: A suggestion looks at no more particles than this, in as many frames as it takes.
+#: No more particles than this are looked at for a suggestion, in as many frames as it takes, or for a distance.
 _ENOUGH = 10_000
 
 
@@ -153,9 +153,7 @@ def first_minimum(r: Array, g: Array) -> float:
     return float(r[shell + lowest]) if smooth[lowest] < smooth[0] - depth else float("nan")
 
 
-def neighbour_distance(
-    particles: pd.DataFrame, *, shape: Sequence[float] | None = None, voxel_size: Sequence[float] | None = None
-) -> float:
+def neighbour_distance(particles: pd.DataFrame, *, voxel_size: Sequence[float] | None = None) -> float:
     """Return how far apart neighbours most often are.
 
     For spheres that touch that is their diameter or, where the centres are uncertain, a little more. It depends on the
@@ -164,9 +162,7 @@ def neighbour_distance(
     Parameters
     ----------
     particles
-        Particle table.
-    shape
-        Shape ``(z, y, x)`` of the stack in voxels; None takes the box that the particles fill.
+        Particle table of one volume; of very many, the middle ones are looked at.
     voxel_size
         Micrometres ``(z, y, x)``; only their ratio matters. None takes what the table implies.
 
@@ -178,7 +174,7 @@ def neighbour_distance(
     """
     if len(particles) < _FEW:
         return float("nan")
-    correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size)
+    correlation = pair_correlation(_middle(particles), voxel_size=voxel_size)
     peak = _shell(correlation.r, correlation.g)
     return float("nan") if peak is None else float(correlation.r[peak]) / space_of(particles, voxel_size).lateral
 
@@ -252,6 +248,13 @@ def _some_frames(particles: pd.DataFrame) -> pd.DataFrame:
     wanted = int(np.clip(np.ceil(_ENOUGH / (len(particles) / len(frames))), 1, len(frames)))
     chosen = frames[np.linspace(0, len(frames) - 1, wanted).round().astype(int)]
     return particles[particles["frame"].isin(chosen)]
+
+
+def _middle(particles: pd.DataFrame) -> pd.DataFrame:
+    """Return the particles in the middle of the box that all fill: as many as are enough."""
+    part = min((_ENOUGH / len(particles)) ** (1 / 3), 1.0)
+    low, high = np.quantile(positions_of(particles), (0.5 - part / 2, 0.5 + part / 2), axis=0)
+    return particles[np.all((positions_of(particles) >= low) & (positions_of(particles) <= high), axis=1)]
 
 
 def _filled_box(frames: Sequence[Array]) -> Array:

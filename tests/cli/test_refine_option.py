@@ -81,3 +81,19 @@ def test_with_too_few_particles_the_positions_stay_and_it_is_said(capsys):
     found = pd.read_csv("found.csv")
     assert found["refined"].tolist() == [0]
     assert found[ERRORS].isna().all(axis=None)
+
+
+def test_a_measured_psf(folder, capsys):
+    z, y, x = np.meshgrid(*[np.arange(-20.0, 21)] * 3, indexing="ij")
+    light = 200 * np.exp(-(z**2) / 2 / 2.2**2 - (y**2 + x**2) / 2 / 1.1**2)
+    tifffile.imwrite("bead.tif", light.astype(np.float32))
+    assert run("-o", "told.csv", "--refine", "--psf", "bead.tif") == 0
+    assert run("-o", "free.csv", "--refine") == 0
+    told, free = (json.loads(Path(f"{name}.csv.json").read_text())["psf_sigma"] for name in ("told", "free"))
+    assert told == pytest.approx([2.2, 1.1], rel=0.01)
+    assert told != free
+    capsys.readouterr()
+    assert run("-o", "not.csv", "--psf", "bead.tif") == 2
+    assert "ask for that, too" in capsys.readouterr().err
+    assert run("-o", "not.csv", "--refine", "--psf", "nowhere.tif") == 2
+    assert not Path("not.csv").exists()

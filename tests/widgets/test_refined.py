@@ -100,6 +100,30 @@ def test_what_is_not_refined_is_told_apart_and_the_notice_is_shown(viewer, qtbot
     assert viewer.layers["one particles"].features["refined"].tolist() == [0]
 
 
+def test_a_measured_psf_is_taken_from_a_layer(viewer, widget, qtbot, click):
+    choose(widget.refine, False)
+    assert not widget.psf.isEnabled()
+    choose(widget.refine, True)
+    assert widget.psf.isEnabled()
+    z, y, x = np.meshgrid(*[np.arange(-20.0, 21)] * 3, indexing="ij")
+    light = 200 * np.exp(-(z**2) / 2 / 2.2**2 - (y**2 + x**2) / 2 / 2.0**2)
+    bead = viewer.add_image(light, name="bead", scale=(0.05,) * 3, units=("um",) * 3)
+    widget.image.choose(viewer.layers["beads"])
+    widget.psf.choose(bead)
+    finish(widget, qtbot, click)
+    measured = layers.note_of(viewer.layers["beads particles"])["psf_sigma"]
+    # 0.11 and 0.1 um in voxels of 0.1 um, whose own width is another; measured on the particles both are 1.04.
+    assert measured == pytest.approx([1.13, 1.04], rel=0.02)
+
+    viewer.add_image(np.zeros((20, 20, 20)), name="dark")
+    widget.image.choose(viewer.layers["beads"])
+    widget.psf.choose(viewer.layers["dark"])
+    finish(widget, qtbot, click)
+    assert "measured PSF" in widget.status.text()
+    assert widget.button.text() == "Detect"
+    assert widget.button.isEnabled()
+
+
 def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
     monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
     seen = []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari_colloids.batch import Job, Outcome, Source
+    from napari_colloids.refinement import PSF
 
 
 def detect(
@@ -74,6 +75,9 @@ def detect(
             "--refine/--no-refine", help="Fit the image for exact positions, with errors  [default: no-refine]"
         ),
     ] = None,
+    psf: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Stack of one small bead: the measured PSF, for --refine.")
+    ] = None,
     border: Annotated[
         float | None, typer.Option(metavar="PX", help="Drop centres this near to the stack's edge.")
     ] = None,
@@ -104,6 +108,7 @@ def detect(
         "border": border,
         "refine": refine,
         "z_range": z_range,
+        "psf": None if psf is None else _measured_psf(psf, z_scale),
     }
     options = Options(**{name: value for name, value in given.items() if value is not None})
     common = {"dataset": dataset, "axes": axes, "voxel_size": voxel_size, "z_scale": z_scale}
@@ -131,6 +136,15 @@ def detect(
         if any(job.target.with_name(f"{job.target.name}.parts").exists() for job in jobs):
             typer.echo("What is done is kept; the same command goes on from there.", err=True)
         raise
+
+
+def _measured_psf(path: str, z_scale: float) -> "PSF":
+    from napari_colloids.io import read_stack
+    from napari_colloids.refinement import PSF
+
+    stack = read_stack(path)
+    # Without a voxel size of its own it has that of the stacks, whose correction it shares.
+    return PSF.measured(stack if z_scale == 1 or stack.voxel_size is None else stack.scaled_along_z(z_scale))
 
 
 def _files(inputs: Sequence[str]) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from napari_colloids.refinement import PSF
 
 Method = Literal["network", "trackpy", "log"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -45,6 +48,8 @@ class Options:
         Drop centres that are closer than this to the edge of the stack, in voxels.
     refine
         Fit a model of the image to what was found: positions and radii several times as exact, with standard errors.
+    psf
+        A PSF that was measured on a bead, for `refine`; None measures it on the particles.
     frame, channel
         Which volume of a time series or a multi-channel stack.
 
@@ -63,6 +68,7 @@ class Options:
     z_range: tuple[int, int] | None = None
     border: float = 0.0
     refine: bool = False
+    psf: PSF | None = None
     frame: int = 0
     channel: int = 0
 
@@ -82,6 +88,8 @@ class Options:
             raise ColloidsError(f"There is no device '{self.device}'; choose one of {', '.join(get_args(Device))}.")
         if self.tile is not None and self.tile < 16:
             raise ColloidsError(f"Tiles need an edge of at least 16 voxels, not {self.tile}.")
+        if self.psf is not None and not self.refine:
+            raise ColloidsError("A measured PSF is of use for the refinement only: ask for that, too.")
         if not 0 <= self.border < float("inf"):
             raise ColloidsError(f"The border must be a number of voxels of at least 0, not {self.border:g}.")
 

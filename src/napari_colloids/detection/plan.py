@@ -134,6 +134,8 @@ def iter_plan(
     if options.z_range is not None:
         region = Region(options.z_range, region.outlines, region.mask)
     region.check(stack.shape)
+    if options.psf is not None:
+        options.psf.in_voxels(stack.voxel_size, aspect_of(stack.voxel_size))  # before the search, not after it
     diameter, certain = _given_diameter(options, stack), True
     if diameter is None:
         if estimate is None:

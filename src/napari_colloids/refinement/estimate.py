@@ -39,6 +39,8 @@ _LEAST = (0.004, 0.05)
 _MIXED = 0.1
 #: How far what is shared may be from the first guess (standard deviations, in the order of `_columns`).
 _DOUBTS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
+#: The same where a PSF was measured on a bead, which is kept to.
+_MEASURED = (1e-4, 1e-4, 0.08, 0.3, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 0.1)
 #: How far a network's centres may be trusted, in radii (z, y, x).
 DOUBT = np.array([0.25, 0.15, 0.15])
 #: Rounds at most; in the first only the brightness is free, and in some what was missed is looked for. The fit ends
@@ -135,7 +137,14 @@ class Estimate:
         }
 
 
-def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float], averaged: int = 1) -> Estimate:
+def estimate(
+    box: Box,
+    centres: Array,
+    radii: Array,
+    limits: tuple[float, float],
+    averaged: int = 1,
+    measured: Optics | None = None,
+) -> Estimate:
     """Measure what is common to the particles.
 
     Parameters
@@ -150,18 +159,22 @@ def estimate(box: Box, centres: Array, radii: Array, limits: tuple[float, float]
         Lowest and highest grey level, see `Detector`.
     averaged
         Voxels of the microscope in one of the image.
+    measured
+        What is known of the PSF already.
     """
-    first = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
-    solid = _fitted(box, *first)
+    model, priors = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
+    doubts = _DOUBTS
+    if measured is not None:
+        model, doubts = replace(model, optics=measured), _MEASURED
+    solid = _fitted(box, model, priors, doubts)
     if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
         return _estimate_of(*solid[:2])
-    model, priors = first
-    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors)
+    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, doubts)
     noise = [float(np.log(fit[0].detector.see(fit[2].light).deviation).mean()) for fit in (solid, hollow)]
     return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
 
 
-def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View]:
+def _fitted(box: Box, model: Model, priors: Priors, doubts: tuple[float, ...]) -> tuple[Model, Priors, View]:
     """Fit all that is shared, together with the particles; also returns what is seen of the model before the end."""
     first = _shared(model, priors)
     for number in range(_ROUNDS):
@@ -178,7 +191,7 @@ def _fitted(box: Box, model: Model, priors: Priors) -> tuple[Model, Priors, View
             continue
         columns = _columns(model, box, view)
         equations = equations_of(model, box, profile, view, columns)
-        precision = 1 / np.array(_DOUBTS[: len(columns)]) ** 2
+        precision = 1 / np.array(doubts[: len(columns)]) ** 2
         before = _shared(model, priors)
         pull = precision * (first - before)
         model, _, changes = advance(model, priors, equations, box.aspect, shared_precision=precision, shared_pull=pull)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from napari_colloids.refinement.psf import PSF
+
 Array = NDArray[np.float64]
 
 #: Particles that the optics are measured with, and the fewest that will do.
@@ -97,6 +99,7 @@ def refine(
     particles: pd.DataFrame,
     *,
     diameter: float | None = None,
+    psf: PSF | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Fit a model of the image to particles that were found by whatever means.
@@ -110,6 +113,8 @@ def refine(
         centred just outside the stack help those at its faces.
     diameter
         In lateral voxels; None takes twice the median radius.
+    psf
+        A measured PSF (`PSF.measured`); None measures it on the particles.
     progress
         Called with the steps that are done and their total.
 
@@ -136,7 +141,9 @@ def refine(
             "To refine particles their sizes must be positive numbers: mend the column 'radius' or the diameter."
         )
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
-    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect_of(stack.voxel_size))
+    aspect = aspect_of(stack.voxel_size)
+    known = None if psf is None else psf.in_voxels(stack.voxel_size, aspect)
+    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect, known)
     fit = result_of(steps, progress)
     refined = particle_table(
         fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size
@@ -146,7 +153,7 @@ def refine(
 
 
 def iter_refine(
-    volume: Any, positions: Array, radii: Array, diameter: float, aspect: float = 1.0
+    volume: Any, positions: Array, radii: Array, diameter: float, aspect: float = 1.0, psf: PSF | None = None
 ) -> Generator[Progress, None, Refinement]:
     """Fit all particles of a volume.
 
@@ -162,6 +169,8 @@ def iter_refine(
         Of a typical particle, in lateral voxels.
     aspect
         Height of a voxel over its width.
+    psf
+        What was measured of the PSF, in lateral voxels of the volume.
 
     Yields
     ------
@@ -178,7 +187,7 @@ def iter_refine(
     single = _single(positions, radii, aspect)
     places, sizes = grid.to_grid(positions[single]), radii[single] / grid.bins[2]
     yield Progress(0, 1, "measuring the optics")
-    known = _common(volume, grid, places, sizes)
+    known = _common(volume, grid, places, sizes, psf)
     if isinstance(known, str):
         return _unchanged(positions, radii, known)
     grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, known)
@@ -227,7 +236,7 @@ def iter_residual(
     return Residual(image, grid.bins)
 
 
-def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | str:
+def _common(volume: Any, grid: Grid, places: Array, sizes: Array, psf: PSF | None = None) -> Estimate | str:
     """Measure the optics on the particles around the middle one; returns why that cannot be where it cannot."""
     inside = grid.inside(places)
     if inside.sum() < _FEWEST:
@@ -244,7 +253,8 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array) -> Estimate | 
         box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
         if not box.known.any():
             return "the image has no grey levels where the particles are"
-        known = estimate(box, places[near], sizes[near], limits, grid.averaged)
+        optics = None if psf is None else psf.seen(grid.bins[2], grid.aspect)
+        known = estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
     return known.problem(float(np.median(sizes))) or known
 
 

@@ -98,6 +98,13 @@ class DetectWidget(Panel):
             "together. Positions and radii are then several times as exact, each with its standard error; this takes "
             "about 10 ms per particle on a CPU core.",
         )
+        self.psf = LayerCombo(
+            napari_viewer,
+            is_psf,
+            "For accurate positions: a 3D image of one bead, far smaller than the particles, by the same microscope. "
+            "Its voxel size may be another one. Otherwise the PSF is measured on the particles themselves.",
+            none="measured on the particles",
+        )
         self.device = choice(
             DEVICES, defaults.device, "Where the network runs; automatic takes a GPU where there is one."
         )
@@ -142,6 +149,7 @@ class DetectWidget(Panel):
                 },
             )
         self._on_mode()
+        self._on_refine()
         self._on_image(self.image.layer)
 
     def options(self) -> Options:
@@ -190,6 +198,7 @@ class DetectWidget(Panel):
         advanced.addRow("Slices", slices)
         advanced.addRow("Region", self.region)
         advanced.addRow("Border", self.border)
+        advanced.addRow("PSF", self.psf)
         inside.setLayout(advanced)
         self.advanced = QCollapsible("Advanced")
         self.advanced.setDuration(0)
@@ -207,6 +216,7 @@ class DetectWidget(Panel):
         self.image.chosen.connect(self._on_image)
         self.mode.currentIndexChanged.connect(self._on_mode)
         self.frames.currentIndexChanged.connect(self._on_frames)
+        self.refine.currentIndexChanged.connect(self._on_refine)
         self.button.clicked.connect(self._on_button)
         self._task.progressed.connect(self._on_progress)
         self._task.succeeded.connect(self._on_found)
@@ -229,6 +239,9 @@ class DetectWidget(Panel):
     def _on_mode(self, _: int = 0) -> None:
         self.pixels.setVisible(self.mode.currentData() == "px")
         self.micrometres.setVisible(self.mode.currentData() == "um")
+
+    def _on_refine(self, _: int = 0) -> None:
+        self.psf.setEnabled(self.refine.currentData())
 
     def _on_frames(self, _: int = 0) -> None:
         series = self.image.layer is not None and self.image.layer.ndim == 4
@@ -288,9 +301,9 @@ class DetectWidget(Panel):
 
     def _asked_for(self, image: Any) -> Search:
         index = layers.index_of(image, self._viewer)
-        return Search(
-            image, index, self._chosen_frames(image), self.options(), region_of(self.region.layer, image, index)
-        )
+        region = region_of(self.region.layer, image, index)
+        psf = self.psf.layer if self.refine.currentData() else None
+        return Search(image, index, self._chosen_frames(image), self.options(), region, psf)
 
     def _chosen_frames(self, image: Any) -> range | None:
         if image.ndim != 4 or self.frames.currentData() == "shown":
@@ -354,6 +367,11 @@ class DetectWidget(Panel):
         layer = layers.add_layer(self._viewer, described)
         self.threshold.layers.choose(layer)
         return layer
+
+
+def is_psf(layer: Any) -> bool:
+    """Tell whether a layer may be the image of a bead: one volume."""
+    return layers.is_stack(layer) and layer.ndim == 3
 
 
 def summary(table: pd.DataFrame, shown: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,16 +38,25 @@ class Search:
         The settings.
     region
         Where particles are wanted.
+    psf
+        The image of a bead that the PSF is measured on, for positions that are refined.
     """
 
     def __init__(
-        self, image: Image, index: Sequence[int], frames: Sequence[int] | None, options: Options, region: Region
+        self,
+        image: Image,
+        index: Sequence[int],
+        frames: Sequence[int] | None,
+        options: Options,
+        region: Region,
+        psf: Image | None = None,
     ) -> None:
         self.name = image.name
         self.place = layers.frame_of(image)
         self.options = options
         self.region = region
         self._stack = layers.series_of(image) if image.ndim == 4 else layers.stack_of(image, index)
+        self._psf = None if psf is None else layers.stack_of(psf)
         #: Where the points lie along the axes before z; the frames of a time series say so themselves.
         self.leading = () if image.ndim == 4 else tuple(index)
         shown = [index[0]] if image.ndim == 4 else [0]
@@ -54,7 +64,7 @@ class Search:
         self.tables: dict[Part, pd.DataFrame] = {}
         self._estimates: dict[int, DiameterEstimate] = {}
         mask = None if region.mask is None else zlib.crc32(np.asarray(region.mask).tobytes())
-        self._key = (id(image), tuple(self.parts), tuple(index[:-1]), options, _corners(region), mask)
+        self._key = (id(image), tuple(self.parts), tuple(index[:-1]), options, _corners(region), mask, id(psf))
 
     def goes_on_with(self, other: Search | None) -> bool:
         """Take over what another search has done, if it was asked for the same; tell whether it was."""
@@ -66,9 +76,14 @@ class Search:
     def run(self) -> Generator[Any, None, Search]:
         """Search what is not done yet; returns itself."""
         done = list(self.tables)
+        options = self.options
+        if self._psf is not None:
+            from napari_colloids.refinement import PSF
+
+            options = replace(options, psf=PSF.measured(self._psf))
         yield from iter_detect_series(
             self._stack,
-            self.options,
+            options,
             self.parts,
             self.tables.__setitem__,
             done=done,

@@ -1,0 +1,169 @@
+"""A measured point spread function: the image of a bead far smaller than the PSF, in the words of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.refinement.optics import Optics
+from napari_colloids.stack import as_stack
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_colloids.stack import VoxelSize
+
+    Array = NDArray[np.float64]
+
+#: Half the edge of what is looked at around the bead, in voxels.
+_AROUND = 20
+#: Least edge of its image, in voxels.
+_SMALLEST = 5
+#: Levels that tell the dark from the bead, as parts of the way between them.
+_HALF = 0.5
+#: A voxel's own width, as a variance.
+_VOXEL = 1 / 12
+#: The PSF is never finer than this, in voxels; and the most of its light that a halo may have, as in the fit.
+_FINEST = 0.1
+_MOST_TAIL = 0.35
+#: Part of the light that the model must explain for the image to be that of a bead.
+_BEAD = 0.8
+
+
+@dataclass(frozen=True)
+class PSF:
+    """A Gaussian core, leaning or not, and a halo of twice its width; in its own voxels, whose width is taken out.
+
+    Attributes
+    ----------
+    sigma
+        Standard deviations ``(axial, lateral)`` of the core.
+    tail
+        Fraction of the light in the halo.
+    lean
+        Covariances ``(zy, zx, yx, (yy - xx) / 2)``.
+    voxel_size
+        Micrometres ``(z, y, x)``; None if the voxels are those of whatever stack it is used for.
+    """
+
+    sigma: tuple[float, float]
+    tail: float
+    lean: tuple[float, float, float, float]
+    voxel_size: VoxelSize | None = None
+
+    @classmethod
+    def measured(cls, image: Any) -> PSF:
+        """Fit the image of one bead.
+
+        Parameters
+        ----------
+        image
+            A `Stack` or an array ``(z, y, x)``; of several beads, the brightest is looked at.
+
+        Raises
+        ------
+        ColloidsError
+            If there is no bright spot in the middle of dark, or the stack cannot be used.
+        """
+        stack = as_stack(image)
+        light = np.asarray(stack.volume(), dtype=float)
+        if min(light.shape) < _SMALLEST or not np.isfinite(light).all() or light.min() == light.max():
+            raise ColloidsError(
+                f"The measured PSF must be a 3D image of one bead: at least {_SMALLEST} voxels along each axis, all of "
+                "them numbers and not all equal."
+            )
+        place = np.unravel_index(int(light.argmax()), light.shape)
+        light = light[tuple(slice(max(int(c) - _AROUND, 0), int(c) + _AROUND + 1) for c in place)]
+        axes = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in light.shape], indexing="ij"))
+        first = _first_guess(light, axes)
+        fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, method="lm")
+        if np.var(light - _bead(axes, fit.x)) > (1 - _BEAD) * np.var(light):
+            raise ColloidsError("The measured PSF does not look like one bead in the dark: cut out a single bead.")
+        core, tail = _covariance(fit.x), _tail(fit.x)
+        axial, lateral = core[0, 0], (core[1, 1] + core[2, 2]) / 2
+        sigma = tuple(float(np.sqrt(max(variance - _VOXEL, _FINEST**2))) for variance in (axial, lateral))
+        lean = (core[0, 1], core[0, 2], core[1, 2], (core[1, 1] - core[2, 2]) / 2)
+        return cls(sigma, tail, tuple(float(c) for c in lean), stack.voxel_size)  # type: ignore[arg-type]
+
+    def in_voxels(self, voxel_size: VoxelSize | None, aspect: float) -> PSF:
+        """Return it in lateral voxels of a stack, in all directions.
+
+        Parameters
+        ----------
+        voxel_size
+            Of the stack, in micrometres.
+        aspect
+            Height of the stack's voxels over their width.
+
+        Raises
+        ------
+        ColloidsError
+            If the PSF knows its voxel size, and the stack does not.
+        """
+        if self.voxel_size is None:
+            high, wide = aspect, 1.0
+        elif voxel_size is None:
+            raise ColloidsError("The measured PSF has a voxel size, but the stack has none: type that of the stack.")
+        else:
+            high, wide = self.voxel_size[0] / voxel_size[2], self.voxel_size[2] / voxel_size[2]
+        (axial, lateral), (zy, zx, yx, round_) = self.sigma, self.lean
+        lean = (zy * high * wide, zx * high * wide, yx * wide**2, round_ * wide**2)
+        return PSF((axial * high, lateral * wide), self.tail, lean)
+
+    def seen(self, lateral: int, height: float) -> Optics:
+        """Return the optics of a grid, for a PSF in lateral voxels of the stack.
+
+        Parameters
+        ----------
+        lateral
+            Voxels of the stack in one of the grid, along y and x.
+        height
+            Of a voxel of the grid over its width.
+        """
+        axial = float(np.hypot(self.sigma[0] / lateral, height * _VOXEL**0.5))
+        across = float(np.hypot(self.sigma[1] / lateral, _VOXEL**0.5))
+        zy, zx, yx, round_ = (covariance / lateral**2 for covariance in self.lean)
+        return Optics((max(axial, across), across), self.tail, (zy, zx, yx, round_))
+
+
+def _first_guess(light: Array, axes: Array) -> Array:
+    """Return the numbers of `_bead`: background, logarithm of the height, place, halo, logarithms of widths, lean."""
+    dark, bright = float(np.median(light)), float(light.max())
+    spot = np.maximum(light - (dark + _HALF * (bright - dark)), 0)
+    place = [float((axis * spot).sum() / spot.sum()) for axis in axes]
+    widths = [np.sqrt(((axis - c) ** 2 * spot).sum() / spot.sum()) for axis, c in zip(axes, place, strict=True)]
+    # The tip of a Gaussian above half its height has about half its width.
+    axial, lateral = (max(2 * float(width), 0.5) for width in (widths[0], np.mean(widths[1:])))
+    return np.array([dark, np.log(bright - dark), *place, 0.0, np.log(axial), np.log(lateral), *[0.0] * 4])
+
+
+def _bead(axes: Array, numbers: Array) -> Array:
+    """Draw a point through the PSF, a halo of twice the width included."""
+    away = axes - numbers[2:5, None, None, None]
+    squared = np.einsum("izyx,ij,jzyx->zyx", away, np.linalg.inv(_covariance(numbers)), away)
+    tail = _tail(numbers)
+    shape = (1 - tail) * np.exp(-squared / 2) + tail / 8 * np.exp(-squared / 8)
+    return np.asarray(numbers[0] + np.exp(numbers[1]) * shape)
+
+
+def _tail(numbers: Array) -> float:
+    """Return the fraction of the light in the halo, which any number stands for."""
+    return float(_MOST_TAIL * (1 + np.sin(numbers[5] - 1.0)) / 2)
+
+
+def _covariance(numbers: Array) -> Array:
+    """Return the covariance of the core; any numbers make a valid one."""
+    axial, lateral = np.exp(numbers[6:8])
+    y, x, twist, round_ = numbers[8:12]
+    root = np.array(
+        [
+            [axial, 0, 0],
+            [y * lateral, lateral * np.exp(round_), 0],
+            [x * lateral, twist * lateral, lateral * np.exp(-round_)],
+        ]
+    )
+    return np.asarray(root @ root.T)

@@ -4,7 +4,7 @@
 with the truth, to see what a right answer looks like there.
 The picture (not what is detected in) is smoothed by a tenth of a diameter, at most by 1.2 voxels.
 
-python benchmarks/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=8,nano_scanlines_128=10"
+python benchmarks/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the particles found in a stack do not explain: image, model and residual, and the pair correlation g(r).
 
-python benchmarks/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=11"
+python benchmarks/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 
 The model: every particle is a sphere of its own radius and brightness, blurred by one Gaussian PSF, on a background
 that varies slowly. Brightness and background are the least-squares solution; the widths of the PSF (and the dark
@@ -153,7 +153,7 @@ def draw(
             ax.imshow(volume.take(index, axis=axis), cmap="gray", vmin=low * (not offset) + offset, vmax=high + offset)
             ax.set_title(f"{name}, {'xy' if axis == 0 else 'xz'}, {'zy'[axis]} = {index}", fontsize=9)
             ax.axis("off")
-    diameter = 2 * float(found["radius"].median())
+    diameter = found.attrs["diameter"]
     _draw_g(axes[0, 3], found, image.shape, diameter)
     axes[1, 3].hist(brightness / np.median(brightness), bins=50)
     axes[1, 3].axvline(0, color="k", ls=":", lw=1)
@@ -172,7 +172,7 @@ def _draw_g(ax: plt.Axes, found: pd.DataFrame, shape: tuple[int, ...], diameter:
     ax.plot((edges[1:] + edges[:-1]) / 2 / diameter, g)
     ax.axvline(1, color="k", ls=":", lw=1)
     ax.axhline(1, color="k", ls=":", lw=1)
-    ax.set_xlabel("r / median diameter")
+    ax.set_xlabel("r / diameter")
     ax.set_ylabel("g(r)")
 
 

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _AROUND = 20
 #: Least edge of its image, in voxels.
 _SMALLEST = 5
-#: Levels that tell the dark from the bead, as parts of the way between them.
+#: Light from which a voxel belongs to the tip of the bead, of the brightest.
 _HALF = 0.5
+#: Logarithms of the widths (axial, lateral) in voxels, at least and at most; and steps of the fit.
+_WIDTHS = ((-1.2, 3.5), (-1.2, 3.5))
+_STEPS = 60
 #: A voxel's own width, as a variance.
 _VOXEL = 1 / 12
 #: The PSF is never finer than this, in voxels; and the most of its light that a halo may have, as in the fit.
@@ -71,19 +74,17 @@ class PSF:
         """
         stack = as_stack(image)
         light = np.asarray(stack.volume(), dtype=float)
-        if min(light.shape) < _SMALLEST or not np.isfinite(light).all() or light.min() == light.max():
+        if min(light.shape) < _SMALLEST or not np.isfinite(light).all():
             raise ColloidsError(
                 f"The measured PSF must be a 3D image of one bead: at least {_SMALLEST} voxels along each axis, all of "
-                "them numbers and not all equal."
+                "them numbers."
             )
         place = np.unravel_index(int(light.argmax()), light.shape)
         light = light[tuple(slice(max(int(c) - _AROUND, 0), int(c) + _AROUND + 1) for c in place)]
-        axes = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in light.shape], indexing="ij"))
-        first = _first_guess(light, axes)
-        fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, method="lm")
-        if np.var(light - _bead(axes, fit.x)) > (1 - _BEAD) * np.var(light):
+        numbers = _fitted(light)
+        if numbers is None:
             raise ColloidsError("The measured PSF does not look like one bead in the dark: cut out a single bead.")
-        core, tail = _covariance(fit.x), _tail(fit.x)
+        core, tail = _covariance(numbers), _tail(numbers)
         axial, lateral = core[0, 0], (core[1, 1] + core[2, 2]) / 2
         sigma = tuple(float(np.sqrt(max(variance - _VOXEL, _FINEST**2))) for variance in (axial, lateral))
         lean = (core[0, 1], core[0, 2], core[1, 2], (core[1, 1] - core[2, 2]) / 2)
@@ -130,15 +131,28 @@ class PSF:
         return Optics((max(axial, across), across), self.tail, (zy, zx, yx, round_))
 
 
-def _first_guess(light: Array, axes: Array) -> Array:
-    """Return the numbers of `_bead`: background, logarithm of the height, place, halo, logarithms of widths, lean."""
+def _fitted(light: Array) -> Array | None:
+    """Return the numbers of `_bead` that describe an image; None where none do."""
     dark, bright = float(np.median(light)), float(light.max())
-    spot = np.maximum(light - (dark + _HALF * (bright - dark)), 0)
+    if dark == bright:
+        return None
+    light = (light - dark) / (bright - dark)
+    axes = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in light.shape], indexing="ij"))
+    bounds = np.array([(-1, 1), (-2, 2), *[(-1, n) for n in light.shape], (-2, 3), *_WIDTHS, *[(-2, 2)] * 4])
+    first = np.clip(_first_guess(light, axes), *(bounds.T * 0.99))
+    fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, bounds=bounds.T, max_nfev=_STEPS)
+    left = np.var(light - _bead(axes, fit.x))
+    return fit.x if left < (1 - _BEAD) * np.var(light) and (np.exp(fit.x[6:8]) < max(light.shape)).all() else None
+
+
+def _first_guess(light: Array, axes: Array) -> Array:
+    """Return background, logarithm of the height, place, halo, logarithms of widths, and lean; for light up to 1."""
+    spot = np.maximum(light - _HALF, 0)
     place = [float((axis * spot).sum() / spot.sum()) for axis in axes]
     widths = [np.sqrt(((axis - c) ** 2 * spot).sum() / spot.sum()) for axis, c in zip(axes, place, strict=True)]
     # The tip of a Gaussian above half its height has about half its width.
     axial, lateral = (max(2 * float(width), 0.5) for width in (widths[0], np.mean(widths[1:])))
-    return np.array([dark, np.log(bright - dark), *place, 0.0, np.log(axial), np.log(lateral), *[0.0] * 4])
+    return np.array([0.0, 0.0, *place, 0.0, np.log(axial), np.log(lateral), *[0.0] * 4])
 
 
 def _bead(axes: Array, numbers: Array) -> Array:

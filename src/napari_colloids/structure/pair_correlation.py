@@ -172,9 +172,10 @@ def neighbour_distance(particles: pd.DataFrame, *, voxel_size: Sequence[float] |
         The first peak of g(r), in lateral voxels; NaN where there is none, as in a dilute gas, and for fewer than a
         hundred particles, which cannot tell.
     """
-    if len(particles) < _FEW:
+    middle = _middle(particles) if len(particles) > _ENOUGH else particles
+    if len(middle) < _FEW:
         return float("nan")
-    correlation = pair_correlation(_middle(particles), voxel_size=voxel_size)
+    correlation = pair_correlation(middle, voxel_size=voxel_size)
     peak = _shell(correlation.r, correlation.g)
     return float("nan") if peak is None else float(correlation.r[peak]) / space_of(particles, voxel_size).lateral
 
@@ -252,7 +253,7 @@ def _some_frames(particles: pd.DataFrame) -> pd.DataFrame:
 
 def _middle(particles: pd.DataFrame) -> pd.DataFrame:
     """Return the particles in the middle of the box that all fill: as many as are enough."""
-    part = min((_ENOUGH / len(particles)) ** (1 / 3), 1.0)
+    part = (_ENOUGH / len(particles)) ** (1 / 3)
     low, high = np.quantile(positions_of(particles), (0.5 - part / 2, 0.5 + part / 2), axis=0)
     return particles[np.all((positions_of(particles) >= low) & (positions_of(particles) <= high), axis=1)]
 

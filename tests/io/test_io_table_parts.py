@@ -4,6 +4,7 @@ import re
 import signal
 import tracemalloc
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 
 import h5py
@@ -298,7 +299,10 @@ def test_a_failed_disk_still_reads_as_if_all_was_stored(tmp_path, small_disk):
             disk.check()
 
 
-def test_interrupts_wait_while_hdf5_writes():
+def test_interrupts_wait_while_hdf5_writes(request):
+    # A shell that starts the tests in the background has them ignore interrupts.
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reached = []
 
     def work():

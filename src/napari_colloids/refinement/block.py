@@ -164,21 +164,25 @@ def _restless(model: Model, moves: Array, box: Box) -> NDArray[np.bool_]:
 def _settled(model: Model, priors: Priors, moves: Array, box: Box, grid: Grid) -> tuple[Model, Array]:
     """Go on with those alone that have not come to rest, and what they overlap with; returns everybody's last move."""
     scale = np.array([box.aspect, 1, 1])
+    if not _restless(model, moves, box).any():
+        return model, moves
+    profile = model.profile(box.aspect)
+    every = draw(model.spheres, profile, box.low, box.shape)
     for _ in range(_LAST_ROUNDS):
         spheres, restless = model.spheres, _restless(model, moves, box)
         if not restless.any():
             break
         reach = 2 * float(spheres.radii.max())
         near = cKDTree(spheres.positions[restless] * scale).query(spheres.positions * scale)[0] < reach
-        still = replace(model, spheres=spheres[~near])
-        profile = model.profile(box.aspect)
-        others = model.others + draw(still.spheres, profile, box.low, box.shape)
-        part = replace(model, spheres=spheres[near], others=others)
+        # The few that move are taken out of all, which is less work than to draw the many that rest.
+        rest = every - draw(spheres[near], profile, box.low, box.shape)
+        part = replace(model, spheres=spheres[near], others=model.others + rest)
         some = _loose(part, priors.of(near), grid)
         view = part.view(box, profile)
         part, moved, _ = advance(part, some, equations_of(part, box, profile, view, []), box.aspect)
         moves = np.zeros_like(moves)
         moves[near] = moved
+        every = rest + draw(part.spheres, profile, box.low, box.shape)
         model = replace(model, spheres=spheres.with_part(near, part.spheres), background=part.background)
     return model, moves
 

@@ -91,8 +91,7 @@ def _refined(
     likely = found.confidence >= least
     known, doubtful = found[likely], found[~likely]
     low, box = _searched(plan)
-    psf = plan.options.psf and plan.options.psf.in_voxels(plan.voxel_size, plan.aspect)
-    fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, plan.aspect, psf)
+    fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, plan.aspect, plan.psf)
     confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
     both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
     isotropic = Candidates(both.positions * [plan.aspect, 1, 1], both.radii, both.confidence)

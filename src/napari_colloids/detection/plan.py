@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_colloids.progress import Progress
+    from napari_colloids.refinement import PSF
     from napari_colloids.stack import Stack, VoxelSize
 
 #: Canonical voxels around a region that are searched, too: a particle that is not wanted may still be the reason to
@@ -63,6 +64,8 @@ class Plan:
         False for an estimated diameter that may be wrong.
     region
         Where particles are wanted.
+    psf
+        What was measured of the PSF, in lateral voxels.
     """
 
     options: Options
@@ -72,6 +75,7 @@ class Plan:
     diameter: float
     certain: bool = True
     region: Region = field(default_factory=Region)
+    psf: PSF | None = None
 
     @property
     def aspect(self) -> float:
@@ -134,14 +138,14 @@ def iter_plan(
     if options.z_range is not None:
         region = Region(options.z_range, region.outlines, region.mask)
     region.check(stack.shape)
-    if options.psf is not None:
-        options.psf.in_voxels(stack.voxel_size, aspect_of(stack.voxel_size))  # before the search, not after it
+    aspect = aspect_of(stack.voxel_size)
+    psf = None if options.psf is None else options.psf.in_voxels(stack.voxel_size, aspect)
     diameter, certain = _given_diameter(options, stack), True
     if diameter is None:
         if estimate is None:
-            estimate = yield from _estimate(volume, overview, levels, aspect_of(stack.voxel_size))
+            estimate = yield from _estimate(volume, overview, levels, aspect)
         diameter, certain = estimate.diameter, estimate.certain
-    return Plan(options, stack.shape, stack.voxel_size, levels, diameter, certain, region)
+    return Plan(options, stack.shape, stack.voxel_size, levels, diameter, certain, region, psf)
 
 
 def _given_diameter(options: Options, stack: Stack) -> float | None:

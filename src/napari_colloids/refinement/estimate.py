@@ -20,7 +20,7 @@ from napari_colloids.refinement.fit import (
     with_lamp,
     with_missed,
 )
-from napari_colloids.refinement.optics import Detector, Optics
+from napari_colloids.refinement.optics import MOST_TAIL, Detector, Optics
 from napari_colloids.refinement.profile import NUMBERS
 from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
@@ -53,7 +53,6 @@ BEYOND = 2.5
 #: Longest change in a round, and step of the differences.
 _LONGEST = 0.25
 _STEP = 0.02
-_MOST_TAIL = 0.35
 #: Least lateral width, in voxels: finer than they sample it.
 _SHARPEST = 0.6
 #: Light missing in the centres, of the particles' brightness, at which dark cores are thought of; their radius over
@@ -281,7 +280,7 @@ def _changed(model: Model, priors: Priors, equations: Equations, changes: Array,
     optics = replace(
         model.optics,
         psf_sigma=(max(model.optics.psf_sigma[0] * axial, sigma), sigma),
-        psf_tail=float(np.clip(model.optics.psf_tail + changes[4], 0, _MOST_TAIL)),
+        psf_tail=float(np.clip(model.optics.psf_tail + changes[4], 0, MOST_TAIL)),
         psf_lean=tuple((np.array(model.optics.psf_lean) + changes[5:9] * _lean_unit(model.optics)).tolist()),
     )
     if optics.shell:

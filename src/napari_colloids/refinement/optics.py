@@ -20,6 +20,8 @@ _OUTLIER = 10.0
 _FAR = 30.0
 #: Least noise in the dark, of that in the mean.
 _LEAST = 0.02
+#: Most of the light that a PSF may have in its halo.
+MOST_TAIL = 0.35
 
 
 class Seen(NamedTuple):

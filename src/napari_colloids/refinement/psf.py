@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.refinement.optics import Optics
+from napari_colloids.refinement.optics import MOST_TAIL, Optics
 from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ _AROUND = 20
 _SMALLEST = 5
 #: Light from which a voxel belongs to the tip of the bead, of the brightest.
 _HALF = 0.5
-#: Logarithms of the widths (axial, lateral) in voxels, at least and at most; and steps of the fit.
-_WIDTHS = ((-1.2, 3.5), (-1.2, 3.5))
+#: Logarithms of the widths in voxels, at least and at most; halo at first; and steps of the fit.
+_WIDTHS = (-1.2, 3.5)
+_TAIL = 0.03
 _STEPS = 60
 #: A voxel's own width, as a variance.
 _VOXEL = 1 / 12
-#: The PSF is never finer than this, in voxels; and the most of its light that a halo may have, as in the fit.
+#: The PSF is never finer than this, in voxels.
 _FINEST = 0.1
-_MOST_TAIL = 0.35
 #: Part of the light that the model must explain for the image to be that of a bead.
 _BEAD = 0.8
 
@@ -84,7 +84,7 @@ class PSF:
         numbers = _fitted(light)
         if numbers is None:
             raise ColloidsError("The measured PSF does not look like one bead in the dark: cut out a single bead.")
-        core, tail = _covariance(numbers), _tail(numbers)
+        core, tail = _covariance(numbers), float(numbers[5])
         axial, lateral = core[0, 0], (core[1, 1] + core[2, 2]) / 2
         sigma = tuple(float(np.sqrt(max(variance - _VOXEL, _FINEST**2))) for variance in (axial, lateral))
         lean = (core[0, 1], core[0, 2], core[1, 2], (core[1, 1] - core[2, 2]) / 2)
@@ -138,7 +138,9 @@ def _fitted(light: Array) -> Array | None:
         return None
     light = (light - dark) / (bright - dark)
     axes = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in light.shape], indexing="ij"))
-    bounds = np.array([(-1, 1), (-2, 2), *[(-1, n) for n in light.shape], (-2, 3), *_WIDTHS, *[(-2, 2)] * 4])
+    bounds = np.array(
+        [(-1, 1), (-2, 2), *[(-1, n) for n in light.shape], (0, MOST_TAIL), *[_WIDTHS] * 2, *[(-2, 2)] * 4]
+    )
     first = np.clip(_first_guess(light, axes), *(bounds.T * 0.99))
     fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, bounds=bounds.T, max_nfev=_STEPS)
     left = np.var(light - _bead(axes, fit.x))
@@ -152,21 +154,16 @@ def _first_guess(light: Array, axes: Array) -> Array:
     widths = [np.sqrt(((axis - c) ** 2 * spot).sum() / spot.sum()) for axis, c in zip(axes, place, strict=True)]
     # The tip of a Gaussian above half its height has about half its width.
     axial, lateral = (max(2 * float(width), 0.5) for width in (widths[0], np.mean(widths[1:])))
-    return np.array([0.0, 0.0, *place, 0.0, np.log(axial), np.log(lateral), *[0.0] * 4])
+    return np.array([0.0, 0.0, *place, _TAIL, np.log(axial), np.log(lateral), *[0.0] * 4])
 
 
 def _bead(axes: Array, numbers: Array) -> Array:
     """Draw a point through the PSF, a halo of twice the width included."""
     away = axes - numbers[2:5, None, None, None]
     squared = np.einsum("izyx,ij,jzyx->zyx", away, np.linalg.inv(_covariance(numbers)), away)
-    tail = _tail(numbers)
+    tail = numbers[5]
     shape = (1 - tail) * np.exp(-squared / 2) + tail / 8 * np.exp(-squared / 8)
     return np.asarray(numbers[0] + np.exp(numbers[1]) * shape)
-
-
-def _tail(numbers: Array) -> float:
-    """Return the fraction of the light in the halo, which any number stands for."""
-    return float(_MOST_TAIL * (1 + np.sin(numbers[5] - 1.0)) / 2)
 
 
 def _covariance(numbers: Array) -> Array:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
 _BAND = 32
+#: Voxels of an image up to which it and its mirror image go through the network together. For a small image by itself
+#: torch takes its slow convolutions on a CPU; two large ones only take more memory.
+_TOGETHER = 120**3
 
 
 def padded_shape(scale: Scale) -> tuple[int, int, int]:
@@ -99,7 +102,11 @@ def look_twice(network: CentreNet, image: Tensor, reach: tuple[int, int, int] | 
     reach
         Voxels ``(z, y, x)`` up to which the mirror image counts; None for all.
     """
-    plain, mirrored = network(image), network(image.flip(2, 3, 4))
+    if image.numel() <= _TOGETHER:
+        both = network(torch.cat([image, image.flip(2, 3, 4)]))
+        plain, mirrored = (Output(*(field[i : i + 1] for field in both)) for i in (0, 1))
+    else:
+        plain, mirrored = network(image), network(image.flip(2, 3, 4))
     part = torch.full_like(plain.centre, 0.5, dtype=torch.float32)
     for axis, voxels in enumerate(reach or (), start=1):
         part.movedim(axis, 0)[max(voxels // STRIDE, 0) :] = 0

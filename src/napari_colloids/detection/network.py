@@ -51,7 +51,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` plus the branch."""
-        return x + self.gain * self.second(torch.relu(self.first(torch.relu(x))))
+        return x + self.gain * self.second(torch.relu_(self.first(torch.relu(x))))
 
 
 class CentreNet(nn.Module):
@@ -88,7 +88,7 @@ class CentreNet(nn.Module):
         with torch.no_grad():  # start by believing that centres are rare
             last.weight.mul_(0.1)
             last.bias = nn.Parameter(torch.tensor([-4.0, 0, 0, 0, 0]))
-        self.head = nn.Sequential(hidden, nn.ReLU(), last)
+        self.head = nn.Sequential(hidden, nn.ReLU(inplace=True), last)
 
     def forward(self, image: Tensor) -> Output:
         """Apply the network to a batch of normalised images."""

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, Dataset
 
+from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 from napari_colloids.training.calibration import calibrate
@@ -85,6 +86,8 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     average = copy.deepcopy(network)
     first = _restore(folder, network, average, optimiser) if resume else 0
 
+    # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
+    half = torch.bfloat16 if device.type == "cuda" else half_precision(device.type)
     domain = Domain(config.seed, config.packings)
     print(f"packing {config.packings} arrangements", flush=True)
     _ = domain.arrangements
@@ -95,7 +98,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate_at(step)
             image, *targets = (part.to(device, non_blocking=True) for part in batch)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
                 output = network(image.to(memory_format=torch.channels_last_3d))
             parts = detection_loss(output, *targets)
             optimiser.zero_grad(set_to_none=True)

@@ -41,6 +41,16 @@ def test_looking_twice_prefers_no_side():
     torch.testing.assert_close(mirrored.log_radius.flip(1, 2, 3), plain.log_radius)
 
 
+def test_large_images_are_looked_at_as_small_ones_are(monkeypatch):
+    image = torch.rand(1, 1, 16, 24, 32, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        together = look_twice(bundled_network(), image, (16, 16, 20))
+        monkeypatch.setattr("napari_colloids.detection.inference._TOGETHER", 0)
+        apart = look_twice(bundled_network(), image, (16, 16, 20))
+    for one, other in zip(together, apart, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_mirror_image_counts_up_to_where_it_should():
     image = torch.rand(1, 1, 16, 16, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():

@@ -142,6 +142,18 @@ def test_a_run_writes_weights_that_load(config):
     assert log[-1]["total"] > 0
 
 
+def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
+    for question in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, question, lambda: False, raising=False)
+    kinds = set()
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda _module, _given, out: kinds.add(out[0].dtype))
+    try:
+        train(config(2, "plain"))
+    finally:
+        hook.remove()
+    assert kinds == {torch.float32}
+
+
 def test_a_run_that_begins_anew_begins_its_log_anew(config):
     train(config(3, "again"))
     log = train(config(2, "again")).parent / "log.jsonl"

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
 _BAND = 32
-#: Voxels of an image up to which it and its mirror image go through the network together. For a small image by itself
-#: torch takes its slow convolutions on a CPU; two large ones only take more memory.
-_TOGETHER = 120**3
+#: On a CPU torch takes slow convolutions for a single image of no more than so many voxels in z times y: together with
+#: its mirror image it is done in a third of the time. More voxels than the second number would take too much memory.
+_SLOW = 10_240
+_TOGETHER = 8_000_000
 
 
 def padded_shape(scale: Scale) -> tuple[int, int, int]:
@@ -102,7 +103,7 @@ def look_twice(network: CentreNet, image: Tensor, reach: tuple[int, int, int] | 
     reach
         Voxels ``(z, y, x)`` up to which the mirror image counts; None for all.
     """
-    if image.numel() <= _TOGETHER:
+    if image.shape[2] * image.shape[3] <= _SLOW and image.numel() <= _TOGETHER:
         both = network(torch.cat([image, image.flip(2, 3, 4)]))
         plain, mirrored = (Output(*(field[i : i + 1] for field in both)) for i in (0, 1))
     else:

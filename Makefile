@@ -10,6 +10,8 @@ INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.tested
 CONFIG ?= src/napari_colloids/training/bundled.toml
 ARGS ?=
+# Tests take one core each: as many at a time as there are, up to four, for the sake of memory.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 TESTS := $(shell find tests -type f -not -name '*.pyc')
@@ -50,11 +52,11 @@ test: $(if $(CI)$(ARGS),retest,$(TESTED))
 	@echo "The tests have passed."
 
 $(TESTED): $(INSTALLED) $(SOURCES) $(TESTS)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 	@touch $@
 
 retest: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

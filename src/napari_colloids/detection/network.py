@@ -12,10 +12,15 @@ Ronneberger, Fischer and Brox, U-Net, MICCAI (2015).
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+# Otherwise Linux hands out the large arrays of a tile in pages of 4 kB, which takes up to a third as long as to compute
+# with them. torch asks for this variable when it makes its first tensor.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 #: Input voxels per output cell, and the multiple that the input's shape must have.
 STRIDE = 2

@@ -13,8 +13,8 @@ ARGS ?=
 # Tests take one core each: as many at a time as there are, up to four, for the sake of memory.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-SOURCES := $(shell find src -type f -not -name '*.pyc')
-TESTS := $(shell find tests -type f -not -name '*.pyc')
+SOURCES := $(shell find src -type f -not -path '*/__pycache__/*')
+TESTS := $(shell find tests -type f -not -path '*/__pycache__/*')
 DEMO := demo/stack.h5 demo/points.csv demo/scores.json demo/screenshot.png
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s))
 

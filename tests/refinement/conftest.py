@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.particles import positions_of
 from napari_colloids.refinement import refine
+from napari_colloids.refinement.spheres import Spheres, pictures_of
 from napari_colloids.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
@@ -89,3 +90,21 @@ def dilute() -> Simulation:
 def guess():
     """Turn the truth of a simulation into detections."""
     return guessed
+
+
+@pytest.fixture(scope="session")
+def pictures_in():
+    """Draw one sphere in a box: its picture and derivatives, shape ``(5, Z, Y, X)``."""
+
+    def drawn(profile, place, radius, shape, *, low=(0, 0, 0), reach=4.0):
+        sphere = Spheres(np.array([place], float), np.array([radius]), np.ones(1))
+        pictures = pictures_of(sphere, profile, np.array(low), shape, reach, derivatives=True)
+        images = np.zeros((pictures.rows, *shape), np.float32)
+        (first,), (last,) = pictures.start, pictures.stop
+        places = [(z, y) for z in range(first[0], last[0]) for y in range(first[1], last[1])]
+        values = pictures.values.reshape(pictures.rows, -1)
+        for (z, y), begin, end, at in zip(places, pictures.begin, pictures.end, pictures.place, strict=True):
+            images[:, z, y, begin:end] = values[:, at : at + end - begin]
+        return images
+
+    return drawn

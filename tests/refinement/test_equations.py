@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.equations import assemble
-from napari_colloids.refinement.profile import NUMBERS, Profile
+from napari_colloids.refinement.kernels import NUMBERS
+from napari_colloids.refinement.profile import STEEP_REACH, Profile
 from napari_colloids.refinement.slow import TERMS, Slow
 from napari_colloids.refinement.spheres import Spheres, draw
 
@@ -25,24 +28,6 @@ def some_spheres(places=PLACES, seed=0):
     return Spheres(LOW + places, rng.uniform(3.6, 4.4, count), rng.uniform(50, 100, count))
 
 
-def pasted(image, corner, shape):
-    """Put an image into an empty box; what lies outside is cut off."""
-    margin = 60
-    canvas = np.zeros(np.array(shape) + 2 * margin)
-    canvas[tuple(slice(a + margin, a + margin + n) for a, n in zip(corner, image.shape, strict=True))] = image
-    return canvas[margin:-margin, margin:-margin, margin:-margin]
-
-
-def images_of(spheres, number, low, shape, profile=PROFILE):
-    """Return picture and derivatives of one sphere in a box, for brightness 1."""
-    middle = np.rint(spheres.positions[number]).astype(int)
-    window = profile.window(float(spheres.radii[number]), 4.0)
-    images = profile.pictures(
-        spheres.positions[number : number + 1] - middle, spheres.radii[number : number + 1], window
-    )
-    return [pasted(image[0], middle - np.array(window) - low, shape) for image in images]
-
-
 def assembled(spheres, seed=1, profile=PROFILE, shape=SHAPE):
     """Return equations with random weights, residual and shared columns."""
     rng = np.random.default_rng(seed)
@@ -52,14 +37,30 @@ def assembled(spheres, seed=1, profile=PROFILE, shape=SHAPE):
     return assemble(spheres, profile, Slow.over(LOW, shape), residual, weight, slow_weight, columns)
 
 
-def assembled_in_full(spheres, seed=1, profile=PROFILE):
-    """Return matrix and right-hand side of the same equations, from the derivatives of all voxels."""
+@pytest.fixture(scope="session")
+def images_of(pictures_in):
+    """Draw picture and derivatives of one sphere in a box, for brightness 1."""
+
+    def drawn(spheres, number, low, shape, profile=PROFILE, reach=4.0):
+        place = spheres.positions[number] - low
+        return pictures_in(profile, place, spheres.radii[number], shape, reach=reach)
+
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def assembled_in_full(images_of):
+    """Set up the same equations from the derivatives of all voxels: matrix and right-hand side."""
+    return partial(_assembled_in_full, images_of)
+
+
+def _assembled_in_full(images_of, spheres, seed=1, profile=PROFILE, reach=STEEP_REACH):
     rng = np.random.default_rng(seed)
     weight, slow_weight = 0.1 * rng.uniform(0.5, 1.5, (2, *SHAPE))
     residual, columns = rng.normal(size=SHAPE), rng.normal(size=(2, *SHAPE))
     rows = []
     for number, brightness in enumerate(spheres.brightness):
-        value, *slopes = images_of(spheres, number, LOW, SHAPE, profile)
+        value, *slopes = images_of(spheres, number, LOW, SHAPE, profile, reach)
         rows += [value * weight, *(slope * weight * brightness for slope in slopes)]
     rows += [*(Slow.over(LOW, SHAPE).images() * slow_weight), *columns]
     jacobian = np.array([row.ravel() for row in rows], float)
@@ -89,7 +90,7 @@ def with_priors(equations):
     places=st.lists(st.tuples(*[st.floats(-6, 30)] * 3), min_size=1, max_size=5),
     corner=st.tuples(*[st.integers(-9, 9)] * 3),
 )
-def test_a_drawing_is_the_sum_of_the_pictures_cut_off_at_the_box(places, corner):
+def test_a_drawing_is_the_sum_of_the_pictures_cut_off_at_the_box(images_of, places, corner):
     spheres = some_spheres(np.array(places))
     low, shape = np.array(corner), (12, 25, 18)
     expected = sum(
@@ -113,7 +114,7 @@ def test_nothing_is_drawn_of_no_spheres():
     assert draw(none, PROFILE, LOW, SHAPE).max() == 0
 
 
-def test_spheres_of_very_different_size_are_all_drawn():
+def test_spheres_of_very_different_size_are_all_drawn(images_of):
     profile = Profile((3.0, 9.0), (1.6, 1.0))
     places = np.array([[12, 8, 8], [13, 20, 20], [12, 20, 4]], float)
     spheres = Spheres(LOW + places, np.array([3.0, 9.0, 5.0]), np.array([90.0, 50.0, 70.0]))
@@ -121,7 +122,7 @@ def test_spheres_of_very_different_size_are_all_drawn():
     np.testing.assert_allclose(draw(spheres, profile, LOW, SHAPE), expected, atol=0.6)
 
 
-def test_the_equations_are_those_of_all_derivatives():
+def test_the_equations_are_those_of_all_derivatives(assembled_in_full):
     equations = assembled(some_spheres())
     matrix, right = assembled_in_full(some_spheres())
     found, found_right = in_full(equations)
@@ -131,7 +132,14 @@ def test_the_equations_are_those_of_all_derivatives():
     assert len(equations.shared) == TERMS + 2
 
 
-def test_equations_of_tall_voxels():
+def test_what_lies_beyond_the_derivatives_says_little(assembled_in_full):
+    found, _ = in_full(assembled(some_spheres()))
+    matrix, _ = assembled_in_full(some_spheres(), reach=4.0)
+    assert (np.diag(found) / np.diag(matrix)).min() > 0.99
+    assert np.linalg.slogdet(found)[1] > np.linalg.slogdet(matrix)[1] - 0.01 * len(matrix)
+
+
+def test_equations_of_tall_voxels(assembled_in_full):
     profile = Profile((3.5, 4.5), (1.6, 1.0), 0.5, 2.0)
     places = np.array([[6, 9, 8.3], [6.2, 9.1, 16.5], [10.2, 10, 9], [20, 21, 24]])
     found, _ = in_full(assembled(some_spheres(places), profile=profile))
@@ -140,9 +148,9 @@ def test_equations_of_tall_voxels():
     np.testing.assert_allclose(found * unit[:, None] * unit, matrix * unit[:, None] * unit, atol=5e-4)
 
 
-def test_only_spheres_whose_pictures_meet_are_coupled():
+def test_only_spheres_whose_pictures_meet_are_coupled(assembled_in_full):
     coupled = {tuple(pair) for pair in assembled(some_spheres()).pairs.tolist()}
-    matrix, _ = assembled_in_full(some_spheres())
+    matrix, _ = assembled_in_full(some_spheres(), reach=4.0)
     assert (0, 1) in coupled
     assert (0, 3) not in coupled
     assert all(i < j for i, j in coupled)

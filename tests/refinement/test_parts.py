@@ -112,10 +112,10 @@ def test_slow_terms_are_one_thing_in_all_their_forms():
     np.testing.assert_allclose(slow.image(weights[1:]), np.tensordot(weights[1:], terms[1:], 1), atol=1e-5)
     everywhere = np.indices(shape).reshape(3, -1).T + low
     np.testing.assert_allclose(slow.at(everywhere.astype(float)), terms.reshape(TERMS, -1), atol=1e-5)
-    window = (slice(1, 4), slice(0, 8), slice(2, 3))
-    images = rng.normal(size=(3, 3, 8, 1)).astype(np.float32)
-    expected = np.einsum("nzyx,tzyx->nt", images, terms[:, window[0], window[1], window[2]])
-    np.testing.assert_allclose(slow.products(images, window), expected, atol=1e-4)
+    images = rng.normal(size=(3, *shape)).astype(np.float32)
+    np.testing.assert_allclose(slow.products(images), np.einsum("nzyx,tzyx->nt", images, terms), atol=1e-4)
+    products = np.einsum("zyx,szyx,tzyx->st", images[0], terms, terms)
+    np.testing.assert_allclose(slow.products_of_terms(images[0]), products, atol=1e-4)
     assert np.linalg.matrix_rank(terms.reshape(TERMS, -1)) == TERMS
 
 

@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 from scipy.sparse import bsr_array, coo_array
 from scipy.spatial import cKDTree
 
-from napari_colloids.refinement.profile import NUMBERS, STEEP_REACH
-from napari_colloids.refinement.slow import TERMS
-from napari_colloids.refinement.spheres import pictures_of, similar
+from napari_colloids.refinement.kernels import (
+    NUMBERS,
+    own_products,
+    pair_products,
+    products_with,
+    products_with_terms,
+    weigh_pictures,
+)
+from napari_colloids.refinement.profile import REACH, STEEP_REACH
+from napari_colloids.refinement.slow import POWERS, TERMS
+from napari_colloids.refinement.spheres import pictures_of
+from napari_colloids.refinement.threads import in_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scipy.sparse import csr_array
 
     from napari_colloids.refinement.profile import Profile
@@ -206,61 +213,37 @@ def assemble(
     derivatives
         False leaves out all numbers but the brightness: their rows stay 0.
     """
+    reach = STEEP_REACH if derivatives else REACH
+    pictures = pictures_of(spheres, profile, slow.low, slow.shape, reach, derivatives=derivatives)
     n = len(spheres)
-    patches: dict[int, Image] = {}
-    start, stop = np.zeros((2, n, 3), int)
-    blocks, right = np.zeros((n, NUMBERS, NUMBERS)), np.zeros((n, NUMBERS))
-    mixed = np.zeros((n, NUMBERS, TERMS + len(columns)))
-    used = NUMBERS if derivatives else 1
-    for which in similar(spheres):
-        pictures = pictures_of(spheres, which, profile, derivatives=derivatives)
-        for k, number, window in pictures.windows(slow.low, slow.shape):
-            faint = weight[window.box]
-            bright = faint * np.float32(spheres.brightness[number])
-            patch = np.empty((used, *faint.shape), np.float32)
-            for row, image in enumerate(pictures.images):
-                np.multiply(image[k][window.part], bright if row else faint, out=patch[row])
-            patches[number] = patch
-            start[number], stop[number] = zip(*((part.start, part.stop) for part in window.box), strict=True)
-            flat = patch.reshape(used, -1)
-            blocks[number, :used, :used] = flat @ flat.T
-            right[number, :used] = flat @ residual[window.box].ravel()
-            mixed[number, :used, :TERMS] = slow.products(patch * slow_weight[window.box], window.box)
-            for column, image in enumerate(columns, start=TERMS):
-                mixed[number, :used, column] = flat @ image[window.box].ravel()
-    pairs, common = _overlaps(_coupled(spheres, profile), start, stop)
-    couplings = np.zeros((len(pairs), NUMBERS, NUMBERS))
-    for coupling, i, j, part, other in zip(couplings, *pairs.T.tolist(), *common, strict=True):
-        coupling[:used, :used] = patches[i][part].reshape(used, -1) @ patches[j][other].reshape(used, -1).T
-    flat_columns = np.concatenate([slow.images() * slow_weight, np.reshape(columns, (-1, *slow.shape))])
-    flat_columns = flat_columns.reshape(len(flat_columns), -1).astype(np.float32)
-    shared = (flat_columns @ flat_columns.T).astype(float)
-    return Equations(blocks, pairs, couplings, right, mixed, shared, (flat_columns @ residual.ravel()).astype(float))
+    in_parts(weigh_pictures, n, pictures, spheres.brightness, weight)
+    images = np.concatenate([np.reshape(columns, (-1, *slow.shape)), residual[None]]).astype(np.float32, copy=False)
+    terms = in_parts(products_with_terms, n, pictures, slow_weight, *slow.factors, POWERS)
+    mixed = np.concatenate([terms, in_parts(products_with, n, pictures, images)], axis=2)
+    pairs = _near(spheres, profile, reach)
+    flat = images.reshape(len(images), -1)
+    shared = np.empty((mixed.shape[2] - 1, mixed.shape[2]))
+    shared[:TERMS, :TERMS] = slow.products_of_terms(slow_weight**2)
+    shared[:TERMS, TERMS:] = slow.products(images * slow_weight).T
+    shared[TERMS:, :TERMS] = shared[:TERMS, TERMS:-1].T
+    shared[TERMS:, TERMS:] = flat[:-1] @ flat.T
+    return Equations(
+        in_parts(own_products, n, pictures),
+        pairs,
+        in_parts(pair_products, len(pairs), pictures, pairs),
+        mixed[:, :, -1],
+        mixed[:, :, :-1],
+        shared[:, :-1],
+        shared[:, -1],
+    )
 
 
-def _coupled(spheres: Spheres, profile: Profile) -> NDArray[np.intp]:
-    """Return the pairs of spheres whose pictures overlap, shape ``(M, 2)``."""
+def _near(spheres: Spheres, profile: Profile, reach: float) -> NDArray[np.intp]:
+    """Return the pairs of spheres whose pictures may overlap, shape ``(M, 2)``."""
     axial, lateral = profile.sigma
-    largest = float(spheres.radii.max(initial=1.0))
-    reach = np.array([largest + STEEP_REACH * axial, largest + STEEP_REACH * lateral, largest + STEEP_REACH * lateral])
-    places = spheres.positions * [profile.aspect, 1, 1] / reach
+    half = float(spheres.radii.max(initial=1.0)) + reach * np.array([axial, lateral, lateral])
+    places = spheres.positions * [profile.aspect, 1, 1] / half
     return np.asarray(cKDTree(places).query_pairs(2.0, output_type="ndarray"), np.intp)
-
-
-def _overlaps(
-    pairs: NDArray[np.intp], start: NDArray[np.intp], stop: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], list[Iterator[tuple[slice, ...]]]]:
-    """Return the pairs whose patches, from `start` to `stop`, share voxels, and where in either patch these are."""
-    low, high = np.maximum(*start[pairs.T]), np.minimum(*stop[pairs.T])
-    shared = (high > low).all(axis=1)
-    pairs, low, high = pairs[shared], low[shared], high[shared]
-    return pairs, [_slices(low - start[side], high - start[side]) for side in pairs.T]
-
-
-def _slices(first: NDArray[np.intp], last: NDArray[np.intp]) -> Iterator[tuple[slice, ...]]:
-    """Yield the part of a patch from each first to each last voxel; one by one, as a list would wake the collector."""
-    for a, b, c, d, e, f in zip(*first.T.tolist(), *last.T.tolist(), strict=True):
-        yield slice(None), slice(a, d), slice(b, e), slice(c, f)
 
 
 def _strongest(strengths: csr_array, some: NDArray[np.intp]) -> NDArray[np.intp]:

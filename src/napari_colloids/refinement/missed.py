@@ -9,6 +9,8 @@ from scipy.ndimage import maximum_filter
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
+from napari_colloids.refinement.spheres import Spheres, draw
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,11 +64,12 @@ def find_missed(
     scale = np.array([profile.aspect, 1, 1])
     window = profile.window(radius)
     before, after = np.minimum(np.ceil(np.broadcast_to(beyond, (2, 3)) / scale).astype(int), window)
-    (picture,) = profile.pictures(np.zeros((1, 3)), np.array([radius]), window, derivatives=False)
-    picture = picture[0][::-1, ::-1, ::-1]
+    alone = Spheres(np.array([window], float), np.array([radius]), np.ones(1))
+    depth, height, width = (2 * n + 1 for n in window)
+    image = draw(alone, profile, np.zeros(3, int), (depth, height, width))[::-1, ::-1, ::-1]
     cut = tuple(slice(n - a, n + size + b) for n, a, size, b in zip(window, before, residual.shape, after, strict=True))
-    explained = fftconvolve(residual * root_weight, picture)[cut]
-    visible = np.maximum(fftconvolve(root_weight**2, picture**2)[cut], 1e-12 * float((root_weight**2).max()))
+    explained = fftconvolve(residual * root_weight, image)[cut]
+    visible = np.maximum(fftconvolve(root_weight**2, image**2)[cut], 1e-12 * float((root_weight**2).max()))
     wanted = explained / visible
     likely = (wanted > _BRIGHTNESS[0] * brightness) & (wanted < _BRIGHTNESS[1] * brightness)
     gain = np.where(likely, explained / np.sqrt(visible), 0.0)

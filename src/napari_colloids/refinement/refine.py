@@ -17,7 +17,6 @@ from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import first_of_each
-from napari_colloids.refinement.threads import one_thread
 from napari_colloids.stack import as_stack, aspect_of
 
 if TYPE_CHECKING:
@@ -195,8 +194,7 @@ def iter_refine(
     yield Progress(1, len(cores) + 1, "refining")
     parts: list[Fitted] = []
     for core in cores:
-        with one_thread():
-            parts.append(fit_block(volume, grid, places, sizes, core, rough))
+        parts.append(fit_block(volume, grid, places, sizes, core, rough))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
     fit = _joined(parts, grid, positions, radii, single, known)
     doubt = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
@@ -229,8 +227,7 @@ def iter_residual(
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
     image = np.zeros(grid.shape, np.float32)
     for number, core in enumerate(cores, start=1):
-        with one_thread():
-            voxels, part = residual_of_block(volume, grid, places, sizes, core, known)
+        voxels, part = residual_of_block(volume, grid, places, sizes, core, known)
         image[voxels] = part
         yield Progress(number, len(cores), "subtracting the particles")
     return Residual(image, grid.bins)
@@ -249,12 +246,11 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array, psf: PSF | Non
     low = np.maximum(np.floor(middle - reach / scale), 0).astype(int)
     high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
     near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
-    with one_thread():
-        box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
-        if not box.known.any():
-            return "the image has no grey levels where the particles are"
-        optics = None if psf is None else psf.seen(grid.bins[2], grid.aspect)
-        known = estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
+    box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
+    if not box.known.any():
+        return "the image has no grey levels where the particles are"
+    optics = None if psf is None else psf.seen(grid.bins[2], grid.aspect)
+    known = estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
     return known.problem(float(np.median(sizes))) or known
 
 

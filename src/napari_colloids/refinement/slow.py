@@ -62,21 +62,26 @@ class Slow:
         values = np.stack([_legendre(axis) for axis in places.T])
         return np.asarray(values[[0, 1, 2], POWERS].prod(axis=1))
 
-    def products(self, images: Image, window: tuple[slice, slice, slice]) -> Array:
-        """Return the sums of images times each term over a window of the box, shape ``(n, TERMS)``.
+    def products(self, images: Image) -> Array:
+        """Return the sums over the box of images ``(n, Z, Y, X)`` times each term, shape ``(n, TERMS)``."""
+        sums = self._moments(images, self.factors)
+        return np.asarray(sums[(slice(None), *POWERS.T)], float)
 
-        Parameters
-        ----------
-        images
-            Shape ``(n, Z, Y, X)``, of the window.
-        window
-            Which voxels of the box it is.
-        """
-        z, y, x = (factor[:, part] for factor, part in zip(self.factors, window, strict=True))
+    def products_of_terms(self, weight: Image) -> Array:
+        """Return the sums over the box of a weight ``(Z, Y, X)`` times any two terms, shape ``(TERMS, TERMS)``."""
+        z, y, x = ((factor[:, None] * factor).reshape(-1, factor.shape[1]) for factor in self.factors)
+        sums = self._moments(weight[None], (z, y, x))[0].reshape(3, 3, 3, 3, 3, 3)
+        one, other = POWERS[:, None], POWERS[None]
+        index = [powers[..., axis] for axis in range(3) for powers in (one, other)]
+        return np.asarray(sums[tuple(np.broadcast_arrays(*index))], float)
+
+    @staticmethod
+    def _moments(images: Image, factors: tuple[Image, Image, Image]) -> Image:
+        """Return the sums of images ``(n, Z, Y, X)`` times functions ``(m, length)`` of each axis."""
+        z, y, x = factors
         over_x = images @ x.T
         over_y = np.matmul(y, over_x)
-        sums = np.tensordot(over_y, z, axes=([1], [1]))
-        return np.asarray(sums[:, POWERS[:, 1], POWERS[:, 2], POWERS[:, 0]], float)
+        return np.tensordot(over_y, z, axes=([1], [1])).transpose(0, 3, 1, 2)
 
 
 def _legendre(x: NDArray[Any]) -> NDArray[Any]:

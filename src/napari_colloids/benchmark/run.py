@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -131,8 +130,9 @@ def run(
             curve = {"threshold": LEVELS, "precision": measured.precision, "recall": measured.recall}
             curves.append(pd.DataFrame(what | curve))
         report(number + 1, total)
-    machine = f"{platform.machine()}, trackpy {'with' if find_spec('numba') else 'without'} numba"
-    return Result(name, chosen.title, chosen.axis, pd.DataFrame(rows), pd.concat(curves), tuned, reliability, machine)
+    return Result(
+        name, chosen.title, chosen.axis, pd.DataFrame(rows), pd.concat(curves), tuned, reliability, platform.machine()
+    )
 
 
 def _tuned(method: str, chosen: Suite, seed: int) -> rivals.Tuned:

@@ -110,7 +110,7 @@ def locate_trackpy(image: Image, diameter: float, aspect: float, settings: Track
             separation=[max(1.0, settings.separation * s) for s in sizes],
             noise_size=[settings.noise * s for s in sizes],
             smoothing_size=smoothing,
-            engine="python" if _without_numba() else "numba",
+            engine="numba",
         )
     if len(found) == 0:
         return Candidates.joined([])
@@ -181,9 +181,3 @@ def _relative(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _odd(value: float) -> int:
     return max(3, 2 * round((value - 1) / 2) + 1)
-
-
-def _without_numba() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("numba") is None

@@ -126,9 +126,11 @@ def cut_lines(
             high = (z - centres[n, 0]) / half[n, 0]
             for y in range(start[n, 1], stop[n, 1]):
                 side = (y - centres[n, 1]) / half[n, 1]
-                across = half[n, 2] * np.sqrt(max(1 - high * high - side * side, 0.0))
-                begin[number] = min(max(int(np.ceil(centres[n, 2] - across)), start[n, 2]), stop[n, 2])
-                end[number] = min(max(int(np.floor(centres[n, 2] + across)) + 1, begin[number]), stop[n, 2])
+                left = 1 - high * high - side * side
+                if left >= 0:
+                    across = half[n, 2] * np.sqrt(left)
+                    begin[number] = min(max(int(np.ceil(centres[n, 2] - across)), start[n, 2]), stop[n, 2])
+                    end[number] = min(max(int(np.floor(centres[n, 2] + across)) + 1, begin[number]), stop[n, 2])
                 place[number] = size
                 size += end[number] - begin[number]
                 number += 1

@@ -1,0 +1,65 @@
+"""Loops that are compiled, and shared out among threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_colloids.refinement.profile import Profile
+from napari_colloids.refinement.spheres import Spheres, pictures_of
+from napari_colloids.refinement.threads import in_parts
+
+
+@pytest.fixture
+def allow_threads():
+    """Let torch, and so the fit, use this many."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@given(count=st.integers(0, 300), step=st.integers(1, 5))
+def test_parts_are_all_in_their_order(count, step):
+    found = in_parts(lambda low, high, by: by * np.arange(low, high), count, step)
+    np.testing.assert_array_equal(found, step * np.arange(count))
+
+
+def test_threads_draw_what_one_draws(allow_threads):
+    rng = np.random.default_rng(0)
+    spheres = Spheres(rng.uniform(-5, 45, (150, 3)), rng.uniform(4, 6, 150), np.ones(150))
+    profile = Profile((4.0, 6.0), (2.0, 1.2))
+    values = []
+    for threads in (1, 4):
+        allow_threads(threads)
+        values.append(pictures_of(spheres, profile, np.zeros(3, int), (40, 40, 40), 3.0, derivatives=True).values)
+    assert values[0].max() > 0.9
+    np.testing.assert_array_equal(*values)
+
+
+def test_an_error_in_a_thread_comes_out(allow_threads):
+    def fails(low, high):
+        raise MemoryError(f"{low} to {high}")
+
+    allow_threads(2)
+    with pytest.raises(MemoryError, match="0 to 50"):
+        in_parts(fails, 100)
+
+
+def test_loops_are_compiled_where_no_folder_can_keep_them():
+    program = """
+import numba.core.caching
+import numpy as np
+numba.core.caching.CacheImpl._locator_classes = []
+from napari_colloids.refinement.kernels import cut_lines
+begin, end, place = np.zeros((3, 25), int)
+print(cut_lines(np.full((1, 3), 2.0), np.full((1, 3), 2.0), *np.array([[[0, 0, 0]], [[5, 5, 5]]]),
+                np.zeros(1, int), begin, end, place))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[33]"

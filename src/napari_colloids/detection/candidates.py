@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 #: Two particles cannot be closer than this fraction of the sum of their radii (blur and error leave some play).
-OVERLAP = 0.65
+OVERLAP = 0.8
 #: Candidates that are compared with all others at a time.
 _TOGETHER = 20_000
 

@@ -114,6 +114,19 @@ def test_nothing_is_drawn_of_no_spheres():
     assert draw(none, PROFILE, LOW, SHAPE).max() == 0
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("what", ["place", "radius"])
+def test_spheres_that_are_nowhere_are_not_drawn(what, odd):
+    spheres = some_spheres()
+    lost = Spheres(spheres.positions.copy(), spheres.radii.copy(), spheres.brightness)
+    if what == "place":
+        lost.positions[1, 2] = odd
+    else:
+        lost.radii[1] = -abs(odd) if odd == 1e300 else odd
+    rest = spheres[np.arange(len(spheres)) != 1]
+    np.testing.assert_allclose(draw(lost, PROFILE, LOW, SHAPE), draw(rest, PROFILE, LOW, SHAPE), atol=1e-4)
+
+
 def test_spheres_of_very_different_size_are_all_drawn(images_of):
     profile = Profile((3.0, 9.0), (1.6, 1.0))
     places = np.array([[12, 8, 8], [13, 20, 20], [12, 20, 4]], float)

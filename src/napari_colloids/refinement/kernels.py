@@ -157,7 +157,8 @@ def draw_pictures(low: int, high: int, pictures: Pictures, tables: Tables, centr
         Shape ``(N,)`` in lateral voxels.
     """
     for n in range(low, high):
-        _draw(pictures, n, tables, centres[n, 0], centres[n, 1], centres[n, 2], radii[n])
+        if pictures.size[n]:
+            _draw(pictures, n, tables, centres[n, 0], centres[n, 1], centres[n, 2], radii[n])
 
 
 @_compiled

@@ -72,8 +72,10 @@ def pictures_of(
     axial, lateral = profile.sigma
     half = (spheres.radii[:, None] + reach * np.array([axial, lateral, lateral])) / [profile.aspect, 1, 1]
     centres = spheres.positions - low
-    start = np.clip(np.ceil(centres - half), 0, shape).astype(np.intp)
-    stop = np.clip(np.floor(centres + half) + 1, start, shape).astype(np.intp)
+    # Compiled loops do not look where they write: what is nowhere, or of no size, is not seen.
+    somewhere = np.isfinite(centres + half).all(axis=1)[:, None]
+    start = np.where(somewhere, np.clip(np.ceil(centres - half), 0, shape), 0).astype(np.intp)
+    stop = np.where(somewhere, np.clip(np.floor(centres + half) + 1, start, shape), 0).astype(np.intp)
     lines = np.prod((stop - start)[:, :2], axis=1)
     line = np.cumsum(lines) - lines
     begin, end, place = np.zeros((3, lines.sum()), np.intp)

@@ -73,7 +73,7 @@ def pictures_of(
     half = (spheres.radii[:, None] + reach * np.array([axial, lateral, lateral])) / [profile.aspect, 1, 1]
     centres = spheres.positions - low
     # Compiled loops do not look where they write: what is nowhere, or of no size, is not seen.
-    somewhere = np.isfinite(centres + half).all(axis=1)[:, None]
+    somewhere = np.all(np.isfinite(centres + half), axis=1, keepdims=True)
     start = np.where(somewhere, np.clip(np.ceil(centres - half), 0, shape), 0).astype(np.intp)
     stop = np.where(somewhere, np.clip(np.floor(centres + half) + 1, start, shape), 0).astype(np.intp)
     lines = np.prod((stop - start)[:, :2], axis=1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.equations import assemble
-from napari_colloids.refinement.kernels import NUMBERS
+from napari_colloids.refinement.pictures import NUMBERS
 from napari_colloids.refinement.profile import STEEP_REACH, Profile
 from napari_colloids.refinement.slow import TERMS, Slow
 from napari_colloids.refinement.spheres import Spheres, draw

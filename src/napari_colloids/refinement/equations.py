@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import bsr_array, coo_array
 from scipy.spatial import cKDTree
 
-from napari_colloids.refinement.kernels import (
-    NUMBERS,
+from napari_colloids.refinement.pictures import NUMBERS
+from napari_colloids.refinement.products import (
     own_products,
     pair_products,
     products_with,

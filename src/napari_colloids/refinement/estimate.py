@@ -20,8 +20,8 @@ from napari_colloids.refinement.fit import (
     with_lamp,
     with_missed,
 )
-from napari_colloids.refinement.kernels import NUMBERS
 from napari_colloids.refinement.optics import MOST_TAIL, Detector, Optics
+from napari_colloids.refinement.pictures import NUMBERS
 from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
 

@@ -19,6 +19,7 @@ from napari_colloids.refinement.spheres import Spheres, draw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_colloids.refinement.grid import Grid
     from napari_colloids.refinement.optics import Detector, Optics
     from napari_colloids.refinement.spheres import Array, Corner, Image
 
@@ -68,6 +69,14 @@ class Priors:
     def of(self, which: NDArray[np.bool_]) -> Priors:
         """Return what is expected of some of the spheres."""
         return replace(self, centres=self.centres[which], radii=self.radii[which])
+
+    def outside_held(self, spheres: Spheres, grid: Grid) -> Priors:
+        """Return what is expected of the spheres, with those outside the stack held where they are.
+
+        A network has these too near, by up to a radius; a fit that is drawn there draws their neighbours with them.
+        """
+        outside = ~grid.inside(spheres.positions)
+        return replace(self, centres=np.where(outside[:, None], spheres.positions, self.centres))
 
     def precision_and_pull(self, spheres: Spheres) -> tuple[Array, Array]:
         """Return the precision of each number, shape ``(N, 5)``, and that times the distance to what is expected."""

@@ -12,11 +12,12 @@ from scipy.spatial import cKDTree
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import ERRORS, check_particles, particle_table, positions_of
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.refinement.block import Fitted, fit_block, residual_of_block
+from napari_colloids.refinement.block import Found, fit_block, residual_of_block
 from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import first_of_each
+from napari_colloids.refinement.verdict import Fitted
 from napari_colloids.stack import as_stack, aspect_of
 
 if TYPE_CHECKING:
@@ -192,9 +193,10 @@ def iter_refine(
     grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, known)
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
     yield Progress(1, len(cores) + 1, "refining")
+    found = Found(grid, places, sizes, rough)
     parts: list[Fitted] = []
     for core in cores:
-        parts.append(fit_block(volume, grid, places, sizes, core, rough))
+        parts.append(fit_block(volume, found, core))
         yield Progress(len(parts) + 1, len(cores) + 1, "refining")
     fit = _joined(parts, grid, positions, radii, single, known)
     doubt = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
@@ -225,9 +227,10 @@ def iter_residual(
     if isinstance(known, str):
         raise ColloidsError(f"There is no residual to be shown: {known}.")
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
+    found = Found(grid, places, sizes, known)
     image = np.zeros(grid.shape, np.float32)
     for number, core in enumerate(cores, start=1):
-        voxels, part = residual_of_block(volume, grid, places, sizes, core, known)
+        voxels, part = residual_of_block(volume, found, core)
         image[voxels] = part
         yield Progress(number, len(cores), "subtracting the particles")
     return Residual(image, grid.bins)

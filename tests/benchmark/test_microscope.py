@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from napari_colloids.benchmark.microscope import Scene, make_volume, psf, render
 
@@ -58,6 +59,16 @@ def test_density_and_sizes_are_as_asked_for(scene):
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1) - volume.radii[:, None] - volume.radii[None]
     np.fill_diagonal(apart, 1)
     assert apart.min() > -1e-6
+
+
+@pytest.mark.parametrize("arrangement", ["random", "strings"])
+def test_particles_can_be_drawn_apart(arrangement):
+    scene = Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.3, arrangement=arrangement, apart=1.5)
+    volume = make_volume(scene, seed=3)
+    nearest, _ = cKDTree(volume.positions).query(volume.positions, k=2)
+    assert len(volume.positions) > 10
+    assert nearest[:, 1].min() > 1.5 * 2 * 4 - 1e-6
+    assert nearest[:, 1].min() < 1.6 * 2 * 4
 
 
 @pytest.mark.parametrize("photons", [0.0, 1.0])

@@ -53,7 +53,7 @@ class Scene:
     radius
         Mean radius in lateral voxels.
     volume_fraction
-        Up to 0.6.
+        Up to 0.6; of the spheres where they touch, before they are drawn apart.
     psf
         Widths of the PSF along z and across, in lateral voxels: half widths over those of a Gaussian of unit standard
         deviation.
@@ -63,6 +63,9 @@ class Scene:
         Large over small radius of a binary mixture of equal numbers.
     arrangement
         One of `napari_colloids.simulation.ARRANGEMENTS`.
+    apart
+        Distance of touching spheres over the sum of their radii: above 1 where they repel each other or where what
+        shines of them does not touch.
     shell
         Radius of the dark core over the radius.
     brightness_spread
@@ -88,6 +91,7 @@ class Scene:
     polydispersity: float = 0.0
     size_ratio: float = 1.0
     arrangement: str = "random"
+    apart: float = 1.0
     shell: float = 0.0
     brightness_spread: float = 0.0
     snr: float = 5.0
@@ -133,8 +137,8 @@ def make_volume(scene: Scene, seed: int) -> Volume:
     aspect = np.array([scene.aspect, 1.0, 1.0])
     largest = scene.radius * (1 + 3 * scene.polydispersity) * 2 * scene.size_ratio / (1 + scene.size_ratio)
     margin = np.array(kernel.shape) / 2 / _fine(scene.aspect) * aspect + largest + 2
-    spheres, radii = _place(np.array(scene.shape) * aspect + 2 * margin, scene, rng)
-    positions = (spheres - margin) / aspect - 0.5
+    spheres, radii = _place((np.array(scene.shape) * aspect + 2 * margin) / scene.apart, scene, rng)
+    positions = (spheres * scene.apart - margin) / aspect - 0.5
     light = np.ones(len(radii))
     if scene.brightness_spread:
         shape = 1 / scene.brightness_spread**2

@@ -161,6 +161,7 @@ def _scaled(scene: Scene, radius: float, *, aspect: float = 1.0) -> Scene:
 def _scenes(_metadata: Path | None) -> Suite:
     """Return what is hard, and what is not a glass."""
     poor = replace(_BASE, snr=3.0, cnr=2.0, photon_noise=0.9)
+    strings = replace(_BASE, arrangement="strings", volume_fraction=0.3, radius=4.0, brightness_spread=0.4)
     scenes = {
         "axial sigma 1.0 r": replace(_BASE, psf=(6.0, 1.5)),
         "axial sigma 1.3 r, low light": replace(poor, psf=(7.8, 1.5)),
@@ -182,6 +183,9 @@ def _scenes(_metadata: Path | None) -> Suite:
         "gel": replace(_BASE, arrangement="gel", volume_fraction=0.15),
         "crystal": replace(_BASE, arrangement="crystal", volume_fraction=0.6),
         "strings of shells": replace(_BASE, arrangement="strings", volume_fraction=0.12, shell=0.5, psf=(3.0, 1.0)),
+        # The light in the gap between two beads looks like a third.
+        "strings of beads apart, axial sigma 1.2 r": replace(strings, apart=1.9, psf=(4.8, 1.0)),
+        "strings, axial sigma 1.0 r": replace(strings, psf=(4.0, 1.0)),
     }
     return Suite("hard and other scenes", [Point(label, scene) for label, scene in scenes.items()])
 

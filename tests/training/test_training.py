@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
-from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from napari_colloids import ColloidsError
@@ -194,31 +193,6 @@ def test_a_share_of_the_scenes_is_nano_colloids():
     same = [np.array_equal(a, b) for a, b in zip(images[0.3], images[1.0], strict=True)]
     assert all(a != b for a, b in zip(other, same, strict=True))
     assert 1 <= sum(same) <= 12
-
-
-def neighbours_in(samples):
-    """Return the vectors in cells from each centre of each sample to its nearest neighbour, where there is one."""
-    vectors = []
-    for sample in samples:
-        centres = np.argwhere(sample.targets.heat == 1)
-        centres = centres + sample.targets.offset[(slice(None), *centres.T)].T
-        if len(centres) > 1:
-            _, index = cKDTree(centres).query(centres, k=2)
-            vectors.append(centres[index[:, 1]] - centres)
-    return np.concatenate(vectors)
-
-
-def test_chains_stand_upright_and_stages_may_draw_particles_apart():
-    domain = Domain(seed=5, packings=10)
-    chains = neighbours_in([domain.sample(number, nano=0.0, chains=0.67) for number in range(30)])
-    usual = neighbours_in([domain.sample(number, nano=0.0, apart=0.0) for number in range(30)])
-    apart = neighbours_in([domain.sample(number, nano=0.0, apart=1.0) for number in range(30)])
-
-    def upright(vectors):
-        return np.mean(np.abs(vectors[:, 0]) > 0.8 * np.linalg.norm(vectors, axis=1))
-
-    assert upright(chains) > upright(usual) + 0.2
-    assert np.median(np.linalg.norm(apart, axis=1)) > 1.2 * np.median(np.linalg.norm(usual, axis=1))
 
 
 def test_calibration_makes_probabilities_of_logits():

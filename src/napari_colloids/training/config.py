@@ -29,10 +29,6 @@ class Stage:
         Where it starts.
     nano
         Share of the scenes that are nano-colloids.
-    chains
-        Share of the scenes that are chains along z, half of them of solid particles.
-    apart
-        Share of the arrangements, but for strings and chains, that are drawn apart.
 
     References
     ----------
@@ -42,8 +38,6 @@ class Stage:
     steps: int = 20_000
     learning_rate: float = 2e-3
     nano: float = 0.25
-    chains: float = 0.0
-    apart: float = 0.1
 
 
 @dataclass(frozen=True)

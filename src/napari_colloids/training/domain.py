@@ -67,11 +67,11 @@ class Domain:
                 pool[kind].append(_unit_arrangement(kind, rng))
         return pool
 
-    def sample(self, number: int, nano: float = 0.25, chains: float = 0.0, apart: float = 0.1) -> Sample:
-        """Return scene `number`, where `nano`, `chains` and `apart` are shares as in a `Stage`."""
+    def sample(self, number: int, nano: float = 0.25) -> Sample:
+        """Return scene `number`, where the share `nano` of all scenes are nano-colloids."""
         rng = np.random.default_rng([self.seed, 2, number])
-        kinds = ["random", "crystal", "gel", "strings", "dilute", "empty", "chains"]
-        kind = str(rng.choice(kinds, p=[0.67 - chains, 0.06, 0.07, 0.07, 0.08, 0.05, chains]))
+        kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
+        kind = str(rng.choice(kinds, p=[0.67, 0.06, 0.07, 0.07, 0.08, 0.05]))
         # Most stacks come at the right scale; the rest teaches the sizes around it.
         tolerance = 0.10 if rng.random() < 0.6 else 0.30
         diameter = CANONICAL_DIAMETER * float(np.exp(np.clip(rng.normal(0, tolerance), -0.55, 0.6)))
@@ -86,9 +86,9 @@ class Domain:
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
         optics = _nano(rng, radius, aspect) if rng.random() < nano else _optics(rng, radius, aspect)
         parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
-        if kind == "strings" or rng.random() < (0.5 if kind == "chains" else 0.12):
+        if kind == "strings" or rng.random() < 0.12:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
-        arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius, apart)
+        arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
         simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)
         image = _disturb(simulation.stack.data, rng)
         scale = Scale(steps, simulation.stack.shape)
@@ -101,25 +101,24 @@ class Domain:
         targets = make_targets(positions, radii, (SIZE, SIZE, SIZE), faint=simulation.brightness < _FAINT)
         return Sample(canonical[None], targets)
 
-    def _pick(self, kind: str, rng: np.random.Generator, radius: float, apart: float) -> Arrangement:
+    def _pick(self, kind: str, rng: np.random.Generator, radius: float) -> Arrangement:
         """Return one of the arrangements, turned, mirrored, shifted and scaled to a mean `radius`.
 
         Some are drawn apart: particles with a dark shell, or that repel each other, never seem to touch.
         """
-        upright = kind in ("strings", "chains")
-        pool = self.arrangements["strings" if upright else kind]
+        pool = self.arrangements[kind]
         chosen = pool[int(rng.integers(len(pool)))]
-        axes = [0, *(1 + rng.permutation(2))] if upright else rng.permutation(3)
+        axes = [0, *(1 + rng.permutation(2))] if kind == "strings" else rng.permutation(3)
         box = np.asarray(chosen.box)[axes]
         positions = chosen.positions[:, axes]
         flips = rng.random(3) < 0.5
         positions = np.where(flips, box - positions, positions)
         if chosen.periodic:
             positions = (positions + rng.uniform(0, 1, 3) * box) % box
-        stretch = float(rng.uniform(1.0, 2.2)) if rng.random() < (0.6 if upright else apart) else 1.0
-        scaled = box * radius * stretch
+        apart = float(rng.uniform(1.0, 2.2)) if rng.random() < (0.6 if kind == "strings" else 0.1) else 1.0
+        scaled = box * radius * apart
         return Arrangement(
-            positions * radius * stretch, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
+            positions * radius * apart, chosen.radii * radius, (scaled[0], scaled[1], scaled[2]), chosen.periodic
         )
 
 

@@ -27,12 +27,15 @@ def test_the_more_confident_wins_and_nobody_is_dropped_without_a_reason(count, s
         assert (tuple(given_.positions[i]) in members) == (not blocked)
 
 
-def test_many_candidates_are_thinned_in_groups_as_in_one(monkeypatch):
+def test_sizes_of_any_ratio_are_compared_with_each_other():
     rng = np.random.default_rng(3)
-    many = Candidates(rng.uniform(0, 60, (2000, 3)), rng.uniform(1, 8, 2000), rng.random(2000))
-    at_once = suppress_overlaps(many)
-    monkeypatch.setattr("napari_colloids.detection.candidates._TOGETHER", 70)
-    np.testing.assert_array_equal(suppress_overlaps(many).positions, at_once.positions)
+    many = Candidates(rng.uniform(0, 60, (1500, 3)), np.exp(rng.uniform(-1.5, 2.5, 1500)), rng.random(1500))
+    expected: list[int] = []
+    for i in np.argsort(-many.confidence):
+        distance = np.linalg.norm(many.positions[expected] - many.positions[i], axis=1)
+        if not np.any(distance < OVERLAP * (many.radii[expected] + many.radii[i])):
+            expected.append(int(i))
+    np.testing.assert_array_equal(suppress_overlaps(many).positions, many.positions[expected])
 
 
 def test_touching_spheres_are_both_kept_and_doubles_are_not():

@@ -119,7 +119,7 @@ def _figure(volume: Volume, positions: np.ndarray, by_ap: bool) -> float:
 
 
 def _candidates(volume: Volume, settings: Settings) -> Candidates:
-    image = GreyLevels.of(volume.image).apply(volume.image)
+    image = GreyLevels.of(volume.image).apply(volume.image).numpy()
     aspect = volume.scene.aspect
     if isinstance(settings, TrackpySettings):
         return locate_trackpy(image, volume.diameter, aspect, settings)

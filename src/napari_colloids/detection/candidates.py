@@ -10,8 +10,6 @@ from scipy.spatial import cKDTree
 
 #: Two particles cannot be closer than this fraction of the sum of their radii (blur and error leave some play).
 OVERLAP = 0.8
-#: Candidates that are compared with all others at a time.
-_TOGETHER = 20_000
 
 Array = NDArray[np.float64]
 
@@ -62,31 +60,34 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
 
 def without_overlaps(candidates: Candidates) -> NDArray[np.bool_]:
     """Mark each candidate that overlaps none of those marked before it: whoever comes first stays."""
-    kept = np.ones(len(candidates), bool)
+    kept = [True] * len(candidates)
+    pairs = np.sort(_conflicts(candidates), axis=1)
     # Sorted by the better of the two: whoever is still kept when its turn comes is kept for good.
-    for better, worse in np.unique(np.sort(_conflicts(candidates), axis=1), axis=0):
+    for better, worse in pairs[np.argsort(pairs[:, 0])].tolist():
         if kept[better]:
             kept[worse] = False
-    return kept
+    return np.array(kept, bool)
 
 
 def _conflicts(candidates: Candidates) -> NDArray[np.intp]:
-    """Return the pairs of candidates that overlap, shape ``(M, 2)``.
+    """Return the pairs of candidates that overlap, each once, shape ``(M, 2)``.
 
-    Each candidate is compared with those that are not larger. Candidates of similar size are taken together, so that
-    a few large ones do not have millions of small ones compared over long distances.
+    Candidates of similar size are taken together, the largest first, so that a few large ones do not have millions of
+    small ones compared over long distances.
     """
     positions, radii = candidates.positions, candidates.radii
-    if len(candidates) < 2:
-        return np.empty((0, 2), np.intp)
-    tree = cKDTree(positions)
-    by_size = np.argsort(radii)
     pairs = [np.empty((0, 2), np.intp)]
-    for start in range(0, len(by_size), _TOGETHER):
-        some = by_size[start : start + _TOGETHER]
-        reach = 2 * OVERLAP * float(radii[some[-1]])
-        near = cKDTree(positions[some]).sparse_distance_matrix(tree, reach, output_type="ndarray")
-        first, second = some[near["i"]], near["j"]
-        overlap = (near["v"] < OVERLAP * (radii[first] + radii[second])) & (first != second)
-        pairs.append(np.stack([first[overlap], second[overlap]], axis=1))
-    return np.concatenate(pairs)
+    left = np.arange(len(candidates))
+    while len(left):
+        largest = radii[left].max()
+        similar = ~(radii[left] < largest / 2)  # whatever they are, the largest is one of them
+        some, left = left[similar], left[~similar]
+        tree = cKDTree(positions[some])
+        pairs.append(some[tree.query_pairs(2 * OVERLAP * largest, output_type="ndarray")])
+        if len(left):
+            reach = OVERLAP * (largest + radii[left].max())
+            near = tree.sparse_distance_matrix(cKDTree(positions[left]), reach, output_type="ndarray")
+            pairs.append(np.stack([some[near["i"]], left[near["j"]]], axis=1))
+    first, second = np.concatenate(pairs).T
+    overlap = np.linalg.norm(positions[first] - positions[second], axis=1) < OVERLAP * (radii[first] + radii[second])
+    return np.stack([first[overlap], second[overlap]], axis=1)

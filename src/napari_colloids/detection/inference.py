@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.stack import read_box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.tiles import Tile
@@ -27,6 +30,13 @@ _BAND = 32
 #: its mirror image it is done in a third of the time. More voxels than the second number would take too much memory.
 _SLOW = 10_240
 _TOGETHER = 8_000_000
+
+
+class _Band(NamedTuple):
+    """Some rows of a resampling matrix, ``(rows, columns)``, and the first of the columns."""
+
+    rows: Tensor
+    first: int
 
 
 def padded_shape(scale: Scale) -> tuple[int, int, int]:
@@ -64,9 +74,11 @@ def candidates_in(
         Smallest confidence that is kept.
     """
     half = half_precision(device)
-    for tile in tiles:
-        low, high = (without_margin(corner) for corner in (tile.low, tile.high))
-        image = prepare(volume, low, high, scale, levels, device)
+
+    def image_of(tile: Tile) -> Tensor:
+        return prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, device)
+
+    for tile, image in _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles):
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
             output = look_twice(
                 network, image[None, None].to(memory_format=torch.channels_last_3d), mirrored_reach(tile, scale)
@@ -74,6 +86,19 @@ def candidates_in(
             confidence = network.confidence(output)
         found = decode(output, confidence, tile, floor)
         yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
+
+
+def _one_ahead(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterator[tuple[Tile, Tensor]]:
+    """Yield each tile with what is made of it, and begin with the next one in a thread: it is read meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        last: tuple[Tile, Future[Tensor]] | None = None
+        for tile in tiles:
+            coming = tile, pool.submit(make, tile)
+            if last is not None:
+                yield last[0], last[1].result()
+            last = coming
+        if last is not None:
+            yield last[0], last[1].result()
 
 
 def mirrored_reach(tile: Tile, scale: Scale) -> tuple[int, int, int]:
@@ -141,30 +166,35 @@ def prepare(
     """
     source = scale.source_slices(low, high)
     raw = read_box(volume, source)
-    lateral = [torch.from_numpy(scale.weights(axis, low[axis], high[axis], source[axis])).to(device) for axis in (1, 2)]
+    along_y, along_x = (_bands(scale.weights(axis, low[axis], high[axis], source[axis]), device) for axis in (1, 2))
     slabs = []
     # A few slices at a time: where the particles are large the source is many times the size of the result.
     for first in range(low[0], high[0], _BAND):
         last = min(first + _BAND, high[0])
         (z, *_) = scale.source_slices((first, *low[1:]), (last, *high[1:]))
-        slab = torch.from_numpy(levels.apply(raw[z.start - source[0].start : z.stop - source[0].start])).to(device)
-        slab = _multiply(torch.from_numpy(scale.weights(0, first, last, z)).to(device), slab, 0)
-        slabs.append(_multiply(lateral[1], _multiply(lateral[0], slab, 1), 2))
+        slab = levels.apply(raw[z.start - source[0].start : z.stop - source[0].start], device)
+        for axis, bands in enumerate((_bands(scale.weights(0, first, last, z), device), along_y, along_x)):
+            slab = _resampled(slab, bands, axis)
+        slabs.append(slab)
     return torch.cat(slabs)
 
 
-def _multiply(weights: Tensor, image: Tensor, axis: int) -> Tensor:
-    """Multiply one axis of the image by a matrix whose rows are a narrow band."""
+def _bands(weights: NDArray[np.float32], device: str) -> list[_Band]:
+    """Cut a matrix whose rows are a narrow band into groups of rows, without the columns in which they are 0."""
+    bands = []
+    for first in range(0, len(weights), _BAND):
+        rows = weights[first : first + _BAND]
+        columns = np.flatnonzero(rows.any(axis=0))
+        low, high = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 0)
+        bands.append(_Band(torch.from_numpy(rows[:, low:high]).to(device), low))
+    return bands
+
+
+def _resampled(image: Tensor, bands: list[_Band], axis: int) -> Tensor:
+    """Multiply one axis of the image by a matrix."""
     parts = []
-    for rows in weights.split(_BAND):
-        columns = torch.nonzero(rows.any(dim=0)).flatten()
-        if len(columns) == 0:
-            shape = list(image.shape)
-            shape[axis] = len(rows)
-            parts.append(image.new_zeros(shape))
-            continue
-        first, last = int(columns[0]), int(columns[-1]) + 1
-        band, rows = image.narrow(axis, first, last - first), rows[:, first:last]
+    for rows, first in bands:
+        band = image.narrow(axis, first, rows.shape[1])
         if axis == 0:
             parts.append((rows @ band.flatten(1)).reshape(len(rows), *band.shape[1:]))
         elif axis == 1:

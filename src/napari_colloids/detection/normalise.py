@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_colloids.detection.overview import Overview
 from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 #: Percentiles that become 0 and 1.
 PERCENTILES = (1.0, 99.5)
@@ -52,17 +56,27 @@ class GreyLevels:
             raise ColloidsError("The stack is constant: every voxel has the same value, so there is nothing to find.")
         return cls(low, high)
 
-    def apply(self, image: np.ndarray) -> np.ndarray:
-        """Return the image as float32, 0 at `low` and 1 at `high`, what is not finite set to 0.
+    def apply(self, image: NDArray[Any], device: str = "cpu") -> Tensor:
+        """Return the image as float32 on a device, 0 at `low` and 1 at `high`, what is not finite set to 0.
 
         Above 1 it grows only as a logarithm: in a dilute stack the particles lie far above any percentile.
+
+        Parameters
+        ----------
+        image
+            Any shape and type of number.
+        device
+            ``cpu``, ``cuda`` or ``mps``.
         """
+        import torch
+
+        # A copy: torch wants to be able to write to it, and its bytes in the machine's order.
+        native = torch.from_numpy(np.array(image, image.dtype.newbyteorder("="), order="C"))
+        if device != "cuda":  # the others do not know every type of number
+            native = native.float()
         # In place: the source of a tile can be far larger than the tile itself.
-        scaled = image.astype(np.float32)
-        scaled -= np.float32(self.low)
-        scaled /= np.float32(self.high - self.low)
-        np.nan_to_num(scaled, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        np.maximum(scaled, -1, out=scaled)
-        bright = scaled > 1
-        scaled[bright] = 1 + np.log(scaled[bright])
-        return scaled
+        scaled = native.to(device).float()
+        scaled.sub_(self.low).div_(self.high - self.low)
+        scaled.nan_to_num_(nan=0.0, posinf=1.0, neginf=0.0).clamp_(min=-1)
+        excess = scaled.clamp(min=1).log_()
+        return scaled.clamp_(max=1).add_(excess)

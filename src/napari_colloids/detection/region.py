@@ -80,12 +80,12 @@ class Region:
 
     def contains(self, positions: Array) -> NDArray[np.bool_]:
         """Return which positions ``(N, 3)`` lie in the region."""
-        from matplotlib.path import Path
-
         inside = np.ones(len(positions), bool)
         if self.z_range is not None:
             inside &= (positions[:, 0] >= self.z_range[0] - 0.5) & (positions[:, 0] < self.z_range[1] - 0.5)
         if self.outlines:
+            from matplotlib.path import Path
+
             inside &= np.any([Path(np.asarray(o)).contains_points(positions[:, 1:]) for o in self.outlines], axis=0)
         if self.mask is not None:
             inside &= self._masked(positions)

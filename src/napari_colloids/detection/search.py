@@ -118,7 +118,7 @@ def _by_baseline(volume: Any, plan: Plan) -> Generator[Progress, None, Found]:
     around = np.ceil(1.5 * plan.diameter / np.array([plan.aspect, 1, 1])).astype(int)
     low, high = plan.region.bounds(plan.shape)
     low, high = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
-    image = plan.levels.apply(read_box(volume, tuple(slice(a, b) for a, b in zip(low, high, strict=True))))
+    image = plan.levels.apply(read_box(volume, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))).numpy()
     try:
         if method == "trackpy":
             found = locate_trackpy(image, plan.diameter, plan.aspect)

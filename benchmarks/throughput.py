@@ -1,0 +1,163 @@
+"""Voxels per second of `detect` from a stack in memory to the table, where they go, and how near the chip's peak.
+
+python benchmarks/throughput.py                                        (512^3 voxels, on what `auto` chooses)
+python benchmarks/throughput.py --shape 256 256 256 --device cpu
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_colloids.detection import Options, detect
+from napari_colloids.detection.candidates import suppress_overlaps
+from napari_colloids.detection.device import choose_device, half_precision
+from napari_colloids.detection.inference import look_twice, padded_shape, prepare, without_margin
+from napari_colloids.detection.plan import Plan, iter_plan
+from napari_colloids.detection.search import iter_search
+from napari_colloids.detection.weights import bundled_network
+from napari_colloids.progress import result_of
+from napari_colloids.simulation import PRESETS, simulate
+from napari_colloids.stack import as_stack
+
+#: Edge of the simulated block that fills the stack, again and again.
+BLOCK = 128
+#: Edge of the matrices whose product says what the chip can do.
+MATRIX = {"cuda": 8192, "mps": 4096, "cpu": 2048}
+
+
+def main() -> None:
+    """Measure, print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 512), help="z, y, x in voxels")
+    parser.add_argument("--diameter", type=float, default=10.0, help="of the particles in voxels")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--repeat", type=int, default=5, help="runs, after one to warm up; the median counts")
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file, too")
+    options = parser.parse_args()
+    stack = tiled(tuple(options.shape), options.diameter)
+    text = json.dumps(measure(stack, options.diameter, choose_device(options.device), options.repeat), indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+def tiled(shape: tuple[int, int, int], diameter: float) -> np.ndarray:
+    """Return a dense uint8 stack."""
+    block = simulate(PRESETS["dense"], shape=(BLOCK,) * 3, radius=diameter / 2, seed=1).stack.data
+    return np.tile(block, [-(-n // BLOCK) for n in shape])[tuple(slice(n) for n in shape)].copy()
+
+
+def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dict:
+    """Return the figures of one stack on one device."""
+    settings = Options(diameter=diameter, device=device)
+    first = time.perf_counter()
+    found = detect(stack, settings)
+    first = time.perf_counter() - first
+    seconds = [timed(device, detect, stack, settings) for _ in range(repeat)]
+    median = statistics.median(seconds)
+    plan = result_of(iter_plan(as_stack(stack), settings), None)
+    parts = stages(stack, plan, device, repeat)
+    peak, flops = peak_flops(device), flops_of(plan)
+    return {
+        "device": name_of(device),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "shape": list(stack.shape),
+        "diameter": diameter,
+        "particles": len(found),
+        "notices": found.attrs["notices"],
+        "seconds_first_time": round(first, 3),
+        "seconds": round(median, 4),
+        "seconds_fastest_slowest": [round(min(seconds), 4), round(max(seconds), 4)],
+        "mvoxel_per_s": round(stack.size / 1e6 / median, 1),
+        "stages_s": {name: round(value, 4) for name, value in parts.items()},
+        "network_tflop": round(flops / 1e12, 3),
+        "peak_tflop_per_s": round(peak / 1e12, 2),
+        "fraction_of_peak_network": round(flops / parts["network"] / peak, 4),
+        "fraction_of_peak_end_to_end": round(flops / median / peak, 4),
+        "peak_device_memory_mb": round(torch.cuda.max_memory_allocated() / 1e6) if device == "cuda" else None,
+    }
+
+
+def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str, float]:
+    """Return the median seconds of each stage by itself: of the whole stack, but for the network in one tile.
+
+    The tile is the largest cube of at most 256 canonical voxels an edge that the stack fills; its time is scaled up.
+    """
+    network = bundled_network() if device == "cpu" else copy.deepcopy(bundled_network()).to(device)
+    padded = padded_shape(plan.scale)
+    low, high = (0, 0, 0), tuple(min(n, 256) for n in padded)
+    share = float(np.prod(padded) / np.prod(high))
+    half = half_precision(device)
+
+    def resample() -> torch.Tensor:
+        return prepare(stack, without_margin(low), without_margin(high), plan.scale, plan.levels, device)
+
+    image = resample()[None, None].to(memory_format=torch.channels_last_3d)
+
+    def look() -> None:
+        with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
+            look_twice(network, image)
+
+    look()
+    candidates = result_of(iter_search(stack, plan), None).candidates
+    return {
+        "plan": median_of(repeat, device, lambda: result_of(iter_plan(as_stack(stack), plan.options), None)),
+        "normalise_and_resample": share * median_of(repeat, device, resample),
+        "network": share * median_of(repeat, device, look),
+        "overlaps": median_of(repeat, device, lambda: suppress_overlaps(candidates)),
+    }
+
+
+def median_of(repeat: int, device: str, job) -> float:
+    """Return the median seconds of a job."""
+    return statistics.median(timed(device, job) for _ in range(repeat))
+
+
+def timed(device: str, job, *arguments) -> float:
+    """Return the seconds of a job, until the device has done it."""
+    synchronise(device)
+    started = time.perf_counter()
+    job(*arguments)
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def synchronise(device: str) -> None:
+    """Wait for the device."""
+    if device != "cpu":
+        getattr(torch, device).synchronize()
+
+
+def flops_of(plan: Plan) -> float:
+    """Return the operations that the network needs for a stack: additions and multiplications, both looks, no halos."""
+    edge = 64
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        look_twice(bundled_network(), torch.zeros(1, 1, edge, edge, edge))
+    return counter.get_total_flops() / edge**3 * float(np.prod(padded_shape(plan.scale)))
+
+
+def peak_flops(device: str) -> float:
+    """Return the operations per second of a large matrix product of random numbers, in the network's precision."""
+    n = MATRIX[device]
+    a, b = (torch.randn(n, n, device=device, dtype=half_precision(device) or torch.float32) for _ in range(2))
+    torch.mm(a, b)
+    return 2 * n**3 / median_of(10, device, lambda: torch.mm(a, b))
+
+
+def name_of(device: str) -> str:
+    """Return the name of the device."""
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
+if __name__ == "__main__":
+    main()

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from napari_colloids import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import PRESETS, Parameters, simulate
 from napari_colloids.simulation.arrangement import Arrangement
 from napari_colloids.simulation.exposure import background_level
+from napari_colloids.simulation.optics import TRUNCATE, blur
 from napari_colloids.simulation.scene import photograph
 
 #: No noise to speak of, no background.
@@ -141,6 +143,16 @@ def test_brightness_varies_between_particles_as_asked_for():
     assert levels.min() > 0
     assert levels.std() / levels.mean() == pytest.approx(0.6, rel=0.1)
     assert np.corrcoef(levels, simulation.brightness)[0, 1] > 0.99
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_blur_is_that_of_a_gaussian_and_nothing_comes_from_beyond_the_faces(seed):
+    rng = np.random.default_rng(seed)
+    picture = rng.random(tuple(rng.integers(1, 20, 3)), dtype=np.float32)
+    sigma = tuple(rng.uniform(0.2, 4, 3) * (rng.random(3) < 0.8))
+    expected = gaussian_filter(picture.astype(float), sigma, mode="constant", truncate=TRUNCATE)
+    np.testing.assert_allclose(blur(picture, sigma), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.2, 0.0)])

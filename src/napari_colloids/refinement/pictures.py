@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_colloids.refinement.compiled import compiled
+from napari_colloids.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.refinement.compiled import compiled
+from napari_colloids.compiled import compiled
 from napari_colloids.refinement.pictures import NUMBERS
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_colloids.compiled import compiled
 from napari_colloids.detection.network import STRIDE
 from napari_colloids.detection.scale import CANONICAL_DIAMETER
 
@@ -70,30 +70,41 @@ def make_targets(
     heat = np.zeros(cells, np.float32)
     offset = np.zeros((3, *cells), np.float32)
     log_radius = np.zeros(cells, np.float32)
-    nearest = np.full(cells, np.inf, np.float32)
+    nearest = np.full(cells, np.inf)
     grid = (positions - (STRIDE - 1) / 2) / STRIDE
-    home = np.rint(grid).astype(int)
     spread = MARK * 2 * radii / STRIDE
-    relative_size = np.log(2 * radii / CANONICAL_DIAMETER)
     reach = min(3, int(np.ceil(3 * spread.max(initial=0.3))))
-    shifts = np.array(list(product(range(-reach, reach + 1), repeat=3)))
-    # A row per particle and cell around it.
-    cell = (home + shifts[:, None]).reshape(-1, 3)
-    kept = np.flatnonzero(np.all((cell >= 0) & (cell < cells), axis=1))
-    cell, particle = cell[kept], kept % max(len(home), 1)
-    away = grid[particle] - cell
-    squared = (away**2).sum(axis=1)
-    mark = np.exp(-0.5 * squared / spread[particle] ** 2)
-    mark[(cell == home[particle]).all(axis=1)] = 1
-    np.maximum.at(heat, tuple(cell.T), mark.astype(np.float32))
-    # The nearest comes last and stays.
-    near = np.flatnonzero(squared < _NEAR**2)
-    near = near[np.argsort(-squared[near], kind="stable")]
-    index = tuple(cell[near].T)
-    nearest[index] = squared[near]
-    offset[(slice(None), *index)] = away[near].T
-    log_radius[index] = relative_size[particle[near]]
-    return Targets(heat, offset, log_radius, (nearest < _NEAR**2).astype(np.float32))
+    _mark(grid, spread, np.log(2 * radii / CANONICAL_DIAMETER), reach, heat, offset, log_radius, nearest)
+    return Targets(heat, offset, log_radius, np.isfinite(nearest).astype(np.float32))
+
+
+@compiled
+def _mark(
+    grid: Array,
+    spread: Array,
+    relative_size: Array,
+    reach: int,
+    heat: Map,
+    offset: Map,
+    log_radius: Map,
+    nearest: Array,
+) -> None:
+    """Mark particles at `grid` in the cells around them; offset and radius are those of the nearest particle."""
+    depth, height, width = heat.shape
+    for n in range(len(grid)):
+        home = np.rint(grid[n])
+        for z in range(max(int(home[0]) - reach, 0), min(int(home[0]) + reach + 1, depth)):
+            for y in range(max(int(home[1]) - reach, 0), min(int(home[1]) + reach + 1, height)):
+                for x in range(max(int(home[2]) - reach, 0), min(int(home[2]) + reach + 1, width)):
+                    up, side, along = grid[n, 0] - z, grid[n, 1] - y, grid[n, 2] - x
+                    squared = up**2 + side**2 + along**2
+                    at_home = z == home[0] and y == home[1] and x == home[2]
+                    mark = 1.0 if at_home else np.exp(-0.5 * squared / spread[n] ** 2)
+                    heat[z, y, x] = max(heat[z, y, x], np.float32(mark))
+                    if squared < _NEAR**2 and squared < nearest[z, y, x]:
+                        nearest[z, y, x] = squared
+                        offset[0, z, y, x], offset[1, z, y, x], offset[2, z, y, x] = up, side, along
+                        log_radius[z, y, x] = relative_size[n]
 
 
 def _mark_faint(heat: Map, positions: Array, radii: Array) -> None:

@@ -1,6 +1,6 @@
 """Loops over spheres and voxels, compiled by numba at their first use.
 
-A fit takes thousands of small products, each cheaper than a call from Python.
+A scene or a fit takes thousands of small sums and products, each cheaper than a call from Python.
 """
 
 from __future__ import annotations

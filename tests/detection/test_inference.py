@@ -1,0 +1,59 @@
+"""Tiles on their way through the network."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import numpy as np
+import pytest
+import torch
+
+from napari_colloids import Options, detect
+from napari_colloids.detection.inference import _one_ahead
+from napari_colloids.detection.tiles import cut
+from napari_colloids.scoring import match
+from napari_colloids.simulation import PRESETS, simulate
+
+TILES = list(cut((48, 48, 48), (16, 48, 48), 8))
+
+
+def test_the_next_tile_is_read_while_one_is_computed():
+    begun = {tile: Event() for tile in TILES}
+
+    def read(tile):
+        begun[tile].set()
+        return torch.tensor(tile.core_low)
+
+    arrived = []
+    for tile, image in _one_ahead(TILES, read):
+        assert image.tolist() == list(tile.core_low)
+        arrived.append(tile)
+        if len(arrived) < len(TILES):
+            assert begun[TILES[len(arrived)]].wait(10)
+        assert not any(begun[later].is_set() for later in TILES[len(arrived) + 1 :])
+    assert arrived == TILES
+
+
+def test_what_fails_in_reading_a_tile_ends_the_search():
+    def read(tile):
+        if tile == TILES[1]:
+            raise MemoryError("Memory ran out.")
+        return torch.zeros(1)
+
+    tiles = _one_ahead(TILES, read)
+    assert next(tiles)[0] == TILES[0]
+    with pytest.raises(MemoryError):
+        next(tiles)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no NVIDIA GPU")
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, ">u2", np.float32])
+@pytest.mark.parametrize("tile", [None, 48])
+def test_a_gpu_finds_what_a_cpu_finds(kind, tile):
+    stack = simulate(PRESETS["dense"], shape=(64, 80, 80), seed=5).stack.data.astype(kind)
+    on_cpu, on_gpu = (detect(stack, Options(diameter=12, device=device, tile=tile)) for device in ("cpu", "cuda"))
+    assert on_gpu.attrs["device"] == "cuda"
+    distance = match(on_cpu, on_gpu, max_distance=6).distance
+    # Half precision may move one whose confidence is that of the threshold to the other side of it.
+    assert len(distance) >= 0.99 * max(len(on_cpu), len(on_gpu))
+    assert np.median(distance) < 0.02

@@ -78,7 +78,9 @@ def candidates_in(
     def image_of(tile: Tile) -> Tensor:
         return prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, device)
 
-    for tile, image in _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles):
+    # A CPU that computes has no time to read.
+    images = _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
+    for tile, image in images:
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
             output = look_twice(
                 network, image[None, None].to(memory_format=torch.channels_last_3d), mirrored_reach(tile, scale)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_colloids import ColloidsError
 from napari_colloids.detection.normalise import GreyLevels
@@ -42,6 +44,15 @@ def test_a_few_particles_in_the_dark_are_seen():
     volume = np.zeros((60, 60, 60), np.uint8)
     volume[20:24, 20:24, 20:24] = 200
     assert GreyLevels.of(volume).apply(volume)[22, 22, 22] == pytest.approx(1)
+
+
+@given(st.integers(1, 300), st.sampled_from([np.uint8, np.uint16, ">u2"]), st.integers(0, 2**32 - 1))
+def test_counted_grey_levels_have_the_percentiles_of_sorted_ones(count, kind, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, rng.integers(2, 256), (1, 1, count)).astype(kind)
+    if np.ptp(values):
+        counted, ordered = GreyLevels.of(values), GreyLevels.of(values.astype(float))
+        assert (counted.low, counted.high) == pytest.approx((ordered.low, ordered.high), abs=1e-4)
 
 
 @pytest.mark.parametrize("value", [0, 7, np.nan])

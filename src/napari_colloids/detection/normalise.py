@@ -46,10 +46,10 @@ class GreyLevels:
             If no voxel is finite or all have the same value.
         """
         sample = (volume if isinstance(volume, Overview) else Overview.of(volume)).sample
-        finite = sample[np.isfinite(sample)]
+        finite = sample.ravel() if sample.dtype.kind == "u" else sample[np.isfinite(sample)]
         if finite.size == 0:
             raise ColloidsError("The stack holds no finite values (all are NaN or infinite).")
-        low, high = (float(v) for v in np.percentile(finite, PERCENTILES))
+        low, high = _percentiles(finite)
         if high <= low:  # a few particles in the dark: fall back on the extremes
             low, high = float(finite.min()), float(finite.max())
         if high <= low:
@@ -80,3 +80,16 @@ class GreyLevels:
         scaled.nan_to_num_(nan=0.0, posinf=1.0, neginf=0.0).clamp_(min=-1)
         excess = scaled.clamp(min=1).log_()
         return scaled.clamp_(max=1).add_(excess)
+
+
+def _percentiles(values: NDArray[Any]) -> tuple[float, float]:
+    """Return the `PERCENTILES` of some values, of which there is one at least; few grey levels are merely counted."""
+    if values.dtype.kind == "u":
+        up_to = np.cumsum(np.bincount(values))
+        place = np.array(PERCENTILES) / 100 * (len(values) - 1)
+        below = np.searchsorted(up_to, np.floor(place), side="right")
+        above = np.searchsorted(up_to, np.ceil(place), side="right")
+        low, high = below + (above - below) * (place % 1)
+    else:
+        low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)

@@ -23,21 +23,23 @@ class Overview:
     Attributes
     ----------
     sample
-        Shape ``(z, y, x)``, float32.
+        Shape ``(z, y, x)``; grey levels of 8 or 16 bits as they are, all others as float32.
     step
         Voxels of the volume per voxel of the sample.
     """
 
-    sample: NDArray[np.float32]
+    sample: NDArray[Any]
     step: int
 
     @classmethod
     def of(cls, volume: Any) -> Overview:
         """Look at a volume ``(z, y, x)``."""
         step = max(1, round((np.prod(np.shape(volume)) / _VOXELS) ** (1 / 3)))
-        return cls(read_box(volume, (slice(None, None, step),) * 3).astype(np.float32), step)
+        sample = read_box(volume, (slice(None, None, step),) * 3)
+        whole = sample.dtype.kind == "u" and sample.dtype.itemsize <= 2
+        return cls(sample if whole else sample.astype(np.float32), step)
 
-    def part(self, box: tuple[slice, ...]) -> NDArray[np.float32]:
+    def part(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Return what was seen of a box of the volume; of one that lies between the voxels seen, the nearest one."""
         slices = []
         for side, length in zip(box, self.sample.shape, strict=True):

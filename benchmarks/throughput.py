@@ -7,7 +7,6 @@ python benchmarks/throughput.py --shape 256 256 256 --device cpu
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import statistics
 import time
@@ -23,7 +22,7 @@ from napari_colloids.detection.device import choose_device, half_precision
 from napari_colloids.detection.inference import look_twice, padded_shape, prepare, without_margin
 from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.search import iter_search
-from napari_colloids.detection.weights import bundled_network
+from napari_colloids.detection.weights import bundled_network, network_on
 from napari_colloids.progress import result_of
 from napari_colloids.simulation import PRESETS, simulate
 from napari_colloids.stack import as_stack
@@ -93,7 +92,7 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
 
     The tile is the largest cube of at most 256 canonical voxels an edge that the stack fills; its time is scaled up.
     """
-    network = bundled_network() if device == "cpu" else copy.deepcopy(bundled_network()).to(device)
+    network = network_on(device)
     padded = padded_shape(plan.scale)
     low, high = (0, 0, 0), tuple(min(n, 256) for n in padded)
     share = float(np.prod(padded) / np.prod(high))

@@ -51,6 +51,6 @@ say "installing napari-colloids with its tools for development"
 $pip install --quiet --editable ".[dev]"
 sh scripts/system_libraries.sh
 
-say "compiling the loops of the refinement"
+say "compiling the loops of simulation and refinement"
 "$venv/bin/python" -c 'from napari_colloids import detect, simulate
 detect(simulate(shape=(32, 32, 32), radius=4).stack, diameter=8, device="cpu", refine=True)'

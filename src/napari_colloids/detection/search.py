@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -95,15 +94,13 @@ def _tile_by_tile(
     volume: Any, plan: Plan, box: Box, core: tuple[int, int, int], halo: int, device: str
 ) -> Generator[Progress, None, Candidates]:
     from napari_colloids.detection.inference import candidates_in, padded_shape
-    from napari_colloids.detection.weights import bundled_network
+    from napari_colloids.detection.weights import network_on
 
-    # A copy: the bundled network stays on the CPU for whoever comes next.
-    network = bundled_network() if device == "cpu" else copy.deepcopy(bundled_network()).to(device)
     every = cut(padded_shape(plan.scale), core, halo, box)
     tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
     found = []
     yield Progress(0, len(tiles), "detecting")
-    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
+    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network_on(device), device, FLOOR):
         found.append(candidates)
         yield Progress(len(found), len(tiles), "detecting")
     return Candidates.joined(found)

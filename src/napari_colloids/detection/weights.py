@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from functools import lru_cache
 from importlib.resources import files
@@ -33,6 +34,18 @@ def bundled_network() -> CentreNet:
     except OSError as error:
         raise ColloidsError(_MISSING) from error
     return network_from(content, weights_digest())
+
+
+def network_on(device: str) -> CentreNet:
+    """Return the bundled network on a device: where that is not the CPU a copy, as the network stays for others.
+
+    Raises
+    ------
+    ColloidsError
+        As `bundled_network`.
+    """
+    network = bundled_network()
+    return network if device == "cpu" else copy.deepcopy(network).to(device)
 
 
 def weights_digest() -> str:

@@ -15,12 +15,16 @@ LATTICE = np.stack(np.meshgrid(*[10.0 * np.arange(4)] * 3, indexing="ij"), -1).r
 
 
 def series(frames=6, step=0.5, drift=(0, 0, 0), seed=0, voxel_size=None, **columns):
-    """Particles on the lattice that jitter and drift, with their true numbers in the column ``truth``."""
+    """Particles on the lattice that jitter and drift, with their true numbers in the column ``truth``.
+
+    `step` is the standard deviation of the jitter along an axis; beyond 1.8 times of it nobody goes, as a jump that is
+    longer than the search range cannot be linked.
+    """
     rng = np.random.default_rng(seed)
     scale = np.ones(3) if voxel_size is None else np.divide(voxel_size, voxel_size[2])
     tables = []
     for frame in range(frames):
-        places = LATTICE + rng.normal(0, step, LATTICE.shape) + np.multiply(drift, frame)
+        places = LATTICE + step * np.clip(rng.standard_normal(LATTICE.shape), -1.8, 1.8) + np.multiply(drift, frame)
         tables.append(particle_table(places / scale, radius=5, frame=frame, voxel_size=voxel_size, **columns))
         tables[-1]["truth"] = np.arange(len(LATTICE))
     return pd.concat(tables, ignore_index=True)

@@ -32,6 +32,15 @@ def test_tall_voxels():
     assert found.attrs["diameter"] == pytest.approx(12, rel=0.2)
 
 
+def test_haze_is_no_particle_as_large_as_the_stack():
+    simulation = simulate(shape=(64, 80, 80), radius=5, psf_sigma=(3.5, 1.2, 1.2), snr=6, cnr=6, seed=24)
+    z, y, x = (np.arange(n) - n / 2 for n in simulation.stack.shape)
+    haze = 100 * np.exp(-(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2) / (2 * 20**2))
+    found = detect(simulation.stack.data + haze)
+    assert found.attrs["diameter"] == pytest.approx(10, rel=0.1)
+    assert found.attrs["diameter_certain"]
+
+
 def test_noise_has_no_diameter_and_the_user_is_asked():
     found = detect(np.random.default_rng(0).normal(100, 10, (48, 48, 48)))
     assert not found.attrs["diameter_certain"]

@@ -58,7 +58,9 @@ class _Look:
     ratio
         Median of the predicted diameters over the assumed one.
     explained
-        Fraction of the volume in confident particles, the less the less they agree with the assumed size.
+        Fraction of the volume in confident particles, the less the less they agree with the assumed size, and the less
+        if they are few: light that falls off to the sides, or a half that is empty, looks like one particle as large as
+        the stack.
     confidence
         Mean over the particles.
     count
@@ -136,7 +138,8 @@ def _look(
     filled = float((weight * 4 / 3 * np.pi * found.radii**3).sum() / np.prod(visible))
     agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
     mean = float((found.confidence**2).sum() / found.confidence.sum())
-    return _Look(diameter, ratio, filled * agreement * float(_say(mean)), mean, len(found))
+    many = min(1.0, len(found) / _SURE_COUNT) ** 2
+    return _Look(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found))
 
 
 def _say(confidence: Any) -> Any:

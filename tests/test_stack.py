@@ -1,8 +1,12 @@
+import dask.array as da
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Stack, as_stack, checked_voxel_size
+from napari_colloids.stack import Negative, Stack, as_stack, checked_voxel_size, read_box
 
 
 def test_volume_picks_frame_and_channel():
@@ -22,6 +26,38 @@ def test_volume_of_a_plain_stack_is_the_data_itself():
 def test_volume_of_a_memory_map_is_not_read(tmp_path):
     data = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.uint8, shape=(2, 4, 5, 6))
     assert isinstance(Stack(data, "tzyx").volume(frame=1), np.memmap)
+
+
+small = st.tuples(*[st.integers(2, 4)] * 3)
+
+
+@given(
+    arrays(st.sampled_from([np.uint8, np.dtype(">u2"), np.int16, np.bool_]), small)
+    | arrays(np.float32, small, elements=st.floats(width=32, allow_nan=False))
+)
+def test_a_negative_turns_the_order_of_the_grey_levels_round_and_loses_none(data):
+    box = (slice(1, None), slice(None, None, 2), slice(0, 2))
+    negative = read_box(Negative(data)[:, :, :], box)
+    assert negative.dtype.kind == data.dtype.kind
+    order = np.unique(data[box], return_inverse=True)[1]
+    turned = np.unique(negative, return_inverse=True)[1]
+    np.testing.assert_array_equal(order + turned, order.max())
+
+
+def test_a_negative_is_not_read_before_it_is_asked_for():
+    read = []
+
+    def plane(block_info):
+        where = block_info[None]["array-location"][0]
+        read.append(where)
+        return np.full((1, 4, 5), where[0], np.uint8)
+
+    data = da.map_blocks(plane, chunks=((1,) * 3, (4,), (5,)), dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
+    part = Negative(data)[1:]
+    assert part.shape == (2, 4, 5)
+    assert not read
+    np.testing.assert_array_equal(read_box(part, (slice(1, 2), slice(None), slice(None))), np.full((1, 4, 5), 253))
+    assert read == [(2, 3)]
 
 
 @pytest.mark.parametrize(

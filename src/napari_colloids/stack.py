@@ -209,13 +209,40 @@ def as_stack(data: Any, voxel_size: Sequence[float] | None = None, name: str = "
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 
+@dataclass(frozen=True, eq=False)
+class Negative:
+    """A volume whose dark voxels are bright and whose bright ones are dark; `read_box` turns round what it reads.
+
+    Attributes
+    ----------
+    volume
+        Array-like ``(z, y, x)``.
+    """
+
+    volume: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the volume."""
+        return tuple(np.shape(self.volume))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the volume; its negative is of the same type."""
+        return np.dtype(self.volume.dtype)
+
+    def __getitem__(self, box: tuple[slice, ...]) -> Negative:
+        """Return the negative of a part, which is not read yet."""
+        return Negative(self.volume[box])
+
+
 def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
     """Read a part of a volume into memory, wherever the volume lies.
 
     Parameters
     ----------
     volume
-        Array-like: NumPy, memory map or dask.
+        Array-like (NumPy, memory map or dask), or the `Negative` of one.
     box
         A slice per dimension.
 
@@ -224,6 +251,9 @@ def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
     numpy.ndarray
         Not to be written to: it may share the memory of the volume.
     """
+    if isinstance(volume, Negative):
+        part = read_box(volume.volume, box)
+        return -part if part.dtype.kind == "f" else np.invert(part)
     part = volume[box]
     if hasattr(part, "compute"):
         # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.

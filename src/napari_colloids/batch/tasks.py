@@ -79,7 +79,7 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
     started = time.perf_counter()
     plan = _with_region(job, planned.plan)
     try:
-        found = result_of(iter_search(job.source.open().volume(plan.options.frame, plan.options.channel), plan, box))
+        found = result_of(iter_search(plan.options.volume_of(job.source.open()), plan, box))
     except ColloidsError as error:
         return Failure(str(error))
     return Searched(found, time.perf_counter() - started)
@@ -95,7 +95,7 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     seconds = planned.seconds + sum(searched.seconds for searched in parts if isinstance(searched, Searched))
     plan = _with_region(job, planned.plan)
     stack = job.source.open()
-    volume = stack.volume(plan.options.frame, plan.options.channel)
+    volume = plan.options.volume_of(stack)
     try:
         table = result_of(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
     except ColloidsError as error:

@@ -37,6 +37,7 @@ def detect(
     z_scale: Annotated[
         float, typer.Option(metavar="F", help="Multiply the voxel size along z (mismatch of refractive indices).")
     ] = 1.0,
+    dark: Annotated[bool, typer.Option("--dark", help="The particles are dark, in a solvent that is dyed.")] = False,
     threshold: Annotated[
         float | None, typer.Option(metavar="T", help="Least confidence, 0-1  [default: the method's own]")
     ] = None,
@@ -101,6 +102,7 @@ def detect(
     given: dict[str, Any] = {
         "diameter": diameter,
         "diameter_um": diameter_um,
+        "dark": dark,
         "threshold": threshold,
         "method": method,
         "device": device,

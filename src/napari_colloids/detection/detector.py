@@ -54,8 +54,8 @@ def detect(
         A row per particle: ``z, y, x`` in voxels, ``radius`` in lateral voxels, ``confidence``, and with a known voxel
         size ``z_um, y_um, x_um, radius_um``; with ``refine`` the standard errors ``z_err, y_err, x_err`` (voxels) and
         ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found:
-        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``threshold``, ``method``,
-        ``device``, ``seconds``, ``mvoxel_per_s`` and ``notices``, and what `refine` measured of the optics.
+        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``dark``, ``threshold``,
+        ``method``, ``device``, ``seconds``, ``mvoxel_per_s`` and ``notices``, and what `refine` measured of the optics.
 
     Raises
     ------
@@ -100,6 +100,6 @@ def iter_detect(
     options = options or Options()
     stack = as_stack(stack)
     plan = yield from iter_plan(stack, options, region, estimate)
-    volume = stack.volume(options.frame, options.channel)
+    volume = options.volume_of(stack)
     found = yield from iter_search(volume, plan)
     return (yield from iter_finish(volume, plan, [found], time.perf_counter() - started))

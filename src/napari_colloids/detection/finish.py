@@ -68,6 +68,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
         "diameter_estimated": options.diameter is None and options.diameter_um is None,
         "diameter_certain": plan.certain,
         "threshold": options.effective_threshold,
+        "dark": options.dark,
         "method": options.method,
         "device": parts[0].device if parts else "cpu",
         "seconds": seconds,

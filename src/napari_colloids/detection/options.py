@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import Negative
 
 if TYPE_CHECKING:
     from napari_colloids.refinement import PSF
+    from napari_colloids.stack import Stack
 
 Method = Literal["network", "trackpy", "log"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -34,6 +36,8 @@ class Options:
         Diameter of a particle in lateral voxels; None estimates it from the image.
     diameter_um
         The same in micrometres; needs the voxel size. At most one of the two may be given.
+    dark
+        The particles are darker than what surrounds them, as where the solvent is dyed.
     threshold
         Confidence (0-1) that a detection needs; None takes `DEFAULT_THRESHOLD`.
     method
@@ -61,6 +65,7 @@ class Options:
 
     diameter: float | None = None
     diameter_um: float | None = None
+    dark: bool = False
     threshold: float | None = None
     method: Method = "network"
     device: Device = "auto"
@@ -92,6 +97,17 @@ class Options:
             raise ColloidsError("A measured PSF is of use for the refinement only: ask for that, too.")
         if not 0 <= self.border < float("inf"):
             raise ColloidsError(f"The border must be a number of voxels of at least 0, not {self.border:g}.")
+
+    def volume_of(self, stack: Stack) -> Any:
+        """Return the volume that is searched, ``(z, y, x)``, with bright particles, without reading it into memory.
+
+        Raises
+        ------
+        ColloidsError
+            If the stack has no such frame or channel.
+        """
+        volume = stack.volume(self.frame, self.channel)
+        return Negative(volume) if self.dark else volume
 
     @property
     def effective_threshold(self) -> float:

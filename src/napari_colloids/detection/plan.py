@@ -131,7 +131,7 @@ def iter_plan(
     ColloidsError
         If a setting does not fit the stack, or nothing is in it.
     """
-    volume = stack.volume(options.frame, options.channel)
+    volume = options.volume_of(stack)
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
     region = region or Region()

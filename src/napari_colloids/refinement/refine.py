@@ -18,7 +18,7 @@ from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import first_of_each
 from napari_colloids.refinement.verdict import Fitted
-from napari_colloids.stack import as_stack, aspect_of
+from napari_colloids.stack import Negative, as_stack, aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -99,6 +99,7 @@ def refine(
     particles: pd.DataFrame,
     *,
     diameter: float | None = None,
+    dark: bool = False,
     psf: PSF | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
@@ -113,6 +114,8 @@ def refine(
         centred just outside the stack help those at its faces.
     diameter
         In lateral voxels; None takes twice the median radius.
+    dark
+        The particles are darker than what surrounds them.
     psf
         A measured PSF (`PSF.measured`); None measures it on the particles.
     progress
@@ -143,7 +146,8 @@ def refine(
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
     aspect = aspect_of(stack.voxel_size)
     known = None if psf is None else psf.in_voxels(stack.voxel_size, aspect)
-    steps = iter_refine(stack.volume(), positions_of(table), radii, size, aspect, known)
+    volume = Negative(stack.volume()) if dark else stack.volume()
+    steps = iter_refine(volume, positions_of(table), radii, size, aspect, known)
     fit = result_of(steps, progress)
     refined = particle_table(
         fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size

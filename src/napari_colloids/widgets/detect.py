@@ -30,6 +30,8 @@ WARNING = "color:#ffb000"
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
 #: Which frames of a series are searched.
 FRAMES = {"the one on show": "shown", "all": "all", "a range": "range"}
+#: Whether the particles are darker than what surrounds them.
+PARTICLES = {"bright": False, "dark (dyed solvent)": True}
 #: Whether the image is fitted once the particles are found.
 POSITIONS = {"fast (as found)": False, "accurate (fit to the image)": True}
 DEVICES = {"automatic": "auto", "CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda", "Apple GPU (MPS)": "mps"}
@@ -85,6 +87,11 @@ class DetectWidget(Panel):
         )
         self.micrometres = number(
             1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter of a particle in micrometres (µm)."
+        )
+        self.dark = choice(
+            PARTICLES,
+            defaults.dark,
+            "Bright: the particles shine. Dark: the solvent is dyed, the particles are dark in it.",
         )
         self.method = choice(
             METHODS,
@@ -142,6 +149,7 @@ class DetectWidget(Panel):
                     "diameter_mode": self.mode,
                     "diameter_px": self.pixels,
                     "diameter_um": self.micrometres,
+                    "dark": self.dark,
                     "method": self.method,
                     "refine": self.refine,
                     "border": self.border,
@@ -164,6 +172,7 @@ class DetectWidget(Panel):
         return Options(
             diameter=self.pixels.value() if mode == "px" else None,
             diameter_um=self.micrometres.value() if mode == "um" else None,
+            dark=self.dark.currentData(),
             threshold=FLOOR,
             method=self.method.currentData(),
             device=self.device.currentData(),
@@ -186,6 +195,7 @@ class DetectWidget(Panel):
         top.addRow("Frames", self.frames)
         top.addRow("From, to", frames)
         top.addRow("Diameter", diameter)
+        top.addRow("Particles", self.dark)
         top.addRow("Method", self.method)
         top.addRow("Positions", self.refine)
         top.addRow("Device", self.device)

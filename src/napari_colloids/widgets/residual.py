@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
-from napari_colloids.stack import aspect_of
+from napari_colloids.stack import Negative, aspect_of
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.task import Task
 
@@ -156,15 +156,17 @@ class _Request:
         self.count = len(self._table)
         if not self.count:
             raise ColloidsError("There are no points on show to take off the image: lower the threshold.")
-        noted = layers.note_of(points).get("diameter")
-        self._diameter = float(noted or 2 * self._table["radius"].median())
+        note = layers.note_of(points)
+        self._dark = bool(note.get("dark"))
+        self._diameter = float(note.get("diameter") or 2 * self._table["radius"].median())
 
     def run(self) -> Generator[Any, None, tuple[_Request, Residual]]:
         """Compute it; returns the request and its residual."""
         from napari_colloids.refinement import iter_residual
 
+        volume = self._stack.volume()
         residual = yield from iter_residual(
-            self._stack.volume(),
+            Negative(volume) if self._dark else volume,
             positions_of(self._table),
             self._table["radius"].to_numpy(dtype=float),
             self._diameter,

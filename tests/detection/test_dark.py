@@ -1,0 +1,76 @@
+"""Dark particles in a solvent that is dyed: found as bright ones are, whatever the type of the grey levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_colloids import cli
+from napari_colloids.batch import Job, Source
+from napari_colloids.batch.tasks import start_volume
+from napari_colloids.detection import Options, Part, detect
+from napari_colloids.io import read_particles
+from napari_colloids.particles import positions_of
+from napari_colloids.refinement import refine
+from napari_colloids.scoring import match, score
+from napari_colloids.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate(shape=(44, 48, 50), volume_fraction=0.5, radius=5, psf_sigma=(2.2, 1.2, 1.2), snr=6, cnr=6, seed=8)
+
+
+def dyed_solvent(simulated, kind):
+    """Return the stack as it is where the solvent shines: as bright as the particles were, which are dark."""
+    image = np.asarray(simulated.stack.data, float)
+    return (image.max() + 5 - image).round().astype(kind)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, ">u2", np.int16, np.float32])
+@pytest.mark.parametrize("method", ["network", "trackpy", "log"])
+def test_they_are_found_as_bright_ones_are(simulated, kind, method):
+    image = dyed_solvent(simulated, kind)
+    found = detect(image, diameter=10, dark=True, method=method)
+    # Grey levels start at an even number of them from where they did: nothing but their sign is another.
+    bright = detect(image.astype(float).max() - image.astype(float), diameter=10, method=method)
+    assert len(found) > 50
+    np.testing.assert_allclose(positions_of(found), positions_of(bright), atol=1e-3)
+    np.testing.assert_allclose(found["confidence"], bright["confidence"], atol=1e-3)
+
+
+def test_the_diameter_is_measured_and_the_truth_is_found(simulated):
+    image = dyed_solvent(simulated, np.uint8)
+    found = detect(image, dark=True)
+    assert found.attrs["dark"]
+    assert found.attrs["diameter"] == pytest.approx(10, rel=0.15)
+    assert score(simulated.particles, found, diameter=10, shape=image.shape).f1 > 0.99
+    assert score(simulated.particles, detect(image), diameter=10, shape=image.shape).f1 < 0.2
+
+
+def test_they_are_refined_and_voxels_without_a_value_stay_so(simulated):
+    image = dyed_solvent(simulated, np.float32)
+    image[:2] = np.nan
+    plain, refined = (detect(image, diameter=10, dark=True, refine=wanted) for wanted in (False, True))
+    assert refined["refined"].mean() > 0.9
+    off, fitted = (match(simulated.particles, table, max_distance=5).distance for table in (plain, refined))
+    assert np.median(fitted) < 0.7 * np.median(off)
+    again = refine(image, plain, diameter=10, dark=True)
+    assert again["refined"].mean() > 0.9
+
+
+def test_the_command_line_and_the_workers_of_a_cluster_find_the_same(simulated, tmp_path):
+    image = dyed_solvent(simulated, np.uint8)
+    np.save(tmp_path / "stack.npy", image)
+    expected = detect(image, diameter=10, dark=True, refine=True)
+    target = tmp_path / "found.csv"
+    asked = ["detect", f"{tmp_path}/stack.npy", "-o", str(target), "--diameter", "10", "--dark", "--refine"]
+    assert cli.main(asked) == 0
+    pd.testing.assert_frame_equal(read_particles(target), expected, rtol=1e-4, check_dtype=False)
+    job, other = (
+        Job(Source(f"{tmp_path}/stack.npy"), target, Options(diameter=10, dark=dark, refine=True))
+        for dark in (True, False)
+    )
+    pd.testing.assert_frame_equal(start_volume(job, Part(0, 0), None), expected, rtol=1e-6)
+    assert job.fingerprint() != other.fingerprint()

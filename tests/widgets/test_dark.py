@@ -1,0 +1,49 @@
+"""Dark particles in the Detect widget, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_colloids.scoring import score
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.detect import DetectWidget
+
+TIMEOUT = 60_000
+
+
+def choose(combo, value):
+    combo.setCurrentIndex(combo.findData(value))
+
+
+def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_missed(viewer, simulated, qtbot, click):
+    bright = np.asarray(simulated.stack.data)
+    viewer.add_image(bright.max() - bright, name="dyed")
+    widget = DetectWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    choose(widget.mode, "px")
+    widget.pixels.setValue(10)
+    choose(widget.dark, True)
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget._task.running, timeout=TIMEOUT)
+    points = viewer.layers["dyed particles"]
+    shown = layers.table_of(points)
+    assert score(simulated.particles, shown, diameter=10, shape=bright.shape).f1 == 1
+
+    missed = int(np.argmin(np.linalg.norm(points.data - np.array(bright.shape) / 2, axis=1)))
+    points.features.loc[missed, "confidence"] = 0.0
+    widget.threshold.slider.setValue(0.5)
+    residual_button = widget.threshold.residual
+    click(residual_button)
+    qtbot.waitUntil(lambda: not residual_button.busy, timeout=TIMEOUT)
+    residual = viewer.layers["dyed residual"].data
+    assert residual[tuple(np.rint(points.data[missed]).astype(int))] > 4 * residual.std()
+
+
+def test_the_choice_is_remembered(viewer):
+    first = DetectWidget(viewer)
+    viewer.window.add_dock_widget(first)
+    assert not first.options().dark
+    choose(first.dark, True)
+    second = DetectWidget(viewer)
+    viewer.window.add_dock_widget(second)
+    assert second.options().dark

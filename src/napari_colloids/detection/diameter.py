@@ -8,6 +8,7 @@ the one that was assumed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.overview import Overview
 
-#: Diameters that are tried, in lateral voxels.
-_DIAMETERS = tuple(4.0 * 1.25**k for k in range(15))
-#: Edge of the part that is looked at, in canonical voxels: about eight particles.
+#: Diameters that are tried first, in lateral voxels; then those halfway to the ones beside the best.
+_STEP = 1.25
+_DIAMETERS = tuple(4.0 * _STEP**k for k in range(0, 15, 2))
+#: Edge of the part that is looked at, in canonical voxels: about eight particles, and six at a glance.
 _EDGE = 80
+_GLANCE = 64
 #: Candidates below this confidence say nothing about the scale: noise has many of them, and the wrong scale.
 _FLOOR = 0.6
 #: How steeply a particle's say grows with its confidence above the floor.
@@ -100,20 +103,31 @@ def estimate_diameter(
     DiameterEstimate
         The estimate is the best guess, if not a certain one, whatever the image shows.
     """
+    look = partial(_look, volume, overview, levels, aspect, network)
     widest = max(volume.shape[1:])
     wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
-    total = len(wanted) + 2
-    looks = []
-    for done, diameter in enumerate(wanted, start=1):
-        looks.append(_look(volume, overview, levels, aspect, network, diameter))
-        yield Progress(done, total, "estimating the diameter")
-    best = max(looks, key=lambda look: look.explained)
-    for step in (1, 2):  # the predicted sizes lead to the scale at which they agree with the assumed one
+    total = len(wanted) + 4  # with those beside the best, and two close looks
+    looks: list[_Look] = []
+
+    def best_of_all() -> _Look:
+        return max(looks, key=lambda seen: seen.explained)
+
+    for diameter in wanted:
+        looks.append(look(diameter))
+        yield Progress(len(looks), total, "estimating the diameter")
+    rough = best_of_all().diameter
+    beside = [d for d in (rough / _STEP, rough * _STEP) if _DIAMETERS[0] <= d <= min(widest, _DIAMETERS[-1])]
+    for diameter in beside:
+        looks.append(look(diameter))
+        yield Progress(len(looks), total, "estimating the diameter")
+    best = best_of_all()
+    # The predicted sizes lead to the scale at which they agree with the assumed one.
+    for edge, left in ((_GLANCE, 1), (_EDGE, 0)):
         diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
-        closer = _look(volume, overview, levels, aspect, network, diameter)
+        closer = look(diameter, edge)
         best = closer if closer.count else best
-        yield Progress(len(wanted) + step, total, "estimating the diameter")
-    rivals = [look.explained for look in looks if abs(np.log(look.diameter / best.diameter)) > _DIFFERENT]
+        yield Progress(total - left, total, "estimating the diameter")
+    rivals = [seen.explained for seen in looks if abs(np.log(seen.diameter / best.diameter)) > _DIFFERENT]
     certain = (
         best.count >= _SURE_COUNT
         and best.confidence >= _SURE_CONFIDENCE
@@ -123,11 +137,17 @@ def estimate_diameter(
 
 
 def _look(
-    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, network: CentreNet, diameter: float
+    volume: Any,
+    overview: Overview,
+    levels: GreyLevels,
+    aspect: float,
+    network: CentreNet,
+    diameter: float,
+    edge: int = _GLANCE,
 ) -> _Look:
     """Apply the network to a part of the volume as if the particles had this diameter."""
     scale = Scale.for_diameter(diameter, volume.shape, aspect)
-    tile = _most_varied_part(overview, scale)
+    tile = _most_varied_part(overview, scale, edge)
     (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
     found = suppress_overlaps(found)
     if len(found) == 0:
@@ -147,10 +167,10 @@ def _say(confidence: Any) -> Any:
     return (np.maximum(confidence - _FLOOR, 0) / (1 - _FLOOR)) ** _STEEPNESS
 
 
-def _most_varied_part(overview: Overview, scale: Scale) -> Tile:
-    """Return the box, among some spread over the volume, in which the grey levels vary most: there are particles."""
+def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
+    """Return the box among some in which the grey levels vary most, which means particles; its edge is canonical."""
     shape = padded_shape(scale)
-    size = [min(n, _EDGE) for n in shape]
+    size = [min(n, edge) for n in shape]
     corners = [
         sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)
     ]

@@ -137,8 +137,15 @@ class Stack:
         """Number of channels (1 without a channel axis)."""
         return self._length("c")
 
-    def volume(self, frame: int = 0, channel: int = 0) -> Any:
+    def volume(self, frame: int = 0, channel: int = 0, *, dark: bool = False) -> Any:
         """Return one 3D volume ``(z, y, x)`` without reading it into memory.
+
+        Parameters
+        ----------
+        frame, channel
+            Which one.
+        dark
+            Whether its particles are dark; they are bright in what is returned.
 
         Raises
         ------
@@ -154,7 +161,7 @@ class Stack:
                 )
             if axis in self.axes:
                 volume = volume[index]
-        return volume
+        return Negative(volume) if dark else volume
 
     def with_voxel_size(self, voxel_size: Sequence[float] | None) -> Stack:
         """Return the same stack with another voxel size in micrometres ``(z, y, x)``."""

@@ -196,6 +196,19 @@ def _strings(_metadata: Path | None) -> Suite:
     return Suite("strings of beads", points)
 
 
+def _shells(_metadata: Path | None) -> Suite:
+    """Return hollow spheres that touch: the thinner and the more blurred they are, the darker are their middles."""
+    points = [
+        Point(
+            f"dark up to {shell:g} r, axial {part:g} r",
+            replace(_BASE, shell=shell, psf=(part * 6, part * 1.8)),
+        )
+        for shell in (0.5, 0.65, 0.75, 0.85)
+        for part in (0.4, 0.7)
+    ]
+    return Suite("hollow spheres", points)
+
+
 def _dense(_metadata: Path | None) -> Suite:
     points = [
         Point(
@@ -215,6 +228,7 @@ SUITES: dict[str, Callable[[Path | None], Suite]] = {
     "dense": _dense,
     "scenes": _scenes,
     "strings": _strings,
+    "shells": _shells,
     "phi": _sweep(
         "volume fraction", "volume fraction", (0.05, 0.15, 0.25, 0.35, 0.45, 0.5, 0.55, 0.6),
         lambda v: replace(_GLASS, volume_fraction=v),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Negative
 
 if TYPE_CHECKING:
     from napari_colloids.refinement import PSF
@@ -106,8 +105,7 @@ class Options:
         ColloidsError
             If the stack has no such frame or channel.
         """
-        volume = stack.volume(self.frame, self.channel)
-        return Negative(volume) if self.dark else volume
+        return stack.volume(self.frame, self.channel, dark=self.dark)
 
     @property
     def effective_threshold(self) -> float:

@@ -18,7 +18,7 @@ from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import first_of_each
 from napari_colloids.refinement.verdict import Fitted
-from napari_colloids.stack import Negative, as_stack, aspect_of
+from napari_colloids.stack import as_stack, aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -146,8 +146,7 @@ def refine(
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
     aspect = aspect_of(stack.voxel_size)
     known = None if psf is None else psf.in_voxels(stack.voxel_size, aspect)
-    volume = Negative(stack.volume()) if dark else stack.volume()
-    steps = iter_refine(volume, positions_of(table), radii, size, aspect, known)
+    steps = iter_refine(stack.volume(dark=dark), positions_of(table), radii, size, aspect, known)
     fit = result_of(steps, progress)
     refined = particle_table(
         fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
-from napari_colloids.stack import Negative, aspect_of
+from napari_colloids.stack import aspect_of
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.task import Task
 
@@ -164,9 +164,8 @@ class _Request:
         """Compute it; returns the request and its residual."""
         from napari_colloids.refinement import iter_residual
 
-        volume = self._stack.volume()
         residual = yield from iter_residual(
-            Negative(volume) if self._dark else volume,
+            self._stack.volume(dark=self._dark),
             positions_of(self._table),
             self._table["radius"].to_numpy(dtype=float),
             self._diameter,

@@ -27,6 +27,7 @@ def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_misse
     qtbot.waitUntil(lambda: not widget._task.running, timeout=TIMEOUT)
     points = viewer.layers["dyed particles"]
     shown = layers.table_of(points)
+    assert f"{len(shown)} dark particles" in widget.status.text(), "the choice is hidden under Advanced"
     assert score(simulated.particles, shown, diameter=10, shape=bright.shape).f1 == 1
 
     missed = int(np.argmin(np.linalg.norm(points.data - np.array(bright.shape) / 2, axis=1)))

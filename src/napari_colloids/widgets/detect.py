@@ -195,7 +195,6 @@ class DetectWidget(Panel):
         top.addRow("Frames", self.frames)
         top.addRow("From, to", frames)
         top.addRow("Diameter", diameter)
-        top.addRow("Particles", self.dark)
         top.addRow("Method", self.method)
         top.addRow("Positions", self.refine)
         top.addRow("Device", self.device)
@@ -204,6 +203,7 @@ class DetectWidget(Panel):
         slices.addWidget(self.z_to)
         inside = QWidget()
         advanced = form()
+        advanced.addRow("Particles", self.dark)
         advanced.addRow("Tile edge", self.tile)
         advanced.addRow("Slices", slices)
         advanced.addRow("Region", self.region)
@@ -392,7 +392,7 @@ def summary(table: pd.DataFrame, shown: int) -> str:
         sure = "" if facts["diameter_certain"] else f", <span style='{WARNING}'>uncertain</span>"
         diameter += f" (measured in the image{sure})"
     lines = [
-        f"<b>{shown} particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
+        f"<b>{shown} {'dark ' if facts['dark'] else ''}particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
         f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
     ]
     if "refined" in table:

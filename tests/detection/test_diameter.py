@@ -7,7 +7,9 @@ import re
 import numpy as np
 import pytest
 
+from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.detection import detect
+from napari_colloids.particles import particle_table
 from napari_colloids.scoring import score
 from napari_colloids.simulation import simulate
 
@@ -39,6 +41,16 @@ def test_haze_is_no_particle_as_large_as_the_stack():
     found = detect(simulation.stack.data + haze)
     assert found.attrs["diameter"] == pytest.approx(10, rel=0.1)
     assert found.attrs["diameter_certain"]
+
+
+def test_the_small_particles_of_a_mixture_count():
+    scene = Scene(shape=(80, 80, 80), size_ratio=2.8, radius=7.0)
+    volume = make_volume(scene, 25)
+    found = detect(volume.image)
+    large, small = volume.radii.max(), volume.radii.min()
+    assert 2 * small < found.attrs["diameter"] < 2 * large
+    truth = particle_table(volume.positions)
+    assert score(truth, found, diameter=2 * small, shape=scene.shape).recall > 0.85
 
 
 def test_noise_has_no_diameter_and_the_user_is_asked():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_colloids.detection.candidates import suppress_overlaps
+from napari_colloids.detection.candidates import Candidates, suppress_overlaps
 from napari_colloids.detection.inference import candidates_in, padded_shape, without_margin
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.plan import DiameterEstimate
@@ -48,6 +48,11 @@ _SURE_COUNT = 6
 #: and no scale that is really different explains more than this fraction of what the best one does.
 _SURE_RIVAL = 0.6
 _DIFFERENT = np.log(1.7)
+#: Where large and small particles are mixed, the large ones explain most. They are if, seen at a scale smaller by this,
+_BETWEEN = 1.5
+#: at least this share of the particles of at least this confidence are less than half as large as the estimate.
+_MIXED = 0.12
+_CLEAR = 0.8
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,18 @@ class _Look:
     confidence: float
     count: int
 
+    @classmethod
+    def at(cls, diameter: float, found: Candidates, volume: float) -> _Look:
+        """Sum up what `_found` found."""
+        if len(found) == 0:
+            return cls(diameter, 1.0, 0.0, 0.0, 0)
+        ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
+        filled = float((_say(found.confidence) * 4 / 3 * np.pi * found.radii**3).sum() / volume)
+        agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
+        mean = float((found.confidence**2).sum() / found.confidence.sum())
+        many = min(1.0, len(found) / _SURE_COUNT) ** 2
+        return cls(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found))
+
 
 def estimate_diameter(
     volume: Any, overview: Overview, levels: GreyLevels, aspect: float, network: CentreNet
@@ -101,30 +118,31 @@ def estimate_diameter(
     Returns
     -------
     DiameterEstimate
-        The estimate is the best guess, if not a certain one, whatever the image shows.
+        The estimate is the best guess, if not a certain one, whatever the image shows; of a mixture of large and small
+        particles it lies between their sizes, where both are found.
     """
-    look = partial(_look, volume, overview, levels, aspect, network)
+    found_at = partial(_found, volume, overview, levels, aspect, network)
     widest = max(volume.shape[1:])
     wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
-    total = len(wanted) + 4  # with those beside the best, and two close looks
+    total = len(wanted) + 5  # with those beside the best, two close looks, and one for small particles
     looks: list[_Look] = []
 
     def best_of_all() -> _Look:
         return max(looks, key=lambda seen: seen.explained)
 
     for diameter in wanted:
-        looks.append(look(diameter))
+        looks.append(_Look.at(diameter, *found_at(diameter)))
         yield Progress(len(looks), total, "estimating the diameter")
     rough = best_of_all().diameter
     beside = [d for d in (rough / _STEP, rough * _STEP) if _DIAMETERS[0] <= d <= min(widest, _DIAMETERS[-1])]
     for diameter in beside:
-        looks.append(look(diameter))
+        looks.append(_Look.at(diameter, *found_at(diameter)))
         yield Progress(len(looks), total, "estimating the diameter")
     best = best_of_all()
     # The predicted sizes lead to the scale at which they agree with the assumed one.
-    for edge, left in ((_GLANCE, 1), (_EDGE, 0)):
+    for edge, left in ((_GLANCE, 2), (_EDGE, 1)):
         diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
-        closer = look(diameter, edge)
+        closer = _Look.at(diameter, *found_at(diameter, edge))
         best = closer if closer.count else best
         yield Progress(total - left, total, "estimating the diameter")
     rivals = [seen.explained for seen in looks if abs(np.log(seen.diameter / best.diameter)) > _DIFFERENT]
@@ -133,10 +151,14 @@ def estimate_diameter(
         and best.confidence >= _SURE_CONFIDENCE
         and max(rivals, default=0.0) <= _SURE_RIVAL * best.explained
     )
-    return DiameterEstimate(best.diameter * best.ratio, certain)
+    diameter = best.diameter * best.ratio
+    if certain and _share_of_small(found_at(diameter / _BETWEEN, _EDGE)[0]) >= _MIXED:
+        diameter /= _BETWEEN
+    yield Progress(total, total, "estimating the diameter")
+    return DiameterEstimate(diameter, certain)
 
 
-def _look(
+def _found(
     volume: Any,
     overview: Overview,
     levels: GreyLevels,
@@ -144,22 +166,25 @@ def _look(
     network: CentreNet,
     diameter: float,
     edge: int = _GLANCE,
-) -> _Look:
-    """Apply the network to a part of the volume as if the particles had this diameter."""
+) -> tuple[Candidates, float]:
+    """Apply the network to a part of the volume as if the particles had this diameter.
+
+    Returns
+    -------
+    tuple
+        What is found, in canonical voxels, and the volume of that part in these.
+    """
     scale = Scale.for_diameter(diameter, volume.shape, aspect)
     tile = _most_varied_part(overview, scale, edge)
     (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
-    found = suppress_overlaps(found)
-    if len(found) == 0:
-        return _Look(diameter, 1.0, 0.0, 0.0, 0)
-    ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
-    weight = _say(found.confidence)
-    filled = float((weight * 4 / 3 * np.pi * found.radii**3).sum() / np.prod(visible))
-    agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
-    mean = float((found.confidence**2).sum() / found.confidence.sum())
-    many = min(1.0, len(found) / _SURE_COUNT) ** 2
-    return _Look(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found))
+    return suppress_overlaps(found), float(np.prod(visible))
+
+
+def _share_of_small(found: Candidates) -> float:
+    """Return which share of the clear ones, seen at the smaller scale, are less than half as large as the estimate."""
+    radii = found.radii[found.confidence >= _CLEAR]
+    return float(np.mean(radii < _BETWEEN * CANONICAL_DIAMETER / 4)) if len(radii) else 0.0
 
 
 def _say(confidence: Any) -> Any:

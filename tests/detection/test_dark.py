@@ -33,7 +33,7 @@ def dyed_solvent(simulated, kind):
 def test_they_are_found_as_bright_ones_are(simulated, kind, method):
     image = dyed_solvent(simulated, kind)
     found = detect(image, diameter=10, dark=True, method=method)
-    # Grey levels start at an even number of them from where they did: nothing but their sign is another.
+    # The same image but for the sign of the grey levels and where they start.
     bright = detect(image.astype(float).max() - image.astype(float), diameter=10, method=method)
     assert len(found) > 50
     np.testing.assert_allclose(positions_of(found), positions_of(bright), atol=1e-3)

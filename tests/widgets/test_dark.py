@@ -11,18 +11,14 @@ from napari_colloids.widgets.detect import DetectWidget
 TIMEOUT = 60_000
 
 
-def choose(combo, value):
-    combo.setCurrentIndex(combo.findData(value))
-
-
 def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_missed(viewer, simulated, qtbot, click):
     bright = np.asarray(simulated.stack.data)
     viewer.add_image(bright.max() - bright, name="dyed")
     widget = DetectWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    choose(widget.mode, "px")
+    widget.mode.setCurrentIndex(widget.mode.findData("px"))
     widget.pixels.setValue(10)
-    choose(widget.dark, True)
+    widget.dark.setCurrentIndex(widget.dark.findData(True))
     click(widget.button)
     qtbot.waitUntil(lambda: not widget._task.running, timeout=TIMEOUT)
     points = viewer.layers["dyed particles"]
@@ -44,7 +40,7 @@ def test_the_choice_is_remembered(viewer):
     first = DetectWidget(viewer)
     viewer.window.add_dock_widget(first)
     assert not first.options().dark
-    choose(first.dark, True)
+    first.dark.setCurrentIndex(first.dark.findData(True))
     second = DetectWidget(viewer)
     viewer.window.add_dock_widget(second)
     assert second.options().dark

@@ -122,6 +122,10 @@ def estimate_diameter(
         particles it lies between their sizes, where both are found.
     """
     found_at = partial(_found, volume, overview, levels, aspect, network)
+
+    def look(diameter: float, edge: int = _GLANCE) -> _Look:
+        return _Look.at(diameter, *found_at(diameter, edge))
+
     widest = max(volume.shape[1:])
     wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
     total = len(wanted) + 5  # with those beside the best, two close looks, and one for small particles
@@ -131,18 +135,18 @@ def estimate_diameter(
         return max(looks, key=lambda seen: seen.explained)
 
     for diameter in wanted:
-        looks.append(_Look.at(diameter, *found_at(diameter)))
+        looks.append(look(diameter))
         yield Progress(len(looks), total, "estimating the diameter")
     rough = best_of_all().diameter
     beside = [d for d in (rough / _STEP, rough * _STEP) if _DIAMETERS[0] <= d <= min(widest, _DIAMETERS[-1])]
     for diameter in beside:
-        looks.append(_Look.at(diameter, *found_at(diameter)))
+        looks.append(look(diameter))
         yield Progress(len(looks), total, "estimating the diameter")
     best = best_of_all()
     # The predicted sizes lead to the scale at which they agree with the assumed one.
     for edge, left in ((_GLANCE, 2), (_EDGE, 1)):
         diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
-        closer = _Look.at(diameter, *found_at(diameter, edge))
+        closer = look(diameter, edge)
         best = closer if closer.count else best
         yield Progress(total - left, total, "estimating the diameter")
     rivals = [seen.explained for seen in looks if abs(np.log(seen.diameter / best.diameter)) > _DIFFERENT]
@@ -165,7 +169,7 @@ def _found(
     aspect: float,
     network: CentreNet,
     diameter: float,
-    edge: int = _GLANCE,
+    edge: int,
 ) -> tuple[Candidates, float]:
     """Apply the network to a part of the volume as if the particles had this diameter.
 

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_colloids.detection import Options, detect
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.device import choose_device, half_precision
-from napari_colloids.detection.inference import look_twice, padded_shape, prepare, without_margin
+from napari_colloids.detection.inference import look_twice, prepare, without_margin
 from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.search import iter_search
 from napari_colloids.detection.weights import bundled_network, network_on
@@ -93,7 +93,7 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
     The tile is the largest cube of at most 256 canonical voxels an edge that the stack fills; its time is scaled up.
     """
     network = network_on(device)
-    padded = padded_shape(plan.scale)
+    padded = plan.scale.padded_shape
     low, high = (0, 0, 0), tuple(min(n, 256) for n in padded)
     share = float(np.prod(padded) / np.prod(high))
     half = half_precision(device)
@@ -142,7 +142,7 @@ def flops_of(plan: Plan) -> float:
     edge = 64
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         look_twice(bundled_network(), torch.zeros(1, 1, edge, edge, edge))
-    return counter.get_total_flops() / edge**3 * float(np.prod(padded_shape(plan.scale)))
+    return counter.get_total_flops() / edge**3 * float(np.prod(plan.scale.padded_shape))
 
 
 def peak_flops(device: str) -> float:

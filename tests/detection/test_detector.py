@@ -10,7 +10,7 @@ from napari_colloids import ColloidsError
 from napari_colloids.detection import FLOOR, Options, detect, iter_detect
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.particles import positions_of
-from napari_colloids.scoring import score
+from napari_colloids.scoring import match, score
 from napari_colloids.simulation import simulate
 from napari_colloids.stack import Stack
 
@@ -41,6 +41,16 @@ def test_tiles_change_nothing(dense, tile):
     assert len(whole) == len(tiled)
     np.testing.assert_allclose(positions_of(tiled), positions_of(whole), atol=0.05)
     np.testing.assert_allclose(tiled["confidence"], whole["confidence"], atol=0.01)
+
+
+@pytest.mark.parametrize("tile", [48, None])
+def test_the_mirror_image_of_a_stack_has_the_mirror_image_of_its_particles(dense, tile):
+    shape = np.array(dense.stack.shape)
+    found = detect(dense.stack, diameter=11.3, tile=tile)
+    mirrored = detect(dense.stack.data[::-1, ::-1, ::-1], diameter=11.3, tile=tile)
+    pairs = match(found, shape - 1 - positions_of(mirrored), max_distance=6)
+    assert len(pairs.distance) == len(found) == len(mirrored)
+    assert pairs.distance.max() < 0.02  # 16 bits round
 
 
 def test_progress_counts_the_tiles(dense):

@@ -7,14 +7,15 @@ from threading import Event
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_colloids import Options, detect
-from napari_colloids.detection.inference import _one_ahead
+from napari_colloids.detection.inference import _highest_around, _one_ahead
 from napari_colloids.detection.tiles import cut
 from napari_colloids.scoring import match
 from napari_colloids.simulation import PRESETS, simulate
 
-TILES = list(cut((48, 48, 48), (16, 48, 48), 8))
+TILES = list(cut((48, 48, 48), (16, 48, 48), 8, 8))
 
 
 def test_the_next_tile_is_read_while_one_is_computed():
@@ -44,6 +45,13 @@ def test_what_fails_in_reading_a_tile_ends_the_search():
     assert next(tiles)[0] == TILES[0]
     with pytest.raises(MemoryError):
         next(tiles)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (9, 8, 7)])
+def test_the_highest_around_a_cell_is_that_of_its_neighbours_and_itself(shape):
+    confidence = torch.rand(shape, generator=torch.Generator().manual_seed(3))
+    around = ndimage.maximum_filter(confidence.numpy(), 3, mode="constant")
+    np.testing.assert_array_equal(_highest_around(confidence[None])[0], around)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no NVIDIA GPU")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
-from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE, Scale
 
 diameters = st.floats(3, 80)
 aspects = st.floats(0.5, 5)
@@ -23,9 +23,22 @@ def test_positions_survive_the_way_there_and_back(diameter, aspect, position):
 
 
 def test_a_particle_is_as_wide_as_the_scale_says_on_every_axis():
-    scale = Scale.for_diameter(25, (60, 70, 80), aspect=2.5)
+    scale = Scale.for_diameter(25, (60, 75, 80), aspect=2.5)
     ends = scale.to_canonical(np.array([[10.0, 10, 10], [20, 35, 35]]))
     np.testing.assert_allclose(ends[1] - ends[0], CANONICAL_DIAMETER)
+    assert scale.lateral_step == pytest.approx(2.5)
+
+
+@given(diameters, aspects, st.tuples(*[st.integers(1, 200)] * 3))
+def test_a_stack_is_a_whole_number_of_cells_from_face_to_face(diameter, aspect, shape):
+    scale = Scale.for_diameter(diameter, shape, aspect)
+    assert all(n >= STRIDE and n % STRIDE == 0 for n in scale.canonical_shape)
+    first, last = scale.to_source(np.array([[-0.5] * 3, np.subtract(scale.canonical_shape, 0.5)]))
+    np.testing.assert_allclose(first, -0.5)
+    np.testing.assert_allclose(last, np.subtract(shape, 0.5))
+    # Cells are added or taken away, and the particles get wider or narrower, by no more than it takes.
+    wide = np.array(shape) * np.array([aspect, 1, 1]) / diameter * CANONICAL_DIAMETER
+    assert all(abs(scale.canonical_shape - wide) <= np.maximum(STRIDE - wide, STRIDE / 2))
 
 
 @given(diameters, st.integers(0, 2), st.integers(0, 40), st.integers(1, 60))

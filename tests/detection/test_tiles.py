@@ -14,16 +14,18 @@ from napari_colloids.detection.tiles import Box, Tile, cheapest_core, cut, halve
 shapes = st.tuples(*[st.integers(1, 40)] * 3)
 
 
-@given(shapes, st.tuples(*[st.integers(4, 50)] * 3), st.integers(0, 20))
-def test_cores_fill_the_volume_once_and_boxes_reach_a_halo_further(shape, core, halo):
+@given(shapes, st.tuples(*[st.integers(4, 50)] * 3), st.integers(0, 20), st.sampled_from([1, 4, 8]))
+def test_cores_fill_the_volume_once_and_boxes_reach_a_halo_further(shape, core, halo, multiple):
+    core, halo = tuple(-(-n // multiple) * multiple for n in core), halo // multiple * multiple
     owned = np.zeros(shape, int)
     boxes = set()
-    for tile in cut(shape, core, halo):
+    for tile in cut(shape, core, halo, multiple):
         owned[tuple(slice(a, b) for a, b in zip(tile.core_low, tile.core_high, strict=True))] += 1
         boxes.add(tuple(np.subtract(tile.high, tile.low)))
         for axis in range(3):
             assert 0 <= tile.low[axis] <= max(0, tile.core_low[axis] - halo)
             assert min(shape[axis], tile.core_high[axis] + halo) <= tile.high[axis] <= shape[axis]
+            assert tile.low[axis] % multiple == (shape[axis] - tile.high[axis]) % multiple == 0
     assert (owned == 1).all()
     assert len(boxes) == 1
 
@@ -31,11 +33,11 @@ def test_cores_fill_the_volume_once_and_boxes_reach_a_halo_further(shape, core, 
 @given(shapes, st.integers(0, 12), st.floats(10, 60_000))
 def test_the_cheapest_cores_fit_and_no_cube_is_cheaper(shape, halo, voxels):
     def cost(core):
-        tiles = list(cut(shape, core, halo))
+        tiles = list(cut(shape, core, halo, 4))
         return len(tiles) * np.prod(np.subtract(tiles[0].high, tiles[0].low))
 
     def box(core):
-        return np.prod([tile_length(n, c, halo, 0, n) for n, c in zip(shape, core, strict=True)])
+        return np.prod([tile_length(n, c, halo, 4, 0, n) for n, c in zip(shape, core, strict=True)])
 
     best = cheapest_core(shape, halo, voxels, 4)
     cubes = [(edge,) * 3 for edge in range(4, 44, 4) if box((edge,) * 3) <= voxels]
@@ -57,7 +59,7 @@ def boxes(draw):
 def test_the_cores_of_a_box_fill_it_and_see_what_lies_around_it(volume_and_box, core, halo):
     shape, box = volume_and_box
     owned = np.zeros(shape, int)
-    for tile in cut(shape, core, halo, box):
+    for tile in cut(shape, core, halo, 1, box):
         owned[tuple(slice(a, b) for a, b in zip(tile.core_low, tile.core_high, strict=True))] += 1
         for axis in range(3):
             assert 0 <= tile.low[axis] <= max(0, tile.core_low[axis] - halo)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
-from napari_colloids.detection.inference import candidates_in, padded_shape, without_margin
+from napari_colloids.detection.inference import candidates_in, without_margin
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
@@ -124,7 +124,7 @@ def estimate_diameter(
     found_at = partial(_found, volume, overview, levels, aspect, network)
 
     def look(diameter: float, edge: int = _GLANCE) -> _Look:
-        return _Look.at(diameter, *found_at(diameter, edge))
+        return _Look.at(*found_at(diameter, edge))
 
     widest = max(volume.shape[1:])
     wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
@@ -156,7 +156,7 @@ def estimate_diameter(
         and max(rivals, default=0.0) <= _SURE_RIVAL * best.explained
     )
     diameter = best.diameter * best.ratio
-    if certain and _share_of_small(found_at(diameter / _BETWEEN, _EDGE)[0]) >= _MIXED:
+    if certain and _share_of_small(found_at(diameter / _BETWEEN, _EDGE)[1]) >= _MIXED:
         diameter /= _BETWEEN
     yield Progress(total, total, "estimating the diameter")
     return DiameterEstimate(diameter, certain)
@@ -170,19 +170,19 @@ def _found(
     network: CentreNet,
     diameter: float,
     edge: int,
-) -> tuple[Candidates, float]:
-    """Apply the network to a part of the volume as if the particles had this diameter.
+) -> tuple[float, Candidates, float]:
+    """Apply the network to a part of the volume as if the particles had about this diameter.
 
     Returns
     -------
     tuple
-        What is found, in canonical voxels, and the volume of that part in these.
+        The diameter, as the scale has it; what is found, in canonical voxels; and the volume of that part in these.
     """
     scale = Scale.for_diameter(diameter, volume.shape, aspect)
     tile = _most_varied_part(overview, scale, edge)
     (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
-    return suppress_overlaps(found), float(np.prod(visible))
+    return CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), float(np.prod(visible))
 
 
 def _share_of_small(found: Candidates) -> float:
@@ -198,7 +198,7 @@ def _say(confidence: Any) -> Any:
 
 def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
     """Return the box among some in which the grey levels vary most, which means particles; its edge is canonical."""
-    shape = padded_shape(scale)
+    shape = scale.padded_shape
     size = [min(n, edge) for n in shape]
     corners = [
         sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)

@@ -46,7 +46,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
     if options.method == "network":
         kept = suppress_overlaps(found)
         scale = plan.scale
-        found = Candidates(scale.to_source(kept.positions), kept.radii * scale.step[2], kept.confidence)
+        found = Candidates(scale.to_source(kept.positions), kept.radii * scale.lateral_step, kept.confidence)
     columns: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     notices: list[str] = []

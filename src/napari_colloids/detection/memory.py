@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection.device import half_precision
-from napari_colloids.detection.inference import padded_shape
 from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.tiles import Box, Shape, cheapest_core
 
@@ -50,7 +49,7 @@ def attempts(
     voxel_bytes
         Size of a source voxel.
     """
-    box = box or Box((0, 0, 0), padded_shape(scale))
+    box = box or Box((0, 0, 0), scale.padded_shape)
     for place in dict.fromkeys((device, "cpu")):
         core = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box, voxel_bytes)
         while True:
@@ -70,7 +69,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _asked_for(tile: int, scale: Scale, box: Box) -> Shape:
-    edge = _rounded(tile / scale.step[2])
+    edge = _rounded(tile / scale.lateral_step)
     z, y, x = (min(edge, high - low) for low, high in zip(box.low, box.high, strict=True))
     return z, y, x
 
@@ -79,7 +78,7 @@ def _fitting(device: str, scale: Scale, halo: int, box: Box, voxel_bytes: int) -
     bits = 32 if half_precision(device) is None else 16
     # 8: the resampled slices, and their joining.
     per_voxel = max(_BYTES_PER_VOXEL[bits], 8 + _COPIES * voxel_bytes * float(np.prod(scale.step)))
-    core = cheapest_core(padded_shape(scale), halo, _free_bytes(device) / per_voxel, MULTIPLE, box)
+    core = cheapest_core(scale.padded_shape, halo, _free_bytes(device) / per_voxel, MULTIPLE, box)
     return core or (_SMALLEST_CORE, _SMALLEST_CORE, _SMALLEST_CORE)
 
 

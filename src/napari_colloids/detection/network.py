@@ -17,13 +17,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_colloids.detection.scale import STRIDE
 
 # Otherwise Linux hands out the large arrays of a tile in pages of 4 kB, which takes up to a third as long as to compute
 # with them. torch asks for this variable when it makes its first tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-#: Input voxels per output cell, and the multiple that the input's shape must have.
-STRIDE = 2
+#: Voxels per cell of the coarsest level: images see the same things if they begin and end at multiples of it apart.
 MULTIPLE = 8
 
 
@@ -69,7 +71,7 @@ class CentreNet(nn.Module):
 
     Notes
     -----
-    Input: ``(B, 1, Z, Y, X)``, each length a multiple of `MULTIPLE`.
+    Input: ``(B, 1, Z, Y, X)``, each length a multiple of `STRIDE`.
     """
 
     def __init__(self, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
@@ -98,10 +100,10 @@ class CentreNet(nn.Module):
     def forward(self, image: Tensor) -> Output:
         """Apply the network to a batch of normalised images."""
         fine = self.encode_fine(self.stem(_fold(image)))
-        middle = self.encode_middle(self.shrink_fine(fine))
-        coarse = self.bottom(self.shrink_middle(middle))
-        middle = self.decode_middle(middle + self.grow_middle(coarse))
-        fine = self.decode_fine(fine + self.grow_fine(middle))
+        middle = self.encode_middle(self.shrink_fine(_filled_up(fine)))
+        coarse = self.bottom(self.shrink_middle(_filled_up(middle)))
+        middle = self.decode_middle(middle + _as_long_as(middle, self.grow_middle(coarse)))
+        fine = self.decode_fine(fine + _as_long_as(fine, self.grow_fine(middle)))
         maps = self.head(fine)
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
 
@@ -124,3 +126,15 @@ def _fold(image: Tensor) -> Tensor:
     batch, _, z, y, x = image.shape
     blocks = image.reshape(batch, z // 2, 2, y // 2, 2, x // 2, 2)
     return blocks.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, 8, z // 2, y // 2, x // 2)
+
+
+def _filled_up(cells: Tensor) -> Tensor:
+    """Append zeros, as the convolutions see them beyond a face, until every length is even."""
+    z, y, x = (n % 2 for n in cells.shape[2:])
+    return functional.pad(cells, (0, x, 0, y, 0, z)) if z or y or x else cells
+
+
+def _as_long_as(cells: Tensor, grown: Tensor) -> Tensor:
+    """Take away what grew from the cells that were appended."""
+    z, y, x = cells.shape[2:]
+    return grown[..., :z, :y, :x]

@@ -89,10 +89,9 @@ class Plan:
 
     def box(self) -> Box:
         """Return the part of the padded canonical volume to search, for a region with what lies just around it."""
-        from napari_colloids.detection.inference import padded_shape
         from napari_colloids.detection.network import MULTIPLE
 
-        padded = np.array(padded_shape(self.scale))
+        padded = np.array(self.scale.padded_shape)
         low, high = (corner.astype(float) for corner in self.region.bounds(self.shape))
         reach = MARGIN + _SLACK
         first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _SLACK

@@ -15,6 +15,8 @@ CANONICAL_DIAMETER = 10.0
 #: Canonical voxels of nothing around a stack: cells for the spheres that are cut by its faces and centred outside. The
 #: network finds them there, and they can be dropped, instead of squeezing them into the outermost voxels.
 MARGIN = 4
+#: Canonical voxels per cell of the network's output.
+STRIDE = 2
 #: Width of the interpolating Gaussian over the coarser of the two voxel spacings.
 _SMOOTHING = 0.5
 _TRUNCATE = 4.0
@@ -41,6 +43,9 @@ class Scale:
     def for_diameter(cls, diameter: float, shape: tuple[int, int, int], aspect: float = 1.0) -> Scale:
         """Return the scale on which particles of a `diameter` in lateral voxels are `CANONICAL_DIAMETER` wide.
 
+        Or nearly so: the stack becomes a whole number of the network's cells. So its far faces lie among the cells as
+        its near ones do, and it looks the same in a mirror.
+
         Parameters
         ----------
         diameter
@@ -51,12 +56,25 @@ class Scale:
             Height of a source voxel over its width.
         """
         lateral = diameter / CANONICAL_DIAMETER
-        return cls((lateral / aspect, lateral, lateral), shape)
+        ideal = zip(shape, (lateral / aspect, lateral, lateral), strict=True)
+        z, y, x = (n / (STRIDE * max(round(n / (STRIDE * f)), 1)) for n, f in ideal)
+        return cls((z, y, x), shape)
+
+    @property
+    def lateral_step(self) -> float:
+        """Source voxels per canonical voxel, mean of y and x."""
+        return float(np.sqrt(self.step[1] * self.step[2]))
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:
         """Shape of the stack in canonical voxels, rounded up."""
         z, y, x = (int(np.ceil(n / f - 1e-9)) for n, f in zip(self.shape, self.step, strict=True))
+        return z, y, x
+
+    @property
+    def padded_shape(self) -> tuple[int, int, int]:
+        """Shape of the canonical volume with its margin."""
+        z, y, x = (n + 2 * MARGIN for n in self.canonical_shape)
         return z, y, x
 
     def to_source(self, positions: Array) -> Array:

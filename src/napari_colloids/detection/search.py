@@ -93,10 +93,11 @@ def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, 
 def _tile_by_tile(
     volume: Any, plan: Plan, box: Box, core: tuple[int, int, int], halo: int, device: str
 ) -> Generator[Progress, None, Candidates]:
-    from napari_colloids.detection.inference import candidates_in, padded_shape
+    from napari_colloids.detection.inference import candidates_in
+    from napari_colloids.detection.network import MULTIPLE
     from napari_colloids.detection.weights import network_on
 
-    every = cut(padded_shape(plan.scale), core, halo, box)
+    every = cut(plan.scale.padded_shape, core, halo, MULTIPLE, box)
     tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
     found = []
     yield Progress(0, len(tiles), "detecting")

@@ -39,7 +39,7 @@ class Tile:
     core_high: Shape
 
 
-def cut(shape: Shape, core: Shape, halo: int, box: Box | None = None) -> Iterator[Tile]:
+def cut(shape: Shape, core: Shape, halo: int, multiple: int, box: Box | None = None) -> Iterator[Tile]:
     """Cut a volume, or a box of it, into tiles that all have the same shape, so that their memory can be used again.
 
     Parameters
@@ -50,19 +50,22 @@ def cut(shape: Shape, core: Shape, halo: int, box: Box | None = None) -> Iterato
         Shape of the cores; those at the far end may be smaller.
     halo
         How far a tile reaches beyond its core at least, where the volume does.
+    multiple
+        If the cores begin at multiples of it, the tiles do, too, and end at multiples of it from the volume's end.
     box
         The part of the volume that the cores fill; None for all of it.
     """
     box = box or Box((0, 0, 0), shape)
     sides = zip(shape, core, box.low, box.high, strict=True)
-    for z, y, x in product(*(list(_spans(n, c, halo, a, b)) for n, c, a, b in sides)):
+    for z, y, x in product(*(list(_spans(n, c, halo, multiple, a, b)) for n, c, a, b in sides)):
         yield Tile((z[0], y[0], x[0]), (z[1], y[1], x[1]), (z[2], y[2], x[2]), (z[3], y[3], x[3]))
 
 
-def tile_length(length: int, core: int, halo: int, low: int, high: int) -> int:
+def tile_length(length: int, core: int, halo: int, multiple: int, low: int, high: int) -> int:
     """Return how long the tiles are along an axis, of which ``[low, high)`` is cut into cores of a length."""
     ends = [(max(a - halo, 0), min(a + core + halo, length)) for a in range(low, high, core)]
-    return max(last - first for first, last in ends)
+    needed = max(last - first for first, last in ends)
+    return needed + (length - needed) % multiple
 
 
 def halved(box: Box, voxels: float, multiple: int) -> list[Box]:
@@ -93,7 +96,7 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Bo
     voxels
         Largest number of voxels of a tile.
     multiple
-        The lengths of the cores are multiples of this.
+        The lengths of the cores are multiples of this; see also `cut`.
     box
         As in `cut`.
 
@@ -108,7 +111,7 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Bo
         parts = range(1, -(-(high - low) // multiple) + 1)
         choices = sorted({-(-(high - low) // (k * multiple)) * multiple for k in parts})
         cores.append(choices)
-        tiles.append(np.array([tile_length(length, core, halo, low, high) for core in choices], float))
+        tiles.append(np.array([tile_length(length, core, halo, multiple, low, high) for core in choices], float))
         costs.append(tiles[-1] * [-(-(high - low) // core) for core in choices])
     size, cost = (a[0][:, None, None] * a[1][:, None] * a[2] for a in (tiles, costs))
     cost[size > voxels] = np.inf
@@ -119,8 +122,10 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Bo
     return z, y, x
 
 
-def _spans(length: int, core: int, halo: int, low: int, high: int) -> Iterator[tuple[int, int, int, int]]:
-    tile = tile_length(length, core, halo, low, high)
+def _spans(
+    length: int, core: int, halo: int, multiple: int, low: int, high: int
+) -> Iterator[tuple[int, int, int, int]]:
+    tile = tile_length(length, core, halo, multiple, low, high)
     for start in range(low, high, core):
         first = min(max(start - halo, 0), length - tile)
         yield first, first + tile, start, min(start + core, high)

@@ -17,8 +17,7 @@ from scipy.special import expit, log_expit
 
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.inference import decode, look_twice
-from napari_colloids.detection.network import STRIDE
-from napari_colloids.detection.scale import CANONICAL_DIAMETER
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.scoring import match
 from napari_colloids.training.domain import SIZE, Domain

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_colloids.compiled import compiled
-from napari_colloids.detection.network import STRIDE
-from napari_colloids.detection.scale import CANONICAL_DIAMETER
+from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 
 #: Width (standard deviation) of the mark around a centre, in diameters.
 MARK = 0.13

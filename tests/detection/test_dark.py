@@ -49,6 +49,19 @@ def test_the_diameter_is_measured_and_the_truth_is_found(simulated):
     assert score(simulated.particles, detect(image), diameter=10, shape=image.shape).f1 < 0.2
 
 
+def test_who_asks_for_the_other_kind_is_told(simulated):
+    shining, dark = simulated.stack.data, dyed_solvent(simulated, np.uint8)
+    for image, asked, hint in ((dark, False, "yours are dark"), (shining, True, "yours are bright")):
+        wrong, right = (detect(image, dark=way).attrs for way in (asked, not asked))
+        assert any(hint in notice for notice in wrong["notices"])
+        assert not wrong["diameter_certain"]
+        assert right["notices"] == []
+    # With a diameter there is nothing to be unsure of, and noise has no particles of either kind.
+    noise = np.random.default_rng(0).normal(100, 10, (40, 44, 48)).astype(np.float32)
+    for found in (detect(dark, diameter=10), detect(noise)):
+        assert not any("yours" in notice for notice in found.attrs["notices"])
+
+
 def test_they_are_refined_and_voxels_without_a_value_stay_so(simulated):
     image = dyed_solvent(simulated, np.float32)
     image[:2] = np.nan

@@ -121,6 +121,12 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
             f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
             f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
+    if plan.negative_certain:
+        kind, way = ("bright", "without --dark") if plan.options.dark else ("dark", "--dark")
+        notices.append(
+            f"With bright and dark exchanged, the image shows clear particles: if yours are {kind}, say so "
+            f"(Particles under Advanced; {way} on the command line)."
+        )
     return notices
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_colloids.stack import read_box
+from napari_colloids.stack import Negative, read_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class Overview:
         sample = read_box(volume, (slice(None, None, step),) * 3)
         whole = sample.dtype.kind == "u" and sample.dtype.itemsize <= 2
         return cls(sample if whole else sample.astype(np.float32), step)
+
+    def negative(self) -> Overview:
+        """Return the overview of the volume's `Negative`."""
+        return Overview(read_box(Negative(self.sample), (slice(None),) * 3), self.step)
 
     def part(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Return what was seen of a box of the volume; of one that lies between the voxels seen, the nearest one."""

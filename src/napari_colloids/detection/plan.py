@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from napari_colloids.detection.region import Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import aspect_of
+from napari_colloids.stack import Negative, aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,10 +38,14 @@ class DiameterEstimate:
         In lateral voxels.
     certain
         Whether the particles found are clear, and found at this scale alone.
+    negative_certain
+        Whether the negative of the image has a certain diameter where the image has none: its particles may be dark
+        where bright ones were looked for, or bright where dark ones were.
     """
 
     diameter: float
     certain: bool
+    negative_certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Plan:
         In lateral voxels.
     certain
         False for an estimated diameter that may be wrong.
+    negative_certain
+        As in `DiameterEstimate`.
     region
         Where particles are wanted.
     psf
@@ -74,6 +80,7 @@ class Plan:
     levels: GreyLevels
     diameter: float
     certain: bool = True
+    negative_certain: bool = False
     region: Region = field(default_factory=Region)
     psf: PSF | None = None
 
@@ -139,12 +146,22 @@ def iter_plan(
     region.check(stack.shape)
     aspect = aspect_of(stack.voxel_size)
     psf = None if options.psf is None else options.psf.in_voxels(stack.voxel_size, aspect)
-    diameter, certain = _given_diameter(options, stack), True
-    if diameter is None:
-        if estimate is None:
-            estimate = yield from _estimate(volume, overview, levels, aspect)
-        diameter, certain = estimate.diameter, estimate.certain
-    return Plan(options, stack.shape, stack.voxel_size, levels, diameter, certain, region, psf)
+    given = _given_diameter(options, stack)
+    if given is not None:
+        estimate = DiameterEstimate(given, certain=True)
+    elif estimate is None:
+        estimate = yield from _estimate(volume, overview, levels, aspect)
+    return Plan(
+        options,
+        stack.shape,
+        stack.voxel_size,
+        levels,
+        estimate.diameter,
+        estimate.certain,
+        estimate.negative_certain,
+        region,
+        psf,
+    )
 
 
 def _given_diameter(options: Options, stack: Stack) -> float | None:
@@ -172,4 +189,10 @@ def _estimate(
     from napari_colloids.detection.diameter import estimate_diameter
     from napari_colloids.detection.weights import bundled_network
 
-    return (yield from estimate_diameter(volume, overview, levels, aspect, bundled_network()))
+    network = bundled_network()
+    estimate = yield from estimate_diameter(volume, overview, levels, aspect, network)
+    if estimate.certain:
+        return estimate
+    negative = overview.negative()
+    turned = yield from estimate_diameter(Negative(volume), negative, GreyLevels.of(negative), aspect, network)
+    return replace(estimate, negative_certain=turned.certain)

@@ -25,7 +25,7 @@ from napari_colloids.detection.scale import STRIDE
 # with them. torch asks for this variable when it makes its first tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-#: Voxels per cell of the coarsest level: images see the same things if they begin and end at multiples of it apart.
+#: Voxels per cell of the coarsest level: tiles that begin and end at multiples of it from each other see the same.
 MULTIPLE = 8
 
 

@@ -11,3 +11,19 @@ from hypothesis import settings  # noqa: E402  (after the variables, which NumPy
 # On a busy machine an example may take long; that is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def blind_weights(tmp_path_factory):
+    """A file of weights that see nothing: the bundled ones, but for the confidence."""
+    from safetensors.torch import save_file
+
+    from napari_colloids.detection.weights import bundled_network
+
+    state = {name: value.clone().contiguous() for name, value in bundled_network().state_dict().items()}
+    state["calibration"][:] = state["calibration"].new_tensor([0.0, -20.0])
+    path = tmp_path_factory.mktemp("weights") / "blind.safetensors"
+    save_file(state, path)
+    return str(path)

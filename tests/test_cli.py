@@ -42,6 +42,15 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
+def test_own_weights(stack_file, blind_weights, capsys):
+    asked = ("detect", stack_file, "-o", "found.csv", "--diameter", 10, "--weights")
+    assert run(*asked, blind_weights) == 0
+    assert len(read_particles("found.csv")) == 0
+    capsys.readouterr()
+    os.remove("found.csv")
+    assert "nowhere" in fails(capsys, *asked, "nowhere")
+
+
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +23,7 @@ from napari_colloids.batch import Job, Source, jobs_of, run_job, tasks
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
+from napari_colloids.detection.weights import FILE
 from napari_colloids.io import read_particles
 from napari_colloids.simulation import simulate
 
@@ -134,6 +139,21 @@ def test_the_fingerprint_is_of_what_decides_the_result(folder):
     assert job(folder, rectangles=((0, 0, 9, 9),)).fingerprint() != same
     os.utime(folder / "series.tif", (1, 1))
     assert job(folder).fingerprint() != same
+
+
+def test_the_weights_count_by_their_content(folder, blind_weights):
+    bundled = files("napari_colloids.detection").joinpath("weights", FILE).read_bytes()
+    for name, content in (("a", bundled), ("b", bundled), ("c", Path(blind_weights).read_bytes())):
+        Path(name).write_bytes(content)
+    usual, one, other, blind = (
+        Job(Source("series.tif"), folder / "found.csv", Options(diameter=8, weights=name)) for name in (None, *"abc")
+    )
+    assert usual.fingerprint() == one.fingerprint() == other.fingerprint() != blind.fingerprint()
+    assert one.absolute().options.weights == str(folder / "a")
+    run_job(blind, ignore)
+    assert len(read_particles(folder / "found.csv")) == 0
+    facts = json.loads((folder / "found.csv.json").read_text())
+    assert facts["weights_sha256"] == hashlib.sha256(Path("c").read_bytes()).hexdigest()
 
 
 def test_two_workers_give_the_same_table_and_bad_input_fails_alone(folder):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -108,6 +110,14 @@ def test_run_measures_every_method_on_every_volume(small_suite):
     assert calls == [(0, 2), (1, 2), (2, 2)]
     again = run("small", methods=("network", "log"), volumes=1, tune=False)
     pd.testing.assert_series_equal(again.figures["rmse_z"], figures["rmse_z"])
+
+
+def test_other_weights_are_measured_instead(small_suite, blind_weights, tmp_path):
+    arguments = ["benchmark", "small", "--volumes", "1", "--methods", "network,estimated", "--weights", blind_weights]
+    assert main([*arguments, "--output", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "benchmark.json").read_text())["suites"]["small"]
+    assert {row["recall"] for row in report["volumes"]} == {0}
+    assert report["weights_sha256"] == hashlib.sha256(Path(blind_weights).read_bytes()).hexdigest()
 
 
 def test_the_command_writes_json_tables_and_pictures(small_suite, tmp_path, capsys):

@@ -121,8 +121,11 @@ class Job:
 
     def absolute(self) -> Job:
         """Return the same job for a process in another folder."""
-        mask = None if self.mask is None else Source(self.mask).absolute().path
-        return replace(self, source=self.source.absolute(), mask=mask)
+        mask, weights = (
+            None if path is None else str(Path(path).absolute()) for path in (self.mask, self.options.weights)
+        )
+        options = replace(self.options, weights=weights)
+        return replace(self, source=self.source.absolute(), mask=mask, options=options)
 
     def parts(self, stack: Stack) -> list[Part]:
         """Return the volumes to search.
@@ -146,7 +149,8 @@ class Job:
 
         Where it runs and in what tiles changes nothing.
         """
-        settings = asdict(self.options) | {"device": None, "tile": None, "frame": None, "channel": None}
+        # Of the weights the digest counts, not where they lie.
+        settings = asdict(self.options) | dict.fromkeys(("device", "tile", "frame", "channel", "weights"))
         mask = None if self.mask is None else Source(self.mask).state()
         content = {
             "source": self.source.state(),
@@ -155,14 +159,14 @@ class Job:
             "channels": self.channels,
             "rectangles": self.rectangles,
             "mask": mask,
-            "program": program(),
+            "program": program(self.options.weights),
         }
         return hashlib.sha256(to_json(content).encode()).hexdigest()
 
     def provenance(self, stack: Stack, parts: Sequence[Part]) -> dict[str, Any]:
         """Return where the table comes from, for the file beside it."""
         return {
-            **program(),
+            **program(self.options.weights),
             "input": self.name,
             "shape": stack.shape,
             "voxel_size": stack.voxel_size,
@@ -182,11 +186,11 @@ class Job:
         }
 
 
-def program() -> dict[str, str]:
-    """Return what found the particles: the program's version and the digest of its weights."""
+def program(weights: str | None = None) -> dict[str, str]:
+    """Return what found the particles: the program's version and the digest of its weights, or of those in a file."""
     from napari_colloids.detection.weights import weights_digest
 
-    return {"program": f"napari-colloids {__version__}", "weights_sha256": weights_digest()}
+    return {"program": f"napari-colloids {__version__}", "weights_sha256": weights_digest(weights)}
 
 
 def rectangle_outline(y0: float, x0: float, y1: float, x1: float) -> NDArray[np.float64]:

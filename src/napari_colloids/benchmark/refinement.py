@@ -21,6 +21,7 @@ from napari_colloids.benchmark.exactness import Exactness, exactness
 from napari_colloids.benchmark.measure import measure
 from napari_colloids.benchmark.microscope import Scene, Volume
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect
+from napari_colloids.detection.weights import weights_digest
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import Parameters, simulate
 
@@ -67,6 +68,8 @@ class Result:
         The settings of trackpy.
     machine
         What it ran on.
+    weights_sha256
+        Digest of the network's weights.
     """
 
     figures: pd.DataFrame
@@ -74,6 +77,7 @@ class Result:
     touching: pd.DataFrame
     trackpy: rivals.Tuned
     machine: str
+    weights_sha256: str
 
 
 def points() -> list[Point]:
@@ -130,6 +134,7 @@ def run(
     *,
     volumes: int = 1,
     seed: int = 731_000_000,
+    weights: str | None = None,
     tune: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -143,6 +148,8 @@ def run(
         Volumes per point.
     seed
         Of the first volume; the next ones have the following.
+    weights
+        A file of weights for the network; None takes the bundled ones.
     tune
         Whether to tune trackpy, on three volumes with other seeds; else it runs as shipped.
     progress
@@ -151,8 +158,8 @@ def run(
     chosen = points() if chosen is None else chosen
     best = rivals.tune("trackpy", _practice(chosen, seed), by_ap=False) if tune else rivals.shipped("trackpy")
     finders: dict[str, Find] = {
-        METHODS[0]: partial(_network, refine=False),
-        METHODS[1]: partial(_network, refine=True),
+        METHODS[0]: partial(_network, refine=False, weights=weights),
+        METHODS[1]: partial(_network, refine=True, weights=weights),
         METHODS[2]: partial(_trackpy, settings=best.settings),
     }
     cuts = dict(zip(METHODS, (*[DEFAULT_THRESHOLD["network"]] * 2, best.cut), strict=True))
@@ -179,7 +186,7 @@ def run(
         seed + _TOUCHING_SEED,
         lambda done: report(count + done, total),
     )
-    return Result(pd.DataFrame(rows), sums, pairs, best, platform.machine())
+    return Result(pd.DataFrame(rows), sums, pairs, best, platform.machine(), weights_digest(weights))
 
 
 def _measured(
@@ -229,8 +236,8 @@ def _practice(chosen: Sequence[Point], seed: int) -> list[Volume]:
     return [_volume(simulation, inside) for simulation, inside in made]
 
 
-def _network(stack: Stack, diameter: float, *, refine: bool) -> pd.DataFrame:
-    return detect(stack, diameter=diameter, refine=refine, threshold=FLOOR)
+def _network(stack: Stack, diameter: float, *, refine: bool, weights: str | None) -> pd.DataFrame:
+    return detect(stack, diameter=diameter, refine=refine, weights=weights, threshold=FLOOR)
 
 
 def _trackpy(stack: Stack, diameter: float, settings: rivals.Settings) -> pd.DataFrame:

@@ -24,6 +24,7 @@ def as_json(result: Result) -> str:
     """Return everything as JSON; figures that do not exist are null."""
     everything = {
         "machine": result.machine,
+        "weights_sha256": result.weights_sha256,
         "tuned": {_TRACKPY: asdict(result.trackpy)},
         "exactness": [
             {"group": group, "method": method} | _plain(exact) for (group, method), exact in result.exactness.items()

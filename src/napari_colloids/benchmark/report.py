@@ -35,6 +35,7 @@ def as_json(results: Sequence[Result]) -> str:
         suites[result.name] = {
             "title": result.title,
             "machine": result.machine,
+            "weights_sha256": result.weights_sha256,
             "tuned": result.tuned,
             "calibration": {
                 method: {"error": r.error, "number": r.number.tolist(), "true": r.true.tolist()}

@@ -16,6 +16,7 @@ from napari_colloids.benchmark.measure import LEVELS, Reliability, measure
 from napari_colloids.benchmark.microscope import Scene, Volume, make_volume
 from napari_colloids.benchmark.suites import Suite, suite
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect
+from napari_colloids.detection.weights import weights_digest
 from napari_colloids.stack import Stack
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Result:
         By method.
     machine
         What it ran on.
+    weights_sha256
+        Digest of the network's weights.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Result:
     tuned: dict[str, Any]
     reliability: dict[str, Reliability]
     machine: str
+    weights_sha256: str
 
 
 def run(
@@ -69,6 +73,7 @@ def run(
     volumes: int = 2,
     seed: int = 731_000_000,
     metadata: Path | None = None,
+    weights: str | None = None,
     tune: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -86,6 +91,8 @@ def run(
         Of the first volume; the next ones have the following.
     metadata
         See `suite`.
+    weights
+        A file of weights for the network; None takes the bundled ones.
     tune
         Whether to tune the rivals, on three volumes of the suite with other seeds; else they run as shipped.
     progress
@@ -104,7 +111,7 @@ def run(
     report(0, total)
     for method in methods:
         if method not in rivals.GRIDS:
-            network = partial(_network, told="estimated" not in method, refine="refined" in method)
+            network = partial(_network, told="estimated" not in method, refine="refined" in method, weights=weights)
             finders[method] = (network, DEFAULT_THRESHOLD["network"])
             continue
         best = _tuned(method, chosen, seed + _TUNING_SEED) if tune else rivals.shipped(method)
@@ -131,7 +138,15 @@ def run(
             curves.append(pd.DataFrame(what | curve))
         report(number + 1, total)
     return Result(
-        name, chosen.title, chosen.axis, pd.DataFrame(rows), pd.concat(curves), tuned, reliability, platform.machine()
+        name,
+        chosen.title,
+        chosen.axis,
+        pd.DataFrame(rows),
+        pd.concat(curves),
+        tuned,
+        reliability,
+        platform.machine(),
+        weights_digest(weights),
     )
 
 
@@ -143,9 +158,10 @@ def _tuned(method: str, chosen: Suite, seed: int) -> rivals.Tuned:
     return rivals.tune(method, practice, by_ap=chosen.by_ap)
 
 
-def _network(volume: Volume, *, told: bool, refine: bool) -> pd.DataFrame:
+def _network(volume: Volume, *, told: bool, refine: bool, weights: str | None) -> pd.DataFrame:
     stack = Stack(volume.image, voxel_size=(volume.scene.aspect, 1.0, 1.0), name="benchmark")
-    return detect(stack, diameter=volume.diameter if told else None, refine=refine, threshold=FLOOR)
+    diameter = volume.diameter if told else None
+    return detect(stack, diameter=diameter, refine=refine, weights=weights, threshold=FLOOR)
 
 
 def _warm_up(finders: dict[str, tuple[Find, float]]) -> None:

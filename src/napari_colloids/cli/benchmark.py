@@ -1,7 +1,7 @@
 """``napari-colloids benchmark``: the network beside tuned trackpy and LoG, on volumes that no training has seen."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,9 @@ def benchmark(
             help="network, trackpy, log; 'estimated': the network without the diameter; 'refined': fitted.",
         ),
     ] = "network,trackpy,log",
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Weights that 'train' made, instead of the bundled ones.")
+    ] = None,
     tune: Annotated[bool, typer.Option(help="Tune the rivals on other volumes of each suite first.")] = True,
     metadata: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Table of the challenge for its two suites; else built-in rows.")
@@ -48,12 +51,11 @@ def benchmark(
     results = []
     for name in names:
         if name == refinement.NAME:
-            _refinement(output, volumes, seed, tune=tune)
+            _refinement(output, volumes, seed, weights, tune=tune)
             continue
         with progress_bar(name, unit="volume") as show:
-            results.append(
-                core.run(name, methods=chosen, volumes=volumes, seed=seed, metadata=metadata, tune=tune, progress=show)
-            )
+            settings: dict[str, Any] = {"volumes": volumes, "seed": seed, "metadata": metadata, "tune": tune}
+            results.append(core.run(name, methods=chosen, weights=weights, progress=show, **settings))
         # After every suite: what is done is not lost when the next one is stopped.
         with replacing(output / "benchmark.json") as path:
             path.write_text(report.as_json(results), encoding="utf-8")
@@ -64,13 +66,13 @@ def benchmark(
         typer.echo(report.as_markdown(results[-1:]))
 
 
-def _refinement(output: Path, volumes: int, seed: int, *, tune: bool) -> None:
+def _refinement(output: Path, volumes: int, seed: int, weights: str | None, *, tune: bool) -> None:
     """Measure errors against the Cramer-Rao bound: always the network, refined and not, and trackpy."""
     from napari_colloids.benchmark import refinement, refinement_report
     from napari_colloids.io import replacing
 
     with progress_bar(refinement.NAME, unit="volume") as show:
-        result = refinement.run(volumes=volumes, seed=seed, tune=tune, progress=show)
+        result = refinement.run(volumes=volumes, seed=seed, weights=weights, tune=tune, progress=show)
     text = refinement_report.as_markdown(result)
     with replacing(output / f"{refinement.NAME}.json") as path:
         path.write_text(refinement_report.as_json(result), encoding="utf-8")

@@ -44,6 +44,9 @@ def detect(
     method: Annotated[
         Literal["network", "trackpy", "log"] | None, typer.Option(help="How to look  [default: network]")
     ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Weights that 'train' made, instead of the bundled ones.")
+    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute  [default: auto]")
     ] = None,
@@ -98,6 +101,7 @@ def detect(
     """Find the particles of one or several stacks; a run that was stopped goes on where it was."""
     from napari_colloids.batch import jobs_of
     from napari_colloids.detection import Options
+    from napari_colloids.detection.weights import network_of
 
     given: dict[str, Any] = {
         "diameter": diameter,
@@ -105,6 +109,7 @@ def detect(
         "dark": dark,
         "threshold": threshold,
         "method": method,
+        "weights": weights,
         "device": device,
         "tile": tile,
         "border": border,
@@ -113,6 +118,8 @@ def detect(
         "psf": None if psf is None else _measured_psf(psf, z_scale),
     }
     options = Options(**{name: value for name, value in given.items() if value is not None})
+    if weights is not None:  # once, and not for every input
+        network_of(weights)
     common = {"dataset": dataset, "axes": axes, "voxel_size": voxel_size, "z_scale": z_scale}
     sources = [source for path in _files(inputs) for source in _series_of(path, index, common)]
     into_folder = output.is_dir() or not output.suffix

@@ -40,7 +40,9 @@ class Options:
     threshold
         Confidence (0-1) that a detection needs; None takes `DEFAULT_THRESHOLD`.
     method
-        ``network`` (bundled model), or the baselines ``trackpy`` and ``log`` (Laplacian of Gaussian).
+        ``network``, or the baselines ``trackpy`` and ``log`` (Laplacian of Gaussian).
+    weights
+        File of the network's weights, as ``napari-colloids train`` writes it; None takes the bundled ones.
     device
         Where the network runs; ``auto`` takes CUDA, then MPS, then the CPU.
     tile
@@ -67,6 +69,7 @@ class Options:
     dark: bool = False
     threshold: float | None = None
     method: Method = "network"
+    weights: str | None = None
     device: Device = "auto"
     tile: int | None = None
     z_range: tuple[int, int] | None = None
@@ -92,6 +95,8 @@ class Options:
             raise ColloidsError(f"There is no device '{self.device}'; choose one of {', '.join(get_args(Device))}.")
         if self.tile is not None and self.tile < 16:
             raise ColloidsError(f"Tiles need an edge of at least 16 voxels, not {self.tile}.")
+        if self.weights is not None and self.method != "network":
+            raise ColloidsError(f"Weights are of use to the network only, not to {self.method}.")
         if self.psf is not None and not self.refine:
             raise ColloidsError("A measured PSF is of use for the refinement only: ask for that, too.")
         if not 0 <= self.border < float("inf"):

@@ -150,7 +150,7 @@ def iter_plan(
     if given is not None:
         estimate = DiameterEstimate(given, certain=True)
     elif estimate is None:
-        estimate = yield from _estimate(volume, overview, levels, aspect)
+        estimate = yield from _estimate(volume, overview, levels, aspect, options.weights)
     return Plan(
         options,
         stack.shape,
@@ -184,12 +184,12 @@ def _given_diameter(options: Options, stack: Stack) -> float | None:
 
 
 def _estimate(
-    volume: Any, overview: Overview, levels: GreyLevels, aspect: float
+    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, weights: str | None
 ) -> Generator[Progress, None, DiameterEstimate]:
     from napari_colloids.detection.diameter import estimate_diameter
-    from napari_colloids.detection.weights import bundled_network
+    from napari_colloids.detection.weights import network_of
 
-    network = bundled_network()
+    network = network_of(weights)
     estimate = yield from estimate_diameter(volume, overview, levels, aspect, network)
     if estimate.certain:
         return estimate

@@ -65,9 +65,9 @@ def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, 
     """Apply the network; when memory runs out or a device that nobody asked for fails, go on with what is left."""
     from napari_colloids.detection.device import choose_device
     from napari_colloids.detection.memory import attempts, is_out_of_memory
-    from napari_colloids.detection.weights import bundled_network
+    from napari_colloids.detection.weights import network_of
 
-    halo = bundled_network().halo
+    halo = network_of(plan.options.weights).halo
     asked = plan.options.device
     item = np.dtype(volume.dtype).itemsize
     broken = None
@@ -99,9 +99,10 @@ def _tile_by_tile(
 
     every = cut(plan.scale.padded_shape, core, halo, MULTIPLE, box)
     tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
+    network = network_on(device, plan.options.weights)
     found = []
     yield Progress(0, len(tiles), "detecting")
-    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network_on(device), device, FLOOR):
+    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
         found.append(candidates)
         yield Progress(len(found), len(tiles), "detecting")
     return Candidates.joined(found)

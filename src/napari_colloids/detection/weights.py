@@ -1,4 +1,4 @@
-"""The bundled model."""
+"""The bundled model, and models from files that `napari_colloids.training` wrote."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import hashlib
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
@@ -36,30 +37,52 @@ def bundled_network() -> CentreNet:
     return network_from(content, weights_digest())
 
 
-def network_on(device: str) -> CentreNet:
-    """Return the bundled network on a device: where that is not the CPU a copy, as the network stays for others.
+def network_of(weights: str | None) -> CentreNet:
+    """Return the network with the weights of a file, or the bundled one, ready for inference on the CPU.
 
     Raises
     ------
     ColloidsError
-        As `bundled_network`.
+        If the file cannot be read or holds something else; as `bundled_network`.
     """
-    network = bundled_network()
+    return bundled_network() if weights is None else _network_with(weights, _content(weights))
+
+
+def network_on(device: str, weights: str | None = None) -> CentreNet:
+    """Return `network_of` on a device: where that is not the CPU a copy, as the network stays for others."""
+    network = network_of(weights)
     return network if device == "cpu" else copy.deepcopy(network).to(device)
 
 
-def weights_digest() -> str:
-    """Return the SHA-256 of the bundled weights, as it stands beside them.
+def weights_digest(weights: str | None = None) -> str:
+    """Return the SHA-256 of a file of weights, or of the bundled ones, as it stands beside them.
 
     Raises
     ------
     ColloidsError
         If the file is missing.
     """
+    if weights is not None:
+        return hashlib.sha256(_content(weights)).hexdigest()
     try:
         return _folder().joinpath(FILE + ".sha256").read_text(encoding="ascii").split()[0]
     except (OSError, IndexError) as error:
         raise ColloidsError(_MISSING) from error
+
+
+def _content(weights: str) -> bytes:
+    try:
+        return Path(weights).read_bytes()
+    except OSError as error:
+        raise ColloidsError(f"The weights {weights} cannot be read: {error.strerror}.") from error
+
+
+@lru_cache(maxsize=2)
+def _network_with(weights: str, content: bytes) -> CentreNet:
+    try:
+        return network_from(content)
+    except ColloidsError as error:
+        raise ColloidsError(f"{weights}: {error}") from error
 
 
 def _folder() -> Traversable:

@@ -17,6 +17,7 @@ from napari_colloids.widgets.remembered import preferences, remember
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
+from napari_colloids.widgets.weights import weights_choice
 from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class DetectWidget(Panel):
             defaults.method,
             "How to find particles: the neural network, trackpy (tuned by the diameter), or Laplacian of Gaussian.",
         )
+        self.weights = weights_choice()
         self.refine = choice(
             POSITIONS,
             defaults.refine,
@@ -157,6 +159,7 @@ class DetectWidget(Panel):
                 },
             )
         self._on_mode()
+        self._on_method()
         self._on_refine()
         self._on_image(self.image.layer)
 
@@ -175,6 +178,7 @@ class DetectWidget(Panel):
             dark=self.dark.currentData(),
             threshold=FLOOR,
             method=self.method.currentData(),
+            weights=self.weights.currentData() if self.method.currentData() == "network" else None,
             device=self.device.currentData(),
             tile=self.tile.value() or None,
             z_range=None if whole_depth else (self.z_from.value(), self.z_to.value() + 1),
@@ -204,6 +208,7 @@ class DetectWidget(Panel):
         inside = QWidget()
         advanced = form()
         advanced.addRow("Particles", self.dark)
+        advanced.addRow("Weights", self.weights)
         advanced.addRow("Tile edge", self.tile)
         advanced.addRow("Slices", slices)
         advanced.addRow("Region", self.region)
@@ -226,6 +231,7 @@ class DetectWidget(Panel):
         self.image.chosen.connect(self._on_image)
         self.mode.currentIndexChanged.connect(self._on_mode)
         self.frames.currentIndexChanged.connect(self._on_frames)
+        self.method.currentIndexChanged.connect(self._on_method)
         self.refine.currentIndexChanged.connect(self._on_refine)
         self.button.clicked.connect(self._on_button)
         self._task.progressed.connect(self._on_progress)
@@ -249,6 +255,9 @@ class DetectWidget(Panel):
     def _on_mode(self, _: int = 0) -> None:
         self.pixels.setVisible(self.mode.currentData() == "px")
         self.micrometres.setVisible(self.mode.currentData() == "um")
+
+    def _on_method(self, _: int = 0) -> None:
+        self.weights.setEnabled(self.method.currentData() == "network")
 
     def _on_refine(self, _: int = 0) -> None:
         self.psf.setEnabled(self.refine.currentData())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +205,18 @@ def test_calibration_makes_probabilities_of_logits():
     slope, intercept = fit(logits, hits)
     assert slope == pytest.approx(0.5, abs=0.03)
     assert intercept == pytest.approx(-1, abs=0.1)
+
+
+def test_the_short_recipe_is_the_bundled_one_in_small():
+    folder = files("napari_colloids.training")
+    bundled, short = (Config.read(Path(str(folder.joinpath(f"{name}.toml")))) for name in ("bundled", "short"))
+    assert bundled.steps == 100_000
+    for stage, small in zip(bundled.stages, short.stages, strict=True):
+        assert small == replace(stage, steps=small.steps)
+        assert stage.steps / small.steps == pytest.approx(7, rel=0.03)
+    same = {"output": short.output, "stages": short.stages, "seed": short.seed}
+    assert replace(bundled, **same) == short
+    assert bundled.seed != short.seed
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_colloids.widgets.wheel import leave_wheel_to_panel
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,6 +40,7 @@ class LayerCombo(QComboBox):
         self._viewer = viewer
         self._accepts = accepts
         self.setToolTip(tooltip)
+        leave_wheel_to_panel(self)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -137,6 +140,7 @@ def _compact(box: Any) -> Any:
     """Let a spin box shrink with its panel, and report what was typed when it is complete."""
     box.setKeyboardTracking(False)
     box.setMinimumWidth(64)
+    leave_wheel_to_panel(box)
     return box
 
 
@@ -147,6 +151,7 @@ def choice(options: dict[str, Any], value: Any, tooltip: str) -> QComboBox:
         box.addItem(label, item)
     box.setCurrentIndex(max(box.findData(value), 0))
     box.setToolTip(tooltip)
+    leave_wheel_to_panel(box)
     return box
 
 

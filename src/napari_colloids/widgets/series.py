@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QSize
 
 from napari_colloids.io.axes import suggested_axes
 from napari_colloids.widgets.controls import whole
+from napari_colloids.widgets.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,6 +183,7 @@ def _compact_combo(tooltip: str) -> QComboBox:
     """Make a combo box that is not as wide as the longest of its lines."""
     box = QComboBox()
     box.setToolTip(tooltip)
+    leave_wheel_to_panel(box)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(12)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

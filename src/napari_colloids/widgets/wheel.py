@@ -1,0 +1,22 @@
+"""The wheel scrolls a panel; a control that the pointer happens to pass over keeps its value."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QWidget
+
+
+class _Passing(QObject):
+    def eventFilter(self, control: QObject | None, event: QEvent | None) -> bool:
+        """Hand a turn of the wheel on to the panel, unless the control was chosen by a click or a key."""
+        passed_by = isinstance(control, QWidget) and not control.hasFocus()
+        if event is None or event.type() != QEvent.Type.Wheel or not passed_by:
+            return False
+        event.ignore()
+        return True
+
+
+def leave_wheel_to_panel(control: QWidget) -> None:
+    """Let the wheel change a control only while it has the focus."""
+    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    control.installEventFilter(_Passing(control))

@@ -227,7 +227,7 @@ class _Volume:
             self._learn(DiameterEstimate(facts["diameter"], facts["diameter_certain"]))
             self.work.keep(self.part, result)
             return None
-        self._learn(DiameterEstimate(result.plan.diameter, result.plan.certain))
+        self._learn(result.plan.estimate)
         found = [
             client.submit(tasks.search_box, self._job, result, box, retries=_RETRIES, pure=False)
             for box in result.boxes

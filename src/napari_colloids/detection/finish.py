@@ -66,7 +66,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
     table.attrs = {
         "diameter": plan.diameter,
         "diameter_estimated": options.diameter is None and options.diameter_um is None,
-        "diameter_certain": plan.certain,
+        "diameter_certain": plan.estimate.certain,
         "threshold": options.effective_threshold,
         "dark": options.dark,
         "method": options.method,
@@ -115,13 +115,13 @@ def _searched(plan: Plan) -> tuple[NDArray[np.float64], tuple[slice, slice, slic
 
 def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
     notices = list(dict.fromkeys(notice for part in parts for notice in part.notices))
-    if not plan.certain:
+    if not plan.estimate.certain:
         notices.insert(
             0,
             f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
             f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
-    if plan.negative_certain:
+    if plan.estimate.negative_certain:
         kind, way = ("bright", "without --dark") if plan.options.dark else ("dark", "--dark")
         notices.append(
             f"With bright and dark exchanged, the image shows clear particles: if yours are {kind}, say so "

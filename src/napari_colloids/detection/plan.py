@@ -62,12 +62,8 @@ class Plan:
         Micrometres ``(z, y, x)``, or None.
     levels
         Grey levels of the volume.
-    diameter
-        In lateral voxels.
-    certain
-        False for an estimated diameter that may be wrong.
-    negative_certain
-        As in `DiameterEstimate`.
+    estimate
+        Of the diameter; certain where it was given.
     region
         Where particles are wanted.
     psf
@@ -78,11 +74,14 @@ class Plan:
     shape: tuple[int, int, int]
     voxel_size: VoxelSize | None
     levels: GreyLevels
-    diameter: float
-    certain: bool = True
-    negative_certain: bool = False
+    estimate: DiameterEstimate
     region: Region = field(default_factory=Region)
     psf: PSF | None = None
+
+    @property
+    def diameter(self) -> float:
+        """In lateral voxels."""
+        return self.estimate.diameter
 
     @property
     def aspect(self) -> float:
@@ -151,17 +150,7 @@ def iter_plan(
         estimate = DiameterEstimate(given, certain=True)
     elif estimate is None:
         estimate = yield from _estimate(volume, overview, levels, aspect, options.weights)
-    return Plan(
-        options,
-        stack.shape,
-        stack.voxel_size,
-        levels,
-        estimate.diameter,
-        estimate.certain,
-        estimate.negative_certain,
-        region,
-        psf,
-    )
+    return Plan(options, stack.shape, stack.voxel_size, levels, estimate, region, psf)
 
 
 def _given_diameter(options: Options, stack: Stack) -> float | None:

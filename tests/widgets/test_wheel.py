@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QSlider
 
-from napari_colloids.widgets.controls import LayerCombo, choice, number, whole
+from napari_colloids.widgets.controls import LayerCombo, Status, choice, number, whole
+from napari_colloids.widgets.threshold import ThresholdPanel
 
 
 def turn_wheel(control):
@@ -32,6 +33,16 @@ def turn_wheel(control):
 
 def value_of(control):
     return control.value() if hasattr(control, "value") else control.currentData()
+
+
+def test_the_threshold_stays_too(viewer, qtbot):
+    panel = ThresholdPanel(viewer, Status())
+    qtbot.addWidget(panel)
+    panel.slider.setValue(0.5)
+    (handle,) = panel.slider.findChildren(QSlider)
+    for part in (panel.slider, handle):
+        assert not turn_wheel(part)
+    assert panel.slider.value() == 0.5
 
 
 @pytest.fixture(params=["choice", "whole", "number", "layers"])

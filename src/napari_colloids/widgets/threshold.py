@@ -16,6 +16,7 @@ from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status
 from napari_colloids.widgets.plots import ConfidenceHistogram
 from napari_colloids.widgets.residual import ResidualButton
+from napari_colloids.widgets.wheel import leave_wheel_to_panel
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
@@ -40,6 +41,7 @@ class ThresholdPanel(QWidget):
         self.slider.setDecimals(2)
         self.slider.setSingleStep(0.01)  # type: ignore[arg-type]  # superqt's stub says int
         self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
+        leave_wheel_to_panel(self.slider)
         self.default = QPushButton(f"{DEFAULT_PRECISION:.0%} precision")
         self.default.setToolTip(
             f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of the "

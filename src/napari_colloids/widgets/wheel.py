@@ -17,6 +17,7 @@ class _Passing(QObject):
 
 
 def leave_wheel_to_panel(control: QWidget) -> None:
-    """Let the wheel change a control only while it has the focus."""
-    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    control.installEventFilter(_Passing(control))
+    """Let the wheel change a control, or the parts that it is made of, only while they have the focus."""
+    for part in (control, *control.findChildren(QWidget)):
+        part.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        part.installEventFilter(_Passing(part))

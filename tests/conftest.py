@@ -6,13 +6,12 @@ import os
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from hypothesis import settings  # noqa: E402  (after the variables, which NumPy reads when it is imported)
+import pytest  # noqa: E402  (after the variables, which NumPy reads when it is imported)
+from hypothesis import settings  # noqa: E402
 
 # On a busy machine an example may take long; that is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
-
-import pytest  # noqa: E402
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ class Job:
         }
 
 
-def program(weights: str | None = None) -> dict[str, str]:
+def program(weights: str | None) -> dict[str, str]:
     """Return what found the particles: the program's version and the digest of its weights, or of those in a file."""
     from napari_colloids.detection.weights import weights_digest
 

@@ -1,7 +1,7 @@
 """``napari-colloids benchmark``: the network beside tuned trackpy and LoG, on volumes that no training has seen."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -54,16 +54,25 @@ def benchmark(
             _refinement(output, volumes, seed, weights, tune=tune)
             continue
         with progress_bar(name, unit="volume") as show:
-            settings: dict[str, Any] = {"volumes": volumes, "seed": seed, "metadata": metadata, "tune": tune}
-            results.append(core.run(name, methods=chosen, weights=weights, progress=show, **settings))
+            result = core.run(
+                name,
+                methods=chosen,
+                volumes=volumes,
+                seed=seed,
+                metadata=metadata,
+                weights=weights,
+                tune=tune,
+                progress=show,
+            )
+        results.append(result)
         # After every suite: what is done is not lost when the next one is stopped.
         with replacing(output / "benchmark.json") as path:
             path.write_text(report.as_json(results), encoding="utf-8")
         with replacing(output / "benchmark.md") as path:
             path.write_text(report.as_markdown(results), encoding="utf-8")
         with replacing(output / f"{name}.png") as path:
-            plots.draw(results[-1]).savefig(path, dpi=110, format="png")
-        typer.echo(report.as_markdown(results[-1:]))
+            plots.draw(result).savefig(path, dpi=110, format="png")
+        typer.echo(report.as_markdown([result]))
 
 
 def _refinement(output: Path, volumes: int, seed: int, weights: str | None, *, tune: bool) -> None:

@@ -9,12 +9,13 @@ import pytest
 from napari_colloids import cli
 from napari_colloids.batch import Job, Source
 from napari_colloids.batch.tasks import start_volume
-from napari_colloids.detection import Options, Part, detect
+from napari_colloids.detection import Options, Part, detect, iter_detect_series
 from napari_colloids.io import read_particles
 from napari_colloids.particles import positions_of
 from napari_colloids.refinement import refine
 from napari_colloids.scoring import match, score
 from napari_colloids.simulation import simulate
+from napari_colloids.stack import Stack
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,17 @@ def test_who_asks_for_the_other_kind_is_told(simulated):
     noise = np.random.default_rng(0).normal(100, 10, (40, 44, 48)).astype(np.float32)
     for found in (detect(dark, diameter=10), detect(noise)):
         assert not any("yours" in notice for notice in found.attrs["notices"])
+
+
+def test_every_volume_of_a_series_tells_it(simulated):
+    dark = dyed_solvent(simulated, np.uint8)
+    series = Stack(np.stack([dark, dark]), "tzyx")
+    tables = {}
+    for _ in iter_detect_series(series, Options(), [Part(0, 0), Part(1, 0)], tables.__setitem__):
+        pass
+    first, second = (table.attrs["notices"] for table in tables.values())
+    assert any("yours are dark" in notice for notice in first)
+    assert first == second
 
 
 def test_they_are_refined_and_voxels_without_a_value_stay_so(simulated):

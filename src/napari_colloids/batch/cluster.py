@@ -223,8 +223,7 @@ class _Volume:
             self.work.fail(result.message)
             return None
         if not isinstance(result, tasks.Planned):
-            facts = result.attrs
-            self._learn(DiameterEstimate(facts["diameter"], facts["diameter_certain"]))
+            self._learn(DiameterEstimate.told_by(result.attrs))
             self.work.keep(self.part, result)
             return None
         self._learn(result.plan.estimate)

@@ -54,8 +54,9 @@ def detect(
         A row per particle: ``z, y, x`` in voxels, ``radius`` in lateral voxels, ``confidence``, and with a known voxel
         size ``z_um, y_um, x_um, radius_um``; with ``refine`` the standard errors ``z_err, y_err, x_err`` (voxels) and
         ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found:
-        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``dark``, ``threshold``,
-        ``method``, ``device``, ``seconds``, ``mvoxel_per_s`` and ``notices``, and what `refine` measured of the optics.
+        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``negative_certain`` (with bright
+        and dark exchanged), ``dark``, ``threshold``, ``method``, ``device``, ``seconds``, ``mvoxel_per_s`` and
+        ``notices``, and what `refine` measured of the optics.
 
     Raises
     ------

@@ -67,6 +67,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
         "diameter": plan.diameter,
         "diameter_estimated": options.diameter is None and options.diameter_um is None,
         "diameter_certain": plan.estimate.certain,
+        "negative_certain": plan.estimate.negative_certain,
         "threshold": options.effective_threshold,
         "dark": options.dark,
         "method": options.method,

@@ -17,7 +17,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.stack import Negative, aspect_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from napari_colloids.progress import Progress
     from napari_colloids.refinement import PSF
@@ -46,6 +46,11 @@ class DiameterEstimate:
     diameter: float
     certain: bool
     negative_certain: bool = False
+
+    @classmethod
+    def told_by(cls, facts: Mapping[Any, Any]) -> DiameterEstimate:
+        """Return the estimate that a volume was searched with, from its table's ``attrs``."""
+        return cls(facts["diameter"], facts["diameter_certain"], facts["negative_certain"])
 
 
 @dataclass(frozen=True)

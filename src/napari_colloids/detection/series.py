@@ -173,7 +173,7 @@ def iter_detect_series(
             share = _STEPS * step.done // max(step.total, 1)
             yield Progress(number * _STEPS + share, len(parts) * _STEPS, label + tile_message(step))
         if table.attrs["diameter_estimated"]:
-            estimates[part.channel] = DiameterEstimate(table.attrs["diameter"], table.attrs["diameter_certain"])
+            estimates[part.channel] = DiameterEstimate.told_by(table.attrs)
         keep(part, labelled(table, part, stack, several_channels))
         yield Progress((number + 1) * _STEPS, len(parts) * _STEPS, label + "done")
 

@@ -59,7 +59,7 @@ class Config:
     warmup
         Steps of linear warm-up.
     weight_decay
-        Of the optimiser.
+        Of AdamW.
     clip
         Largest gradient norm.
     average

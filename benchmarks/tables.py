@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from napari_colloids.benchmark.report import table_row
+
 #: What stands in the columns of such a table after the scene.
 _RIVALS = {2: "trackpy", 3: "log"}
 _COLUMNS = 7
@@ -59,7 +61,7 @@ def _row(cells: list[str], means: pd.DataFrame) -> str:
     for column, method in _RIVALS.items():
         if method in means.index:
             cells[column] = f"{means.loc[method, 'f1']:.3f}"
-    return f"| {' | '.join(cells)} |"
+    return table_row(cells)[0]
 
 
 if __name__ == "__main__":

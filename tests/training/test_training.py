@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,7 @@ from scipy.special import expit
 from napari_colloids import ColloidsError
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.inference import decode
-from napari_colloids.detection.network import Output
+from napari_colloids.detection.network import CentreNet, Output
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
@@ -27,6 +26,7 @@ from napari_colloids.training.calibration import fit
 from napari_colloids.training.config import Config
 from napari_colloids.training.domain import SIZE, Domain
 from napari_colloids.training.losses import detection_loss
+from napari_colloids.training.optimiser import Optimiser
 from napari_colloids.training.targets import make_targets
 
 
@@ -179,6 +179,25 @@ def test_resuming_is_like_never_having_stopped(config, monkeypatch):
         torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_an_update_of_a_kernel_is_orthogonal_and_nothing_stands_still():
+    network = CentreNet((8, 12, 16)).to(memory_format=torch.channels_last_3d)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    optimiser = Optimiser(network, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    for value in network.parameters():  # some rows of the gradient are a thousand times as large as others
+        value.grad = torch.randn(value.shape, generator=generator)
+        if value.ndim:
+            value.grad *= torch.logspace(-3, 0, len(value)).reshape(-1, *[1] * (value.ndim - 1))
+    optimiser.step(0.01)
+    moved = {name: (value - before[name]).detach() for name, value in network.named_parameters()}
+    assert all((change.abs() > 1e-6).any() for change in moved.values())
+    # All directions are learnt alike, and as far as AdamW would: by about a fifth of the learning rate per weight.
+    kernel = moved["bottom.first.weight"].flatten(1)
+    strengths = torch.linalg.svdvals(kernel)
+    assert strengths[0] < 4 * strengths[-1]
+    assert float(kernel.square().mean().sqrt()) == pytest.approx(0.002, rel=0.3)
+
+
 def test_the_learning_rate_falls_within_a_stage_and_begins_anew(config):
     chosen = Config.read(config(1001, "stages"))
     rates = [chosen.learning_rate_at(step) for step in range(chosen.steps)]
@@ -207,16 +226,10 @@ def test_calibration_makes_probabilities_of_logits():
     assert intercept == pytest.approx(-1, abs=0.1)
 
 
-def test_the_short_recipe_is_the_bundled_one_in_small():
-    folder = files("napari_colloids.training")
-    bundled, short = (Config.read(Path(str(folder.joinpath(f"{name}.toml")))) for name in ("bundled", "short"))
-    assert bundled.steps == 100_000
-    for stage, small in zip(bundled.stages, short.stages, strict=True):
-        assert small == replace(stage, steps=small.steps)
-        assert stage.steps / small.steps == pytest.approx(7, rel=0.03)
-    same = {"output": short.output, "stages": short.stages, "seed": short.seed}
-    assert replace(bundled, **same) == short
-    assert bundled.seed != short.seed
+def test_the_bundled_recipe_can_be_read():
+    recipe = Config.read(Path(str(files("napari_colloids.training").joinpath("bundled.toml"))))
+    assert recipe.steps == 48_000
+    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5]
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

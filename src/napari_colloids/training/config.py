@@ -59,7 +59,7 @@ class Config:
     warmup
         Steps of linear warm-up.
     weight_decay
-        Of AdamW.
+        Of the optimiser.
     clip
         Largest gradient norm.
     average

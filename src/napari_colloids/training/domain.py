@@ -86,8 +86,8 @@ class Domain:
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
         optics = _nano(rng, radius, aspect) if rng.random() < nano else _optics(rng, radius, aspect)
         parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
-        if kind == "strings" or rng.random() < 0.12:
-            parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.85)))
+        if kind == "strings" or rng.random() < 0.15:
+            parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.92)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
         simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)
         image = _disturb(simulation.stack.data, rng)
@@ -133,7 +133,7 @@ def _nothing() -> Arrangement:
 def _unit_arrangement(kind: str, rng: np.random.Generator) -> Arrangement:
     polydispersity = [0.0, rng.uniform(0.0, 0.04), rng.uniform(0.04, 0.15), rng.uniform(0.15, 0.28)]
     spread = float(rng.choice(polydispersity, p=[0.25, 0.25, 0.35, 0.15]))
-    ratio = float(rng.uniform(1.2, 2.5)) if rng.random() < 0.12 else 1.0  # binary mixtures, as glass-formers are
+    ratio = float(rng.uniform(1.2, 3.0)) if rng.random() < 0.12 else 1.0  # binary mixtures, as glass-formers are
     if ratio > 1:
         spread = min(spread, 0.05)
     ranges = {

@@ -22,6 +22,7 @@ from napari_colloids.training.config import Config
 from napari_colloids.training.curves import draw_curves
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
+from napari_colloids.training.optimiser import Optimiser
 
 if TYPE_CHECKING:
     import os
@@ -82,7 +83,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     torch.manual_seed(config.seed)
 
     network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay)
+    optimiser = Optimiser(network, config.weight_decay)
     average = copy.deepcopy(network)
     first = _restore(folder, network, average, optimiser) if resume else 0
 
@@ -95,17 +96,15 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     running: dict[str, float] = {}
     with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate_at(step)
             image, *targets = (part.to(device, non_blocking=True) for part in batch)
             with torch.autocast(device.type, dtype=half, enabled=half is not None):
                 output = network(image.to(memory_format=torch.channels_last_3d))
             parts = detection_loss(output, *targets)
-            optimiser.zero_grad(set_to_none=True)
+            network.zero_grad(set_to_none=True)
             parts["total"].backward()
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             if torch.isfinite(norm):
-                optimiser.step()
+                optimiser.step(config.learning_rate_at(step))
                 _update(average, network, min(config.average, (1 + step) / (10 + step)))
             for name, value in parts.items():
                 running[name] = running.get(name, 0.0) + float(value.detach())
@@ -149,15 +148,12 @@ def _update(average: CentreNet, network: CentreNet, decay: float) -> None:
 
 
 def _save(
-    folder: Path, step: int, network: CentreNet, average: CentreNet, optimiser: torch.optim.Optimizer, config: Config
+    folder: Path, step: int, network: CentreNet, average: CentreNet, optimiser: Optimiser, config: Config
 ) -> None:
     """Write weights and checkpoint, each to a temporary name first."""
     state = {f"network.{k}": v for k, v in network.state_dict().items()}
     state |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    names = [name for name, _ in network.named_parameters()]
-    for name, parameter in zip(names, network.parameters(), strict=True):
-        for key, value in optimiser.state[parameter].items():
-            state[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
+    state |= {f"optimiser.{k}": v for k, v in optimiser.state().items()}
     settings = {name: value for name, value in asdict(config).items() if name != "output"}
     meta = {"step": str(step), "config": json.dumps(settings)}
     contiguous = {k: v.detach().cpu().contiguous() for k, v in state.items()}
@@ -171,7 +167,7 @@ def _write(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, str]) -
     temporary.replace(path)
 
 
-def _restore(folder: Path, network: CentreNet, average: CentreNet, optimiser: torch.optim.Optimizer) -> int:
+def _restore(folder: Path, network: CentreNet, average: CentreNet, optimiser: Optimiser) -> int:
     """Load the checkpoint and return the number of steps that are done."""
     from safetensors import safe_open
 
@@ -183,9 +179,5 @@ def _restore(folder: Path, network: CentreNet, average: CentreNet, optimiser: to
         step = int(file.metadata()["step"])
     for prefix, module in (("network.", network), ("average.", average)):
         module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    for name, parameter in network.named_parameters():
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        optimiser.state[parameter] = {key: state[f"optimiser.{key}.{name}"] for key in keys}
-        for key in ("exp_avg", "exp_avg_sq"):
-            optimiser.state[parameter][key] = optimiser.state[parameter][key].to(parameter)
+    optimiser.restore({k.removeprefix("optimiser."): v for k, v in state.items() if k.startswith("optimiser.")})
     return step

@@ -93,7 +93,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     print(f"packing {config.packings} arrangements", flush=True)
     _ = domain.arrangements
     last_saved, started = time.monotonic(), time.monotonic()
-    running: dict[str, float] = {}
+    running: dict[str, torch.Tensor] = {}
     with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
             image, *targets = (part.to(device, non_blocking=True) for part in batch)
@@ -106,13 +106,13 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
             if torch.isfinite(norm):
                 optimiser.step(config.learning_rate_at(step))
                 _update(average, network, min(config.average, (1 + step) / (10 + step)))
-            for name, value in parts.items():
-                running[name] = running.get(name, 0.0) + float(value.detach())
+            for name, value in parts.items():  # summed where they are, so that a GPU is not waited for
+                running[name] = running.get(name, 0) + value.detach()
             done = step + 1
             if done % _LOG_EVERY == 0 or done == config.steps:
                 count = (done - 1) % _LOG_EVERY + 1
                 entry = {"step": done, "seconds": round(time.monotonic() - started, 1)}
-                entry |= {name: total / count for name, total in running.items()}
+                entry |= {name: float(total) / count for name, total in running.items()}
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)

@@ -188,7 +188,8 @@ def test_an_update_of_a_kernel_is_orthogonal_and_nothing_stands_still():
         value.grad = torch.randn(value.shape, generator=generator)
         if value.ndim:
             value.grad *= torch.logspace(-3, 0, len(value)).reshape(-1, *[1] * (value.ndim - 1))
-    optimiser.step(0.01)
+    optimiser.learning_rate.fill_(0.01)
+    optimiser.step()
     moved = {name: (value - before[name]).detach() for name, value in network.named_parameters()}
     assert all((change.abs() > 1e-6).any() for change in moved.values())
     # All directions are learnt alike, and as far as AdamW would: by about a fifth of the learning rate per weight.

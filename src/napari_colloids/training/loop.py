@@ -21,8 +21,8 @@ from napari_colloids.training.calibration import calibrate
 from napari_colloids.training.config import Config
 from napari_colloids.training.curves import draw_curves
 from napari_colloids.training.domain import Domain
-from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.optimiser import Optimiser
+from napari_colloids.training.step import Step
 
 if TYPE_CHECKING:
     import os
@@ -89,6 +89,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
 
     # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
     half = torch.bfloat16 if device.type == "cuda" else half_precision(device.type)
+    take_step = Step(network, average, optimiser, config.clip, half, record=device.type == "cuda")
     domain = Domain(config.seed, config.packings)
     print(f"packing {config.packings} arrangements", flush=True)
     _ = domain.arrangements
@@ -96,18 +97,10 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     running: dict[str, torch.Tensor] = {}
     with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
-            image, *targets = (part.to(device, non_blocking=True) for part in batch)
-            with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                output = network(image.to(memory_format=torch.channels_last_3d))
-            parts = detection_loss(output, *targets)
-            network.zero_grad(set_to_none=True)
-            parts["total"].backward()
-            norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            if torch.isfinite(norm):
-                optimiser.step(config.learning_rate_at(step))
-                _update(average, network, min(config.average, (1 + step) / (10 + step)))
+            decay = min(config.average, (1 + step) / (10 + step))
+            parts = take_step(batch, config.learning_rate_at(step), decay)
             for name, value in parts.items():  # summed where they are, so that a GPU is not waited for
-                running[name] = running.get(name, 0) + value.detach()
+                running[name] = running.get(name, 0) + value
             done = step + 1
             if done % _LOG_EVERY == 0 or done == config.steps:
                 count = (done - 1) % _LOG_EVERY + 1
@@ -139,12 +132,6 @@ def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.
             pin_memory=torch.cuda.is_available(),
         )
     )
-
-
-@torch.no_grad()
-def _update(average: CentreNet, network: CentreNet, decay: float) -> None:
-    for kept, new in zip(average.parameters(), network.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)
 
 
 def _save(

@@ -1,7 +1,8 @@
 """The optimiser: Muon for the kernels between the first and the last layer, AdamW for everything else.
 
-Muon makes the update of a matrix orthogonal, so that rare directions are learnt as fast as common ones. With AdamW alone
-this network took 46,000 steps to the losses that it has after 20,000 with Muon, a step of which takes a twentieth longer.
+Muon makes the update of a matrix orthogonal, so that rare directions are learnt as fast as common ones. With AdamW
+alone this network took 46,000 steps to the losses that it has after 20,000 with Muon, a step of which takes a twentieth
+longer.
 
 References
 ----------
@@ -31,30 +32,43 @@ class Optimiser:
         Whose weights are changed, in place.
     weight_decay
         Of both methods.
+
+    Attributes
+    ----------
+    learning_rate
+        Of the next step: a tensor, to be filled, because a step that is recorded as a CUDA graph keeps every number.
     """
 
     def __init__(self, network: CentreNet, weight_decay: float) -> None:
-        # torch's Muon knows only matrices: each kernel is given to it as one, a row per channel, in the same memory.
+        device = next(network.parameters()).device
+        self.learning_rate = torch.zeros((), device=device)
+        self._weight_decay = weight_decay
+        # torch's Muon knows only matrices, and its learning rate is a number. So of each kernel, seen as a matrix with
+        # a row per channel, it is given the change at a learning rate of 1.
         self._kernels: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
         self._rest: dict[str, nn.Parameter] = {}
         for name, parameter in network.named_parameters():
             if parameter.ndim == 5 and not name.startswith("stem") and parameter[0, 0].numel() > 1:
-                matrix = _by_row(parameter.detach()).view(len(parameter), -1)
-                self._kernels[name] = (parameter, nn.Parameter(matrix))
+                self._kernels[name] = (parameter, nn.Parameter(torch.zeros_like(_as_matrix(parameter.detach()))))
             else:
                 self._rest[name] = parameter
-        matrices = [matrix for _, matrix in self._kernels.values()]
-        self._muon = torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-        self._adam = torch.optim.AdamW(self._rest.values(), weight_decay=weight_decay)
+        changes = [change for _, change in self._kernels.values()]
+        self._muon = torch.optim.Muon(changes, lr=1.0, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        self._adam = torch.optim.AdamW(
+            self._rest.values(), lr=self.learning_rate, weight_decay=weight_decay, capturable=device.type == "cuda"
+        )
 
-    def step(self, learning_rate: float) -> None:
+    @torch.no_grad()
+    def step(self) -> None:
         """Change the weights by their gradients."""
-        for kernel, matrix in self._kernels.values():
-            matrix.grad = None if kernel.grad is None else _by_row(kernel.grad).flatten(1)
-        for optimiser in (self._muon, self._adam):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate
-            optimiser.step()
+        for kernel, change in self._kernels.values():
+            change.grad = None if kernel.grad is None else _as_matrix(kernel.grad)
+        self._adam.step()
+        self._muon.step()
+        for kernel, change in self._kernels.values():
+            matrix = _as_matrix(kernel.detach())
+            matrix.mul_(1 - self.learning_rate * self._weight_decay).addcmul_(change, self.learning_rate)
+            change.zero_()
 
     def state(self) -> dict[str, Tensor]:
         """Return what has to be kept to go on later."""
@@ -68,8 +82,7 @@ class Optimiser:
         """Go on from a `state`."""
         for name, optimiser, parameter in self._parts():
             kept = {k.removesuffix(f".{name}"): v for k, v in state.items() if k.endswith(f".{name}")}
-            # The number of steps stays on the processor, everything else lies where the weights lie.
-            optimiser.state[parameter] = {k: v if v.ndim == 0 else v.to(parameter) for k, v in kept.items()}
+            optimiser.state[parameter] = {k: v.to(parameter) for k, v in kept.items()}
 
     def _parts(self) -> Iterator[tuple[str, torch.optim.Optimizer, nn.Parameter]]:
         for name, (_, matrix) in self._kernels.items():
@@ -78,6 +91,6 @@ class Optimiser:
             yield name, self._adam, parameter
 
 
-def _by_row(kernel: Tensor) -> Tensor:
-    """Put the axis that changes fastest in channels-last format last."""
-    return kernel.permute(0, 2, 3, 4, 1)
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """Return a kernel as a matrix with a row per channel; one in channels-last format shares its memory with it."""
+    return kernel.permute(0, 2, 3, 4, 1).flatten(1)

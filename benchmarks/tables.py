@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from napari_colloids.benchmark.report import table_row
+from napari_colloids.benchmark.report import COLUMNS, OF_THE_FIRST, table_row
 
-#: What stands in the columns of such a table after the scene.
+#: In which columns of such a table the rivals stand, and how many it has.
 _RIVALS = {2: "trackpy", 3: "log"}
-_COLUMNS = 7
+_WIDTH = 7
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         if title := re.match(r"#+ ([\w-]+)", line):
             suite = title[1]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == _COLUMNS and suite in means:
+        if line.startswith("| ") and len(cells) == _WIDTH and suite in means:
             if cells[0] in means[suite]:
                 lines[number] = _row(cells, means[suite][cells[0]])
             elif not lines[number + 1].startswith("|---"):
@@ -56,11 +56,10 @@ def _means(files: list[Path]) -> dict[str, dict[str, pd.DataFrame]]:
 def _row(cells: list[str], means: pd.DataFrame) -> str:
     """Return a row with the figures that are known."""
     own = means.loc["network"]
-    cells = [cells[0], f"{own['f1']:.3f}", *cells[2:4], f"{own['precision']:.3f}", f"{own['recall']:.3f}"]
-    cells.append(" / ".join(f"{own[f'rmse_{axis}']:.2f}" for axis in "zyx"))
+    cells = [cells[0], COLUMNS["F1"](own), *cells[2:4], *(COLUMNS[name](own) for name in OF_THE_FIRST)]
     for column, method in _RIVALS.items():
         if method in means.index:
-            cells[column] = f"{means.loc[method, 'f1']:.3f}"
+            cells[column] = COLUMNS["F1"](means.loc[method])
     return table_row(cells)[0]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_colloids.benchmark.run import Result
 
 #: Columns of the table over all volumes: title, and how the figures of a method become one text.
-_COLUMNS = {
+COLUMNS = {
     "AP": lambda m: f"{m['challenge_ap']:.3f}",
     "precision": lambda m: f"{m['precision']:.3f}",
     "recall": lambda m: f"{m['recall']:.3f}",
@@ -26,6 +26,8 @@ _COLUMNS = {
     "radius error": lambda m: f"{100 * m['radius_rmse']:.1f} %",
     "s/Mvoxel": lambda m: f"{m['s_per_mvoxel']:.2f}",
 }
+#: Which of them the table by scene has of the first method, beside the F1 of all.
+OF_THE_FIRST = ("precision", "recall", "RMSE z / y / x")
 
 
 def as_json(results: Sequence[Result]) -> str:
@@ -85,10 +87,10 @@ def _section(result: Result) -> str:
     methods = list(figures["method"].unique())
     volumes = figures["volume"].nunique()
     lines = [f"## {result.name}: {result.title}", "", f"{volumes} volumes. {result.machine}.", ""]
-    lines += table_row(["method", *_COLUMNS, "calibration error"]) + table_row(["---"] * (len(_COLUMNS) + 2))
+    lines += table_row(["method", *COLUMNS, "calibration error"]) + table_row(["---"] * (len(COLUMNS) + 2))
     for method in methods:
         mean = figures[figures["method"] == method].mean(numeric_only=True)
-        cells = [show(mean) for show in _COLUMNS.values()]
+        cells = [show(mean) for show in COLUMNS.values()]
         lines += table_row([method, *cells, f"{result.reliability[method].error:.3f}"])
     if figures["point"].nunique() > 1:
         lines += ["", *_by_point(figures, result.axis, methods)]
@@ -99,15 +101,13 @@ def _section(result: Result) -> str:
 
 def _by_point(figures: pd.DataFrame, axis: str | None, methods: list[str]) -> list[str]:
     first = methods[0]
-    header = [axis or "scene", *(f"F1 {m}" for m in methods), *(f"{first}: {c}" for c in ("P", "R", "RMSE z / y / x"))]
+    header = [axis or "scene", *(f"F1 {m}" for m in methods), *(f"{first}: {c}" for c in OF_THE_FIRST)]
     lines = table_row(header) + table_row(["---"] * len(header))
     for point in figures["point"].unique():
         part = figures[figures["point"] == point]
         mean = part.groupby("method").mean(numeric_only=True)
-        own = mean.loc[first]
-        errors = _COLUMNS["RMSE z / y / x"](own)
-        f1 = [f"{mean.loc[m, 'f1']:.3f}" for m in methods]
-        lines += table_row([str(point), *f1, f"{own['precision']:.3f}", f"{own['recall']:.3f}", errors])
+        f1 = [COLUMNS["F1"](mean.loc[m]) for m in methods]
+        lines += table_row([str(point), *f1, *(COLUMNS[c](mean.loc[first]) for c in OF_THE_FIRST)])
     return lines
 
 

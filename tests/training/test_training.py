@@ -177,6 +177,9 @@ def test_resuming_is_like_never_having_stopped(config, monkeypatch):
     first, second = (network_from(p.read_bytes()).state_dict() for p in (whole, resumed))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5)
+    # A log's line is the mean of the steps since the last one, or since the run went on.
+    losses = [json.loads((p.parent / "log.jsonl").read_text().splitlines()[-1])["total"] for p in (whole, resumed)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.5)
 
 
 def test_an_update_of_a_kernel_is_orthogonal_and_nothing_stands_still():
@@ -229,8 +232,8 @@ def test_calibration_makes_probabilities_of_logits():
 
 def test_the_bundled_recipe_can_be_read():
     recipe = Config.read(Path(str(files("napari_colloids.training").joinpath("bundled.toml"))))
-    assert recipe.steps == 48_000
-    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5]
+    assert recipe.steps == 58_000
+    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5, 0.5]
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

@@ -20,7 +20,7 @@ FLOOR = 0.05
 #: would have less without any threshold.
 DEFAULT_PRECISION = 0.95
 #: The confidence that a detection needs unless the user says otherwise.
-DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.72, "trackpy": FLOOR, "log": FLOOR}
+DEFAULT_THRESHOLD: dict[str, float] = {"network": 0.65, "trackpy": FLOOR, "log": FLOOR}
 #: Diameters that can be typed, in lateral voxels.
 DIAMETER_LIMITS = (2.0, 400.0)
 

@@ -95,21 +95,22 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     _ = domain.arrangements
     last_saved, started = time.monotonic(), time.monotonic()
     running: dict[str, torch.Tensor] = {}
+    summed = 0
     with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
         for step, batch in zip(range(first, config.steps), _batches(domain, config, first), strict=False):
             decay = min(config.average, (1 + step) / (10 + step))
             parts = take_step(batch, config.learning_rate_at(step), decay)
             for name, value in parts.items():  # summed where they are, so that a GPU is not waited for
                 running[name] = running.get(name, 0) + value
+            summed += 1
             done = step + 1
             if done % _LOG_EVERY == 0 or done == config.steps:
-                count = (done - 1) % _LOG_EVERY + 1
                 entry = {"step": done, "seconds": round(time.monotonic() - started, 1)}
-                entry |= {name: float(total) / count for name, total in running.items()}
+                entry |= {name: float(total) / summed for name, total in running.items()}
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
-                running = {}
+                running, summed = {}, 0
             if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
                 if done == config.steps:
                     print("calibrating the confidence", flush=True)

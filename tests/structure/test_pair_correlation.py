@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids import ColloidsError
-from napari_colloids.particles import particle_table
+from napari_colloids.particles import particle_table, positions_of
 from napari_colloids.simulation import simulate
 from napari_colloids.structure import first_minimum, neighbour_distance, pair_correlation, suggest_search_range
 
@@ -127,6 +127,14 @@ def test_the_middle_of_many_particles_says_how_far_neighbours_are():
     crystal, _ = fcc(14.0, 20)
     noise = np.random.default_rng(0).normal(0, 0.3, crystal.shape)
     assert neighbour_distance(particle_table(crystal + noise)) == pytest.approx(14 / 2**0.5, rel=0.08)
+
+
+def test_uncertain_centres_of_many_particles_say_how_far_neighbours_are():
+    positions = positions_of(simulate(shape=(64, 80, 80), radius=2.5, volume_fraction=0.3, seed=0).particles)
+    rng = np.random.default_rng(0)
+    uncertain = positions + rng.normal(0, 1, positions.shape) * (1.0, 0.5, 0.5)  # 0.2 diameters along z
+    found = uncertain[rng.random(len(uncertain)) < 0.8]
+    assert neighbour_distance(particle_table(found)) == pytest.approx(5 * 1.15, rel=0.1)
 
 
 def test_a_gas_and_a_few_particles_do_not_say_how_far_neighbours_are():

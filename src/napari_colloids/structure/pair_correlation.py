@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _REACH = 4.0
 #: Below this height a maximum of g(r) is no shell of neighbours: a dilute gas of hard spheres has less.
 _SHELL_HEIGHT = 1.3
+#: Who only asks how far apart neighbours are can do with this much, where there are particles enough to tell.
+_LOW_SHELL_HEIGHT = 1.15
 #: A first minimum further out than this, over the distance to the nearest neighbour, ends no first shell.
 _SHELL_END = 2.0
 #: Fewer particles than this do not tell how far apart neighbours most often are.
@@ -176,7 +178,9 @@ def neighbour_distance(particles: pd.DataFrame, *, voxel_size: Sequence[float] |
     if len(middle) < _FEW:
         return float("nan")
     correlation = pair_correlation(middle, voxel_size=voxel_size)
-    peak = _shell(correlation.r, correlation.g)
+    # Where centres are uncertain the peak is low; the noise of g(r) falls with the root of the number of particles.
+    least = float(np.clip(1 + 5.5 / len(middle) ** 0.5, _LOW_SHELL_HEIGHT, _SHELL_HEIGHT))
+    peak = _shell(correlation.r, correlation.g, least)
     return float("nan") if peak is None else float(correlation.r[peak]) / space_of(particles, voxel_size).lateral
 
 
@@ -269,9 +273,9 @@ def _smooth(values: Array, width: float) -> Array:
     return np.asarray(gaussian_filter1d(values, width, mode="nearest", truncate=4.0))
 
 
-def _shell(r: Array, g: Array) -> int | None:
-    """Return the index of the first shell: the first maximum that is high enough, and not far below the highest."""
+def _shell(r: Array, g: Array, least: float = _SHELL_HEIGHT) -> int | None:
+    """Return the index of the first shell: the first maximum that is `least` high, and not far below the highest."""
     # Smoothing takes numbers of pairs, so that a few pairs at small distances weigh little.
     smooth = _smooth(g * r**2, 2) / _smooth(r**2, 2)
-    peaks, _ = find_peaks(smooth, height=max(_SHELL_HEIGHT, 0.6 * float(smooth.max())), prominence=_SHELL_HEIGHT - 1)
+    peaks, _ = find_peaks(smooth, height=max(least, 0.6 * float(smooth.max())), prominence=least - 1)
     return int(peaks[0]) if len(peaks) else None

@@ -24,12 +24,12 @@ def batches(number, broken=()):
     return made
 
 
-def weights_after(steps, device="cpu", *, record=False, rate=1e-3):
+def weights_after(steps, device="cpu", *, record=False):
     torch.manual_seed(0)
     network = CentreNet((8, 12, 16)).to(device).to(memory_format=torch.channels_last_3d)
     average = copy.deepcopy(network)
     step = Step(network, average, Optimiser(network, 1e-3), 2.0, None, record=record)
-    losses = [float(step(batch, rate, 0.5)["total"]) for batch in steps]
+    losses = [float(step(batch, 1e-3, 0.5)["total"]) for batch in steps]
     return [{k: v.cpu() for k, v in n.state_dict().items()} for n in (network, average)], losses
 
 

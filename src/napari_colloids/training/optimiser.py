@@ -85,8 +85,8 @@ class Optimiser:
             optimiser.state[parameter] = {k: v.to(parameter) for k, v in kept.items()}
 
     def _parts(self) -> Iterator[tuple[str, torch.optim.Optimizer, nn.Parameter]]:
-        for name, (_, matrix) in self._kernels.items():
-            yield name, self._muon, matrix
+        for name, (_, change) in self._kernels.items():
+            yield name, self._muon, change
         for name, parameter in self._rest.items():
             yield name, self._adam, parameter
 

@@ -24,7 +24,7 @@ from napari_colloids.refinement.fit import (
 from napari_colloids.refinement.profile import REACH
 from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
-from napari_colloids.refinement.verdict import APART, Fitted, judged
+from napari_colloids.refinement.verdict import APART, Fitted, Outcome, judged
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.blocks import Core
@@ -111,7 +111,8 @@ def fit_block(volume: Any, found: Found, core: Core) -> Fitted:
         profile = model.profile(grid.aspect)
         view = model.view(box, profile)
         equations = equations_of(model, box, profile, view, [])
-    return judged(model, priors, equations, moves, box, view, found.places, source, core, grid)
+    given = np.where(source[:, None] < 0, model.spheres.positions, found.places[source])
+    return judged(Outcome(model, priors, equations, view, box, grid, moves, given, source), core)
 
 
 def _extended(source: NDArray[np.intp], model: Model) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,68 +69,107 @@ class Fitted:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def judged(
-    model: Model,
-    priors: Priors,
-    equations: Equations,
-    moves: Array,
-    box: Box,
-    view: View,
-    places: Array,
-    source: NDArray[np.intp],
-    core: Core,
-    grid: Grid,
-) -> Fitted:
-    """Return what belongs to a block, with errors and a verdict.
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How the fit of a block ended.
 
-    Parameters
+    Attributes
     ----------
     model, priors, equations, view
-        Of the spheres of the block and those around it, at the end of the fit.
-    moves
-        How far each went in the last round, shape ``(N, 3)``.
+        Of the spheres of the block and those around it.
     box
         Where they are seen.
-    places
-        Of all detections, shape ``(M, 3)`` in voxels of the grid.
-    source
-        Number of the detection of each sphere, shape ``(N,)``; -1 where there was none.
-    core
-        What belongs to the block.
     grid
         Of the stack.
+    moves
+        How far each sphere went in the last round, shape ``(N, 3)``.
+    given
+        Where each was detected, shape ``(N, 3)`` in voxels of the grid; where it is now if it was added.
+    source
+        Number of the detection of each, shape ``(N,)``; -1 where there was none.
     """
-    spheres, scale = model.spheres, np.array([grid.aspect, 1, 1])
-    precision, pull = priors.outside_held(spheres, grid).precision_and_pull(spheres)
+
+    model: Model
+    priors: Priors
+    equations: Equations
+    view: View
+    box: Box
+    grid: Grid
+    moves: Array
+    given: Array
+    source: NDArray[np.intp]
+
+    @property
+    def spheres(self) -> Spheres:
+        """Those of the block and those around it."""
+        return self.model.spheres
+
+    @property
+    def scale(self) -> Array:
+        """Factors that make lengths along z, y, x isotropic."""
+        return np.array([self.grid.aspect, 1, 1])
+
+    @cached_property
+    def bright(self) -> Array:
+        """Brightness of each sphere over the usual one."""
+        return self.spheres.brightness / usual_brightness(self.spheres)
+
+    @cached_property
+    def fits(self) -> NDArray[np.bool_]:
+        """Whether what the model leaves over around each sphere is noise."""
+        return _pattern(self.view, self.box, self.spheres, self.grid) < _PATTERN
+
+
+def judged(outcome: Outcome, core: Core) -> Fitted:
+    """Return what belongs to a block (`core`), with errors and a verdict."""
+    deviations, told = _errors(outcome)
+    accepted = told & _trusted(outcome, deviations)
+    mine = _belong(outcome, accepted, core)
+    spheres = outcome.spheres
+    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], outcome.source[mine])
+
+
+def _errors(outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the standard errors of z, y, x and radius, and whose place the image has told something about."""
+    spheres, grid = outcome.spheres, outcome.grid
+    precision, pull = outcome.priors.outside_held(spheres, grid).precision_and_pull(spheres)
     precision[~grid.inside(spheres.positions), 1:4] /= _UNSEEN**2
-    shared = np.zeros(len(equations.shared))
-    equations = equations.with_priors(precision, pull, shared, shared)
+    shared = np.zeros(len(outcome.equations.shared))
+    equations = outcome.equations.with_priors(precision, pull, shared, shared)
     deviations = np.sqrt(np.einsum("nii->ni", equations.covariances()))[:, 1:]
-    told = (deviations[:, :3] < _UNTOLD * priors.doubt).all(axis=1)
-    deviations *= _excess(view, box, spheres, grid)[:, None]
-    bright = spheres.brightness / usual_brightness(spheres)
-    given = np.where(source[:, None] < 0, spheres.positions, places[source])
-    went = np.linalg.norm((spheres.positions - given) * scale, axis=1)
+    told = (deviations[:, :3] < _UNTOLD * outcome.priors.doubt).all(axis=1)
+    return deviations * _excess(outcome.view, outcome.box, spheres, grid)[:, None], told
+
+
+def _trusted(outcome: Outcome, deviations: Array) -> NDArray[np.bool_]:
+    """Return which spheres shine, came to rest near where they were found, and have errors smaller than themselves."""
+    spheres, scale, bright = outcome.spheres, outcome.scale, outcome.bright
+    went = np.linalg.norm((spheres.positions - outcome.given) * scale, axis=1)
     tree = cKDTree(spheres.positions * scale)
     alone = tree.query(spheres.positions * scale, 2)[0][:, 1] > 2 * APART * spheres.radii
     alone &= (bright > _USUAL[0]) & (bright < _USUAL[1])
-    moved, error = (np.linalg.norm(length * scale, axis=1) for length in (moves, deviations[:, :3]))
-    accepted = np.isfinite(deviations).all(axis=1) & told & (bright > _NOTHING)
-    accepted &= went < np.where(alone, _ASTRAY[1], _ASTRAY[0]) * spheres.radii
-    accepted &= moved < np.maximum(_RESTLESS * spheres.radii, error)
-    accepted &= (deviations[:, :3] * scale < _ASTRAY[0] * spheres.radii[:, None]).all(axis=1)
+    moved, error = (np.linalg.norm(length * scale, axis=1) for length in (outcome.moves, deviations[:, :3]))
+    trusted = np.isfinite(deviations).all(axis=1) & (bright > _NOTHING)
+    trusted &= went < np.where(alone, _ASTRAY[1], _ASTRAY[0]) * spheres.radii
+    trusted &= moved < np.maximum(_RESTLESS * spheres.radii, error)
+    trusted &= (deviations[:, :3] * scale < _ASTRAY[0] * spheres.radii[:, None]).all(axis=1)
     # Where the model does not fit, a sphere that was added may only mend it, and have taken the light of a detection;
     # and one from outside the stack may have been drawn in.
-    fits = _pattern(view, box, spheres, grid) < _PATTERN
-    accepted &= fits | ((source >= 0) & grid.inside(given))
-    mine = core.holds(given) & ((source >= 0) | (accepted & grid.inside(spheres.positions)))
+    return np.asarray(trusted & (outcome.fits | ((outcome.source >= 0) & outcome.grid.inside(outcome.given))))
+
+
+def _belong(outcome: Outcome, accepted: NDArray[np.bool_], core: Core) -> NDArray[np.bool_]:
+    """Return which spheres are particles of the block: its detections, but for false ones, and what was added to it."""
+    spheres, scale, grid, given = outcome.spheres, outcome.scale, outcome.grid, outcome.given
+    detected = outcome.source >= 0
+    mine = core.holds(given) & (detected | (accepted & grid.inside(spheres.positions)))
     # A detection that explains no light, or lies in an accepted sphere, is none; one that the fit cannot place may
     # still be one.
     free = np.ones(len(spheres), bool)
     if accepted.any():
         free = cKDTree(spheres.positions[accepted] * scale).query(given * scale)[0] > spheres.radii
-    mine &= ((bright > _NOTHING) & (accepted | free)) | ~fits | (source < 0) | ~grid.inside(given)
-    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], source[mine])
+    shining = (outcome.bright > _NOTHING) & (accepted | free)
+    return np.asarray(mine & (shining | ~outcome.fits | ~detected | ~grid.inside(given)))
 
 
 def _excess(view: View, box: Box, spheres: Spheres, grid: Grid) -> Array:

@@ -199,6 +199,25 @@ def test_a_button_brings_the_default_threshold_of_the_network_back(viewer, qtbot
     assert by_network.shown.sum() == (table["confidence"] >= default).sum()
 
 
+def test_points_that_are_added_and_deleted_by_hand_are_counted(viewer, qtbot, click, simulated):
+    viewer.add_image(np.asarray(simulated.stack.data), name="beads")
+    widget = detect(viewer, qtbot, click)
+    layer = viewer.layers["beads particles"]
+    widget.threshold.slider.setValue(0.5)
+    total, shown = len(layer.data), int(layer.shown.sum())
+    bars = [bar.get_height() for bar in widget.threshold.histogram.axes.patches]
+    layer.selected_data = set(np.flatnonzero(layer.shown)[:2].tolist())
+    layer.remove_selected()
+    assert widget.threshold.count.text() == f"{shown - 2} of {total - 2} shown"
+    assert sum(bar.get_height() for bar in widget.threshold.histogram.axes.patches) == sum(bars) - 2
+    layer.add([[5.0, 5.0, 5.0]])
+    assert widget.threshold.count.text() == f"{shown - 1} of {total - 1} shown"
+    # A layer that is not the one chosen any more is not heard of.
+    viewer.layers.selection.active = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name="other")
+    layer.add([[6.0, 6.0, 6.0]])
+    assert widget.threshold.count.text() == "1 of 1 shown"
+
+
 def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):
     volume = np.asarray(simulated.stack.data)
     viewer.add_image(np.stack([np.zeros_like(volume), volume]), name="film", scale=(1, 0.1, 0.1, 0.1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari.layers.base import ActionType
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -54,6 +55,7 @@ class ThresholdPanel(QWidget):
             "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
         )
         self.residual = ResidualButton(viewer, status)
+        self._followed: Any = None
 
         top = QHBoxLayout()
         top.addWidget(QLabel("Points"))
@@ -100,6 +102,7 @@ class ThresholdPanel(QWidget):
             self.layers.choose(event.value)
 
     def _on_layer(self, layer: Any) -> None:
+        self._follow(layer)
         self.setEnabled(layer is not None)
         self.residual.follow(layer)
         if layer is None:
@@ -110,8 +113,19 @@ class ThresholdPanel(QWidget):
         self.slider.blockSignals(True)
         self.slider.setValue(threshold)
         self.slider.blockSignals(False)
-        self.histogram.show_confidences(layers.confidences_of(layer))
-        self._apply(layer, threshold)
+        self._show(layer, threshold)
+
+    def _follow(self, layer: Any) -> None:
+        """Hear of the points that are added to this layer, or deleted from it, and of no other's."""
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._on_points)
+        if layer is not None:
+            layer.events.data.connect(self._on_points)
+        self._followed = layer
+
+    def _on_points(self, event: Any) -> None:
+        if isalive(self) and event.action in (ActionType.ADDED, ActionType.REMOVED):
+            self._show(self._followed, self.slider.value())
 
     def _on_threshold(self, threshold: float) -> None:
         if self.layers.layer is not None:
@@ -119,6 +133,10 @@ class ThresholdPanel(QWidget):
 
     def _on_default(self) -> None:
         self.slider.setValue(DEFAULT_THRESHOLD["network"])
+
+    def _show(self, layer: Any, threshold: float) -> None:
+        self.histogram.show_confidences(layers.confidences_of(layer))
+        self._apply(layer, threshold)
 
     def _apply(self, layer: Any, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.

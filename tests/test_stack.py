@@ -82,6 +82,7 @@ def test_axes_that_make_no_sense(axes):
         (np.zeros((0, 5, 6)), "empty"),
         (np.zeros((4, 5, 6), dtype=complex), "complex"),
         (np.full((4, 5, 6), "a"), "integers or real floats"),
+        (np.zeros((4, 5, 6), dtype=np.longdouble), "at most 64 bits"),
     ],
 )
 def test_data_that_is_no_stack(data, message):

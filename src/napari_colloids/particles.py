@@ -132,6 +132,19 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
     return particles[~missing_rows].reset_index(drop=True) if missing_rows.any() else particles
 
 
+def check_one_volume(particles: pd.DataFrame, name: str = "The particle table") -> None:
+    """Refuse a table of several frames or channels where those of a single volume are needed.
+
+    Raises
+    ------
+    ColloidsError
+        If there are several.
+    """
+    for column in ("frame", "channel"):
+        if column in particles and particles[column].nunique() > 1:
+            raise ColloidsError(f"{name} holds several {column}s; take the particles of one {column} at a time.")
+
+
 def positions_of(particles: pd.DataFrame) -> NDArray[np.float64]:
     """Return the positions, shape ``(N, 3)``: z, y, x in voxels."""
     return particles[POSITION].to_numpy(dtype=float)

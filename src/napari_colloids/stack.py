@@ -20,6 +20,9 @@ AXES = "tczyx"
 
 VoxelSize = tuple[float, float, float]
 
+#: Relative difference of the edges along y and x from which a voxel is not square.
+_NOT_SQUARE = 0.02
+
 
 def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     """Return the voxel size as a ``(z, y, x)`` tuple of floats, or None where it is unknown.
@@ -42,9 +45,29 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     return (values[0], values[1], values[2])
 
 
+def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:
+    """Return the edges of a voxel ``(z, y, x)`` over the one along x; ones where they are unknown."""
+    if voxel_size is None:
+        return (1.0, 1.0, 1.0)
+    z, y, x = voxel_size
+    return (z / x, y / x, 1.0)
+
+
 def aspect_of(voxel_size: VoxelSize | None) -> float:
-    """Return the height of a voxel over its width; 1 where it is unknown."""
-    return voxel_size[0] / voxel_size[2] if voxel_size else 1.0
+    """Return the height of a voxel over its width; 1 where it is unknown.
+
+    Raises
+    ------
+    ColloidsError
+        If the voxel is not square across z.
+    """
+    height, depth, _ = proportions_of(voxel_size)
+    if abs(depth - 1) > _NOT_SQUARE:
+        raise ColloidsError(
+            f"Positions can be refined only where voxels are as long along y as along x; here they are {depth:.3g} "
+            "times as long. Resample the stack, or leave refinement out."
+        )
+    return height
 
 
 def checked_frame_interval(frame_interval: float | None) -> float | None:
@@ -113,10 +136,10 @@ class Stack:
             )
         if 0 in shape:
             raise ColloidsError(f"'{self.name}' is empty: its shape is {shape}.")
-        kind = np.dtype(self.data.dtype).kind
-        if kind not in "uifb":
+        dtype = np.dtype(self.data.dtype)
+        if dtype.kind not in "uifb" or dtype.itemsize > 8:
             raise ColloidsError(
-                f"'{self.name}' holds values of type {self.data.dtype}; integers or real floats are needed."
+                f"'{self.name}' holds values of type {dtype}; integers or real floats of at most 64 bits are needed."
             )
         object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
         object.__setattr__(self, "frame_interval", checked_frame_interval(self.frame_interval))
@@ -235,8 +258,9 @@ class Negative:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the volume; its negative is of the same type."""
-        return np.dtype(self.volume.dtype)
+        """Of what is read: that of the volume, but float32 for unsigned integers of more than 16 bits."""
+        dtype = np.dtype(self.volume.dtype)
+        return np.dtype(np.float32) if dtype.kind == "u" and dtype.itemsize > 2 else dtype
 
     def __getitem__(self, box: tuple[slice, ...]) -> Negative:
         """Return the negative of a part, which is not read yet."""
@@ -259,7 +283,8 @@ def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
         Not to be written to: it may share the memory of the volume.
     """
     if isinstance(volume, Negative):
-        part = read_box(volume.volume, box)
+        # Wide unsigned integers would be turned into numbers so large that their differences are lost in 32 bits.
+        part = read_box(volume.volume, box).astype(volume.dtype, copy=False)
         return -part if part.dtype.kind == "f" else np.invert(part)
     part = volume[box]
     if hasattr(part, "compute"):

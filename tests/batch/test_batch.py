@@ -199,6 +199,10 @@ def test_a_folder_of_inputs_keeps_logs_and_a_summary_and_is_not_done_twice(folde
     before = (folder / "results" / "series.csv").stat().st_mtime_ns
     assert cli.main(["detect", "s*.tif", "-o", "results", "--diameter", "8"]) == 0
     assert "there already" in capsys.readouterr().err
+    again = pd.read_csv("results/summary.csv").set_index("input")
+    assert (again["state"] == "skipped").all()
+    told = ["particles", "volumes", "diameter", "seconds"]
+    pd.testing.assert_frame_equal(again[told], summary.loc[["series.tif", "single.tif"], told])
     assert (folder / "results" / "series.csv").stat().st_mtime_ns == before
     assert cli.main(["detect", "series.tif", "-o", "results", "--diameter", "8", "--redo"]) == 0
     assert (folder / "results" / "series.csv").stat().st_mtime_ns > before
@@ -245,6 +249,38 @@ def test_bad_input_is_one_clear_line(folder, arguments, capsys):
     assert len(lines) == 1
     assert lines[0].startswith("Error: ")
     assert not list(folder.glob("x.csv*"))
+
+
+def test_a_summary_keeps_the_rows_of_other_tables(folder, series):
+    for name in ("one", "two"):
+        np.save(f"{name}.npy", series[0])
+        assert cli.main(["detect", f"{name}.npy", "-o", "results", "--diameter", "8"]) == 0
+    rows = pd.read_csv("results/summary.csv")
+    assert rows["input"].tolist() == ["one.npy", "two.npy"]
+    assert (rows["particles"] == len(read_particles("results/one.csv"))).all()
+    os.remove("results/one.csv")
+    assert cli.main(["detect", "two.npy", "-o", "results", "--diameter", "8"]) == 0
+    assert pd.read_csv("results/summary.csv")["input"].tolist() == ["two.npy"]
+
+
+def test_a_table_does_not_take_the_place_of_the_summary(folder, series, capsys):
+    np.save("Summary.npy", series[0])
+    assert cli.main(["detect", "Summary.npy", "-o", "results", "--diameter", "8"]) == 2
+    assert "tells how all inputs ended" in capsys.readouterr().err
+    assert cli.main(["detect", "Summary.npy", "-o", "other.csv", "--diameter", "8"]) == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--index", "all"]])
+def test_what_cannot_be_read_does_not_stop_the_others(folder, series, more, capsys):
+    os.symlink("nowhere.npy", "a_gone.npy")
+    tifffile.imwrite("b_flat.tif", series[0, 0])
+    np.save("c_good.npy", series[0])
+    (folder / "results").mkdir()
+    (folder / "results" / "a_gone.log").mkdir()  # nor does a log that cannot be written
+    assert cli.main(["detect", "[abc]_*", "-o", "results", "--diameter", "8", *more]) == 2
+    states = pd.read_csv("results/summary.csv").set_index("input")["state"]
+    assert states.to_dict() == {"a_gone.npy": "failed", "b_flat.tif": "failed", "c_good.npy": "done"}
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_two_inputs_of_one_name_are_refused(folder):

@@ -29,7 +29,7 @@ def dyed_solvent(simulated, kind):
     return (image.max() + 5 - image).round().astype(kind)
 
 
-@pytest.mark.parametrize("kind", [np.uint8, ">u2", np.int16, np.float32])
+@pytest.mark.parametrize("kind", [np.uint8, ">u2", np.int16, np.uint32, np.uint64, np.float32])
 @pytest.mark.parametrize("method", ["network", "trackpy", "log"])
 def test_they_are_found_as_bright_ones_are(simulated, kind, method):
     image = dyed_solvent(simulated, kind)
@@ -81,6 +81,7 @@ def test_they_are_refined_and_voxels_without_a_value_stay_so(simulated):
     assert refined["refined"].mean() > 0.9
     off, fitted = (match(simulated.particles, table, max_distance=5).distance for table in (plain, refined))
     assert np.median(fitted) < 0.7 * np.median(off)
+    assert refined.attrs["noise_gain"] < 10
     again = refine(image, plain, diameter=10, dark=True)
     assert again["refined"].mean() > 0.9
 

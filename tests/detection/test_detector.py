@@ -91,6 +91,21 @@ def test_tall_voxels_and_micrometres():
     np.testing.assert_allclose(found["radius_um"], found["radius"] * 0.1)
 
 
+@pytest.mark.parametrize("method", ["network", "trackpy", "log"])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_pixels_that_are_not_square(axis, method):
+    simulation = simulate(shape=(60, 60, 90), volume_fraction=0.45, radius=7, psf_sigma=(2, 1.2, 1.2), seed=1)
+    every, size, truth = [slice(None)] * 3, [0.1] * 3, positions_of(simulation.particles).copy()
+    every[axis], size[axis], truth[:, axis] = slice(None, None, 3), 0.3, truth[:, axis] / 3
+    stack = Stack(simulation.stack.data[tuple(every)], voxel_size=tuple(size))
+    found = detect(stack, diameter_um=1.4, method=method)
+    result = score(truth, found, diameter=1.4 / size[2], shape=stack.shape, voxel_size=size)
+    assert result.f1 > (0.97 if method == "network" else 0.9)
+    assert found["radius_um"].median() == pytest.approx(0.7, rel=0.05)
+    with pytest.raises(ColloidsError, match="as long along y as along x"):
+        detect(stack, diameter_um=1.4, method=method, refine=True)
+
+
 def test_a_range_of_slices_and_a_border(dense):
     everything = detect(dense.stack, diameter=12)
     some = detect(dense.stack, diameter=12, z_range=(20, 50))
@@ -160,6 +175,7 @@ def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 0.5}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 1e6}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": float("nan")}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": "8"}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (5, 5)}),

@@ -17,13 +17,13 @@ aspects = st.floats(0.5, 5)
 
 @given(diameters, aspects, st.tuples(*[st.floats(-5, 200)] * 3))
 def test_positions_survive_the_way_there_and_back(diameter, aspect, position):
-    scale = Scale.for_diameter(diameter, (60, 70, 80), aspect)
+    scale = Scale.for_diameter(diameter, (60, 70, 80), (aspect, 1.0, 1.0))
     there = scale.to_canonical(np.array([position]))
     np.testing.assert_allclose(scale.to_source(there), [position], atol=1e-9)
 
 
 def test_a_particle_is_as_wide_as_the_scale_says_on_every_axis():
-    scale = Scale.for_diameter(25, (60, 75, 80), aspect=2.5)
+    scale = Scale.for_diameter(25, (60, 75, 80), (2.5, 1.0, 1.0))
     ends = scale.to_canonical(np.array([[10.0, 10, 10], [20, 35, 35]]))
     np.testing.assert_allclose(ends[1] - ends[0], CANONICAL_DIAMETER)
     assert scale.lateral_step == pytest.approx(2.5)
@@ -31,7 +31,7 @@ def test_a_particle_is_as_wide_as_the_scale_says_on_every_axis():
 
 @given(diameters, aspects, st.tuples(*[st.integers(1, 200)] * 3))
 def test_a_stack_is_a_whole_number_of_cells_from_face_to_face(diameter, aspect, shape):
-    scale = Scale.for_diameter(diameter, shape, aspect)
+    scale = Scale.for_diameter(diameter, shape, (aspect, 1.0, 1.0))
     assert all(n >= STRIDE and n % STRIDE == 0 for n in scale.canonical_shape)
     first, last = scale.to_source(np.array([[-0.5] * 3, np.subtract(scale.canonical_shape, 0.5)]))
     np.testing.assert_allclose(first, -0.5)
@@ -43,7 +43,7 @@ def test_a_stack_is_a_whole_number_of_cells_from_face_to_face(diameter, aspect, 
 
 @given(diameters, st.integers(0, 2), st.integers(0, 40), st.integers(1, 60))
 def test_rows_do_not_depend_on_where_a_tile_begins(diameter, axis, start, length):
-    scale = Scale.for_diameter(diameter, (90, 100, 110), aspect=1.3)
+    scale = Scale.for_diameter(diameter, (90, 100, 110), (1.3, 1.0, 1.0))
     n = scale.shape[axis]
     whole = scale.weights(axis, 0, 200, slice(0, n))
     source = scale.source_slices((start,) * 3, (start + length,) * 3)[axis]
@@ -66,7 +66,7 @@ def test_resampling_moves_nothing(step, centre):
 @pytest.mark.parametrize("diameter", [5.0, 12.0, 40.0])
 def test_tiles_are_cut_out_of_the_same_canonical_volume(diameter):
     volume = np.random.default_rng(0).integers(0, 255, (40, 50, 60)).astype(np.uint8)
-    scale = Scale.for_diameter(diameter, volume.shape, 1.2)
+    scale = Scale.for_diameter(diameter, volume.shape, (1.2, 1.0, 1.0))
     levels = GreyLevels.of(volume)
     whole = prepare(volume, (0, 0, 0), scale.canonical_shape, scale, levels)
     low = (3, 0, 5)

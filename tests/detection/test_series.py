@@ -24,8 +24,11 @@ def series() -> Stack:
 
 def run(stack, options, parts, **more):
     tables = {}
-    steps = list(iter_detect_series(stack, options, parts, tables.__setitem__, **more))
-    return tables, steps
+    return tables, run_into(tables, stack, options, parts, **more)
+
+
+def run_into(tables, stack, options, parts, **more):
+    return list(iter_detect_series(stack, options, parts, tables.__setitem__, **more))
 
 
 def test_every_volume_gets_its_own_particles(series):
@@ -61,6 +64,15 @@ def test_one_call_for_all(series):
     alone = detect(series, diameter=9, threshold=0.5, frame=3, channel=1)
     some = table[(table["frame"] == 3) & (table["channel"] == 1)].drop(columns=["frame", "channel"])
     pd.testing.assert_frame_equal(some.reset_index(drop=True), alone)
+
+
+def test_an_error_says_in_which_volume(series):
+    data = series.data.copy()
+    data[2, 1] = 0
+    kept = {}
+    with pytest.raises(ColloidsError, match=r"frame 2, channel 1: .*constant"):
+        run_into(kept, Stack(data, "tczyx"), Options(diameter=9), parts_of(range(4), [1]))
+    assert list(kept) == [(0, 1), (1, 1)]
 
 
 @pytest.mark.parametrize("wrong", [{"frames": [4]}, {"channels": [2]}, {"frames": []}, {"colour": "red"}])

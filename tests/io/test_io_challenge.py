@@ -102,6 +102,7 @@ def test_website_truth_with_x_and_y_exchanged_is_put_where_the_particles_are(tmp
     rows.rename(columns={"X": "Y", "Y": "X"}).to_csv(table)
     truth = read_truth(tmp_path / "x_train.hdf5")
     np.testing.assert_allclose(truth[POSITION], clear.particles[POSITION])
+    np.testing.assert_allclose(read_particles(table)[POSITION], clear.particles[POSITION])
 
 
 def test_website_table_without_index_column(tmp_path):

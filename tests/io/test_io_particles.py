@@ -102,6 +102,31 @@ def test_rows_without_position_are_dropped(tmp_path):
     assert read_particles(tmp_path / "a.csv")["z"].tolist() == [1.0, 4.0]
 
 
+def test_rows_longer_than_the_header_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("z,y,x\n1,2,3,\n")
+    assert read_particles(tmp_path / "a.csv").to_numpy().tolist() == [[1, 2, 3]]
+    (tmp_path / "a.csv").write_text("z,y,x\n1,2,3,4\n")
+    with pytest.raises(ColloidsError, match="more values than the header"):
+        read_particles(tmp_path / "a.csv")
+
+
+def test_points_of_napari_in_a_series(tmp_path):
+    (tmp_path / "a.csv").write_text("index,axis-0,axis-1,axis-2,axis-3\n0.0,2.0,1.5,2.5,3.5\n")
+    table = read_particles(tmp_path / "a.csv")
+    assert table[["frame", "z", "y", "x"]].to_numpy().tolist() == [[2, 1.5, 2.5, 3.5]]
+    (tmp_path / "a.csv").write_text("index,axis-0,axis-1\n0.0,2.0,1.5\n")
+    with pytest.raises(ColloidsError, match="points of 2 axes"):
+        read_particles(tmp_path / "a.csv")
+
+
+def test_xyz_of_others(tmp_path):
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 frame=2.0\nC 3 2 1\n")
+    assert read_particles(tmp_path / "a.xyz")[["frame", "z", "y", "x"]].to_numpy().tolist() == [[2, 1, 2, 3]]
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 Units=um\nC 3 2 1\n")
+    with pytest.raises(ColloidsError, match="needs z, y, x in voxels"):
+        read_particles(tmp_path / "a.xyz")
+
+
 def test_points_of_napari(tmp_path):
     (tmp_path / "a.csv").write_text("index,axis-0,axis-1,axis-2\n0.0,1.5,2.5,3.5\n")
     assert read_particles(tmp_path / "a.csv")[["z", "y", "x"]].to_numpy().tolist() == [[1.5, 2.5, 3.5]]

@@ -42,6 +42,24 @@ def test_what_is_known_beside_it_is_refined(slab, dense):
     assert after < before / 1.5
 
 
+def test_what_nothing_is_known_of_says_nothing_about_optics_and_noise(dense):
+    image = dense.simulation.stack.data.astype(np.float32) + 100
+    whole = refine(image, dense.start).attrs
+    _, y, x = np.indices(image.shape)
+    image[y + x < 0.6 * image.shape[1]] = np.nan
+    part = refine(image, dense.start).attrs
+    for fact in ("background", "brightness", "noise_floor", "noise_gain"):
+        assert part[fact] == pytest.approx(whole[fact], rel=0.15)
+    np.testing.assert_allclose(part["psf_sigma"], whole["psf_sigma"], rtol=0.05)
+
+
+def test_the_unit_of_the_grey_levels_does_not_matter(dense):
+    image = dense.simulation.stack.data.astype(np.float32)
+    plain, large = (refine(image * unit, dense.start) for unit in (1.0, 1e5))
+    np.testing.assert_allclose(large.attrs["psf_sigma"], plain.attrs["psf_sigma"], rtol=0.01)
+    np.testing.assert_allclose(positions_of(large), positions_of(plain), atol=0.02)
+
+
 @pytest.mark.parametrize("known", ["nothing", "a corner"])
 @pytest.mark.filterwarnings("error")
 def test_an_image_of_which_nothing_is_known(dense, known):

@@ -260,6 +260,17 @@ def test_what_cannot_be_used_is_one_clear_error(stack, table):
         refine(stack, table)
 
 
+def test_a_table_of_one_frame_is_fitted_to_that_frame(dense):
+    image = np.asarray(dense.simulation.stack.data)
+    series = Stack(np.stack([image[::-1], image]), "tzyx")
+    refined = refine(series, dense.start.assign(frame=1))
+    pd.testing.assert_frame_equal(refined.drop(columns="frame"), dense.refined)
+    assert (refined["frame"] == 1).all()
+    for column in ("frame", "channel"):
+        with pytest.raises(ColloidsError, match=f"several {column}s"):
+            refine(series, dense.start.assign(**{column: np.arange(len(dense.start)) % 2}))
+
+
 def test_closing_the_generator_cancels(dense):
     stack = dense.simulation.stack
     steps = iter_refine(stack.data, positions_of(dense.start), dense.start["radius"].to_numpy(), 10.0)

@@ -125,6 +125,7 @@ def test_nothing_matches_nothing(truth, prediction):
         ([[1, 2, np.nan]], [[1, 2, 3]], 1, "missing or infinite"),
         (particle_table([[1, 2, np.nan]]), [[1, 2, 3]], 1, "without a position"),
         (particle_table([[1, 2, 3], [1, 2, 3]], frame=[0, 1]), [[1, 2, 3]], 1, "several frames"),
+        ([[1, 2, 3]], particle_table([[1, 2, 3], [1, 2, 3]], channel=[0, 1]), 1, "several channels"),
         (particle_table([[1, 2, 3]]).drop(columns="z"), [[1, 2, 3]], 1, "no column z"),
         ([[1, 2, 3]], [[1, 2, 3]], 0, "positive number"),
         ([[1, 2, 3]], [[1, 2, 3]], None, "positive number"),

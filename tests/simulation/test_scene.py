@@ -227,6 +227,10 @@ def test_presets_show_particles(name):
         {"bits": 12},
         {"arrangement": "liquid crystal"},
         {"colour": "red"},
+        {"seed": -1},
+        {"psf_tilt": (float("nan"), 0)},
+        {"psf_tilt": (0, 1000)},
+        {"arrangement": "crystal", "volume_fraction": 0},
     ],
 )
 def test_nonsense_is_refused(changes):

@@ -153,5 +153,7 @@ def test_what_has_no_pairs_is_refused():
             pair_correlation(table)
         with pytest.raises(ColloidsError, match="two particles"):
             suggest_search_range(table)
+    with pytest.raises(ColloidsError, match="one plane"):
+        pair_correlation(particle_table([[1, 2, 3], [1, 5, 6], [1, 9, 2]]))
     with pytest.raises(ColloidsError, match="cutoff"):
         pair_correlation(gas(10, (9, 9, 9)), cutoff=0)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from napari_colloids.batch import tasks
 from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.run import finish
-from napari_colloids.batch.store import PartStore, is_done
+from napari_colloids.batch.store import PartStore, written_before
 from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.series import of_volume
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class _Volume:
             return None
         result = future.result()
         if isinstance(result, tasks.Failure):
-            self.work.fail(result.message)
+            self.work.fail(of_volume(result.message, self.part, self.work.parts))
             return None
         if not isinstance(result, tasks.Planned):
             self._learn(DiameterEstimate.told_by(result.attrs))
@@ -284,9 +285,9 @@ class _Queue:
         log = self._log_of(job)
         try:
             fingerprint = job.fingerprint()
-            if self._skip_done and is_done(job.target, fingerprint):
+            if self._skip_done and (facts := written_before(job.target, fingerprint)) is not None:
                 log("skipped: the table is there")
-                self._outcomes.append(Outcome(job, "skipped"))
+                self._outcomes.append(Outcome.skipped(job, facts))
             else:
                 self._works.append(_Work(job, log, fingerprint))
         except (ColloidsError, OSError) as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids import __version__
+from napari_colloids.batch.outcome import SUMMARY
 from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
@@ -213,10 +214,14 @@ def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Jo
     Raises
     ------
     ColloidsError
-        If several inputs would write the same table, or one would be overwritten.
+        If several inputs would write the same table, or an input or the summary would be overwritten.
     """
     if output.is_dir() or not output.suffix:
         targets = [output / f"{_stem(source, sources)}.csv" for source in sources]
+        if any(target.name.casefold() == SUMMARY for target in targets):
+            raise ColloidsError(
+                f"{output / SUMMARY} tells how all inputs ended: give --output a file for the input of that name."
+            )
     elif len(sources) == 1:
         targets = [output]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +48,13 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
     message: str = ""
 
+    @classmethod
+    def skipped(cls, job: Job, facts: dict[str, Any]) -> Outcome:
+        """Return the outcome of a job whose table is there, from what was written beside it."""
+        first, end = facts["options"]["frames"]
+        volumes = (end - first) * len(facts["options"]["channels"])
+        return cls(job, "skipped", facts["particles"], volumes, facts)
+
 
 class Log:
     """A text file of what happened to an input, a line an event; a log without a path keeps nothing.
@@ -61,14 +69,17 @@ class Log:
         self._path = path
 
     def __call__(self, text: str) -> None:
-        """Add a line, with the time."""
+        """Add a line, with the time; a log that cannot be written is no reason to stop."""
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
+            with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
 
 
 def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
-    """Write a row per job to ``summary.csv`` in a folder and return its path."""
+    """Write a row per job to ``summary.csv`` in a folder and return its path.
+
+    The rows of an earlier summary stay if they are of other tables, and these are still there.
+    """
     rows = [
         {
             "input": outcome.job.name,
@@ -83,6 +94,20 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
         for outcome in outcomes
     ]
     path = folder / SUMMARY
+    now = pd.DataFrame(rows)
+    table = pd.concat([_of_others(path, now), now], ignore_index=True)
     with replacing(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n")
     return path
+
+
+def _of_others(path: Path, now: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of an earlier summary that are of other tables than those `now`."""
+    try:
+        before = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return now.iloc[:0]
+    if list(before.columns) != list(now.columns):
+        return now.iloc[:0]
+    others = [name not in set(now["table"]) and (path.parent / name).is_file() for name in before["table"]]
+    return before[others]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_colloids.batch.outcome import Log, Outcome
-from napari_colloids.batch.store import PartStore, is_done
+from napari_colloids.batch.store import PartStore, written_before
 from napari_colloids.detection import Part, iter_detect_series
 from napari_colloids.words import refinement_words
 
@@ -40,9 +40,9 @@ def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = F
     """
     log = log or Log(None)
     fingerprint = job.fingerprint()
-    if skip_done and is_done(job.target, fingerprint):
+    if skip_done and (facts := written_before(job.target, fingerprint)) is not None:
         log("skipped: the table is there")
-        return Outcome(job, "skipped")
+        return Outcome.skipped(job, facts)
     stack = job.source.open()
     parts = job.parts(stack)
     store = PartStore(job.target, fingerprint)

@@ -129,10 +129,11 @@ class PartStore:
         return True
 
 
-def is_done(target: Path, fingerprint: str) -> bool:
-    """Whether a table is already what a job would write."""
+def written_before(target: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Return what lies beside a table if it is already what a job would write, else None."""
     try:
         beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return target.is_file() and isinstance(beside, dict) and beside.get("fingerprint") == fingerprint
+        return None
+    same = target.is_file() and isinstance(beside, dict) and beside.get("fingerprint") == fingerprint
+    return beside if same else None

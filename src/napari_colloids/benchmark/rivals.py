@@ -120,7 +120,7 @@ def _figure(volume: Volume, positions: np.ndarray, by_ap: bool) -> float:
 
 def _candidates(volume: Volume, settings: Settings) -> Candidates:
     image = GreyLevels.of(volume.image).apply(volume.image).numpy()
-    aspect = volume.scene.aspect
+    proportions = (volume.scene.aspect, 1.0, 1.0)
     if isinstance(settings, TrackpySettings):
-        return locate_trackpy(image, volume.diameter, aspect, settings)
-    return locate_log(image, volume.diameter, aspect, 0.0, settings)
+        return locate_trackpy(image, volume.diameter, proportions, settings)
+    return locate_log(image, volume.diameter, proportions, 0.0, settings)

@@ -95,7 +95,8 @@ def detect(
         str | None, typer.Option(metavar="ADDRESS", help="Search on the cluster of this dask scheduler.")
     ] = None,
     redo: Annotated[
-        bool, typer.Option("--redo", help="Search again what is already done in the output folder.")
+        bool,
+        typer.Option("--redo", help="Search again the inputs whose tables are there already."),
     ] = False,
 ) -> int:
     """Find the particles of one or several stacks; a run that was stopped goes on where it was."""
@@ -173,7 +174,11 @@ def _series_of(path: str, index: str, common: dict[str, Any]) -> "list[Source]":
     from napari_colloids.io import list_series
 
     if index == "all":
-        return [Source(path, k, **common) for k, series in enumerate(list_series(path)) if not series.problem]
+        try:
+            usable = [Source(path, k, **common) for k, series in enumerate(list_series(path)) if not series.problem]
+        except ColloidsError:
+            usable = []
+        return usable or [Source(path, 0, **common)]  # which says what is wrong when its turn comes
     if not index.isdecimal():
         raise ColloidsError(f"--index takes the number of a series, from 0, or 'all', not '{index}'.")
     return [Source(path, int(index), **common)]
@@ -194,7 +199,7 @@ def _here(jobs: "Sequence[Job]", into_folder: bool, settings: dict[str, Any]) ->
         try:
             with progress_bar(job.name, unit="step") as show:
                 outcome = run_job(job, show, log, **settings)
-        except ColloidsError as error:
+        except (ColloidsError, OSError) as error:  # the others are to be searched all the same
             log(f"failed: {error}")
             outcome = Outcome(job, "failed", message=str(error))
         yield outcome

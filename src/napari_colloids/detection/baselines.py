@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from napari_colloids.detection.candidates import Candidates
+
+if TYPE_CHECKING:
+    from napari_colloids.stack import VoxelSize
 
 Image = NDArray[np.float32]
 
@@ -70,7 +74,9 @@ class LogSettings:
     separation: float = 0.8
 
 
-def locate_trackpy(image: Image, diameter: float, aspect: float, settings: TrackpySettings | None = None) -> Candidates:
+def locate_trackpy(
+    image: Image, diameter: float, proportions: VoxelSize, settings: TrackpySettings | None = None
+) -> Candidates:
     """Find particles with ``trackpy.locate``.
 
     Parameters
@@ -78,9 +84,9 @@ def locate_trackpy(image: Image, diameter: float, aspect: float, settings: Track
     image
         Normalised volume ``(z, y, x)``.
     diameter
-        In lateral voxels.
-    aspect
-        Height of a voxel over its width.
+        In voxels along x.
+    proportions
+        Edges ``(z, y, x)`` of a voxel over the one along x.
     settings
         How to call it.
 
@@ -98,7 +104,7 @@ def locate_trackpy(image: Image, diameter: float, aspect: float, settings: Track
     import trackpy
 
     settings = settings or TrackpySettings()
-    sizes = np.array([diameter / aspect, diameter, diameter])
+    sizes = diameter / np.array(proportions)
     mask = [_odd(settings.diameter * s * e) for s, e in zip(sizes, (settings.elongation, 1, 1), strict=True)]
     smoothing = [_odd(settings.smoothing * s) for s in sizes]
     margin = [max(m, s) // 2 + 1 for m, s in zip(mask, smoothing, strict=True)]
@@ -121,7 +127,7 @@ def locate_trackpy(image: Image, diameter: float, aspect: float, settings: Track
 
 
 def locate_log(
-    image: Image, diameter: float, aspect: float, floor: float, settings: LogSettings | None = None
+    image: Image, diameter: float, proportions: VoxelSize, floor: float, settings: LogSettings | None = None
 ) -> Candidates:
     """Find the maxima of the negative Laplacian of Gaussian whose width fits the particle, with sub-voxel parabolas.
 
@@ -130,9 +136,9 @@ def locate_log(
     image
         Normalised volume ``(z, y, x)``.
     diameter
-        In lateral voxels.
-    aspect
-        Height of a voxel over its width.
+        In voxels along x.
+    proportions
+        Edges ``(z, y, x)`` of a voxel over the one along x.
     floor
         Smallest confidence that is kept.
     settings
@@ -144,7 +150,7 @@ def locate_log(
         In voxels; the confidence is the response over that of the clearest particles, at most 1.
     """
     settings = settings or LogSettings()
-    sizes = np.array([diameter / aspect, diameter, diameter])
+    sizes = diameter / np.array(proportions)
     sigma = settings.sigma * np.array([settings.elongation, 1, 1]) * sizes / 2 / np.sqrt(3)
     # Per axis in units of its own width, or a wider z would hardly count.
     response = -sum(s**2 * gaussian_filter(image, sigma, order=order) for s, order in zip(sigma, _SECOND, strict=True))

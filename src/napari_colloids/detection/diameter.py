@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.overview import Overview
+    from napari_colloids.stack import VoxelSize
 
 #: Diameters that are tried first, in lateral voxels; then those halfway to the ones beside the best.
 _STEP = 1.25
@@ -95,7 +96,7 @@ class _Look:
 
 
 def estimate_diameter(
-    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, network: CentreNet
+    volume: Any, overview: Overview, levels: GreyLevels, proportions: VoxelSize, network: CentreNet
 ) -> Generator[Progress, None, DiameterEstimate]:
     """Estimate the typical diameter of the particles in a volume.
 
@@ -105,8 +106,8 @@ def estimate_diameter(
         Array-like ``(z, y, x)``.
     overview, levels
         Of the volume.
-    aspect
-        Height of a voxel over its width.
+    proportions
+        Edges ``(z, y, x)`` of a voxel over the one along x.
     network
         On the CPU.
 
@@ -121,7 +122,7 @@ def estimate_diameter(
         The estimate is the best guess, if not a certain one, whatever the image shows; of a mixture of large and small
         particles it lies between their sizes, where both are found.
     """
-    found_at = partial(_found, volume, overview, levels, aspect, network)
+    found_at = partial(_found, volume, overview, levels, proportions, network)
 
     def look(diameter: float, edge: int = _GLANCE) -> _Look:
         return _Look.at(*found_at(diameter, edge))
@@ -166,7 +167,7 @@ def _found(
     volume: Any,
     overview: Overview,
     levels: GreyLevels,
-    aspect: float,
+    proportions: VoxelSize,
     network: CentreNet,
     diameter: float,
     edge: int,
@@ -178,7 +179,7 @@ def _found(
     tuple
         The diameter, as the scale has it; what is found, in canonical voxels; and the volume of that part in these.
     """
-    scale = Scale.for_diameter(diameter, volume.shape, aspect)
+    scale = Scale.for_diameter(diameter, volume.shape, proportions)
     tile = _most_varied_part(overview, scale, edge)
     (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)

@@ -10,6 +10,7 @@ import numpy as np
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps, without_overlaps
 from napari_colloids.detection.options import DEFAULT_THRESHOLD
 from napari_colloids.particles import ERRORS, POSITION, particle_table
+from napari_colloids.stack import aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -92,11 +93,12 @@ def _refined(
     least = DEFAULT_THRESHOLD[plan.options.method]
     likely = found.confidence >= least
     known, doubtful = found[likely], found[~likely]
+    aspect = aspect_of(plan.voxel_size)
     low, box = _searched(plan)
-    fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, plan.aspect, plan.psf)
+    fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, aspect, plan.psf)
     confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
     both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
-    isotropic = Candidates(both.positions * [plan.aspect, 1, 1], both.radii, both.confidence)
+    isotropic = Candidates(both.positions * [aspect, 1, 1], both.radii, both.confidence)
     # What was fitted comes first and stays.
     stays = without_overlaps(isotropic) | (np.arange(len(both)) < len(fit.source))
     count = len(doubtful)
@@ -108,7 +110,7 @@ def _refined(
 def _searched(plan: Plan) -> tuple[NDArray[np.float64], tuple[slice, slice, slice]]:
     """Return the first voxel of the part of the volume that was searched whole, and that part."""
     low, high = plan.region.bounds(plan.shape)
-    around = np.ceil(_AROUND * plan.diameter / np.array([plan.aspect, 1, 1])).astype(int)
+    around = np.ceil(_AROUND * plan.diameter / np.array(plan.proportions)).astype(int)
     first, last = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
     z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
     return first.astype(float), (z, y, x)
@@ -136,7 +138,7 @@ def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     from napari_colloids.structure.pair_correlation import neighbour_distance
 
     likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
-    apart = neighbour_distance(likely, voxel_size=(plan.aspect, 1.0, 1.0))
+    apart = neighbour_distance(likely, voxel_size=plan.proportions)
     if np.isnan(apart):
         return ""
     return f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_colloids.errors import ColloidsError
@@ -80,6 +81,9 @@ class Options:
     channel: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("diameter", "diameter_um", "threshold", "border"):
+            if not isinstance(getattr(self, name), Real | None):
+                raise ColloidsError(f"{name} must be a number, not {getattr(self, name)!r}.")
         low, high = DIAMETER_LIMITS
         if self.diameter is not None and self.diameter_um is not None:
             raise ColloidsError("Give the diameter in voxels or in micrometres, not both.")

@@ -14,7 +14,7 @@ from napari_colloids.detection.region import Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Negative, aspect_of
+from napari_colloids.stack import Negative, aspect_of, proportions_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -35,7 +35,7 @@ class DiameterEstimate:
     Attributes
     ----------
     diameter
-        In lateral voxels.
+        In voxels along x.
     certain
         Whether the particles found are clear, and found at this scale alone.
     negative_certain
@@ -85,18 +85,18 @@ class Plan:
 
     @property
     def diameter(self) -> float:
-        """In lateral voxels."""
+        """In voxels along x."""
         return self.estimate.diameter
 
     @property
-    def aspect(self) -> float:
-        """Height of a voxel over its width."""
-        return aspect_of(self.voxel_size)
+    def proportions(self) -> VoxelSize:
+        """Edges ``(z, y, x)`` of a voxel over the one along x."""
+        return proportions_of(self.voxel_size)
 
     @property
     def scale(self) -> Scale:
         """The map to canonical voxels."""
-        return Scale.for_diameter(self.diameter, self.shape, self.aspect)
+        return Scale.for_diameter(self.diameter, self.shape, self.proportions)
 
     def box(self) -> Box:
         """Return the part of the padded canonical volume to search, for a region with what lies just around it."""
@@ -148,18 +148,19 @@ def iter_plan(
     if options.z_range is not None:
         region = Region(options.z_range, region.outlines, region.mask)
     region.check(stack.shape)
-    aspect = aspect_of(stack.voxel_size)
-    psf = None if options.psf is None else options.psf.in_voxels(stack.voxel_size, aspect)
+    # Asked for at once, so that what cannot be refined is not searched for nothing.
+    aspect = aspect_of(stack.voxel_size) if options.refine else None
+    psf = None if options.psf is None or aspect is None else options.psf.in_voxels(stack.voxel_size, aspect)
     given = _given_diameter(options, stack)
     if given is not None:
         estimate = DiameterEstimate(given, certain=True)
     elif estimate is None:
-        estimate = yield from _estimate(volume, overview, levels, aspect, options.weights)
+        estimate = yield from _estimate(volume, overview, levels, proportions_of(stack.voxel_size), options.weights)
     return Plan(options, stack.shape, stack.voxel_size, levels, estimate, region, psf)
 
 
 def _given_diameter(options: Options, stack: Stack) -> float | None:
-    """Return the diameter in lateral voxels if the user gave one."""
+    """Return the diameter in voxels along x if the user gave one."""
     if options.diameter_um is None:
         return options.diameter
     if stack.voxel_size is None:
@@ -178,15 +179,15 @@ def _given_diameter(options: Options, stack: Stack) -> float | None:
 
 
 def _estimate(
-    volume: Any, overview: Overview, levels: GreyLevels, aspect: float, weights: str | None
+    volume: Any, overview: Overview, levels: GreyLevels, proportions: VoxelSize, weights: str | None
 ) -> Generator[Progress, None, DiameterEstimate]:
     from napari_colloids.detection.diameter import estimate_diameter
     from napari_colloids.detection.weights import network_of
 
     network = network_of(weights)
-    estimate = yield from estimate_diameter(volume, overview, levels, aspect, network)
+    estimate = yield from estimate_diameter(volume, overview, levels, proportions, network)
     if estimate.certain:
         return estimate
     negative = overview.negative()
-    turned = yield from estimate_diameter(Negative(volume), negative, GreyLevels.of(negative), aspect, network)
+    turned = yield from estimate_diameter(Negative(volume), negative, GreyLevels.of(negative), proportions, network)
     return replace(estimate, negative_certain=turned.certain)

@@ -6,9 +6,13 @@ The network sees the same size of particle whatever the magnification; this is w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_colloids.stack import VoxelSize
 
 #: Diameter of a particle on the canonical scale, in voxels.
 CANONICAL_DIAMETER = 10.0
@@ -34,14 +38,19 @@ class Scale:
         Source voxels per canonical voxel, ``(z, y, x)``.
     shape
         Shape ``(z, y, x)`` of the stack in source voxels.
+    depth
+        Edge of a source voxel along y over that along x.
     """
 
     step: tuple[float, float, float]
     shape: tuple[int, int, int]
+    depth: float = 1.0
 
     @classmethod
-    def for_diameter(cls, diameter: float, shape: tuple[int, int, int], aspect: float = 1.0) -> Scale:
-        """Return the scale on which particles of a `diameter` in lateral voxels are `CANONICAL_DIAMETER` wide.
+    def for_diameter(
+        cls, diameter: float, shape: tuple[int, int, int], proportions: VoxelSize = (1.0, 1.0, 1.0)
+    ) -> Scale:
+        """Return the scale on which particles of a `diameter` in voxels along x are `CANONICAL_DIAMETER` wide.
 
         Or nearly so: the stack becomes a whole number of the network's cells. So its far faces lie among the cells as
         its near ones do, and it looks the same in a mirror.
@@ -49,21 +58,20 @@ class Scale:
         Parameters
         ----------
         diameter
-            In lateral source voxels.
+            In source voxels along x.
         shape
             Shape ``(z, y, x)`` of the stack.
-        aspect
-            Height of a source voxel over its width.
+        proportions
+            Edges ``(z, y, x)`` of a source voxel over the one along x.
         """
-        lateral = diameter / CANONICAL_DIAMETER
-        ideal = zip(shape, (lateral / aspect, lateral, lateral), strict=True)
-        z, y, x = (n / (STRIDE * max(round(n / (STRIDE * f)), 1)) for n, f in ideal)
-        return cls((z, y, x), shape)
+        ideal = (diameter / CANONICAL_DIAMETER / edge for edge in proportions)
+        z, y, x = (n / (STRIDE * max(round(n / (STRIDE * f)), 1)) for n, f in zip(shape, ideal, strict=True))
+        return cls((z, y, x), shape, proportions[1])
 
     @property
     def lateral_step(self) -> float:
-        """Source voxels per canonical voxel, mean of y and x."""
-        return float(np.sqrt(self.step[1] * self.step[2]))
+        """Source voxels along x per canonical voxel, mean of y and x."""
+        return float(np.sqrt(self.step[1] * self.depth * self.step[2]))
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:

@@ -114,15 +114,15 @@ def _by_baseline(volume: Any, plan: Plan) -> Generator[Progress, None, Found]:
 
     method = plan.options.method
     yield Progress(0, 1, f"detecting with {method}")
-    around = np.ceil(1.5 * plan.diameter / np.array([plan.aspect, 1, 1])).astype(int)
+    around = np.ceil(1.5 * plan.diameter / np.array(plan.proportions)).astype(int)
     low, high = plan.region.bounds(plan.shape)
     low, high = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
     image = plan.levels.apply(read_box(volume, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))).numpy()
     try:
         if method == "trackpy":
-            found = locate_trackpy(image, plan.diameter, plan.aspect)
+            found = locate_trackpy(image, plan.diameter, plan.proportions)
         else:
-            found = locate_log(image, plan.diameter, plan.aspect, FLOOR)
+            found = locate_log(image, plan.diameter, plan.proportions, FLOOR)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ColloidsError(f"{method} failed: {error}") from error
     yield Progress(1, 1, f"detecting with {method}")

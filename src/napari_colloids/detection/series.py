@@ -170,12 +170,19 @@ def iter_detect_series(
             except StopIteration as end:
                 table = end.value
                 break
+            except ColloidsError as error:
+                raise ColloidsError(of_volume(str(error), part, parts)) from error
             share = _STEPS * step.done // max(step.total, 1)
             yield Progress(number * _STEPS + share, len(parts) * _STEPS, label + tile_message(step))
         if table.attrs["diameter_estimated"]:
             estimates[part.channel] = DiameterEstimate.told_by(table.attrs)
         keep(part, labelled(table, part, stack, several_channels))
         yield Progress((number + 1) * _STEPS, len(parts) * _STEPS, label + "done")
+
+
+def of_volume(message: str, part: Part, parts: Sequence[Part]) -> str:
+    """Say which of several volumes a message is about."""
+    return message if len(parts) == 1 else f"frame {part.frame}, channel {part.channel}: {message}"
 
 
 def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bool) -> pd.DataFrame:
@@ -211,5 +218,6 @@ def tile_message(step: Progress) -> str:
 def _label(stack: Stack, number: int, total: int) -> str:
     if total == 1:
         return ""
-    word = "frame" if stack.n_frames > 1 else "channel"
+    several = [word for word, count in (("frame", stack.n_frames), ("channel", stack.n_channels)) if count > 1]
+    word = several[0] if len(several) == 1 else "volume"
     return f"{word} {number + 1} of {total}, "

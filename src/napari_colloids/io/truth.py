@@ -69,6 +69,25 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
     return particle_table(positions, radius=metadata.get("r"))
 
 
+def website_particles(path: Path, index: int) -> pd.DataFrame:
+    """Return the true particles of one image out of a ``y_NAME.csv``.
+
+    Where the image lies beside it, in ``x_NAME.hdf5``, y and x are as they are there; else as the columns say.
+
+    Raises
+    ------
+    ColloidsError
+        If the table cannot be read or does not know the image.
+    """
+    positions = website_positions(path, index)
+    images = path.with_name(f"x_{path.stem[2:]}.hdf5")
+    if path.stem.startswith("y_") and images.is_file():
+        with opened(images) as file:
+            if str(index) in file:
+                return particle_table(as_in_image(positions, np.asarray(file[str(index)])))
+    return particle_table(positions)
+
+
 def website_truth(path: Path) -> Path | None:
     """Return where the website layout keeps the truth of ``x_NAME.hdf5``; None for other names."""
     return path.with_name(f"y_{path.stem[2:]}.csv") if path.stem.startswith("x_") else None
@@ -98,6 +117,9 @@ def as_in_image(positions: NDArray[np.float64], image: NDArray[Any]) -> NDArray[
     wrote what the names say; the file does not tell, but the particles are bright.
     """
     exchanged = positions[:, [0, 2, 1]]
+
+    if len(positions) == 0:
+        return positions
 
     def brightness(centres: NDArray[np.float64]) -> float:
         voxels = np.clip(np.rint(centres).astype(int), 0, np.array(image.shape) - 1)

@@ -171,7 +171,7 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
     )
     if any(f"pos.{axis}" not in table for axis in range(3)):
         raise ColloidsError(f"'{path}' has no positions: its Properties have no pos:R:3.")
-    in_um = header.get("Units") == "um" and f"{_VOXEL}.0" in table
+    in_um = header.get("Units") == "um"
     names_of = {f"pos.{axis}": column for axis, column in enumerate((POSITION_UM if in_um else POSITION)[::-1])}
     names_of[_IDENTIFIER] = "particle"
     if in_um:
@@ -179,5 +179,5 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
         names_of |= {"radius": "radius_um", _RADIUS_VOXEL: "radius"}
     table = table.drop(columns="species", errors="ignore").rename(columns=names_of)
     if "frame" in header:
-        table.insert(0, "frame", int(header["frame"]))
+        table.insert(0, "frame", round(float(header["frame"])))
     return table

@@ -94,7 +94,7 @@ class Equations:
         n, size = len(self.blocks), self.right.size
         matrix, mixed = self.matrix(), self.mixed.reshape(size, -1)
         own = np.linalg.inv(self.blocks)
-        together = np.linalg.pinv(self.shared) if len(self.shared) else self.shared
+        together = _inverse(self.shared)
 
         def apply(x: Array) -> Array:
             spheres, shared = x[:size], x[size:]
@@ -179,6 +179,14 @@ class Equations:
             shared=self.shared + np.diag(shared_precision),
             shared_right=self.shared_right + shared_pull,
         )
+
+
+def _inverse(matrix: Array) -> Array:
+    """Return the pseudo-inverse of a symmetric matrix whose rows may have units many powers of ten apart."""
+    diagonal = np.sqrt(np.diag(matrix))
+    unit = np.divide(1, diagonal, out=np.ones_like(diagonal), where=diagonal > 0)
+    scale = unit[:, None] * unit
+    return np.asarray(np.linalg.pinv(matrix * scale) * scale)
 
 
 def assemble(

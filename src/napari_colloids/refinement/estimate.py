@@ -161,7 +161,7 @@ def estimate(
     measured
         What is known of the PSF already.
     """
-    model, priors = _begun(box, centres, radii, Detector.of(box.image, limits, averaged))
+    model, priors = _begun(box, centres, radii, Detector.of(box.where_known(box.image), limits, averaged))
     doubts = _DOUBTS
     if measured is not None:
         model, doubts = replace(model, optics=measured), _MEASURED
@@ -169,7 +169,8 @@ def estimate(
     if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
         return _estimate_of(*solid[:2])
     hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, doubts)
-    noise = [float(np.log(fit[0].detector.see(fit[2].light).deviation).mean()) for fit in (solid, hollow)]
+    seen = [fit.detector.see(box.where_known(view.light)) for fit, _, view in (solid, hollow)]
+    noise = [float(np.log(one.deviation).mean()) for one in seen]
     return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
 
 
@@ -180,7 +181,7 @@ def _fitted(box: Box, model: Model, priors: Priors, doubts: tuple[float, ...]) -
         profile = model.profile(box.aspect)
         view = model.view(box, profile)
         if number:
-            model = replace(model, detector=model.detector.measured(box.image, view.light))
+            model = replace(model, detector=model.detector.measured(*map(box.where_known, (box.image, view.light))))
             view = seen_by(model.detector, box, view.lamp, view.core, view.light)
         if number in _LOOK:
             model, priors = with_missed(model, priors, box, view, profile, BEYOND * priors.radius)
@@ -220,12 +221,14 @@ def _centre_light(box: Box, model: Model, view: View) -> float:
     last = box.low + np.array(box.shape) - 1
     inside = np.all((spheres.positions > box.low) & (spheres.positions < last), axis=1)
     index = np.rint(spheres.positions[inside] - box.low).astype(int)
+    seen = box.known[tuple(index.T)] > 0
+    index, brightness = index[seen], spheres.brightness[inside][seen]
     left = box.image - model.detector.see(view.light).expected
-    return float(np.mean(left[tuple(index.T)] / np.maximum(spheres.brightness[inside], 1e-6))) if len(index) else 0.0
+    return float(np.mean(left[tuple(index.T)] / np.maximum(brightness, 1e-6))) if len(index) else 0.0
 
 
 def _begun(box: Box, centres: Array, radii: Array, detector: Detector) -> tuple[Model, Priors]:
-    low, high = (float(v) for v in np.percentile(box.image, (5, 97)))
+    low, high = (float(v) for v in np.percentile(box.where_known(box.image), (5, 97)))
     count, radius = len(centres), float(np.median(radii))
     # What of the spread of the network's radii is more than its doubt.
     excess = float(np.std(radii)) ** 2 / radius**2 - _POLYDISPERSITY**2

@@ -98,7 +98,7 @@ class Box:
     Attributes
     ----------
     image
-        Shape ``(Z, Y, X)``.
+        Shape ``(Z, Y, X)``; 0 where it has no value.
     known
         1 where the image has a value, else 0.
     low
@@ -117,6 +117,10 @@ class Box:
         """Shape in voxels."""
         z, y, x = self.image.shape
         return z, y, x
+
+    def where_known(self, voxels: Image) -> NDArray[np.float32]:
+        """Return those of the voxels (of the image, or of what a model makes of it) where the image has a value."""
+        return voxels[self.known > 0]
 
     @property
     def slow(self) -> Slow:

@@ -65,7 +65,7 @@ class Detector:
     averaged: int = 1
 
     @classmethod
-    def of(cls, image: Image, limits: tuple[float, float], averaged: int = 1) -> Detector:
+    def of(cls, image: NDArray[np.float32], limits: tuple[float, float], averaged: int = 1) -> Detector:
         """Return a first guess for an image: all its contrast taken for noise."""
         return cls(0.0, float(max(image.std(), 1e-6)) * averaged**0.5, limits, averaged)
 
@@ -86,18 +86,19 @@ class Detector:
         deviation = sigma * np.sqrt(np.maximum(square - mean**2, 1e-4))
         return Seen(light + sigma * mean, within, deviation / np.sqrt(self.averaged))
 
-    def measured(self, image: Image, light: Image) -> Detector:
-        """Return the detector whose noise explains how an image differs from the light of a model."""
-        order = np.argsort(light, axis=None)
-        classes = np.array_split(order, _CLASSES)
-        levels = np.array([light.ravel()[part].mean() for part in classes], float)
-        off = [image.ravel()[part] - light.ravel()[part] for part in classes]
+    def measured(self, image: NDArray[np.float32], light: NDArray[np.float32]) -> Detector:
+        """Return the detector whose noise explains how voxels ``(N,)`` differ from the light of a model there."""
+        classes = np.array_split(np.argsort(light), _CLASSES)
+        levels = np.array([light[part].mean() for part in classes], float)
+        off = [image[part] - light[part] for part in classes]
         far = _OUTLIER * float(np.median(np.abs(np.concatenate(off))))
         mean, square = (np.array([np.mean(np.clip(part, -far, far) ** power) for part in off]) for power in (1, 2))
-        top, scale = float(max(levels.max(), 1e-6)), max(float(square.mean()) * self.averaged, 1e-12)
+        top, scale = float(levels.max()), max(float(square.mean()) * self.averaged, 1e-12)
+        # Where all grey levels are below zero, as those of a negative are, noise that grows with the light is none.
+        steepest = scale / top if top > 0 else 0.0
 
         def trial(numbers: NDArray[np.float64]) -> Detector:
-            gain, floor = numbers[0] ** 2 * scale / top, np.hypot(numbers[1], _LEAST) * scale**0.5
+            gain, floor = numbers[0] ** 2 * steepest, np.hypot(numbers[1], _LEAST) * scale**0.5
             return Detector(float(gain), float(floor), self.limits, self.averaged)
 
         def misfit(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

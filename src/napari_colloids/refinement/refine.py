@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import ERRORS, check_particles, particle_table, positions_of
+from napari_colloids.particles import ERRORS, check_one_volume, check_particles, particle_table, positions_of
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.block import Found, fit_block, residual_of_block
 from napari_colloids.refinement.blocks import Core, cut_by_count
@@ -136,6 +136,7 @@ def refine(
     """
     stack = as_stack(stack)
     table = check_particles(particles)
+    check_one_volume(table)
     if diameter is None and "radius" not in table:
         raise ColloidsError("To refine particles their size is needed: a column 'radius', or the diameter.")
     radii = np.full(len(table), diameter / 2) if diameter is not None else table["radius"].to_numpy(dtype=float)
@@ -146,10 +147,13 @@ def refine(
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
     aspect = aspect_of(stack.voxel_size)
     known = None if psf is None else psf.in_voxels(stack.voxel_size, aspect)
-    steps = iter_refine(stack.volume(dark=dark), positions_of(table), radii, size, aspect, known)
+    of = {column: int(table[column].iloc[0]) for column in ("frame", "channel") if column in table and len(table)}
+    frame, channel = (of.get(name, 0) if axis in stack.axes else 0 for name, axis in (("frame", "t"), ("channel", "c")))
+    volume = stack.volume(frame, channel, dark=dark)
+    steps = iter_refine(volume, positions_of(table), radii, size, aspect, known)
     fit = result_of(steps, progress)
     refined = particle_table(
-        fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size
+        fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size, **of
     )
     refined.attrs.update(fit.facts, notices=fit.notices)
     return refined
@@ -253,8 +257,8 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array, psf: PSF | Non
     high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
     near = Core(low.astype(float), high.astype(float)).holds(places, 1.5 * float(np.median(sizes)) / scale)
     box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
-    if not box.known.any():
-        return "the image has no grey levels where the particles are"
+    if box.known.sum() < _FEWEST * 4 / 3 * np.pi * float(np.median(sizes)) ** 3 / grid.aspect:
+        return "the image has no grey levels, or too few, where the particles are"
     optics = None if psf is None else psf.seen(grid.bins[2], grid.aspect)
     known = estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
     return known.problem(float(np.median(sizes))) or known

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import check_particles, positions_of
+from napari_colloids.particles import check_one_volume, check_particles, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +30,10 @@ def checked_positions(particles: pd.DataFrame | ArrayLike, name: str) -> Positio
     Raises
     ------
     ColloidsError
-        If the positions are not ``(N, 3)`` finite numbers, or belong to more than one time point.
+        If the positions are not ``(N, 3)`` finite numbers, or belong to more than one frame or channel.
     """
     if isinstance(particles, pd.DataFrame):
-        if "frame" in particles and particles["frame"].nunique() > 1:
-            raise ColloidsError(f"{name} holds several frames; pick the particles of one frame and score it by itself.")
+        check_one_volume(particles, name)
         # Rows are not dropped here: the masks of a score must line up with the table that was given.
         if len(check_particles(particles, name)) < len(particles):
             raise ColloidsError(f"{name} has rows without a position; drop them first.")

@@ -36,6 +36,8 @@ _LIMITS = {
     "depth_loss": (0.0, 0.99),
     "voxel_aspect": (0.5, 10.0),
 }
+#: How far a PSF may lean, in voxels across z per slice.
+_MOST_TILT = 5.0
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,22 @@ class Parameters:
                 raise ColloidsError(f"{name} must lie between {low:g} and {high:g}, not {value}.")
         if len(self.shape) != 3 or any(int(n) != n or n < 1 for n in self.shape):
             raise ColloidsError(f"shape must be three positive whole numbers (z, y, x), not {self.shape}.")
+        z, y, x = (int(n) for n in self.shape)
+        object.__setattr__(self, "shape", (z, y, x))
         if len(self.psf_sigma) != 3 or any(not 0 <= s <= 100 for s in self.psf_sigma):
             raise ColloidsError(f"psf_sigma must be three widths from 0 to 100 voxels (z, y, x), not {self.psf_sigma}.")
+        if len(self.psf_tilt) != 2 or any(not -_MOST_TILT <= t <= _MOST_TILT for t in self.psf_tilt):
+            raise ColloidsError(f"psf_tilt must be two numbers (y, x) of at most {_MOST_TILT:g}, not {self.psf_tilt}.")
+        if self.seed is not None and self.seed < 0:
+            raise ColloidsError(f"seed must not be negative, but it is {self.seed}.")
         if self.bits not in (8, 16):
             raise ColloidsError(f"bits must be 8 or 16, not {self.bits}.")
         if self.arrangement not in ARRANGEMENTS:
             raise ColloidsError(
                 f"There is no arrangement '{self.arrangement}'; choose one of {', '.join(ARRANGEMENTS)}."
             )
+        if self.arrangement == "crystal" and self.volume_fraction == 0:
+            raise ColloidsError("A crystal needs a volume fraction above 0.")
         if self.arrangement != "crystal" and self.volume_fraction > MAX_VOLUME_FRACTION:
             raise ColloidsError(
                 f"Random spheres jam near a volume fraction of {MAX_VOLUME_FRACTION}; "

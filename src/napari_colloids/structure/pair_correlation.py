@@ -95,7 +95,8 @@ def pair_correlation(
     Raises
     ------
     ColloidsError
-        If no frame has two particles, or the cutoff or the number of bins is not positive.
+        If no frame has two particles, all lie in one plane and no shape is given, or the cutoff or the number of bins
+        is not positive.
 
     Notes
     -----
@@ -112,6 +113,8 @@ def pair_correlation(
     if not frames:
         raise ColloidsError("g(r) needs at least two particles in a frame.")
     box = _filled_box(frames) if shape is None else np.asarray(shape, dtype=float) * space.scale
+    if box.min() < 1e-9 * box.max():
+        raise ColloidsError("g(r) needs particles that do not all lie in one plane, or the shape of the stack.")
     if cutoff is None:
         density = float(np.mean([len(frame) for frame in frames]) / np.prod(box))
         cutoff = _REACH * (density ** (-1 / 3) if diameter is None else diameter * space.lateral)

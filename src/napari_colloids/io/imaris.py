@@ -18,7 +18,7 @@ from napari_colloids.io.files import reading
 from napari_colloids.io.hdf5 import StoredDataset, native_chunks
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import Source
-from napari_colloids.io.tiff_voxels import unit_in_micrometres
+from napari_colloids.io.units import unit_in_micrometres
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import library, quiet, reading
 from napari_colloids.io.lazy import FileArray, checked_extent
 from napari_colloids.io.series import Source
-from napari_colloids.io.tiff_voxels import unit_in_micrometres
+from napari_colloids.io.units import unit_in_micrometres
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

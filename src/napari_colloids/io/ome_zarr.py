@@ -16,22 +16,13 @@ from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.files import library, reading
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import Source
-from napari_colloids.io.tiff_voxels import unit_in_micrometres
+from napari_colloids.io.units import unit_in_micrometres, unit_in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _KIND = "a Zarr folder"
-#: Seconds per unit of time.
-_SECONDS = {
-    "hour": 3600.0,
-    "minute": 60.0,
-    "second": 1.0,
-    "millisecond": 1e-3,
-    "microsecond": 1e-6,
-    "nanosecond": 1e-9,
-}
 #: How deep images may lie in a hierarchy; a plate of wells has them at the third level.
 _DEPTH = 3
 
@@ -81,7 +72,7 @@ def _image(path: Path, group: Any, name: str, image: Mapping[str, Any], omero: M
     units = {letter: axis.get("unit") for letter, axis in zip(letters, axes, strict=True)}
     steps = dict(zip(letters, scale.tolist(), strict=True))
     lengths = [unit_in_micrometres(units.get(letter)) for letter in "ZYX"]
-    seconds = _SECONDS.get(str(units.get("T")))
+    seconds = unit_in_seconds(units.get("T"))
     return Source(
         name,
         letters,

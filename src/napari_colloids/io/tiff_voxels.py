@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tifffile
 
+from napari_colloids.io.units import unit_in_micrometres, unit_in_seconds
+
 if TYPE_CHECKING:
     from napari_colloids.stack import VoxelSize
 
-#: Micrometres per unit, keyed by the folded name or symbol.
-_MICROMETRES = {
-    "m": 1e6,
-    "cm": 1e4,
-    "mm": 1e3,
-    "um": 1.0,
-    "nm": 1e-3,
-    "pm": 1e-6,
-    "å": 1e-4,
-    "angstrom": 1e-4,
-    "inch": 25400.0,
-    "in": 25400.0,
-    "meter": 1e6,
-    "centimeter": 1e4,
-    "millimeter": 1e3,
-    "micrometer": 1.0,
-    "micron": 1.0,
-    "nanometer": 1e-3,
-}
-#: Seconds per unit of time in OME files.
-_SECONDS = {"s": 1.0, "ms": 1e-3, "\u00b5s": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PER_CENTIMETRE = 3
-
-
-def unit_in_micrometres(unit: Any) -> float | None:
-    r"""Return how many micrometres a unit of length is; None if it is none (``"pixel"``, empty).
-
-    Understands names and symbols, both micro signs and ImageJ's escape ``\u00B5m``.
-    """
-    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), str(unit or "")).strip()
-    # Both micro signs (U+00B5, and the Greek letter U+03BC, which is also what casefold makes of the first).
-    key = text.casefold().replace("\u03bc", "u").replace("metre", "meter").replace("\u212b", "å")
-    return _MICROMETRES.get(key, _MICROMETRES.get(key.removesuffix("s")))
 
 
 def voxel_size(tif: tifffile.TiffFile, series: int) -> VoxelSize | None:
@@ -71,7 +40,7 @@ def frame_interval(tif: tifffile.TiffFile, series: int) -> float | None:
     """Return the seconds between frames, or None where the file does not say: ImageJ's ``finterval``, or OME's."""
     if tif.is_ome:
         pixels = _ome_pixels(tif, series)
-        unit = _SECONDS.get(str(pixels.get("TimeIncrementUnit", "s")))
+        unit = unit_in_seconds(pixels.get("TimeIncrementUnit", "s"))
         increment = _number(pixels.get("TimeIncrement"))
         return None if unit is None or increment is None else increment * unit
     metadata = tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)
@@ -88,7 +57,7 @@ def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | No
     # Programs that say "per centimetre" mean it, whatever the unit of the spacing; "per inch" is only a default.
     lateral = unit
     if _RESOLUTION_UNIT in page.tags and int(page.tags[_RESOLUTION_UNIT].value) == _PER_CENTIMETRE:
-        lateral = _MICROMETRES["cm"]
+        lateral = 1e4
     return abs(spacing) * unit, y * lateral, x * lateral
 
 

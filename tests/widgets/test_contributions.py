@@ -73,7 +73,17 @@ def test_other_files_are_left_alone(tmp_path, name):
     assert get_particle_reader(str(path)) is None
 
 
-@pytest.mark.parametrize("ending", [".csv", ".xyz", ".h5"])
+def test_the_time_between_frames_comes_back(viewer, tmp_path):
+    table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], frame=[0, 2])
+    place = {"scale": (2.5, 0.3, 0.1, 0.1), "units": ("s", *("um",) * 3), "axis_labels": ("t", "z", "y", "x")}
+    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    viewer.layers.save(str(tmp_path / "found.csv"), plugin="napari-colloids")
+    (again,) = viewer.open(tmp_path / "found.csv", plugin="napari-colloids")
+    assert tuple(again.scale) == pytest.approx(place["scale"])
+    assert again.units == points.units
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xyz", ".h5", ".parquet"])
 def test_saved_points_come_back_as_they_were_shown(viewer, tmp_path, ending):
     table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
     place = {"scale": (0.3, 0.1, 0.1), "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}

@@ -1,13 +1,19 @@
 """The whole path as a user walks it: Load, Detect, threshold, Score, Export, with real files and a real window."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from qtpy.QtCore import QLocale, Qt
+from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.detection import DEFAULT_THRESHOLD
+from napari_colloids.particles import ERRORS, particle_table
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
+from napari_colloids.widgets.saving import ask_for_table
 from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.simulate import SimulateWidget
 
@@ -216,6 +222,78 @@ def test_points_that_are_added_and_deleted_by_hand_are_counted(viewer, qtbot, cl
     viewer.layers.selection.active = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name="other")
     layer.add([[6.0, 6.0, 6.0]])
     assert widget.threshold.count.text() == "1 of 1 shown"
+
+
+def test_points_added_or_moved_by_hand_are_certain_but_not_fitted(viewer):
+    errors = [[0.1, 0.2, 0.3, 0.4]] * 3
+    table = particle_table([[4, 4, 4], [8, 8, 8], [12, 12, 12]], radius=[3, 3, 9], confidence=[0.1, 0.9, 0.9])
+    table = table.assign(refined=1, **dict(zip(ERRORS, np.transpose(errors), strict=True)))
+    layer = layers.add_layer(viewer, layers.particle_layer_data(table, name="found"))
+    layers.show_above(layer, 0.5)
+    layer.selected_data = {0}  # napari gives its features to those that follow
+    layer.add([[6.0, 6.0, 6.0]])
+    added = layer.features.iloc[3]
+    assert added[["radius", "confidence", "refined"]].tolist() == [3, 1, 0]
+    assert added[ERRORS].isna().all()
+    assert layer.shown.tolist() == [False, True, True, True]
+    layer.selected_data = {1}
+    layer._move([1], layer.data[1] + 2)
+    assert layer.features["refined"].tolist() == [1, 0, 1, 0]
+    assert layer.features.iloc[1][ERRORS].isna().all()
+    assert layer.features["confidence"].tolist() == [0.1, 0.9, 0.9, 1.0]
+
+
+@pytest.mark.parametrize("language", ["C", "de_DE", "fr_FR"])
+@pytest.mark.parametrize("typed", ["0,25", "0.25"])
+def test_numbers_are_typed_with_a_point_or_a_comma(viewer, qtbot, monkeypatch, language, typed):
+    QLocale.setDefault(QLocale(language))
+    try:
+        box = dock(viewer, LoadWidget).voxel_size[0]
+        box.setEnabled(True)
+        box.selectAll()
+        qtbot.keyClicks(box, typed)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert box.value() == 0.25
+    finally:
+        QLocale.setDefault(QLocale.system())
+
+
+def test_the_newest_layers_are_meant_unless_others_were_chosen(viewer):
+    widget, scoring = dock(viewer, DetectWidget), dock(viewer, ScoreWidget)
+    for name in ("first", "second"):
+        image = viewer.add_image(np.zeros((8, 9, 10)), name=name)
+        found = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name=f"{name} particles")
+        assert widget.image.layer is scoring.image.layer is image
+        assert scoring.detections.layer is found
+    widget.image.choose(viewer.layers["first"])
+    viewer.add_image(np.zeros((8, 9, 10)), name="third")
+    assert widget.image.layer is viewer.layers["first"]
+    viewer.layers.remove("second")
+    assert widget.image.layer is viewer.layers["first"]
+
+
+def test_unusual_settings_do_not_hide(viewer):
+    first = dock(viewer, DetectWidget)
+    assert not first.advanced.isExpanded()
+    first.border.setValue(15.0)
+    assert dock(viewer, DetectWidget).advanced.isExpanded()
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "expected"),
+    [
+        ("/a/b", "Parquet (*.parquet)", "/a/b.parquet"),
+        ("/a/beads_0.5um", "CSV table (*.csv)", "/a/beads_0.5um.csv"),
+        ("/a/b.xyz", "CSV table (*.csv)", "/a/b.xyz"),
+        ("", "", None),
+    ],
+)
+def test_a_table_is_saved_under_the_ending_that_was_chosen(monkeypatch, typed, kind, expected):
+    proposed = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *given: proposed.append(given[2]) or (typed, kind))
+    path = ask_for_table(None, "Export", "a/b: particles")
+    assert path == (expected and Path(expected))
+    assert proposed == ["a_b_ particles.csv"]
 
 
 def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):

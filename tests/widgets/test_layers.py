@@ -142,6 +142,29 @@ def test_what_is_no_stack_is_refused(layer, words):
         layers.stack_of(layer)
 
 
+def test_particles_are_brought_into_the_voxels_of_an_image_of_other_units():
+    points = points_of(particle_table([[4, 2, 6]], radius=3), {"scale": SIZE, "units": ("um",) * 3})
+    image = Image(np.zeros((9, 9, 9)), scale=(600, 200, 200), units=("nm",) * 3)
+    table = layers.in_voxels(points, image, ())
+    np.testing.assert_allclose(table[["z", "y", "x", "radius"]], [[2, 1, 3, 1.5]])
+
+
+def test_particles_of_several_frames_are_not_those_of_one_volume():
+    points = points_of(particle_table([[1, 2, 3], [1, 2, 3]], radius=1, frame=[0, 1]))
+    with pytest.raises(ColloidsError, match="several frames"):
+        layers.in_voxels(points, Image(np.zeros((4, 5, 6))), ())
+
+
+@pytest.mark.parametrize("turned", [{"rotate": 30}, {"shear": [0.1, 0, 0]}, {"affine": np.diag([1, 2, 1, 1])}])
+def test_what_does_not_lie_straight_is_refused(turned):
+    with pytest.raises(ColloidsError, match="rotated, sheared"):
+        layers.frame_of(Image(np.zeros((4, 5, 6)), scale=SIZE, translate=(1, 2, 3), **turned))
+
+
+def test_points_can_be_moved_in_place():
+    assert points_of(particle_table([[1, 2, 3]], radius=1)).data.flags.writeable
+
+
 def test_2d_points_are_refused():
     with pytest.raises(ColloidsError, match="2D points"):
         layers.table_of(Points(np.zeros((1, 2))))

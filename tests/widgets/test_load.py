@@ -1,5 +1,7 @@
 """Choosing what of a file is loaded: series, channel, frames, axes; and dropping such files onto the window."""
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -75,6 +77,27 @@ def test_series_channel_and_frames_are_picked(look, load, film):
     assert image.name == "beads sheared shell"
     np.testing.assert_array_equal(image.data, data[1:, 1])
     np.testing.assert_allclose(image.scale, (0.5, 0.3, 0.1, 0.1))
+
+
+@pytest.mark.parametrize("form", ["'{}'", '  "{}" ', "file://{}"])
+def test_a_path_is_pasted_as_it_comes(look, film, form):
+    path, _ = film
+    widget = look(form.format(path))
+    assert widget.button.isEnabled()
+
+
+def test_what_is_no_longer_so_is_not_shown(look, film, qtbot):
+    path, data = film
+    widget = look(path)
+    tifffile.imwrite(path, data[0, 0], metadata={"axes": "ZYX"}, photometric="minisblack")
+    os.utime(path, ns=(1, 1))
+    widget.path.editingFinished.emit()
+    qtbot.waitUntil(lambda: widget.picker.series.count() == 1, timeout=TIMEOUT)
+    for text in ("nowhere.tif", ""):
+        widget.path.setText(text)
+        widget.path.editingFinished.emit()
+        qtbot.waitUntil(lambda: not widget.button.isEnabled(), timeout=TIMEOUT)
+        assert widget.picker.series.count() == 0
 
 
 def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path):

@@ -273,6 +273,30 @@ def test_the_button_waits_for_points_and_their_image(viewer, widget, image, simu
     assert "image" in button.toolTip()
 
 
+def test_the_residual_is_that_of_the_image_searched_whatever_its_name(viewer, widget, image, qtbot, click):
+    choose(widget.refine, False)
+    finish(widget, qtbot, click)
+    button = widget.threshold.residual
+    image.name = "renamed"
+    other = viewer.add_image(np.zeros_like(image.data), name="beads")
+    assert button.isEnabled()
+    finish(widget, qtbot, click, button)
+    assert residuals(viewer)[0].name == "renamed residual"
+    viewer.layers.remove(image)
+    assert other in viewer.layers
+    assert not button.isEnabled()
+
+
+def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simulated, qtbot, click, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    points = add_truth(viewer, image, simulated)
+    click(widget.threshold.residual)
+    viewer.layers.remove(points)
+    qtbot.waitUntil(lambda: not widget.threshold.residual.busy, timeout=60_000)
+    assert residuals(viewer) == []
+    assert widget.button.isEnabled()
+
+
 def test_new_points_hide_the_residual_of_those_before(viewer, widget, image, simulated, qtbot, click):
     add_truth(viewer, image, simulated)
     finish(widget, qtbot, click, widget.threshold.residual)

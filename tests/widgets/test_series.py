@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from napari_colloids.detection import detect
+from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import simulate
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.regions import region_of
 
 FRAMES = 5
 
@@ -166,9 +168,25 @@ def test_only_inside_a_drawn_rectangle_or_the_labels(viewer, widget, series, qtb
     assert "draw one" in widget.status.text()
 
 
-def test_ellipses_are_round(viewer, image):
-    from napari_colloids.widgets.regions import region_of
+def test_labels_of_a_series(viewer, image, series):
+    same = np.ones(series.shape, int)
+    labels = viewer.add_labels(same, scale=image.scale)
+    assert region_of(labels, image, (1,), range(FRAMES)).mask.shape == series.shape[1:]
+    other = same.copy()
+    other[-1, :, :9] = 0
+    for data, frames, message in (
+        (other, range(FRAMES), "differ between the frames"),
+        (same[:1], range(FRAMES), "fewer frames"),
+        (0 * same, None, "0 everywhere"),
+    ):
+        with pytest.raises(ColloidsError, match=message):
+            region_of(viewer.add_labels(data, scale=image.scale), image, (0,), frames)
+    assert not region_of(viewer.add_labels(other, scale=image.scale), image, (FRAMES - 1,)).mask.all()
+    with pytest.raises(ColloidsError, match="another shape or place"):
+        region_of(viewer.add_labels(same, scale=image.scale, translate=(0, 0, 1, 1)), image, (0,))
 
+
+def test_ellipses_are_round(viewer, image):
     shapes = viewer.add_shapes(
         [[[0, 0], [0, 4.0], [2.0, 4.0], [2.0, 0]]], shape_type="ellipse", scale=(0.1, 0.1), translate=(0.5, 0)
     )

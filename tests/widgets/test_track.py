@@ -171,6 +171,19 @@ def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
     assert "missing.csv" in widget.status.text()
 
 
+def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, found):
+    widget = dock(viewer, qtbot)
+    add(viewer, found, {**PLACE, "scale": (2.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
+    measured(widget, qtbot)
+    press_link(widget, qtbot, click)
+    said = widget.status.text()
+    assert "µm²/s" in said
+    add(viewer, found, {**PLACE, "scale": (20.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
+    measured(widget, qtbot)
+    assert widget.interval.value() == 20.0
+    assert widget.status.text() == said
+
+
 def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
     place = {**PLACE, "scale": (0.25, *SIZE), "units": ("s", "um", "um", "um")}
     add(viewer, found, place)

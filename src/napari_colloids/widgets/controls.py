@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QLocale, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class LayerCombo(QComboBox):
     """Choice of one of the viewer's layers; follows the layer list, renames included.
 
-    With `none`, the words for "no layer" come first and are chosen unless the user chooses a layer.
+    It is the newest layer unless another was chosen. With `none`, the words for "no layer" come first and are chosen
+    unless the user chooses a layer.
     """
 
     chosen = Signal(object)
@@ -37,6 +38,7 @@ class LayerCombo(QComboBox):
     def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str, none: str = "") -> None:
         super().__init__()
         self._none = none
+        self._wished: Any = None
         self._viewer = viewer
         self._accepts = accepts
         self.setToolTip(tooltip)
@@ -47,6 +49,7 @@ class LayerCombo(QComboBox):
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
             event.connect(self._refill)
         self.currentIndexChanged.connect(lambda _: self.chosen.emit(self.layer))
+        self.activated.connect(lambda _: self._wish(self.layer))
         self._refill()
 
     @property
@@ -58,7 +61,11 @@ class LayerCombo(QComboBox):
         """Choose this layer, if it is among the choices."""
         for index in range(self.count()):
             if self.itemData(index) is layer:
+                self._wish(layer)
                 self.setCurrentIndex(index)
+
+    def _wish(self, layer: Any) -> None:
+        self._wished = layer
 
     def refill(self) -> None:
         """Look at the layers again (for layers that become acceptable without being added)."""
@@ -78,8 +85,10 @@ class LayerCombo(QComboBox):
             layer.events.name.disconnect(self._rename)
             layer.events.name.connect(self._rename)
         # The newest layer is most likely the one meant, unless another was chosen.
+        newest = not self._none and event is not None and event.type == "inserted"
+        kept = self._wished if newest else before
         default = 0 if self._none else len(wanted) - 1
-        at = next((i for i in range(self.count()) if before is not None and self.itemData(i) is before), default)
+        at = next((i for i in range(self.count()) if kept is not None and self.itemData(i) is kept), default)
         self.setCurrentIndex(at)
         self.blockSignals(False)
         if self.layer is not before:
@@ -113,9 +122,24 @@ class Status(QLabel):
         show_error(text)
 
 
+class _Number(QDoubleSpinBox):
+    """A box for a number that is typed with a point or a comma, whatever the language of the computer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # With its own locale Qt takes the other sign for a separator of thousands: 0,25 would become 25.
+        self.setLocale(QLocale.c())
+
+    def validate(self, text: str | None, position: int) -> Any:
+        return super().validate((text or "").replace(",", "."), position)
+
+    def valueFromText(self, text: str | None) -> float:
+        return float(super().valueFromText((text or "").replace(",", ".")))
+
+
 def number(value: float, low: float, high: float, *, decimals: int, unit: str, tooltip: str) -> QDoubleSpinBox:
     """Make a spin box for a quantity with a unit."""
-    box = QDoubleSpinBox()
+    box = _Number()
     box.setDecimals(decimals)
     box.setRange(low, high)
     box.setSingleStep(10.0**-decimals if decimals > 1 else 0.5)
@@ -181,8 +205,13 @@ class Panel(QScrollArea):
         self.column.setContentsMargins(6, 6, 6, 6)
         self.column.setSpacing(6)
         self.setWidget(self._inside)
-        self.setMinimumWidth(WIDTH)
 
     def sizeHint(self) -> QSize:
         """Ask for the room the column needs, where a scroll area would ask for little."""
-        return QSize(WIDTH, self._inside.sizeHint().height())
+        return QSize(self.minimumSizeHint().width(), self._inside.sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Never be too narrow for the column, with the bar beside it: there is no scrolling to the side."""
+        bar = self.verticalScrollBar()
+        inside = self._inside.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
+        return QSize(max(WIDTH, inside), super().minimumSizeHint().height())

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt import QCollapsible
 
+from napari_colloids.detection.options import DIAMETER_LIMITS
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.regions import is_region, region_of
 from napari_colloids.widgets.remembered import preferences, remember
+from napari_colloids.widgets.residual import found_in
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
@@ -84,7 +86,7 @@ class DetectWidget(Panel):
             "Particle diameter: measured in the image, or typed in pixels (lateral voxels) or in micrometres.",
         )
         self.pixels = number(
-            12.0, 1.0, 500.0, decimals=1, unit="px", tooltip="Diameter of a particle in lateral voxels (px)."
+            12.0, *DIAMETER_LIMITS, decimals=2, unit="px", tooltip="Diameter of a particle in lateral voxels (px)."
         )
         self.micrometres = number(
             1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter of a particle in micrometres (µm)."
@@ -158,6 +160,9 @@ class DetectWidget(Panel):
                     "frames": self.frames,
                 },
             )
+        # What is not as usual should not hide.
+        if self.dark.currentData() != defaults.dark or self.border.value() != defaults.border:
+            self.advanced.expand()
         self._on_mode()
         self._on_method()
         self._on_refine()
@@ -320,9 +325,10 @@ class DetectWidget(Panel):
 
     def _asked_for(self, image: Any) -> Search:
         index = layers.index_of(image, self._viewer)
-        region = region_of(self.region.layer, image, index)
+        frames = self._chosen_frames(image)
+        region = region_of(self.region.layer, image, index, frames)
         psf = self.psf.layer if self.refine.currentData() else None
-        return Search(image, index, self._chosen_frames(image), self.options(), region, psf)
+        return Search(image, index, frames, self.options(), region, psf)
 
     def _chosen_frames(self, image: Any) -> range | None:
         if image.ndim != 4 or self.frames.currentData() == "shown":
@@ -374,16 +380,18 @@ class DetectWidget(Panel):
         from napari_colloids.detection import DEFAULT_THRESHOLD
 
         facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
-        note = {**facts, "image": search.name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
+        name = search.image.name
+        note = {**facts, "image": name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
         if self._partial in self._viewer.layers:
             self._viewer.layers.remove(self._partial)
         for layer in self._viewer.layers:
-            if layers.note_of(layer).get("image") == search.name:
+            if layers.note_of(layer).get("image") == name:
                 layer.visible = False
         described = layers.particle_layer_data(
-            table, search.place, name=f"{search.name} particles", leading=search.leading, note=note
+            table, search.place, name=f"{name} particles", leading=search.leading, note=note
         )
         layer = layers.add_layer(self._viewer, described)
+        found_in(layer, search.image)
         self.threshold.layers.choose(layer)
         return layer
 

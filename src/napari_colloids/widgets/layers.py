@@ -94,13 +94,37 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
 
 
 def frame_of(layer: Layer) -> dict[str, Any]:
-    """Return the attributes that place another layer exactly where this one is."""
+    """Return the attributes that place another layer exactly where this one is.
+
+    Raises
+    ------
+    ColloidsError
+        If the layer does not lie straight along the axes.
+    """
+    check_straight(layer)
     return {
         "scale": tuple(layer.scale),
         "translate": tuple(layer.translate),
         "units": tuple(layer.units),
         "axis_labels": tuple(layer.axis_labels),
     }
+
+
+def check_straight(layer: Layer) -> None:
+    """Refuse a layer that is rotated, sheared or otherwise transformed.
+
+    Raises
+    ------
+    ColloidsError
+        If it is.
+    """
+    here = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
+    axes = np.array([layer.data_to_world(step) for step in np.eye(layer.ndim)]) - here
+    if not (np.allclose(axes, np.diag(layer.scale)) and np.allclose(here, layer.translate)):
+        raise ColloidsError(
+            f"'{layer.name}' is rotated, sheared or has an affine transform, which is not supported: resample it, "
+            "or reset its transform (rotate, shear and affine of the layer)."
+        )
 
 
 def particle_layer_data(
@@ -135,7 +159,7 @@ def particle_layer_data(
     (data, attributes, "points")
     """
     table = check_particles(particles)
-    positions = table[POSITION].to_numpy(dtype=float)
+    positions = table[POSITION].to_numpy(dtype=float, copy=True)  # napari moves points in place
     if "frame" in table and not leading:
         positions = np.column_stack([table["frame"].to_numpy(dtype=float), positions])
     elif leading:
@@ -257,6 +281,16 @@ def voxel_size_of(layer: Layer) -> VoxelSize | None:
     return (z, y, x)
 
 
+def interval_of(layer: Layer) -> float | None:
+    """Return the seconds between frames that the scale of a layer's time axis tells, or None."""
+    if layer.ndim < 4:
+        return None
+    try:
+        return float((abs(float(layer.scale[-4])) * layer.units[-4]).to("s").magnitude)
+    except Exception:  # in pixels: nobody said how long
+        return None
+
+
 def index_of(layer: Layer, viewer: Any) -> tuple[int, ...]:
     """Return the index of what the viewer shows along the layer's axes before z (empty for a 3D layer)."""
     here = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
@@ -353,6 +387,11 @@ def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_onl
         Time step of the image; particles of other time steps are left out.
     shown_only
         Leave out the points that the threshold hides.
+
+    Raises
+    ------
+    ColloidsError
+        If the points are of several frames and the image is of one, or one of the two does not lie straight.
     """
     table = table_of(points, shown_only=shown_only)
     data = np.asarray(points.data, dtype=float)
@@ -361,11 +400,34 @@ def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_onl
     if points.ndim > 3 and index:
         now = np.all(np.rint(data[:, -3 - len(index) : -3]) == index, axis=1)
         table, data = table[now].reset_index(drop=True), data[now]
-    scale, shift = np.asarray(points.scale[-3:]), np.asarray(points.translate[-3:])
-    world = data[:, -3:] * scale + shift
-    table[POSITION] = (world - np.asarray(image.translate[-3:])) / np.asarray(image.scale[-3:])
-    table["radius"] *= abs(float(scale[-1] / image.scale[-1]))
+    elif "frame" in table and table["frame"].nunique() > 1:
+        raise ColloidsError(f"'{points.name}' holds particles of several frames, but '{image.name}' is one volume.")
+    scale, shift = into_voxels(points, image)
+    table[POSITION] = data[:, -3:] * scale + shift
+    table["radius"] *= abs(float(scale[-1]))
     return table.drop(columns="frame", errors="ignore")
+
+
+def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `scale` and `shift` along z, y, x (or y, x) that make voxels of an image of the data of another layer.
+
+    Raises
+    ------
+    ColloidsError
+        If one of the two does not lie straight along the axes.
+    """
+    for one in (layer, image):
+        check_straight(one)
+    count = min(layer.ndim, 3)
+    ratio = np.ones(count)
+    for axis, (its, ours) in enumerate(zip(layer.units[-count:], image.units[-count:], strict=True)):
+        try:
+            ratio[axis] = float((1 * its).to(ours).magnitude)
+        except Exception:  # one of them is in pixels: nobody said how long these are
+            ratio[axis] = 1.0
+    scale, shift = (np.asarray(part[-count:]) * ratio for part in (layer.scale, layer.translate))
+    unit = np.asarray(image.scale[-count:])
+    return scale / unit, (shift - np.asarray(image.translate[-count:])) / unit
 
 
 def is_stack(layer: Any) -> bool:

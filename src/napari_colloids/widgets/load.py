@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
 
 from napari_colloids.io import STACK_ENDINGS
@@ -77,10 +78,14 @@ class LoadWidget(Panel):
 
     def look(self) -> None:
         """Find out what the file holds."""
-        path = Path(self.path.text())
-        if not self.path.text() or (self._found is not None and self._found.path == path):
+        path = _path_of(self.path.text())
+        if path is not None and self._found is not None and self._found.is_still(path):
             return
         self._found = None
+        self.picker.show([])
+        if path is None:
+            self._refresh()
+            return
         # A path that was changed while another was being looked at is looked at next.
         self._stale = self._looking.running
         self._looking.start(call(lambda: _look(path)))
@@ -110,7 +115,8 @@ class LoadWidget(Panel):
             box.setEnabled(series is not None and series.voxel_size is None)
 
     def _on_browse(self) -> None:
-        start = str(Path(self.path.text()).parent) if self.path.text() else ""
+        last = _path_of(self.path.text())
+        start = "" if last is None else str(last.parent)
         path, _ = QFileDialog.getOpenFileName(self, "Load a stack", start, FILTER)
         if path:
             self.path.setText(path)
@@ -170,10 +176,26 @@ class LoadWidget(Panel):
 
 @dataclass(frozen=True)
 class _Found:
-    """What a first look at a file tells."""
+    """What a first look at a file tells, and when the file was written last."""
 
     path: Path
     series: list[Series]
+    written: int
+
+    def is_still(self, path: Path) -> bool:
+        """Whether a path leads to that file, and nothing was written to it since."""
+        try:
+            return path == self.path and path.stat().st_mtime_ns == self.written
+        except OSError:
+            return False
+
+
+def _path_of(text: str) -> Path | None:
+    """Return the path that was typed or pasted, which may be quoted, a file:// address, or begin with ~."""
+    text = text.strip().strip("\"'")
+    if text.startswith("file://"):
+        text = QUrl(text).toLocalFile()
+    return Path(text).expanduser() if text else None
 
 
 def _summary(found: list[Series], series: Series | None) -> str:
@@ -192,7 +214,8 @@ def _summary(found: list[Series], series: Series | None) -> str:
 def _look(path: Path) -> _Found:
     from napari_colloids.io import list_series
 
-    return _Found(path, list_series(path))
+    series = list_series(path)
+    return _Found(path, series, path.stat().st_mtime_ns)
 
 
 def _describe(path: Path, part: Part, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:

@@ -69,11 +69,28 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     layers = []
     for one in [path] if isinstance(path, str) else path:
         table = read_particles(one)
-        size = implied_voxel_size(table)
-        place = {} if size is None else {"scale": size, "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
-        layers.append(particle_layer_data(table, place, name=Path(one).stem))
+        layers.append(particle_layer_data(table, _place_of(table), name=Path(one).stem))
     _keep_spheres_right()
     return layers
+
+
+def _place_of(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the scale of a table, as far as it tells the size of a voxel and the time between frames."""
+    size, interval = implied_voxel_size(table), table.attrs.get("frame_interval") if "frame" in table else None
+    if size is None and interval is None:
+        return {}
+    place: dict[str, Any] = {
+        "scale": size or (1.0, 1.0, 1.0),
+        "units": ("pixel" if size is None else "um",) * 3,
+        "axis_labels": ("z", "y", "x"),
+    }
+    if interval is None:
+        return place
+    return {
+        "scale": (float(interval), *place["scale"]),
+        "units": ("s", *place["units"]),
+        "axis_labels": ("t", *place["axis_labels"]),
+    }
 
 
 def load(
@@ -146,7 +163,7 @@ def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:
 
 def _has_positions(path: Path) -> bool:
     """Tell a particle table by its header, so that other tables are left to other readers."""
-    if path.suffix.lower() == ".xyz":
+    if path.suffix.lower() in (".xyz", ".parquet"):
         return True
     if path.suffix.lower() != ".csv":
         return False

@@ -9,6 +9,7 @@ from napari.layers import Labels, Shapes
 
 from napari_colloids.detection import Region
 from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets import layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def is_region(layer: Any) -> bool:
     return isinstance(layer, Shapes) or (isinstance(layer, Labels) and layer.ndim >= 3)
 
 
-def region_of(layer: Any, image: Image, index: Sequence[int] = ()) -> Region:
+def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None) -> Region:
     """Return the region that a layer marks in an image.
 
     Parameters
@@ -37,20 +38,27 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = ()) -> Region:
         The image to be searched.
     index
         Index of a time series that labels of the same dimensions are taken from.
+    frames
+        The frames that are searched; None for the one of the index.
 
     Raises
     ------
     ColloidsError
-        If nothing that has an area is drawn, or the labels are those of another image.
+        If nothing that has an area is drawn, or the labels are those of another image or differ between the frames.
     """
     if layer is None:
         return Region()
     if isinstance(layer, Labels):
         data = layer.data[0] if layer.multiscale else layer.data
         shape = (image.data[0] if image.multiscale else image.data).shape[-3:]
-        if tuple(data.shape[-3:]) != tuple(shape):
-            raise ColloidsError(f"The labels '{layer.name}' have another shape than the image '{image.name}'.")
-        return Region(mask=data[tuple(index)[-(data.ndim - 3) :]] if data.ndim > 3 else data)
+        scale, shift = layers.into_voxels(layer, image)
+        if tuple(data.shape[-3:]) != tuple(shape) or not (np.allclose(scale, 1) and np.allclose(shift, 0)):
+            raise ColloidsError(f"The labels '{layer.name}' have another shape or place than the image '{image.name}'.")
+        if data.ndim > 3:
+            data = _of_frame(data, layer.name, index, frames)
+        if not np.any(data):
+            raise ColloidsError(f"The labels '{layer.name}' are 0 everywhere: paint where to search.")
+        return Region(mask=data)
     outlines = [
         _in_voxels(_outline(vertices, kind), layer, image)
         for vertices, kind in zip(layer.data, layer.shape_type, strict=True)
@@ -62,6 +70,20 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = ()) -> Region:
             f"'{layer.name}' holds no rectangle, ellipse or polygon that is drawn in a slice (y, x): draw one."
         )
     return Region(outlines=outlines)
+
+
+def _of_frame(labels: Any, name: str, index: Sequence[int], frames: Sequence[int] | None) -> Any:
+    """Return the labels of the frames that are searched, which must be the same in all."""
+    before = tuple(index)[-(labels.ndim - 3) :]
+    wanted = [before] if frames is None else [(*before[:-1], frame) for frame in frames]
+    if any(at >= length for one in wanted for at, length in zip(one, labels.shape, strict=False)):
+        raise ColloidsError(f"The labels '{name}' have fewer frames than the image.")
+    first = np.asarray(labels[wanted[0]])
+    if any(not np.array_equal(first > 0, np.asarray(labels[one]) > 0) for one in wanted[1:]):
+        raise ColloidsError(
+            f"The labels '{name}' differ between the frames: search the frames one by one, or use 3D labels for all."
+        )
+    return first
 
 
 def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
@@ -76,6 +98,6 @@ def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
 
 
 def _in_voxels(corners: NDArray[np.float64], layer: Shapes, image: Image) -> NDArray[np.float64]:
-    world = corners * np.asarray(layer.scale[-2:]) + np.asarray(layer.translate[-2:])
-    voxels: NDArray[np.float64] = (world - np.asarray(image.translate[-2:])) / np.asarray(image.scale[-2:])
+    scale, shift = layers.into_voxels(layer, image)
+    voxels: NDArray[np.float64] = corners * scale[-2:] + shift[-2:]
     return voxels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from qtpy.compat import isalive
@@ -29,11 +30,18 @@ COLOURS = ["#9ad1ff", "#2f6fd0", "#0b1a33", "#05070d", "#331408", "#d0561c", "#f
 _WITHIN = 99.8
 #: Voxels that the contrast limits are taken from.
 _SAMPLE = 1_000_000
+#: The images that layers of particles were found in.
+_FOUND_IN: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 TIP = (
     "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
     "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too "
     "much light; a particle is false or too large."
 )
+
+
+def found_in(points: Any, image: Any) -> None:
+    """Remember which image layer a Points layer was found in: names change, and come back on other images."""
+    _FOUND_IN[points] = ref(image)
 
 
 class ResidualButton(QPushButton):
@@ -57,7 +65,7 @@ class ResidualButton(QPushButton):
         self._viewer = viewer
         self._status = status
         self._points: Any = None
-        self._held = False
+        self._held = self._cancelled = False
         self._task = Task(self, "Residual")
         self._task.progressed.connect(self.progressed)
         self._task.succeeded.connect(self._on_done)
@@ -75,8 +83,10 @@ class ResidualButton(QPushButton):
         return self._task.running
 
     def follow(self, points: Any) -> None:
-        """Take this Points layer (or None) from now on."""
+        """Take this Points layer (or None, which cancels what is under way) from now on."""
         self._points = points
+        if points is None:
+            self._task.cancel()
         self._refresh()
 
     def hold(self, held: bool) -> None:
@@ -85,13 +95,19 @@ class ResidualButton(QPushButton):
         self._refresh()
 
     def _image(self) -> Any | None:
-        """Return the image that the points were found in, if it is there."""
-        name = None if self._points is None else layers.note_of(self._points).get("image")
+        """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
+        if self._points is None:
+            return None
+        known, name = _FOUND_IN.get(self._points), layers.note_of(self._points).get("image")
+        if known is not None:
+            return next((layer for layer in self._viewer.layers if layer is known()), None)
         image = self._viewer.layers[name] if name is not None and name in self._viewer.layers else None
         return image if layers.is_stack(image) else None
 
     def _refresh(self) -> None:
         running, ready = self._task.running, self._image() is not None
+        if running and self._cancelled:
+            return
         self.setText("Cancel" if running else "Residual")
         self.setEnabled(running or (ready and not self._held))
         if running:
@@ -108,12 +124,14 @@ class ResidualButton(QPushButton):
 
     def _on_clicked(self) -> None:
         if self._task.running:
+            self._cancelled = True
             self.setEnabled(False)
             self.setText("Cancelling…")
             self._task.cancel()
             return
+        self._cancelled = False
         image = self._image()
-        if image is None:  # renamed since
+        if image is None:  # another of that name, or renamed, since
             self._refresh()
             return
         try:

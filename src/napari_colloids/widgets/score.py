@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
@@ -70,7 +71,9 @@ class ScoreWidget(Panel):
         for kind, tip in OUTCOMES.items():
             box = QCheckBox(kind)
             box.setToolTip(tip)
-            box.setStyleSheet(f"QCheckBox {{ color: {layers.COLOURS[kind]}; }}")
+            colour = QPixmap(10, 10)
+            colour.fill(QColor(layers.COLOURS[kind]))
+            box.setIcon(QIcon(colour))
             box.setEnabled(False)
             box.toggled.connect(lambda on, kind=kind: self._on_toggle(kind, on))
             self.toggles[kind] = box
@@ -128,11 +131,11 @@ class ScoreWidget(Panel):
             true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
             # The hidden points complete the curve beyond the threshold.
             every = layers.in_voxels(detections, image, index, shown_only=False)
+            compared = _Compared(true, found, layers.frame_of(image), index)
         except ColloidsError as error:
             self.status.fail(str(error))
             return
         diameter, voxel_size = self.diameter.value(), tuple(np.abs(image.scale[-3:]))
-        compared = _Compared(true, found, layers.frame_of(image), index)
 
         def scored(prediction: pd.DataFrame) -> Score:
             return score(true, prediction, diameter=diameter, shape=stack.shape, voxel_size=voxel_size)
@@ -203,7 +206,7 @@ def parts_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
 
 def summary(scored: Score, ranked_ap: float) -> str:
     """Lay the figures out as a small table; `ranked_ap` is the AP over all confidences."""
-    rmse = ", ".join(f"{axis} {scored.rmse[axis]:.2f}" for axis in "zyx")
+    rmse = ", ".join(f"{axis} {scored.rmse[axis]:.2f}" for axis in "zyx") if scored.true_positives else "none"
     rows = {
         "Challenge AP": f"{scored.challenge_ap:.3f}",
         "AP by confidence": f"{ranked_ap:.3f}",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Search:
     """The volumes of an image that are to be searched, and the particles of those that are done.
 
-    Keeps the name and the place of the image, which may be moved or removed meanwhile.
+    Keeps the place of the image, which may be moved or removed meanwhile.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Search:
         region: Region,
         psf: Image | None = None,
     ) -> None:
-        self.name = image.name
+        self.image = image
         self.place = layers.frame_of(image)
         self.options = options
         self.region = region

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from napari.layers.base import ActionType
 
 from napari_colloids.widgets import layers
+from napari_colloids.widgets.by_hand import keep_honest
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -56,6 +58,11 @@ class SphereView:
         if event.source.visible:
             self._resize(event.source)
 
+    def _on_edited(self, event: Any) -> None:
+        """Give a point that was added, or moved along z, the size of its cross-section."""
+        if event.action in (ActionType.ADDED, ActionType.CHANGED):
+            self._resize(event.source)
+
     def _on_drawn(self, event: Any) -> None:
         """Follow the threshold in 3D; a change of size draws once more, with nothing left to change then."""
         viewer = self._viewer()
@@ -72,6 +79,8 @@ class SphereView:
             return
         if _is_ours(layer):
             self._thicken(layer)
+            layer.events.data.connect(keep_honest)
+            layer.events.data.connect(self._on_edited)
             layer.events.visible.connect(self._on_visible)
             layer.events.set_data.connect(self._on_drawn)
             if viewer.dims.ndisplay == 3:

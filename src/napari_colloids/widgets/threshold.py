@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari.layers.base import ActionType
+import numpy as np
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
 from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
@@ -17,11 +16,14 @@ from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status
 from napari_colloids.widgets.plots import ConfidenceHistogram
 from napari_colloids.widgets.residual import ResidualButton
+from napari_colloids.widgets.saving import ask_for_table
 from napari_colloids.widgets.wheel import leave_wheel_to_panel
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
-FILTER = "CSV table (*.csv);;Extended XYZ (*.xyz);;HDF5 (*.h5);;Parquet (*.parquet)"
 
 
 class ThresholdPanel(QWidget):
@@ -56,6 +58,7 @@ class ThresholdPanel(QWidget):
         )
         self.residual = ResidualButton(viewer, status)
         self._followed: Any = None
+        self._counted = np.empty(0)
 
         top = QHBoxLayout()
         top.addWidget(QLabel("Points"))
@@ -107,6 +110,7 @@ class ThresholdPanel(QWidget):
         self.residual.follow(layer)
         if layer is None:
             self.count.setText("no detections yet")
+            self.histogram.show_confidences(np.empty(0))
             return
         threshold = float(layers.note_of(layer).get("threshold", NO_THRESHOLD))
         self.default.setVisible(layers.note_of(layer).get("method") == "network")
@@ -118,13 +122,13 @@ class ThresholdPanel(QWidget):
     def _follow(self, layer: Any) -> None:
         """Hear of the points that are added to this layer, or deleted from it, and of no other's."""
         if self._followed is not None:
-            self._followed.events.data.disconnect(self._on_points)
+            self._followed.events.features.disconnect(self._on_points)
         if layer is not None:
-            layer.events.data.connect(self._on_points)
+            layer.events.features.connect(self._on_points)
         self._followed = layer
 
-    def _on_points(self, event: Any) -> None:
-        if isalive(self) and event.action in (ActionType.ADDED, ActionType.REMOVED):
+    def _on_points(self, event: Any = None) -> None:
+        if isalive(self) and not np.array_equal(layers.confidences_of(self._followed), self._counted):
             self._show(self._followed, self.slider.value())
 
     def _on_threshold(self, threshold: float) -> None:
@@ -135,7 +139,8 @@ class ThresholdPanel(QWidget):
         self.slider.setValue(DEFAULT_THRESHOLD["network"])
 
     def _show(self, layer: Any, threshold: float) -> None:
-        self.histogram.show_confidences(layers.confidences_of(layer))
+        self._counted = layers.confidences_of(layer)
+        self.histogram.show_confidences(self._counted)
         self._apply(layer, threshold)
 
     def _apply(self, layer: Any, threshold: float) -> None:
@@ -146,7 +151,7 @@ class ThresholdPanel(QWidget):
         self.count.setText(f"{shown} of {len(layer.data)} shown")
 
     def _on_export(self) -> None:
-        name = f"{self.layers.layer.name}.csv" if self.layers.layer is not None else "particles.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Export the particles on show", name, FILTER)
-        if path:
-            self.export_to(Path(path) if Path(path).suffix else Path(f"{path}.csv"))
+        name = self.layers.layer.name if self.layers.layer is not None else "particles"
+        path = ask_for_table(self, "Export the particles on show", name)
+        if path is not None:
+            self.export_to(path)

@@ -16,8 +16,8 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
 from napari_colloids.widgets.remembered import remember
+from napari_colloids.widgets.saving import FILTER, ask_for_table
 from napari_colloids.widgets.task import Task, call
-from napari_colloids.widgets.threshold import FILTER
 from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
 if TYPE_CHECKING:
@@ -158,7 +158,10 @@ class TrackWidget(Panel):
         if points is None:
             return
         self.search_range.setSuffix(f" {SYMBOLS['um' if layers.voxel_size_of(points) else 'px']}")
-        self.interval.setValue(layer_interval(points) or 0.0)
+        # What was linked before keeps its own interval.
+        self.interval.blockSignals(True)
+        self.interval.setValue(layers.interval_of(points) or 0.0)
+        self.interval.blockSignals(False)
         # Later: a layer that has just been added gets its threshold after this.
         QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
 
@@ -205,14 +208,19 @@ class TrackWidget(Panel):
         if points is None:
             return
         voxel_size = layers.voxel_size_of(points)
-        table = layers.table_of(points)
+        try:
+            table, place = layers.table_of(points), layers.frame_of(points)
+        except ColloidsError as error:
+            self.status.fail(str(error))
+            return
         if table["frame"].nunique() < 2:
             self.status.fail(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
             return
         request = _Request(
             name=points.name,
-            place=layers.frame_of(points),
+            place=place,
             voxel_size=voxel_size,
+            interval=self.interval.value() or None,
             options={
                 "search_range": self.search_range.value() / _pixel(voxel_size) if self._typed else None,
                 "memory": self.memory.value(),
@@ -237,7 +245,7 @@ class TrackWidget(Panel):
         for layer in self._viewer.layers:
             if layers.note_of(layer).get("points") == result.request.name:
                 layer.visible = False
-        self._on_interval()
+        self._show(result.request.interval)
         self.export.setEnabled(len(result.tracks) > 0)
         if len(result.tracks):
             request = result.request
@@ -245,11 +253,14 @@ class TrackWidget(Panel):
             described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
             layers.add_layer(self._viewer, described)
 
-    def _on_interval(self, _: float = 0.0) -> None:
+    def _on_interval(self, typed: float) -> None:
+        if self._result is not None:
+            self._show(typed or None)
+
+    def _show(self, seconds: float | None) -> None:
         """Say and draw the result in seconds, or in frames where their interval is unknown."""
         if self._result is None:
             return
-        seconds = self.interval.value() or None
         msd, diffusion = self._result.motion(seconds)
         self.plot.show_msd(msd, diffusion)
         self.status.say(summary(self._result, diffusion))
@@ -274,10 +285,10 @@ class TrackWidget(Panel):
         self.points.choose(layer)
 
     def _on_export(self) -> None:
-        name = f"{self._result.request.name.removesuffix(' particles')} tracks.csv" if self._result else "tracks.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Export the trajectories", name, FILTER)
-        if path:
-            self.export_to(Path(path) if Path(path).suffix else Path(f"{path}.csv"))
+        name = f"{self._result.request.name.removesuffix(' particles')} tracks" if self._result else "tracks"
+        path = ask_for_table(self, "Export the trajectories", name)
+        if path is not None:
+            self.export_to(path)
 
 
 @dataclass(frozen=True)
@@ -287,6 +298,7 @@ class _Request:
     name: str
     place: dict[str, Any]
     voxel_size: VoxelSize | None
+    interval: float | None
     options: dict[str, Any]
 
 
@@ -330,14 +342,6 @@ def _link(table: pd.DataFrame, request: _Request) -> Generator[Any, None, _Resul
 def _pixel(voxel_size: VoxelSize | None) -> float:
     """Return the width of a voxel in the unit of the search range."""
     return 1.0 if voxel_size is None else voxel_size[2]
-
-
-def layer_interval(layer: Points) -> float | None:
-    """Return the seconds between frames that the scale of a layer's time axis tells, or None."""
-    try:
-        return float((abs(float(layer.scale[-4])) * layer.units[-4]).to("s").magnitude)
-    except Exception:  # in pixels: nobody said how long
-        return None
 
 
 def summary(result: _Result, diffusion: Diffusion | None) -> str:

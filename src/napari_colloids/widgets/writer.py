@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_colloids.widgets.layers import note_of, table_of
+from napari_colloids.widgets.layers import interval_of, note_of, table_of
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -51,5 +51,7 @@ def save(layer: Points, path: Path) -> Path:
 
     note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "by_confidence")}
     metadata = {"layer": layer.name, "program": f"napari-colloids {__version__}", **note}
+    if interval_of(layer) is not None:
+        metadata["frame_interval"] = interval_of(layer)
     write_particles(path, table_of(layer), metadata=metadata)
     return path

@@ -1,0 +1,42 @@
+"""What a point still is once it was added or moved by hand: certain, but not fitted."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers.base import ActionType
+
+from napari_colloids.particles import ERRORS
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+
+def keep_honest(event: Any) -> None:
+    """Take from points that were just added, or moved, what is not true of them (a listener of a layer's ``data``).
+
+    napari gives a new point the features of the one that was selected last.
+    """
+    layer = event.source
+    which = np.zeros(len(layer.data), bool)
+    which[list(event.data_indices)] = True
+    if event.action == ActionType.ADDED:
+        fresh = {"confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
+        radius = layer.features.get("radius")
+        if radius is not None and not which.all():
+            fresh["radius"] = float(np.nanmedian(radius[~which]))
+        _set(layer, which, fresh)
+        layer.shown = layer.shown | which  # else as visible as the point before
+    elif event.action == ActionType.CHANGED:
+        _set(layer, which, {"refined": 0, **dict.fromkeys(ERRORS, math.nan)})
+
+
+def _set(layer: Points, which: Any, values: dict[str, Any]) -> None:
+    features = layer.features.copy()
+    for name, value in values.items():
+        if name in features:
+            features.loc[which, name] = value
+    if not features.equals(layer.features):
+        layer.features = features

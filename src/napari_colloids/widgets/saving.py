@@ -1,0 +1,36 @@
+"""Where to save a particle table: the file dialog, and the ending of the name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog
+
+from napari_colloids.io import PARTICLE_ENDINGS
+
+#: The kinds of table that a file dialog offers.
+FILTER = "CSV table (*.csv);;Extended XYZ (*.xyz);;HDF5 (*.h5);;Parquet (*.parquet)"
+
+
+def ask_for_table(parent: Any, title: str, name: str) -> Path | None:
+    """Ask for the file to write a table to; None if the user thinks better of it.
+
+    Parameters
+    ----------
+    parent
+        The widget that asks.
+    title
+        What the dialog is called.
+    name
+        Proposal, without an ending; what cannot be part of a file's name is replaced.
+    """
+    path, kind = QFileDialog.getSaveFileName(parent, title, re.sub(r'[\\/:*?"<>|]', "_", name) + ".csv", FILTER)
+    if not path:
+        return None
+    # A dot in a name, as in beads_0.5um, does not make an ending.
+    if Path(path).suffix.lower() in PARTICLE_ENDINGS:
+        return Path(path)
+    chosen = re.search(r"\*(\.\w+)", kind)
+    return Path(path + (chosen[1] if chosen else ".csv"))

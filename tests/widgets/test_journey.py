@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from qtpy.QtCore import QLocale, Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_colloids.detection import DEFAULT_THRESHOLD
 from napari_colloids.particles import ERRORS, particle_table
 from napari_colloids.widgets import layers
+from napari_colloids.widgets.controls import number
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
 from napari_colloids.widgets.saving import ask_for_table
@@ -218,6 +219,14 @@ def test_points_that_are_added_and_deleted_by_hand_are_counted(viewer, qtbot, cl
     assert sum(bar.get_height() for bar in widget.threshold.histogram.axes.patches) == sum(bars) - 2
     layer.add([[5.0, 5.0, 5.0]])
     assert widget.threshold.count.text() == f"{shown - 1} of {total - 1} shown"
+    layer.selected_data = {total - 2}
+    layer.remove_selected()
+    assert widget.threshold.count.text() == f"{shown - 2} of {total - 2} shown"
+    layer.selected_data = set(range(len(layer.data)))
+    layer.remove_selected()
+    assert widget.threshold.count.text() == "0 of 0 shown"
+    layer.add([[5.0, 5.0, 5.0]])
+    assert widget.threshold.count.text() == "1 of 1 shown"
     # A layer that is not the one chosen any more is not heard of.
     viewer.layers.selection.active = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name="other")
     layer.add([[6.0, 6.0, 6.0]])
@@ -233,7 +242,7 @@ def test_points_added_or_moved_by_hand_are_certain_but_not_fitted(viewer):
     layer.selected_data = {0}  # napari gives its features to those that follow
     layer.add([[6.0, 6.0, 6.0]])
     added = layer.features.iloc[3]
-    assert added[["radius", "confidence", "refined"]].tolist() == [3, 1, 0]
+    assert added[["radius", "confidence", "refined"]].tolist() == [6, 1, 0], "as those on show"
     assert added[ERRORS].isna().all()
     assert layer.shown.tolist() == [False, True, True, True]
     layer.selected_data = {1}
@@ -243,19 +252,52 @@ def test_points_added_or_moved_by_hand_are_certain_but_not_fitted(viewer):
     assert layer.features["confidence"].tolist() == [0.1, 0.9, 0.9, 1.0]
 
 
-@pytest.mark.parametrize("language", ["C", "de_DE", "fr_FR"])
-@pytest.mark.parametrize("typed", ["0,25", "0.25"])
-def test_numbers_are_typed_with_a_point_or_a_comma(viewer, qtbot, monkeypatch, language, typed):
-    QLocale.setDefault(QLocale(language))
-    try:
-        box = dock(viewer, LoadWidget).voxel_size[0]
-        box.setEnabled(True)
-        box.selectAll()
+@pytest.fixture(params=["C", "de_DE", "fr_FR"])
+def language(request):
+    QLocale.setDefault(QLocale(request.param))
+    yield request.param
+    QLocale.setDefault(QLocale.system())
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("0,25", 0.25), ("0.25", 0.25), ("1.5e-3", 0.0015), ("1,234.5", 1234.5), ("0.07218931", 0.072189), ("0.3µm", 0.3)],
+)
+@pytest.mark.parametrize("pasted", [False, True])
+def test_numbers_are_typed_with_a_point_or_a_comma(qtbot, language, typed, value, pasted):
+    box = number(0.0, 0.0, 5000.0, decimals=6, unit="µm", tooltip="")
+    qtbot.addWidget(box)
+    box.selectAll()
+    if pasted:
+        QApplication.clipboard().setText(typed)
+        box.lineEdit().paste()
+    else:
         qtbot.keyClicks(box, typed)
-        qtbot.keyClick(box, Qt.Key.Key_Return)
-        assert box.value() == 0.25
-    finally:
-        QLocale.setDefault(QLocale.system())
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert box.value() == pytest.approx(value)
+    assert box.text() == f"{value:g} µm"
+
+
+def test_a_number_is_typed_where_a_word_stands(qtbot):
+    box = number(0.0, 0.0, 10.0, decimals=3, unit="s", tooltip="")
+    qtbot.addWidget(box)
+    box.setSpecialValueText("unknown")
+    box.lineEdit().setCursorPosition(3)
+    qtbot.keyClicks(box, "2,5")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert box.value() == 2.5
+
+
+def test_the_threshold_is_typed_beside_its_slider(viewer, qtbot, language):
+    panel = dock(viewer, DetectWidget).threshold
+    viewer.add_points(np.ones((2, 3)), features={"confidence": [0.2, 0.9]}, name="found")
+    panel.level.selectAll()
+    qtbot.keyClicks(panel.level, "0,65")
+    qtbot.keyClick(panel.level, Qt.Key.Key_Return)
+    assert panel.slider.value() == pytest.approx(0.65)
+    assert panel.count.text() == "1 of 2 shown"
+    panel.slider.setValue(0.1)
+    assert panel.level.value() == 0.1
 
 
 def test_the_newest_layers_are_meant_unless_others_were_chosen(viewer):
@@ -265,6 +307,9 @@ def test_the_newest_layers_are_meant_unless_others_were_chosen(viewer):
         found = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name=f"{name} particles")
         assert widget.image.layer is scoring.image.layer is image
         assert scoring.detections.layer is found
+    viewer.layers.move(viewer.layers.index("second"), 0)
+    viewer.add_points(np.ones((1, 3)))
+    assert widget.image.layer is viewer.layers["second"], "the newest, wherever it lies"
     widget.image.choose(viewer.layers["first"])
     viewer.add_image(np.zeros((8, 9, 10)), name="third")
     assert widget.image.layer is viewer.layers["first"]
@@ -294,6 +339,19 @@ def test_a_table_is_saved_under_the_ending_that_was_chosen(monkeypatch, typed, k
     path = ask_for_table(None, "Export", "a/b: particles")
     assert path == (expected and Path(expected))
     assert proposed == ["a_b_ particles.csv"]
+
+
+@pytest.mark.parametrize("answer", ["Yes", "No"])
+def test_a_file_is_not_replaced_without_asking(monkeypatch, tmp_path, answer):
+    (tmp_path / "mine.csv").touch()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine"), "CSV table (*.csv)"))
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton[answer])
+    assert ask_for_table(None, "Export", "mine") == (tmp_path / "mine.csv" if answer == "Yes" else None)
+
+
+def test_tracks_are_no_detections(viewer):
+    viewer.add_tracks(np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]), features={"confidence": [0.5, 0.9]})
+    assert dock(viewer, DetectWidget).threshold.layers.layer is None
 
 
 def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):

@@ -171,13 +171,16 @@ def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
     assert "missing.csv" in widget.status.text()
 
 
-def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, found):
+def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, found, tmp_path):
     widget = dock(viewer, qtbot)
     add(viewer, found, {**PLACE, "scale": (2.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
     measured(widget, qtbot)
     press_link(widget, qtbot, click)
     said = widget.status.text()
     assert "µm²/s" in said
+    widget.export_to(tmp_path / "tracks.csv")
+    assert read_particles(tmp_path / "tracks.csv").attrs["frame_interval"] == 2.0
+    widget.status.say(said)
     add(viewer, found, {**PLACE, "scale": (20.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
     measured(widget, qtbot)
     assert widget.interval.value() == 20.0

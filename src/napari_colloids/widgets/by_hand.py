@@ -19,17 +19,19 @@ def keep_honest(event: Any) -> None:
 
     napari gives a new point the features of the one that was selected last.
     """
+    if event.action not in (ActionType.ADDED, ActionType.CHANGED):
+        return
     layer = event.source
     which = np.zeros(len(layer.data), bool)
     which[list(event.data_indices)] = True
     if event.action == ActionType.ADDED:
         fresh = {"confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
-        radius = layer.features.get("radius")
-        if radius is not None and not which.all():
-            fresh["radius"] = float(np.nanmedian(radius[~which]))
+        others = layer.shown & ~which
+        if "radius" in layer.features and others.any():
+            fresh["radius"] = float(np.nanmedian(layer.features["radius"][others]))
         _set(layer, which, fresh)
         layer.shown = layer.shown | which  # else as visible as the point before
-    elif event.action == ActionType.CHANGED:
+    else:
         _set(layer, which, {"refined": 0, **dict.fromkeys(ERRORS, math.nan)})
 
 

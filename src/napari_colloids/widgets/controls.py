@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
 from qtpy.QtCore import QLocale, QSize, Qt, Signal
+from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -38,7 +42,7 @@ class LayerCombo(QComboBox):
     def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str, none: str = "") -> None:
         super().__init__()
         self._none = none
-        self._wished: Any = None
+        self._wished: Any = lambda: None  # a weak reference: a layer that is removed is to be freed
         self._viewer = viewer
         self._accepts = accepts
         self.setToolTip(tooltip)
@@ -65,7 +69,7 @@ class LayerCombo(QComboBox):
                 self.setCurrentIndex(index)
 
     def _wish(self, layer: Any) -> None:
-        self._wished = layer
+        self._wished = ref(layer) if layer is not None else lambda: None
 
     def refill(self) -> None:
         """Look at the layers again (for layers that become acceptable without being added)."""
@@ -85,8 +89,10 @@ class LayerCombo(QComboBox):
             layer.events.name.disconnect(self._rename)
             layer.events.name.connect(self._rename)
         # The newest layer is most likely the one meant, unless another was chosen.
-        newest = not self._none and event is not None and event.type == "inserted"
-        kept = self._wished if newest else before
+        new = event.value if event is not None and event.type == "inserted" else None
+        wish = self._wished()
+        takes = not self._none and wish not in wanted and new in wanted
+        kept = new if takes else before
         default = 0 if self._none else len(wanted) - 1
         at = next((i for i in range(self.count()) if kept is not None and self.itemData(i) is kept), default)
         self.setCurrentIndex(at)
@@ -131,10 +137,48 @@ class _Number(QDoubleSpinBox):
         self.setLocale(QLocale.c())
 
     def validate(self, text: str | None, position: int) -> Any:
-        return super().validate((text or "").replace(",", "."), position)
+        core = self._core(text or "")
+        if not _SCIENTIFIC.fullmatch(core):
+            return super().validate(core + self.suffix(), min(position, len(core)))
+        value = _float(core)
+        done = value is not None and self.minimum() <= value <= self.maximum()
+        state = QValidator.State.Acceptable if done else QValidator.State.Intermediate
+        return state, core + self.suffix(), min(position, len(core))
 
     def valueFromText(self, text: str | None) -> float:
-        return float(super().valueFromText((text or "").replace(",", ".")))
+        core = self._core(text or "")
+        value = _float(core)
+        return float(super().valueFromText(core)) if value is None else value
+
+    def textFromValue(self, value: float) -> str:
+        """Leave out zeros at the end, but for one."""
+        text = f"{value:.{self.decimals()}f}"
+        return re.sub(r"(\.\d+?)0+$", r"\1", text)
+
+    def _core(self, text: str) -> str:
+        """Return what was typed or pasted without the unit, with a point, and with no more decimals than there are."""
+        special = self.specialValueText()
+        if special and text == special:
+            return text
+        unit = self.suffix().strip()
+        # Twice, if a number with its unit was pasted in front of it.
+        core = text.strip().removesuffix(unit).strip().removesuffix(unit).strip().replace(",", ".")
+        if special and set(core) & set(special):  # typed into the special text
+            core = re.sub(r"[^0-9.+-]", "", core)
+        whole, point, fraction = core.rpartition(".")
+        core = whole.replace(".", "") + point + fraction  # points before the last one part thousands
+        return re.sub(rf"^([^e]*\.\d{{{self.decimals()}}})\d+$", r"\1", core)
+
+
+#: A number with an exponent, or what is going to be one.
+_SCIENTIFIC = re.compile(r"[+-]?\d*\.?\d*e[+-]?\d*", re.IGNORECASE)
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def number(value: float, low: float, high: float, *, decimals: int, unit: str, tooltip: str) -> QDoubleSpinBox:
@@ -142,7 +186,10 @@ def number(value: float, low: float, high: float, *, decimals: int, unit: str, t
     box = _Number()
     box.setDecimals(decimals)
     box.setRange(low, high)
-    box.setSingleStep(10.0**-decimals if decimals > 1 else 0.5)
+    if decimals > 1:
+        box.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+    else:
+        box.setSingleStep(0.5)
     box.setValue(value)
     box.setSuffix(f" {unit}" if unit else "")
     box.setToolTip(tooltip)

@@ -15,7 +15,7 @@ from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.regions import is_region, region_of
 from napari_colloids.widgets.remembered import preferences, remember
-from napari_colloids.widgets.residual import found_in
+from napari_colloids.widgets.residual import found_in, image_of
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
@@ -221,6 +221,7 @@ class DetectWidget(Panel):
         advanced.addRow("PSF", self.psf)
         inside.setLayout(advanced)
         self.advanced = QCollapsible("Advanced")
+        self.advanced.setToolTip("Dark particles, own weights, a part of the stack, a measured PSF, and more.")
         self.advanced.setDuration(0)
         for layout, indent in ((self.advanced.layout(), 0), (self.advanced.content().layout(), 8)):
             if layout is not None:
@@ -385,7 +386,7 @@ class DetectWidget(Panel):
         if self._partial in self._viewer.layers:
             self._viewer.layers.remove(self._partial)
         for layer in self._viewer.layers:
-            if layers.note_of(layer).get("image") == name:
+            if layers.note_of(layer).get("image") == name or image_of(layer) is search.image:
                 layer.visible = False
         described = layers.particle_layer_data(
             table, search.place, name=f"{name} particles", leading=search.leading, note=note

@@ -440,7 +440,10 @@ def is_stack(layer: Any) -> bool:
 
 def is_result(layer: Any) -> bool:
     """Tell whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
-    return "confidence" in getattr(layer, "features", ()) and note_of(layer).get("kind", "particles") not in COLOURS
+    from napari.layers import Points
+
+    particles = isinstance(layer, Points) and layer.ndim >= 3 and "confidence" in layer.features
+    return particles and note_of(layer).get("kind", "particles") not in COLOURS
 
 
 def confidences_of(layer: Points) -> NDArray[np.float64]:

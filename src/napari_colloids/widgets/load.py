@@ -46,7 +46,7 @@ class LoadWidget(Panel):
         self.index = self.picker.index
         tip = "Edge of a voxel along {} in micrometres (µm). Type it where the file does not say."
         self.voxel_size = [
-            number(0.0, 0.0, 1000.0, decimals=4, unit="µm", tooltip=tip.format(axis)) for axis in ("z", "y", "x")
+            number(0.0, 0.0, 1000.0, decimals=6, unit="µm", tooltip=tip.format(axis)) for axis in ("z", "y", "x")
         ]
         for box in self.voxel_size:
             box.setSpecialValueText("unknown")

@@ -7,6 +7,7 @@ was typed into a widget last lives in an INI file of Qt's choosing.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from qtpy.QtCore import QSettings
@@ -73,9 +74,9 @@ def _restore(control: QWidget, stored: Any) -> None:
             control.setChecked(bool(value))
         elif isinstance(control, QSpinBox):
             control.setValue(int(value))
-        elif isinstance(control, QDoubleSpinBox):
+        elif isinstance(control, QDoubleSpinBox) and math.isfinite(float(value)):
             control.setValue(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
 
 

@@ -44,6 +44,12 @@ def found_in(points: Any, image: Any) -> None:
     _FOUND_IN[points] = ref(image)
 
 
+def image_of(points: Any) -> Any | None:
+    """Return the image layer that a layer was found in, as far as it is known and still there."""
+    known = _FOUND_IN.get(points)
+    return None if known is None else known()
+
+
 class ResidualButton(QPushButton):
     """Computes the residual of a Points layer in the background, and shows it; while it runs, the button cancels it.
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_colloids.io import PARTICLE_ENDINGS
 
@@ -33,4 +33,11 @@ def ask_for_table(parent: Any, title: str, name: str) -> Path | None:
     if Path(path).suffix.lower() in PARTICLE_ENDINGS:
         return Path(path)
     chosen = re.search(r"\*(\.\w+)", kind)
-    return Path(path + (chosen[1] if chosen else ".csv"))
+    whole = Path(path + (chosen[1] if chosen else ".csv"))
+    # The dialog has asked for the name without the ending.
+    return whole if not whole.exists() or _may_replace(parent, whole) else None
+
+
+def _may_replace(parent: Any, path: Path) -> bool:
+    answer = QMessageBox.question(parent, "Replace the file?", f"{path.name} is there already. Replace it?")
+    return answer == QMessageBox.StandardButton.Yes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers
@@ -99,10 +99,9 @@ class ScoreWidget(Panel):
         rows.addRow("Truth", self.truth)
         rows.addRow("Image", self.image)
         rows.addRow("Diameter", self.diameter)
-        toggles = QHBoxLayout()
-        for box in self.toggles.values():
-            toggles.addWidget(box)
-        toggles.addStretch(1)
+        toggles = QGridLayout()
+        for place, box in enumerate(self.toggles.values()):
+            toggles.addWidget(box, *divmod(place, 2))
         self.column.addLayout(rows)
         self.column.addWidget(self.button)
         self.column.addWidget(self.status)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
-from superqt import QLabeledDoubleSlider
+from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from superqt import QDoubleSlider
 
 from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
-from napari_colloids.widgets.controls import LayerCombo, Status
+from napari_colloids.widgets.controls import LayerCombo, Status, number
 from napari_colloids.widgets.plots import ConfidenceHistogram
 from napari_colloids.widgets.residual import ResidualButton
 from napari_colloids.widgets.saving import ask_for_table
@@ -39,12 +39,16 @@ class ThresholdPanel(QWidget):
         self.layers = LayerCombo(
             viewer, layers.is_result, "Points layer to filter and export: any that has a confidence per point."
         )
-        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        tip = "Show the points with at least this confidence (probability of being a true particle)."
+        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0.0, 1.0)
-        self.slider.setDecimals(2)
-        self.slider.setSingleStep(0.01)  # type: ignore[arg-type]  # superqt's stub says int
-        self.slider.setToolTip("Show the points with at least this confidence (probability of being a true particle).")
+        self.slider.setSingleStep(0.01)
+        self.slider.setToolTip(tip)
         leave_wheel_to_panel(self.slider)
+        self.level = number(0.0, 0.0, 1.0, decimals=2, unit="", tooltip=tip)
+        self.level.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        # napari's style would leave room for buttons, which the slider needs more.
+        self.level.setStyleSheet("QDoubleSpinBox { min-width: 32px; max-width: 32px; padding: 1px 4px; }")
         self.default = QPushButton(f"{DEFAULT_PRECISION:.0%} precision")
         self.default.setToolTip(
             f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of the "
@@ -66,6 +70,7 @@ class ThresholdPanel(QWidget):
         middle = QHBoxLayout()
         middle.addWidget(QLabel("Threshold"))
         middle.addWidget(self.slider)
+        middle.addWidget(self.level)
         middle.addWidget(self.default)
         bottom = QHBoxLayout()
         bottom.addWidget(self.count, stretch=1)
@@ -81,6 +86,7 @@ class ThresholdPanel(QWidget):
 
         self.layers.chosen.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
+        self.level.valueChanged.connect(self.slider.setValue)
         self.histogram.picked.connect(self.slider.setValue)
         self.default.clicked.connect(self._on_default)
         self.export.clicked.connect(self._on_export)
@@ -148,6 +154,9 @@ class ThresholdPanel(QWidget):
         layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
         shown = layers.show_above(layer, threshold)
         self.histogram.show_threshold(threshold)
+        self.level.blockSignals(True)
+        self.level.setValue(threshold)
+        self.level.blockSignals(False)
         self.count.setText(f"{shown} of {len(layer.data)} shown")
 
     def _on_export(self) -> None:

@@ -42,6 +42,8 @@ class TrackWidget(Panel):
         self._task = Task(self, "Linking particles")
         self._measuring = Task(self, "Measuring g(r)")
         self._result: _Result | None = None
+        #: Between the frames of the result.
+        self._seconds: float | None = None
         #: Whether the search range was typed; else it is measured in what is linked.
         self._typed = False
         self.points = LayerCombo(
@@ -68,7 +70,7 @@ class TrackWidget(Panel):
             "as if the sample stood still."
         )
         self.interval = number(
-            0.0, 0.0, 1e6, decimals=3, unit="s", tooltip="Time from one frame to the next in seconds (s)."
+            0.0, 0.0, 1e6, decimals=6, unit="s", tooltip="Time from one frame to the next in seconds (s)."
         )
         self.interval.setSpecialValueText("unknown")
         self.button = QPushButton("Link")
@@ -98,6 +100,8 @@ class TrackWidget(Panel):
             self.status.fail("There are no trajectories to export yet: link particles first.")
             return
         tracks, note = self._result.tracks, self._result.note
+        if self._seconds is not None:
+            note["frame_interval"] = self._seconds
         try:
             write_particles(path, tracks, metadata={"program": f"napari-colloids {__version__}", **note})
         except (ColloidsError, OSError) as error:
@@ -261,6 +265,7 @@ class TrackWidget(Panel):
         """Say and draw the result in seconds, or in frames where their interval is unknown."""
         if self._result is None:
             return
+        self._seconds = seconds
         msd, diffusion = self._result.motion(seconds)
         self.plot.show_msd(msd, diffusion)
         self.status.say(summary(self._result, diffusion))

@@ -71,6 +71,11 @@ def fails(capsys, *arguments):
 # --- the program ---
 
 
+def test_nothing_at_all_asks_for_help(capsys):
+    assert run() == 0
+    assert "Commands" in capsys.readouterr().out
+
+
 def test_help_answers_without_loading_the_library():
     code = (
         "import sys; from napari_colloids import cli; status = cli.main(['--help'])\n"

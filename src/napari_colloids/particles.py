@@ -138,9 +138,11 @@ def check_one_volume(particles: pd.DataFrame, name: str = "The particle table") 
     Raises
     ------
     ColloidsError
-        If there are several.
+        If there are several, or a row does not say which is its own.
     """
     for column in ("frame", "channel"):
+        if column in particles and particles[column].isna().any():
+            raise ColloidsError(f"{name} has rows without a {column}; drop them first.")
         if column in particles and particles[column].nunique() > 1:
             raise ColloidsError(f"{name} holds several {column}s; take the particles of one {column} at a time.")
 

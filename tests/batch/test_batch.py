@@ -13,6 +13,7 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -268,6 +269,15 @@ def test_a_table_does_not_take_the_place_of_the_summary(folder, series, capsys):
     assert cli.main(["detect", "Summary.npy", "-o", "results", "--diameter", "8"]) == 2
     assert "tells how all inputs ended" in capsys.readouterr().err
     assert cli.main(["detect", "Summary.npy", "-o", "other.csv", "--diameter", "8"]) == 0
+
+
+def test_what_is_left_out_of_all_series_is_said_and_axes_make_more_of_them_usable(folder, series, capsys):
+    with h5py.File("multi.h5", "w") as file:
+        file["a"], file["b"], file["c"] = series[:2], series[:2, :8], series[None]
+    asked = ["detect", "multi.h5", "--index", "all", "--diameter", "8", "--output"]
+    assert cli.main([*asked, "in_time", "--axes", "tzyx"]) == 0
+    assert sorted(path.name for path in Path("in_time").glob("multi_*.csv")) == ["multi_0.csv", "multi_1.csv"]
+    assert "series 2 is left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [[], ["--index", "all"]])

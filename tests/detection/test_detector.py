@@ -176,6 +176,7 @@ def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 1e6}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": float("nan")}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": "8"}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"border": None}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (5, 5)}),

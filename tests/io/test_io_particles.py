@@ -122,6 +122,9 @@ def test_points_of_napari_in_a_series(tmp_path):
 def test_xyz_of_others(tmp_path):
     (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 frame=2.0\nC 3 2 1\n")
     assert read_particles(tmp_path / "a.xyz")[["frame", "z", "y", "x"]].to_numpy().tolist() == [[2, 1, 2, 3]]
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 frame=0.5\nC 3 2 1\n")
+    with pytest.raises(ColloidsError, match="whole numbers"):
+        read_particles(tmp_path / "a.xyz")
     (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 Units=um\nC 3 2 1\n")
     with pytest.raises(ColloidsError, match="needs z, y, x in voxels"):
         read_particles(tmp_path / "a.xyz")

@@ -266,6 +266,8 @@ def test_a_table_of_one_frame_is_fitted_to_that_frame(dense):
     refined = refine(series, dense.start.assign(frame=1))
     pd.testing.assert_frame_equal(refined.drop(columns="frame"), dense.refined)
     assert (refined["frame"] == 1).all()
+    with pytest.raises(ColloidsError, match="do not say which"):
+        refine(series, dense.start)
     for column in ("frame", "channel"):
         with pytest.raises(ColloidsError, match=f"several {column}s"):
             refine(series, dense.start.assign(**{column: np.arange(len(dense.start)) % 2}))

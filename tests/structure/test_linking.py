@@ -83,6 +83,13 @@ def test_short_trajectories_can_be_dropped():
     assert len(link(table, min_length=100)) == 0
 
 
+def test_drift_over_a_frame_without_particles_is_known_from_those_that_go_on_behind_it():
+    table = series(drift=(0.4, -0.3, 0.5), step=0.2, frames=8)
+    still = link(table[table["frame"] != 4], memory=1, subtract_drift=True, search_range=2.5)
+    middle = still.groupby("frame")[POSITION].mean()
+    assert np.abs(middle - middle.iloc[0]).to_numpy().max() < 0.15
+
+
 @pytest.mark.parametrize("size", [None, (0.4, 0.2, 0.2)])
 def test_drift_is_taken_off_only_where_asked_for(size):
     drift = (0.4, -1.0, 2.0)

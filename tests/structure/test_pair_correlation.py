@@ -153,7 +153,10 @@ def test_what_has_no_pairs_is_refused():
             pair_correlation(table)
         with pytest.raises(ColloidsError, match="two particles"):
             suggest_search_range(table)
+    flat = gas(400, (0, 90, 90)).assign(z=1.0)
     with pytest.raises(ColloidsError, match="one plane"):
-        pair_correlation(particle_table([[1, 2, 3], [1, 5, 6], [1, 9, 2]]))
+        pair_correlation(flat)
+    assert np.isnan(neighbour_distance(flat))
+    assert 0.5 < suggest_search_range(flat) < 5, "half the distance of neighbours is known all the same"
     with pytest.raises(ColloidsError, match="cutoff"):
         pair_correlation(gas(10, (9, 9, 9)), cutoff=0)

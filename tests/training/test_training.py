@@ -157,6 +157,40 @@ def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
     assert kinds == {torch.float32}
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("batch = 0", "batch must be a whole number"),
+        ("batch = 2.5", "batch must be a whole number"),
+        ('average = "much"', "average must be a number"),
+        ("calibration_scenes = 0", "calibration_scenes must be"),
+        ("channels = [8, 8]", "channels must be three"),
+        ("channels = 8", "channels must be a list"),
+        ("stages = []", "at least one stage"),
+        ("[[stages]]\nsteps = 0", "steps must be a whole number"),
+        ("[[stages]]\nnano = 3", "nano must be a number"),
+    ],
+)
+def test_settings_that_make_no_sense_are_one_clear_line(tmp_path, line, words):
+    path = tmp_path / "wrong.toml"
+    path.write_text(f"{line}\n")
+    with pytest.raises(ColloidsError, match=words):
+        train(path)
+
+
+def test_a_checkpoint_that_cannot_be_gone_on_with_is_said(config):
+    checkpoint = train(config(3, "done")).with_name("checkpoint.safetensors")
+    with pytest.raises(ColloidsError, match="has 3 steps, more than the 2"):
+        train(config(2, "done"), resume=True)
+    path = config(4, "done")
+    path.write_text(path.read_text().replace("[4, 4, 4]", "[4, 4, 8]"))
+    with pytest.raises(ColloidsError, match="other channels"):
+        train(path, resume=True)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    with pytest.raises(ColloidsError, match="damaged"):
+        train(config(4, "done"), resume=True)
+
+
 def test_a_run_that_begins_anew_begins_its_log_anew(config):
     train(config(3, "again"))
     log = train(config(2, "again")).parent / "log.jsonl"
@@ -165,13 +199,18 @@ def test_a_run_that_begins_anew_begins_its_log_anew(config):
 
 def test_resuming_is_like_never_having_stopped(config, monkeypatch):
     whole = train(config(3, "whole"))
-    # Stop after two of three steps: a run whose third step is cut off.
     import napari_colloids.training.loop as loop
 
     batches = loop._batches
-    monkeypatch.setattr(loop, "_batches", lambda *a: (b for b, _ in zip(batches(*a), range(2), strict=False)))
+
+    def two_and_then_a_key(*given):
+        yield from (batch for batch, _ in zip(batches(*given), range(2), strict=False))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_batches", two_and_then_a_key)
     path = config(3, "parts")
-    train(path)
+    with pytest.raises(KeyboardInterrupt):
+        train(path)
     monkeypatch.undo()
     resumed = train(path, resume=True)
     first, second = (network_from(p.read_bytes()).state_dict() for p in (whole, resumed))

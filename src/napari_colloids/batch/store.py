@@ -135,5 +135,5 @@ def written_before(target: Path, fingerprint: str) -> dict[str, Any] | None:
         beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    same = target.is_file() and isinstance(beside, dict) and beside.get("fingerprint") == fingerprint
-    return beside if same else None
+    ours = isinstance(beside, dict) and {"fingerprint", "options", "particles"} <= beside.keys()
+    return beside if ours and target.is_file() and beside["fingerprint"] == fingerprint else None

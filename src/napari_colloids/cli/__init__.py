@@ -24,7 +24,6 @@ BAD_INPUT = 2
 app = typer.Typer(
     name="napari-colloids",
     help="Find every colloid in dense 3D microscope stacks.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -65,13 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C.
     """
     try:
-        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        status = app(args=given or ["--help"], standalone_mode=False)
     except ColloidsError as error:
         message = str(error)
     except typer.TyperException as error:  # unknown options, missing arguments, ...
         message = error.format_message()
-        if not message:  # the help was asked for by giving nothing at all, and has been printed
-            return BAD_INPUT
     except OSError as error:
         message = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
     except (KeyboardInterrupt, typer.Abort):

@@ -175,10 +175,20 @@ def _series_of(path: str, index: str, common: dict[str, Any]) -> "list[Source]":
 
     if index == "all":
         try:
-            usable = [Source(path, k, **common) for k, series in enumerate(list_series(path)) if not series.problem]
+            every = list_series(path) if common["dataset"] is None else []
         except ColloidsError:
-            usable = []
-        return usable or [Source(path, 0, **common)]  # which says what is wrong when its turn comes
+            every = []
+        usable, left_out = [], []
+        for number, series in enumerate(every):
+            if not series.problem or (common["axes"] is not None and len(common["axes"]) == len(series.shape)):
+                usable.append(Source(path, number, **common))
+            else:
+                left_out.append(f"{path}: series {number} is left out: {series.problem}")
+        if not usable:
+            return [Source(path, 0, **common)]  # which says what is wrong when its turn comes
+        for line in left_out:
+            typer.echo(line, err=True)
+        return usable
     if not index.isdecimal():
         raise ColloidsError(f"--index takes the number of a series, from 0, or 'all', not '{index}'.")
     return [Source(path, int(index), **common)]

@@ -18,14 +18,14 @@ def score(
         tuple[float, float, float] | None,
         typer.Option(metavar="Z Y X", help="Voxel size, so that distances are right where voxels are no cubes."),
     ] = None,
-    index: Annotated[int, typer.Option(metavar="K", help="Which volume, where TRUTH is a file of the challenge.")] = 0,
+    index: Annotated[int, typer.Option(metavar="K", help="Which volume, of files of the challenge.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Score found particles against the truth."""
     from napari_colloids import scoring
     from napari_colloids.io import read_particles
 
-    true, found = read_particles(truth, index=index), read_particles(prediction)
+    true, found = (read_particles(path, index=index) for path in (truth, prediction))
     result = scoring.score(true, found, diameter=diameter, shape=shape, voxel_size=voxel_size)
     typer.echo(result.to_json() if as_json else score_table(result))
 

@@ -82,8 +82,9 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("diameter", "diameter_um", "threshold", "border"):
-            if not isinstance(getattr(self, name), Real | None):
-                raise ColloidsError(f"{name} must be a number, not {getattr(self, name)!r}.")
+            value = getattr(self, name)
+            if not (isinstance(value, Real) or (value is None and name != "border")):
+                raise ColloidsError(f"{name} must be a number, not {value!r}.")
         low, high = DIAMETER_LIMITS
         if self.diameter is not None and self.diameter_um is not None:
             raise ColloidsError("Give the diameter in voxels or in micrometres, not both.")

@@ -179,5 +179,8 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
         names_of |= {"radius": "radius_um", _RADIUS_VOXEL: "radius"}
     table = table.drop(columns="species", errors="ignore").rename(columns=names_of)
     if "frame" in header:
-        table.insert(0, "frame", round(float(header["frame"])))
+        frame = float(header["frame"])
+        if not frame.is_integer():
+            raise ColloidsError(f"'{path}' has a frame {header['frame']}; frames are whole numbers.")
+        table.insert(0, "frame", int(frame))
     return table

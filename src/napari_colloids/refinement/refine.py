@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.refinement.psf import PSF
+    from napari_colloids.stack import Stack
 
 Array = NDArray[np.float64]
 
@@ -111,7 +112,8 @@ def refine(
         A `Stack`, or an array ``(z, y, x)``.
     particles
         Particle table: ``z, y, x`` in voxels, and ``radius`` in lateral voxels unless `diameter` is given. Particles
-        centred just outside the stack help those at its faces.
+        centred just outside the stack help those at its faces. Of a series, the particles of one volume, with the
+        columns ``frame`` and ``channel`` that say which.
     diameter
         In lateral voxels; None takes twice the median radius.
     dark
@@ -132,7 +134,7 @@ def refine(
     Raises
     ------
     ColloidsError
-        If the stack or the table cannot be used.
+        If the stack or the table cannot be used, or the table does not say which of several volumes it is of.
     """
     stack = as_stack(stack)
     table = check_particles(particles)
@@ -147,9 +149,8 @@ def refine(
     size = diameter if diameter is not None else 2 * float(np.median(radii)) if len(radii) else 1.0
     aspect = aspect_of(stack.voxel_size)
     known = None if psf is None else psf.in_voxels(stack.voxel_size, aspect)
-    of = {column: int(table[column].iloc[0]) for column in ("frame", "channel") if column in table and len(table)}
-    frame, channel = (of.get(name, 0) if axis in stack.axes else 0 for name, axis in (("frame", "t"), ("channel", "c")))
-    volume = stack.volume(frame, channel, dark=dark)
+    of = {column: int(table[column].max()) if len(table) else 0 for column in ("frame", "channel") if column in table}
+    volume = stack.volume(*_volume_of(stack, of), dark=dark)
     steps = iter_refine(volume, positions_of(table), radii, size, aspect, known)
     fit = result_of(steps, progress)
     refined = particle_table(
@@ -157,6 +158,19 @@ def refine(
     )
     refined.attrs.update(fit.facts, notices=fit.notices)
     return refined
+
+
+def _volume_of(stack: Stack, of: dict[str, int]) -> tuple[int, int]:
+    """Return frame and channel of the volume that particles `of` these belong to."""
+    which = []
+    for axis, column, count in (("t", "frame", stack.n_frames), ("c", "channel", stack.n_channels)):
+        if count > 1 and column not in of:
+            raise ColloidsError(
+                f"'{stack.name}' has {count} {column}s, and the particles do not say which is theirs: "
+                f"give them a column '{column}'."
+            )
+        which.append(of.get(column, 0) if axis in stack.axes else 0)
+    return which[0], which[1]
 
 
 def iter_refine(

@@ -132,11 +132,12 @@ def without_drift(tracks: pd.DataFrame) -> pd.DataFrame:
     """
     import trackpy
 
-    steps = trackpy.compute_drift(tracks.reset_index(drop=True), pos_columns=POSITION)
+    # Frames without particles are passed over: those that go on behind tell what happened meanwhile.
+    frames, number = np.unique(tracks["frame"], return_inverse=True)
+    steps = trackpy.compute_drift(tracks.assign(frame=number).reset_index(drop=True), pos_columns=POSITION)
     # Over frames that nothing links to the one before, the drift is unknown and taken as none.
-    frames = np.arange(int(tracks["frame"].min()), int(tracks["frame"].max()) + 1)
-    drift = steps.reindex(frames).ffill().fillna(0.0)
-    shift = drift.loc[tracks["frame"].to_numpy(), POSITION].to_numpy()
+    drift = steps.reindex(np.arange(len(frames))).ffill().fillna(0.0)
+    shift = drift[POSITION].to_numpy()[number]
     scale = space_of(tracks).scale
     tracks = tracks.copy()
     tracks[POSITION] -= shift

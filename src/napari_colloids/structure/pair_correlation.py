@@ -180,7 +180,10 @@ def neighbour_distance(particles: pd.DataFrame, *, voxel_size: Sequence[float] |
     middle = _middle(particles) if len(particles) > _ENOUGH else particles
     if len(middle) < _FEW:
         return float("nan")
-    correlation = pair_correlation(middle, voxel_size=voxel_size)
+    try:
+        correlation = pair_correlation(middle, voxel_size=voxel_size)
+    except ColloidsError:  # all lie in one plane
+        return float("nan")
     # Where centres are uncertain the peak is low; the noise of g(r) falls with the root of the number of particles.
     least = float(np.clip(1 + 5.5 / len(middle) ** 0.5, _LOW_SHELL_HEIGHT, _SHELL_HEIGHT))
     peak = _shell(correlation.r, correlation.g, least)
@@ -231,7 +234,10 @@ def suggest_search_range(
         raise ColloidsError("A search range cannot be suggested from fewer than two particles in a frame; give one.")
     typical = float(np.median(np.concatenate(nearest)))
     cutoff = (_SHELL_END + 1) * typical * space.lateral
-    correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size, cutoff=cutoff)
+    try:
+        correlation = pair_correlation(particles, shape=shape, voxel_size=voxel_size, cutoff=cutoff)
+    except ColloidsError:  # all lie in one plane
+        return typical / 2
     end = first_minimum(correlation.r, correlation.g)
     if not end / space.lateral < _SHELL_END * typical:
         return typical / 2

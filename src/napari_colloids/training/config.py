@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 _LOWEST = 0.01
 
 
+def _check_numbers(settings: Stage | Config, **limits: tuple[float, float]) -> None:
+    """Refuse what is no number between its limits, and no whole one where these are whole."""
+    for name, (low, high) in limits.items():
+        value, kind = getattr(settings, name), int if isinstance(low, int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+            word = "a whole number" if kind is int else "a number"
+            raise ColloidsError(f"{name} must be {word} from {low:g} to {high:g}, not {value!r}.")
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of the training: the learning rate falls along half a cosine and begins anew with the next stage.
@@ -38,6 +47,9 @@ class Stage:
     steps: int = 20_000
     learning_rate: float = 2e-3
     nano: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), nano=(0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,26 @@ class Config:
     checkpoint_seconds: float = 180.0
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        _check_numbers(
+            self,
+            seed=(0, 2**63 - 1),
+            packings=(1, 10**6),
+            batch=(1, 10**4),
+            warmup=(0, 10**9),
+            weight_decay=(0.0, 1.0),
+            clip=(0.0, float("inf")),
+            average=(0.0, 1.0),
+            workers=(0, 1000),
+            threads=(1, 1000),
+            calibration_scenes=(1, 10**6),
+            checkpoint_seconds=(0.0, float("inf")),
+        )
+        if not self.stages:
+            raise ColloidsError("The training needs at least one stage: [[stages]].")
+        if len(self.channels) != 3 or not all(isinstance(n, int) and n > 0 for n in self.channels):
+            raise ColloidsError(f"channels must be three positive whole numbers, not {list(self.channels)}.")
+
     @classmethod
     def read(cls, path: Path) -> Config:
         """Read a TOML file.
@@ -101,13 +133,16 @@ class Config:
         Raises
         ------
         ColloidsError
-            If the file cannot be read or has an unknown field.
+            If the file cannot be read, or has an unknown field or a value that makes no sense.
         """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ColloidsError(f"The training configuration {path} cannot be read: {error}") from error
         _check_names(cls, values, path)
+        for name in ("channels", "stages"):
+            if not isinstance(values.get(name, []), list):
+                raise ColloidsError(f"{name} must be a list in {path}, not {values[name]!r}.")
         if "channels" in values:
             values["channels"] = tuple(values["channels"])
         if "stages" in values:

@@ -85,7 +85,9 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser = Optimiser(network, config.weight_decay)
     average = copy.deepcopy(network)
-    first = _restore(folder, network, average, optimiser) if resume else 0
+    first = done = _restore(folder, network, average, optimiser) if resume else 0
+    if done > config.steps:
+        raise ColloidsError(f"The checkpoint in {folder} has {done} steps, more than the {config.steps} of {path}.")
 
     # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
     half = torch.bfloat16 if device.type == "cuda" else half_precision(device.type)
@@ -111,14 +113,14 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
                 log.flush()
                 print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
                 running, summed = {}, 0
-            if time.monotonic() - last_saved > config.checkpoint_seconds or done == config.steps:
-                if done == config.steps:
-                    print("calibrating the confidence", flush=True)
-                    calibrate(average.cpu(), domain, config.calibration_scenes)
+            if time.monotonic() - last_saved > config.checkpoint_seconds:
                 _save(folder, done, network, average, optimiser, config)
                 last_saved = time.monotonic()
-                if done == config.steps:
-                    draw_curves(folder / "log.jsonl", config, folder / "curves.png")
+    _save(folder, done, network, average, optimiser, config)
+    print("calibrating the confidence", flush=True)
+    calibrate(average.cpu(), domain, config.calibration_scenes)
+    _save(folder, done, network, average, optimiser, config)
+    draw_curves(folder / "log.jsonl", config, folder / "curves.png")
     return folder / "weights.safetensors"
 
 
@@ -162,10 +164,13 @@ def _restore(folder: Path, network: CentreNet, average: CentreNet, optimiser: Op
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start without --resume.")
-    state = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        step = int(file.metadata()["step"])
-    for prefix, module in (("network.", network), ("average.", average)):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    optimiser.restore({k.removeprefix("optimiser."): v for k, v in state.items() if k.startswith("optimiser.")})
+    try:
+        state = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            step = int(file.metadata()["step"])
+        for prefix, module in (("network.", network), ("average.", average)):
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        optimiser.restore({k.removeprefix("optimiser."): v for k, v in state.items() if k.startswith("optimiser.")})
+    except Exception as error:  # safetensors raises its own class, torch RuntimeError
+        raise ColloidsError(f"The checkpoint in {folder} is damaged, or of a network of other channels.") from error
     return step

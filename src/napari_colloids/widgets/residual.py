@@ -121,7 +121,7 @@ class ResidualButton(QPushButton):
         elif ready:
             tip = TIP
         else:
-            tip = "Needs points that were detected here, and their image under its name."
+            tip = "Needs points that were detected here, and their image."
         self.setToolTip(tip)
 
     def _on_layers(self, event: Any = None) -> None:
@@ -137,7 +137,7 @@ class ResidualButton(QPushButton):
             return
         self._cancelled = False
         image = self._image()
-        if image is None:  # another of that name, or renamed, since
+        if image is None:  # gone since
             self._refresh()
             return
         try:

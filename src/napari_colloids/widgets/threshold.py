@@ -134,7 +134,9 @@ class ThresholdPanel(QWidget):
         self._followed = layer
 
     def _on_points(self, event: Any = None) -> None:
-        if isalive(self) and not np.array_equal(layers.confidences_of(self._followed), self._counted):
+        if not isalive(self) or not layers.is_result(self._followed):
+            return
+        if not np.array_equal(layers.confidences_of(self._followed), self._counted):
             self._show(self._followed, self.slider.value())
 
     def _on_threshold(self, threshold: float) -> None:

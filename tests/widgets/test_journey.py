@@ -243,6 +243,7 @@ def test_points_added_or_moved_by_hand_are_certain_but_not_fitted(viewer):
     layer.add([[6.0, 6.0, 6.0]])
     added = layer.features.iloc[3]
     assert added[["radius", "confidence", "refined"]].tolist() == [6, 1, 0], "as those on show"
+    assert layer.size[3] == 12
     assert added[ERRORS].isna().all()
     assert layer.shown.tolist() == [False, True, True, True]
     layer.selected_data = {1}

@@ -182,6 +182,8 @@ def test_labels_of_a_series(viewer, image, series):
         with pytest.raises(ColloidsError, match=message):
             region_of(viewer.add_labels(data, scale=image.scale), image, (0,), frames)
     assert not region_of(viewer.add_labels(other, scale=image.scale), image, (FRAMES - 1,)).mask.all()
+    with pytest.raises(ColloidsError, match="one volume"):
+        region_of(labels, viewer.add_image(series[0], scale=image.scale[1:]))
     with pytest.raises(ColloidsError, match="another shape or place"):
         region_of(viewer.add_labels(same, scale=image.scale, translate=(0, 0, 1, 1)), image, (0,))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def keep_honest(event: Any) -> None:
-    """Take from points that were just added, or moved, what is not true of them (a listener of a layer's ``data``).
+    """Take from points that were just added, or moved, what is not true of them (for an event of a layer's ``data``).
 
     napari gives a new point the features of the one that was selected last.
     """

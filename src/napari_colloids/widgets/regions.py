@@ -75,6 +75,8 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Seque
 def _of_frame(labels: Any, name: str, index: Sequence[int], frames: Sequence[int] | None) -> Any:
     """Return the labels of the frames that are searched, which must be the same in all."""
     before = tuple(index)[-(labels.ndim - 3) :]
+    if len(before) < labels.ndim - 3:
+        raise ColloidsError(f"The labels '{name}' are a series, but the image is one volume: use 3D labels.")
     wanted = [before] if frames is None else [(*before[:-1], frame) for frame in frames]
     if any(at >= length for one in wanted for at, length in zip(one, labels.shape, strict=False)):
         raise ColloidsError(f"The labels '{name}' have fewer frames than the image.")

@@ -59,7 +59,8 @@ class SphereView:
             self._resize(event.source)
 
     def _on_edited(self, event: Any) -> None:
-        """Give a point that was added, or moved along z, the size of its cross-section."""
+        """Give a point that was added, or moved along z, what is true of it, and the size of its cross-section."""
+        keep_honest(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             self._resize(event.source)
 
@@ -79,7 +80,6 @@ class SphereView:
             return
         if _is_ours(layer):
             self._thicken(layer)
-            layer.events.data.connect(keep_honest)
             layer.events.data.connect(self._on_edited)
             layer.events.visible.connect(self._on_visible)
             layer.events.set_data.connect(self._on_drawn)

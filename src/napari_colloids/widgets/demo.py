@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.score import ScoreWidget
 
 #: Of the window, in pixels.
-SIZE = (1400, 1050)
+SIZE = (1400, 1130)
 #: Longest wait for the score before the picture is taken without it (seconds).
 PATIENCE = 60.0
 

@@ -72,7 +72,8 @@ def test_all_frames_lie_in_their_time_step(viewer, widget, series, qtbot, click)
         np.testing.assert_allclose(positions_of(here), positions_of(alone))
 
 
-def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, click):
+@pytest.mark.parametrize("edited", [False, True])
+def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, click, edited):
     choose(widget.method, "network")
     choose(widget.frames, "all")
     finish(widget, qtbot, click)
@@ -93,11 +94,14 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
     assert f"{count} of {FRAMES}" in widget.status.text()
     pd.testing.assert_frame_equal(done, whole[whole["frame"] < count])
 
+    if edited:
+        partial.add([[0.0, 3.0, 3.0, 3.0]])
     seen = []
     widget._task.progressed.connect(lambda done, total, message: seen.append(message))
     finish(widget, qtbot, click)
     assert f"frame {count} of" not in " ".join(seen)
-    assert partial not in viewer.layers
+    assert (partial in viewer.layers) == edited, "what was added by hand is not lost"
+    assert not partial.visible or not edited
     pd.testing.assert_frame_equal(layers.table_of(found(viewer), shown_only=False), whole)
 
 

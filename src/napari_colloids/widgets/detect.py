@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt import QCollapsible
 
@@ -62,6 +63,7 @@ class DetectWidget(Panel):
         self._task = Task(self, "Detecting particles")
         self._search: Search | None = None
         self._partial: Any = None
+        self._as_found = np.empty(0)
         defaults = Options()
         self.image = LayerCombo(
             napari_viewer,
@@ -371,6 +373,7 @@ class DetectWidget(Panel):
         if search is None or not search.tables:
             return ""
         self._partial = self._show(search, search.table())
+        self._as_found = self._partial.data.copy()
         return (
             f": {len(search.tables)} of {len(search.parts)} frames are done and on show. Detect goes on from there, "
             "unless a setting is changed."
@@ -383,7 +386,8 @@ class DetectWidget(Panel):
         facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
         name = search.image.name
         note = {**facts, "image": name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
-        if self._partial in self._viewer.layers:
+        # What was changed by hand meanwhile is hidden instead.
+        if self._partial in self._viewer.layers and np.array_equal(self._partial.data, self._as_found):
             self._viewer.layers.remove(self._partial)
         for layer in self._viewer.layers:
             if layers.note_of(layer).get("image") == name or image_of(layer) is search.image:

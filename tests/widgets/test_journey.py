@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_colloids.detection import DEFAULT_THRESHOLD
 from napari_colloids.particles import ERRORS, particle_table
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import number
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
@@ -116,7 +116,7 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     (described,) = layers.image_layer_data(simulated.stack)
     image = layers.add_layer(viewer, described)
     layers.add_layer(
-        viewer, layers.particle_layer_data(simulated.particles, layers.frame_of(image), name="truth", kind="truth")
+        viewer, layers.particle_layer_data(simulated.particles, places.frame_of(image), name="truth", kind="truth")
     )
     # The same detections in half as large voxels with another origin: the world positions are equal.
     moved = found.copy()

@@ -7,7 +7,7 @@ from napari.layers import Image, Layer, Points
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 
 SIZE = (0.3, 0.1, 0.1)
 
@@ -34,21 +34,21 @@ def test_image_lies_to_scale():
     assert tuple(image.scale) == SIZE
     assert [str(unit) for unit in image.units] == ["micrometer"] * 3
     assert image.axis_labels == ("z", "y", "x")
-    assert layers.voxel_size_of(image) == pytest.approx(SIZE)
+    assert places.voxel_size_of(image) == pytest.approx(SIZE)
 
 
 def test_unknown_voxel_size_stays_unknown():
     (image,) = image_of()
-    assert layers.voxel_size_of(image) is None
+    assert places.voxel_size_of(image) is None
 
 
 def test_other_units_of_length_are_converted():
     image = Image(np.zeros((4, 5, 6)), scale=(300, 100, 100), units=("nm",) * 3)
-    assert layers.voxel_size_of(image) == pytest.approx(SIZE)
+    assert places.voxel_size_of(image) == pytest.approx(SIZE)
 
 
 def test_scale_without_unit_is_taken_as_micrometres():
-    assert layers.voxel_size_of(Image(np.zeros((4, 5, 6)), scale=SIZE)) == pytest.approx(SIZE)
+    assert places.voxel_size_of(Image(np.zeros((4, 5, 6)), scale=SIZE)) == pytest.approx(SIZE)
 
 
 def test_a_layer_per_channel_and_time_stays_an_axis():
@@ -61,7 +61,7 @@ def test_a_layer_per_channel_and_time_stays_an_axis():
 def test_particles_lie_where_the_image_lies():
     (image,) = image_of(voxel_size=SIZE)
     image.translate = (1, 2, 3)
-    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.5), layers.frame_of(image))
+    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.5), places.frame_of(image))
     for attribute in ("scale", "translate"):
         np.testing.assert_allclose(getattr(points, attribute), getattr(image, attribute))
     assert points.units == image.units
@@ -72,14 +72,14 @@ def test_particles_lie_where_the_image_lies():
 
 def test_particles_of_a_time_step_carry_it():
     (image,) = image_of((3, 4, 5, 6), "tzyx", voxel_size=SIZE)
-    points = points_of(particle_table([[1, 2, 3]], radius=4), layers.frame_of(image), leading=(2,))
+    points = points_of(particle_table([[1, 2, 3]], radius=4), places.frame_of(image), leading=(2,))
     np.testing.assert_allclose(points.data, [[2, 1, 2, 3]])
     assert layers.table_of(points)["frame"].tolist() == [2]
 
 
 def test_series_of_particles_beside_a_single_volume():
     (image,) = image_of(voxel_size=SIZE)
-    points = points_of(particle_table([[1, 2, 3]], frame=[4]), layers.frame_of(image))
+    points = points_of(particle_table([[1, 2, 3]], frame=[4]), places.frame_of(image))
     np.testing.assert_allclose(points.data, [[4, 1, 2, 3]])
     assert tuple(points.scale) == (1.0, *SIZE)
 
@@ -158,7 +158,7 @@ def test_particles_of_several_frames_are_not_those_of_one_volume():
 @pytest.mark.parametrize("turned", [{"rotate": 30}, {"shear": [0.1, 0, 0]}, {"affine": np.diag([1, 2, 1, 1])}])
 def test_what_does_not_lie_straight_is_refused(turned):
     with pytest.raises(ColloidsError, match="rotated, sheared"):
-        layers.frame_of(Image(np.zeros((4, 5, 6)), scale=SIZE, translate=(1, 2, 3), **turned))
+        places.frame_of(Image(np.zeros((4, 5, 6)), scale=SIZE, translate=(1, 2, 3), **turned))
 
 
 def test_points_can_be_moved_in_place():

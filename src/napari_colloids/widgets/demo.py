@@ -39,7 +39,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QApplication
 
-    from napari_colloids.widgets import layers
+    from napari_colloids.widgets import layers, places
     from napari_colloids.widgets.detect import DetectWidget, summary
     from napari_colloids.widgets.reader import layers_of
     from napari_colloids.widgets.score import ScoreWidget
@@ -50,7 +50,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     true.visible = False
     note = {**{str(key): value for key, value in particles.attrs.items()}, "image": image.name}
     found = layers.add_layer(
-        viewer, layers.particle_layer_data(particles, layers.frame_of(image), name="demo particles", note=note)
+        viewer, layers.particle_layer_data(particles, places.frame_of(image), name="demo particles", note=note)
     )
     # What is shown was found with the defaults, whatever was chosen in this window last time.
     detect, score = DetectWidget(viewer, remembers=False), ScoreWidget(viewer)

@@ -12,7 +12,7 @@ from superqt import QCollapsible
 from napari_colloids.detection.options import DIAMETER_LIMITS
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import implied_voxel_size
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.regions import is_region, region_of
 from napari_colloids.widgets.remembered import preferences, remember
@@ -327,7 +327,7 @@ class DetectWidget(Panel):
         self._refresh_button()
 
     def _asked_for(self, image: Any) -> Search:
-        index = layers.index_of(image, self._viewer)
+        index = places.index_of(image, self._viewer)
         frames = self._chosen_frames(image)
         region = region_of(self.region.layer, image, index, frames)
         psf = self.psf.layer if self.refine.currentData() else None

@@ -18,6 +18,7 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import ERRORS, POSITION, check_particles, particle_table
 from napari_colloids.stack import Stack
+from napari_colloids.widgets.places import into_voxels, voxel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
     from numpy.typing import NDArray
 
-    from napari_colloids.stack import VoxelSize
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -93,40 +93,6 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
     return layers
 
 
-def frame_of(layer: Layer) -> dict[str, Any]:
-    """Return the attributes that place another layer exactly where this one is.
-
-    Raises
-    ------
-    ColloidsError
-        If the layer does not lie straight along the axes.
-    """
-    check_straight(layer)
-    return {
-        "scale": tuple(layer.scale),
-        "translate": tuple(layer.translate),
-        "units": tuple(layer.units),
-        "axis_labels": tuple(layer.axis_labels),
-    }
-
-
-def check_straight(layer: Layer) -> None:
-    """Refuse a layer that is rotated, sheared or otherwise transformed.
-
-    Raises
-    ------
-    ColloidsError
-        If it is.
-    """
-    here = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
-    axes = np.array([layer.data_to_world(step) for step in np.eye(layer.ndim)]) - here
-    if not (np.allclose(axes, np.diag(layer.scale)) and np.allclose(here, layer.translate)):
-        raise ColloidsError(
-            f"'{layer.name}' is rotated, sheared or has an affine transform, which is not supported: resample it, "
-            "or reset its transform (rotate, shear and affine of the layer)."
-        )
-
-
 def particle_layer_data(
     particles: pd.DataFrame,
     frame: Mapping[str, Any] | None = None,
@@ -143,7 +109,7 @@ def particle_layer_data(
     particles
         Particle table; positions in voxels, radius in lateral voxels.
     frame
-        Scale, translate, units and axis labels of the image (see `frame_of`); None for bare voxels.
+        Scale, translate, units and axis labels of the image (see `places.frame_of`); None for bare voxels.
     name
         Name of the layer.
     kind
@@ -260,44 +226,6 @@ def note_of(layer: Layer) -> dict[str, Any]:
     return dict(layer.metadata.get(KEY, {}))
 
 
-def voxel_size_of(layer: Layer) -> VoxelSize | None:
-    """Return the voxel size of a layer in micrometres ``(z, y, x)``, or None where it is unknown.
-
-    A scale other than 1 whose unit was never said (napari calls it "pixel") is taken as micrometres, as most scripts
-    that call ``add_image(..., scale=...)`` mean it.
-    """
-    scale = [abs(float(s)) for s in layer.scale[-3:]]
-    factors = []
-    for unit in layer.units[-3:]:
-        try:
-            factors.append(float((1 * unit).to("um").magnitude))
-        except Exception:
-            factors.append(math.nan)
-    if any(math.isnan(f) for f in factors):
-        if scale == [1.0, 1.0, 1.0]:
-            return None
-        factors = [1.0, 1.0, 1.0]
-    z, y, x = (s * f for s, f in zip(scale, factors, strict=True))
-    return (z, y, x)
-
-
-def interval_of(layer: Layer) -> float | None:
-    """Return the seconds between frames that the scale of a layer's time axis tells, or None."""
-    if layer.ndim < 4:
-        return None
-    try:
-        return float((abs(float(layer.scale[-4])) * layer.units[-4]).to("s").magnitude)
-    except Exception:  # in pixels: nobody said how long
-        return None
-
-
-def index_of(layer: Layer, viewer: Any) -> tuple[int, ...]:
-    """Return the index of what the viewer shows along the layer's axes before z (empty for a 3D layer)."""
-    here = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
-    lengths = np.ptp(layer.extent.data, axis=0) + 1
-    return tuple(int(np.clip(round(here[axis]), 0, lengths[axis] - 1)) for axis in range(layer.ndim - 3))
-
-
 def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
     """Return one volume of an image layer as a stack, without reading it into memory.
 
@@ -306,7 +234,7 @@ def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
     layer
         A 3D image layer, or a series of volumes.
     index
-        Index along the axes before z (see `index_of`).
+        Index along the axes before z (see `places.index_of`).
 
     Raises
     ------
@@ -406,28 +334,6 @@ def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_onl
     table[POSITION] = data[:, -3:] * scale + shift
     table["radius"] *= abs(float(scale[-1]))
     return table.drop(columns="frame", errors="ignore")
-
-
-def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `scale` and `shift` along z, y, x (or y, x) that make voxels of an image of the data of another layer.
-
-    Raises
-    ------
-    ColloidsError
-        If one of the two does not lie straight along the axes.
-    """
-    for one in (layer, image):
-        check_straight(one)
-    count = min(layer.ndim, 3)
-    ratio = np.ones(count)
-    for axis, (its, ours) in enumerate(zip(layer.units[-count:], image.units[-count:], strict=True)):
-        try:
-            ratio[axis] = float((1 * its).to(ours).magnitude)
-        except Exception:  # one of them is in pixels: nobody said how long these are
-            ratio[axis] = 1.0
-    scale, shift = (np.asarray(part[-count:]) * ratio for part in (layer.scale, layer.translate))
-    unit = np.asarray(image.scale[-count:])
-    return scale / unit, (shift - np.asarray(image.translate[-count:])) / unit
 
 
 def is_stack(layer: Any) -> bool:

@@ -9,7 +9,7 @@ from napari.layers import Labels, Shapes
 
 from napari_colloids.detection import Region
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Seque
     if isinstance(layer, Labels):
         data = layer.data[0] if layer.multiscale else layer.data
         shape = (image.data[0] if image.multiscale else image.data).shape[-3:]
-        scale, shift = layers.into_voxels(layer, image)
+        scale, shift = places.into_voxels(layer, image)
         if tuple(data.shape[-3:]) != tuple(shape) or not (np.allclose(scale, 1) and np.allclose(shift, 0)):
             raise ColloidsError(f"The labels '{layer.name}' have another shape or place than the image '{image.name}'.")
         if data.ndim > 3:
@@ -100,6 +100,6 @@ def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
 
 
 def _in_voxels(corners: NDArray[np.float64], layer: Shapes, image: Image) -> NDArray[np.float64]:
-    scale, shift = layers.into_voxels(layer, image)
+    scale, shift = places.into_voxels(layer, image)
     voxels: NDArray[np.float64] = corners * scale[-2:] + shift[-2:]
     return voxels

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.task import Task
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ class _Request:
     """What was asked for, should the layers be moved, filtered or removed meanwhile."""
 
     def __init__(self, points: Any, image: Any, viewer: Any) -> None:
-        self.image, self.name, self.place = image, image.name, layers.frame_of(image)
-        self.index = layers.index_of(image, viewer)
+        self.image, self.name, self.place = image, image.name, places.frame_of(image)
+        self.index = places.index_of(image, viewer)
         self._stack = layers.stack_of(image, self.index)
         self._table = layers.in_voxels(points, image, self.index)
         self.count = len(self._table)
@@ -208,7 +208,7 @@ def residual_layer_data(
     residual
         The residual, maybe in bins of several voxels.
     place
-        Of the image (see `layers.frame_of`).
+        Of the image (see `places.frame_of`).
     index
         Index of the image along the axes before z: the time step that the residual belongs to.
     name

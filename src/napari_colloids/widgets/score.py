@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number
 from napari_colloids.widgets.plots import PrecisionRecallPlot
 from napari_colloids.widgets.task import Task, call
@@ -125,12 +125,12 @@ class ScoreWidget(Panel):
         if image is None or detections is None or truth is None:
             return
         try:
-            index = layers.index_of(image, self._viewer)
+            index = places.index_of(image, self._viewer)
             stack = layers.stack_of(image, index)
             true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
             # The hidden points complete the curve beyond the threshold.
             every = layers.in_voxels(detections, image, index, shown_only=False)
-            compared = _Compared(true, found, layers.frame_of(image), index)
+            compared = _Compared(true, found, places.frame_of(image), index)
         except ColloidsError as error:
             self.status.fail(str(error))
             return

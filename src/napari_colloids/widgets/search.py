@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection import Part, iter_detect_series, joined, parts_of
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -52,7 +52,7 @@ class Search:
         psf: Image | None = None,
     ) -> None:
         self.image = image
-        self.place = layers.frame_of(image)
+        self.place = places.frame_of(image)
         self.options = options
         self.region = region
         self._stack = layers.series_of(image) if image.ndim == 4 else layers.stack_of(image, index)

@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers
+from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
 from napari_colloids.widgets.remembered import remember
 from napari_colloids.widgets.saving import FILTER, ask_for_table
@@ -161,10 +161,10 @@ class TrackWidget(Panel):
         self._refresh()
         if points is None:
             return
-        self.search_range.setSuffix(f" {SYMBOLS['um' if layers.voxel_size_of(points) else 'px']}")
+        self.search_range.setSuffix(f" {SYMBOLS['um' if places.voxel_size_of(points) else 'px']}")
         # What was linked before keeps its own interval.
         self.interval.blockSignals(True)
-        self.interval.setValue(layers.interval_of(points) or 0.0)
+        self.interval.setValue(places.interval_of(points) or 0.0)
         self.interval.blockSignals(False)
         # Later: a layer that has just been added gets its threshold after this.
         QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
@@ -175,7 +175,7 @@ class TrackWidget(Panel):
         points = self.points.layer
         if points is None or self.busy:
             return
-        table, voxel_size = layers.table_of(points), layers.voxel_size_of(points)
+        table, voxel_size = layers.table_of(points), places.voxel_size_of(points)
         self._typed = False
 
         def work() -> tuple[Any, float | None]:
@@ -192,7 +192,7 @@ class TrackWidget(Panel):
         if points is not self.points.layer:
             QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
         elif suggested is not None and not self._typed:
-            self._show_search_range(suggested * _pixel(layers.voxel_size_of(points)))
+            self._show_search_range(suggested * _pixel(places.voxel_size_of(points)))
 
     def _show_search_range(self, value: float) -> None:
         self.search_range.blockSignals(True)
@@ -211,9 +211,9 @@ class TrackWidget(Panel):
         points = self.points.layer
         if points is None:
             return
-        voxel_size = layers.voxel_size_of(points)
+        voxel_size = places.voxel_size_of(points)
         try:
-            table, place = layers.table_of(points), layers.frame_of(points)
+            table, place = layers.table_of(points), places.frame_of(points)
         except ColloidsError as error:
             self.status.fail(str(error))
             return

@@ -33,7 +33,7 @@ def tracks_layer_data(
     tracks
         Particle table with ``frame`` and ``particle``; positions in voxels.
     frame
-        Scale, translate, units and axis labels of the points that were linked (see `layers.frame_of`), of which those
+        Scale, translate, units and axis labels of the points that were linked (see `places.frame_of`), of which those
         of time, z, y, x are taken.
     name
         Name of the layer.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_colloids.widgets.layers import interval_of, note_of, table_of
+from napari_colloids.widgets.layers import note_of, table_of
+from napari_colloids.widgets.places import interval_of
 
 if TYPE_CHECKING:
     from napari.layers import Points

@@ -22,7 +22,7 @@ def blind_weights(tmp_path_factory):
     from napari_colloids.detection.weights import bundled_network
 
     state = {name: value.clone().contiguous() for name, value in bundled_network().state_dict().items()}
-    state["calibration"][:] = state["calibration"].new_tensor([0.0, -20.0])
+    state["calibration"][:] = state["calibration"].new_tensor([0.0, 0.0, -20.0])
     path = tmp_path_factory.mktemp("weights") / "blind.safetensors"
     save_file(state, path)
     return str(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,13 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.particles import ERRORS, POSITION, positions_of
 from napari_colloids.refinement import refine
+from napari_colloids.refinement.fit import Box, Model, Priors, advance, equations_of
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import find_missed
+from napari_colloids.refinement.optics import Detector, Optics
 from napari_colloids.refinement.profile import Profile
+from napari_colloids.refinement.slow import TERMS
+from napari_colloids.refinement.spheres import Spheres
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,28 @@ def test_what_nothing_is_known_of_says_nothing_about_optics_and_noise(dense):
     for fact in ("background", "brightness", "noise_floor", "noise_gain"):
         assert part[fact] == pytest.approx(whole[fact], rel=0.15)
     np.testing.assert_allclose(part["psf_sigma"], whole["psf_sigma"], rtol=0.05)
+
+
+@pytest.mark.parametrize("guess", [-20, -60, -100])
+def test_a_background_below_the_lowest_grey_level_is_found(guess):
+    # With noise of 8 grey levels hardly a voxel tells such a guess from any deeper one.
+    shape, places = (28, 28, 28), np.array([[8.0, 8, 8], [8, 8, 20], [20, 20, 14]])
+    spheres = Spheres(places, np.full(3, 4.0), np.full(3, 100.0))
+
+    def model(background):
+        terms = np.append(background, np.zeros(TERMS - 1))
+        return Model(spheres, Optics((2.0, 1.0)), Detector(0.0, 8.0, (0.0, 255.0)), terms, np.zeros(TERMS - 1))
+
+    dark = Box(np.zeros(shape, np.float32), np.ones(shape, np.float32), np.zeros(3, int), 1.0)
+    profile = model(0.0).profile(dark.aspect)
+    image = model(-3.0).view(dark, profile).light + np.random.default_rng(0).normal(0, 8, shape)
+    box = replace(dark, image=np.clip(image, 0, 255).round().astype(np.float32))
+    fit, priors = model(guess), Priors(places, np.full(3, 1.2), spheres.radii, 4.0, 0.05, 0.3)
+    for _ in range(15):
+        equations = equations_of(fit, box, profile, fit.view(box, profile), [], derivatives=False)
+        fit, _, _ = advance(fit, priors, equations, box.aspect, brightness_only=True)
+    assert fit.background[0] == pytest.approx(-3, abs=1)
+    np.testing.assert_allclose(fit.spheres.brightness, 100, atol=5)
 
 
 def test_the_unit_of_the_grey_levels_does_not_matter(dense):

@@ -260,13 +260,28 @@ def test_a_share_of_the_scenes_is_nano_colloids():
     assert 1 <= sum(same) <= 12
 
 
-def test_calibration_makes_probabilities_of_logits():
+def test_calibration_makes_probabilities_of_confidences():
     rng = np.random.default_rng(0)
-    logits = rng.normal(0, 3, 20_000)
-    hits = rng.random(20_000) < expit(0.5 * logits - 1)
-    slope, intercept = fit(logits, hits)
-    assert slope == pytest.approx(0.5, abs=0.03)
-    assert intercept == pytest.approx(-1, abs=0.1)
+    raw = expit(rng.normal(0, 3, 40_000))
+    hits = rng.random(len(raw)) < expit(0.5 * np.log(raw) - 2 * np.log1p(-raw) - 1)
+    assert fit(raw, hits) == pytest.approx((0.5, 2, -1), abs=0.1)
+
+
+def test_calibration_never_changes_the_order_of_detections():
+    rng = np.random.default_rng(1)
+    raw = rng.random(500)
+    true, false, _ = fit(raw, rng.random(500) < 1 - raw)
+    assert min(true, false) >= 0
+
+
+def test_the_network_uses_the_calibration_that_was_fitted():
+    network, centre = CentreNet(), torch.linspace(-6, 6, 25)
+    output = Output(centre, torch.zeros(0), torch.zeros(0))
+    assert torch.allclose(network.confidence(output), torch.sigmoid(centre))
+    network.calibration.copy_(torch.tensor([0.5, 2.0, -1.0]))
+    raw = torch.sigmoid(centre)
+    expected = 1 / (1 + np.e * (1 - raw) ** 2 / raw**0.5)
+    assert torch.allclose(network.confidence(output), expected, atol=1e-5)
 
 
 def test_the_bundled_recipe_can_be_read():

@@ -43,7 +43,7 @@ _STEEPNESS = 4
 #: How far (as a logarithm) predicted and assumed size may differ before a scale counts little.
 _AGREEMENT = 0.2
 #: An estimate is certain when the particles found there are this confident on average,
-_SURE_CONFIDENCE = 0.92
+_SURE_CONFIDENCE = 0.93
 #: are at least so many,
 _SURE_COUNT = 6
 #: and no scale that is really different explains more than this fraction of what the best one does.

@@ -8,6 +8,8 @@ References
 ----------
 Zhou, Wang and Krähenbühl, Objects as Points, arXiv:1904.07850 (2019).
 Ronneberger, Fischer and Brox, U-Net, MICCAI (2015).
+Kull, Silva Filho and Flach, Beta calibration: a well-founded and easily implemented improvement on logistic
+calibration for binary classifiers, AISTATS (2017).
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 #: Voxels per cell of the coarsest level: tiles that begin and end at multiples of it from each other see the same.
 MULTIPLE = 8
+#: The calibration that leaves every confidence as the network says it.
+UNCALIBRATED = (1.0, 1.0, 0.0)
 
 
 class Output(NamedTuple):
@@ -78,9 +82,8 @@ class CentreNet(nn.Module):
         super().__init__()
         fine, middle, coarse = channels
         self.channels = channels
-        # Slope and intercept that turn the logit of a centre into that of a probability.
         self.calibration: Tensor
-        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        self.register_buffer("calibration", torch.tensor(UNCALIBRATED))
         self.stem = nn.Conv3d(STRIDE**3, fine, 3, padding=1)
         self.encode_fine = Block(fine)
         self.shrink_fine = nn.Conv3d(fine, middle, 2, stride=2)
@@ -108,9 +111,14 @@ class CentreNet(nn.Module):
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
 
     def confidence(self, output: Output) -> Tensor:
-        """Return the probability that each cell holds a centre, shape ``(B, Z, Y, X)``."""
-        slope, intercept = self.calibration
-        return torch.sigmoid(slope * output.centre.float() + intercept)
+        """Return the probability that each cell holds a centre, shape ``(B, Z, Y, X)``.
+
+        That is ``1 / (1 + exp(-c) (1 - s)^b / s^a)``, where s is the sigmoid of what the network says, and a, b and c
+        are its `calibration`: the beta calibration of Kull et al.
+        """
+        centre = output.centre.float()
+        true, false, bias = self.calibration
+        return torch.sigmoid(true * functional.logsigmoid(centre) - false * functional.logsigmoid(-centre) + bias)
 
     @property
     def halo(self) -> int:

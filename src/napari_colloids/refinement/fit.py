@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _ROOM = 0.08
 #: Longest step in radii, in parts of the radius: of a centre, and of the radius itself.
 _LONGEST = (0.15, 0.08)
+#: Longest step of the background, in parts of the usual brightness. Below the lowest grey level all backgrounds look
+#: alike, and nothing else would end a step from there.
+_DEEPEST = 1.0
 #: Standard deviation of a network's radii, relative.
 RADIUS_DOUBT = 0.06
 #: Neighbours whose mean brightness is expected of a sphere, and the least brightness of it.
@@ -281,22 +284,21 @@ def advance(
     shared_precision, shared_pull
         Priors of the further columns.
     """
-    spheres = model.spheres
+    spheres, count = model.spheres, len(model.background)
     precision, pull = priors.precision_and_pull(spheres)
     if brightness_only:
         precision[:, 1:], pull[:, 1:] = 1e9, 0.0
-    none = np.zeros(len(model.background))
+    none = np.zeros(count)
     more = (np.zeros(0) if part is None else part for part in (shared_precision, shared_pull))
     changes, shared = equations.with_priors(precision, pull, *(np.append(none, part) for part in more)).solve()
+    usual = float(np.median(np.maximum(spheres.brightness, 0)))
     longest = _LONGEST[0] * spheres.radii[:, None] / np.array([aspect, 1, 1])
     moves = np.clip(changes[:, 1:4], -longest, longest)
     swelling = np.clip(changes[:, 4], -_LONGEST[1] * spheres.radii, _LONGEST[1] * spheres.radii)
-    darkest = _DARKEST * float(np.median(np.maximum(spheres.brightness, 0)))
-    moved = Spheres(
-        spheres.positions + moves, spheres.radii + swelling, np.maximum(spheres.brightness + changes[:, 0], darkest)
-    )
-    count = len(model.background)
-    return replace(model, spheres=moved, background=model.background + shared[:count]), moves, shared[count:]
+    brightness = np.maximum(spheres.brightness + changes[:, 0], _DARKEST * usual)
+    background = model.background + np.clip(shared[:count], -_DEEPEST * usual, _DEEPEST * usual)
+    moved = Spheres(spheres.positions + moves, spheres.radii + swelling, brightness)
+    return replace(model, spheres=moved, background=background), moves, shared[count:]
 
 
 def with_lamp(model: Model, box: Box) -> Model:

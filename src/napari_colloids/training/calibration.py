@@ -2,8 +2,8 @@
 
 References
 ----------
-Platt, Probabilistic outputs for support vector machines (1999).
-Guo et al., On calibration of modern neural networks, ICML (2017).
+Kull, Silva Filho and Flach, Beta calibration: a well-founded and easily implemented improvement on logistic
+calibration for binary classifiers, AISTATS (2017).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy.special import expit, log_expit
 
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.inference import decode, look_twice
+from napari_colloids.detection.network import UNCALIBRATED
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.scoring import match
@@ -47,29 +48,42 @@ def calibrate(network: CentreNet, domain: Domain, scenes: int = SCENES) -> None:
     scenes
         How many are looked at.
     """
-    network.calibration.copy_(torch.tensor([1.0, 0.0]))
+    network.calibration.copy_(torch.tensor(UNCALIBRATED))
     confidences, hits = [], []
     for number in range(_FIRST_SCENE, _FIRST_SCENE + scenes):
         confidence, hit = _judged(network, domain, number)
         confidences.append(confidence)
         hits.append(hit)
-    confidence = np.clip(np.concatenate(confidences), 1e-6, 1 - 1e-6)
-    slope, intercept = fit(np.log(confidence / (1 - confidence)), np.concatenate(hits))
-    network.calibration.copy_(torch.tensor([slope, intercept]))
+    network.calibration.copy_(torch.tensor(fit(np.concatenate(confidences), np.concatenate(hits))))
 
 
-def fit(logits: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and intercept of the logistic curve that is most likely, given which detections were true."""
-    sign = np.where(hits, 1.0, -1.0)
+def fit(confidence: NDArray[np.floating], hits: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return the parameters of the beta calibration that is most likely, given which detections were true.
 
-    def surprise(curve: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        argument = curve[0] * logits + curve[1]
-        excess = expit(argument) - hits
-        return -log_expit(sign * argument).sum(), np.array([(excess * logits).sum(), excess.sum()])
+    Parameters
+    ----------
+    confidence
+        Shape ``(N,)``: not calibrated, between 0 and 1.
+    hits
+        Shape ``(N,)``.
 
-    result = minimize(surprise, np.array([1.0, 0.0]), jac=True, method="BFGS")
-    slope, intercept = result.x
-    return float(slope), float(intercept)
+    Returns
+    -------
+    tuple
+        As `CentreNet.confidence` uses them; the first two are not negative: the order of detections stays.
+        Without any detection `UNCALIBRATED`.
+    """
+    confidence = np.clip(confidence.astype(float), 1e-6, 1 - 1e-6)
+    terms = np.stack([np.log(confidence), -np.log1p(-confidence), np.ones_like(confidence)])
+    sign, number = np.where(hits, 1.0, -1.0), max(len(hits), 1)
+
+    def surprise(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logit = parameters @ terms
+        return -log_expit(sign * logit).sum() / number, terms @ (expit(logit) - hits) / number
+
+    bounds = [(0, None), (0, None), (None, None)]
+    true, false, bias = minimize(surprise, np.array(UNCALIBRATED), jac=True, bounds=bounds).x
+    return float(true), float(false), float(bias)
 
 
 @torch.no_grad()

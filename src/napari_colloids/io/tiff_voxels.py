@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PER_CENTIMETRE = 3
+#: In micrometres.
+_CENTIMETRE = 1e4
 
 
 def voxel_size(tif: tifffile.TiffFile, series: int) -> VoxelSize | None:
@@ -57,7 +59,7 @@ def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | No
     # Programs that say "per centimetre" mean it, whatever the unit of the spacing; "per inch" is only a default.
     lateral = unit
     if _RESOLUTION_UNIT in page.tags and int(page.tags[_RESOLUTION_UNIT].value) == _PER_CENTIMETRE:
-        lateral = 1e4
+        lateral = _CENTIMETRE
     return abs(spacing) * unit, y * lateral, x * lateral
 
 

@@ -258,8 +258,7 @@ class TrackWidget(Panel):
             layers.add_layer(self._viewer, described)
 
     def _on_interval(self, typed: float) -> None:
-        if self._result is not None:
-            self._show(typed or None)
+        self._show(typed or None)
 
     def _show(self, seconds: float | None) -> None:
         """Say and draw the result in seconds, or in frames where their interval is unknown."""

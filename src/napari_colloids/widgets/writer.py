@@ -52,7 +52,8 @@ def save(layer: Points, path: Path) -> Path:
 
     note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "by_confidence")}
     metadata = {"layer": layer.name, "program": f"napari-colloids {__version__}", **note}
-    if interval_of(layer) is not None:
-        metadata["frame_interval"] = interval_of(layer)
+    interval = interval_of(layer)
+    if interval is not None:
+        metadata["frame_interval"] = interval
     write_particles(path, table_of(layer), metadata=metadata)
     return path

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
+from safetensors.torch import load_file
 from scipy.special import expit
 
 from napari_colloids import ColloidsError
@@ -123,11 +124,12 @@ def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is(
 def config(tmp_path):
     """Write a configuration of a tiny run and return a function that does."""
 
-    def write(steps: int, output: str):
+    def write(steps: int, output: str, averaged: int = 1):
         path = tmp_path / f"{output}.toml"
         path.write_text(
             f'output = "{output}"\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
             'warmup = 1\ncalibration_scenes = 2\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
+            f"averaged_stages = {averaged}\n"
             f"[[stages]]\nsteps = {steps - 1}\n[[stages]]\nsteps = 1\nlearning_rate = 1e-3\nnano = 1.0\n"
         )
         return path
@@ -167,8 +169,10 @@ def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
         ("channels = [8, 8]", "channels must be three"),
         ("channels = 8", "channels must be a list"),
         ("stages = []", "at least one stage"),
+        ("averaged_stages = 2", "averaged_stages must be a whole number from 1 to 1"),
         ("[[stages]]\nsteps = 0", "steps must be a whole number"),
         ("[[stages]]\nnano = 3", "nano must be a number"),
+        ("[[stages]]\nshells = -1", "shells must be a number"),
     ],
 )
 def test_settings_that_make_no_sense_are_one_clear_line(tmp_path, line, words):
@@ -197,8 +201,29 @@ def test_a_run_that_begins_anew_begins_its_log_anew(config):
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2]
 
 
+def test_the_ends_of_stages_are_averaged(config):
+    path = config(3, "ends", averaged=2)
+    both = load_file(train(path))
+    checkpoint = load_file(path.with_name("ends") / "checkpoint.safetensors")
+    path.write_text(path.read_text().replace("averaged_stages = 2", ""))
+    last = load_file(train(path, resume=True))
+    for name in set(last) - {"calibration"}:
+        first, second = checkpoint[f"ends.2.{name}"], checkpoint[f"ends.3.{name}"]
+        torch.testing.assert_close(last[name], second, rtol=0, atol=0)
+        torch.testing.assert_close(both[name], (first + second) / 2)
+    assert any(not torch.equal(both[name], last[name]) for name in set(last) - {"calibration"})
+
+
+def test_an_end_that_a_checkpoint_does_not_know_is_said(config):
+    train(config(3, "short"))
+    path = config(6, "short", averaged=2)
+    path.write_text(path.read_text().replace("steps = 5", "steps = 1"))
+    with pytest.raises(ColloidsError, match=r"weights of step 1, .* Start without --resume"):
+        train(path, resume=True)
+
+
 def test_resuming_is_like_never_having_stopped(config, monkeypatch):
-    whole = train(config(3, "whole"))
+    whole = train(config(3, "whole", averaged=2))
     import napari_colloids.training.loop as loop
 
     batches = loop._batches
@@ -208,7 +233,7 @@ def test_resuming_is_like_never_having_stopped(config, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "_batches", two_and_then_a_key)
-    path = config(3, "parts")
+    path = config(3, "parts", averaged=2)
     with pytest.raises(KeyboardInterrupt):
         train(path)
     monkeypatch.undo()
@@ -260,6 +285,17 @@ def test_a_share_of_the_scenes_is_nano_colloids():
     assert 1 <= sum(same) <= 12
 
 
+def test_a_share_of_the_scenes_has_dark_cores():
+    domain = Domain(seed=5, packings=10)
+    images = {share: [domain.sample(number, shells=share).image for number in range(30)] for share in (0.0, 0.4, 1.0)}
+    solid = [np.array_equal(a, b) for a, b in zip(images[0.4], images[0.0], strict=True)]
+    dark = [np.array_equal(a, b) for a, b in zip(images[0.4], images[1.0], strict=True)]
+    assert all(a or b for a, b in zip(solid, dark, strict=True))
+    alike = sum(a and b for a, b in zip(solid, dark, strict=True))  # strings, which always have, and empty scenes
+    assert alike <= 12
+    assert 4 <= sum(dark) - alike <= 20
+
+
 def test_calibration_makes_probabilities_of_confidences():
     rng = np.random.default_rng(0)
     raw = expit(rng.normal(0, 3, 40_000))
@@ -286,8 +322,9 @@ def test_the_network_uses_the_calibration_that_was_fitted():
 
 def test_the_bundled_recipe_can_be_read():
     recipe = Config.read(Path(str(files("napari_colloids.training").joinpath("bundled.toml"))))
-    assert recipe.steps == 58_000
-    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5, 0.5]
+    assert recipe.steps == 66_000
+    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5, 0.5, 0.45]
+    assert [stage.shells for stage in recipe.stages] == [0.15, 0.15, 0.15, 0.15, 0.35]
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

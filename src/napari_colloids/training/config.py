@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
@@ -38,6 +39,8 @@ class Stage:
         Where it starts.
     nano
         Share of the scenes that are nano-colloids.
+    shells
+        Share of the scenes whose particles have a dark core. Those of strings have one besides.
 
     References
     ----------
@@ -47,9 +50,10 @@ class Stage:
     steps: int = 20_000
     learning_rate: float = 2e-3
     nano: float = 0.25
+    shells: float = 0.15
 
     def __post_init__(self) -> None:
-        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), nano=(0.0, 1.0))
+        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), nano=(0.0, 1.0), shells=(0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Config:
         Arrangements made in advance.
     stages
         One after the other; ``[[stages]]`` in the file.
+    averaged_stages
+        The network is the mean of those at the ends of so many last stages: between what the stages are best at.
     batch
         Volumes per step.
     warmup
@@ -88,12 +94,17 @@ class Config:
         Time between checkpoints.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    References
+    ----------
+    Izmailov et al., Averaging weights leads to wider optima and better generalization, UAI (2018).
     """
 
     output: str = "runs/default"
     seed: int = 0
     packings: int = 300
     stages: tuple[Stage, ...] = (Stage(),)
+    averaged_stages: int = 1
     batch: int = 2
     warmup: int = 200
     weight_decay: float = 1e-3
@@ -123,6 +134,7 @@ class Config:
         )
         if not self.stages:
             raise ColloidsError("The training needs at least one stage: [[stages]].")
+        _check_numbers(self, averaged_stages=(1, len(self.stages)))
         if len(self.channels) != 3 or not all(isinstance(n, int) and n > 0 for n in self.channels):
             raise ColloidsError(f"channels must be three positive whole numbers, not {list(self.channels)}.")
 
@@ -152,9 +164,14 @@ class Config:
         return cls(**values)
 
     @property
+    def ends(self) -> list[int]:
+        """Steps after which the stages end."""
+        return list(accumulate(stage.steps for stage in self.stages))
+
+    @property
     def steps(self) -> int:
         """Steps of all stages."""
-        return sum(stage.steps for stage in self.stages)
+        return self.ends[-1]
 
     def stage_at(self, step: int) -> tuple[Stage, int]:
         """Return the stage that `step` belongs to, and how many of its steps come before."""

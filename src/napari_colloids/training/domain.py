@@ -67,8 +67,8 @@ class Domain:
                 pool[kind].append(_unit_arrangement(kind, rng))
         return pool
 
-    def sample(self, number: int, nano: float = 0.25) -> Sample:
-        """Return scene `number`, where the share `nano` of all scenes are nano-colloids."""
+    def sample(self, number: int, nano: float = 0.25, shells: float = 0.15) -> Sample:
+        """Return scene `number`, where the share `nano` of all scenes are nano-colloids and `shells` dark inside."""
         rng = np.random.default_rng([self.seed, 2, number])
         kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
         kind = str(rng.choice(kinds, p=[0.67, 0.06, 0.07, 0.07, 0.08, 0.05]))
@@ -86,7 +86,7 @@ class Domain:
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
         optics = _nano(rng, radius, aspect) if rng.random() < nano else _optics(rng, radius, aspect)
         parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
-        if kind == "strings" or rng.random() < 0.15:
+        if kind == "strings" or rng.random() < shells:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.92)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
         simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)

@@ -1,0 +1,112 @@
+"""What a training run has come to, and its file: the checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_colloids.detection.network import CentreNet
+    from napari_colloids.training.optimiser import Optimiser
+
+_NAME = "checkpoint.safetensors"
+
+
+@dataclass
+class State:
+    """What a training run has come to.
+
+    Attributes
+    ----------
+    network
+        What learns.
+    average
+        The moving average of its weights.
+    optimiser
+        With what it remembers of earlier steps.
+    step
+        Steps that are done.
+    ends
+        The average weights at the ends of stages, ``"STEP.NAME"``.
+    """
+
+    network: CentreNet
+    average: CentreNet
+    optimiser: Optimiser
+    step: int = 0
+    ends: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def end_stage(self) -> None:
+        """Remember the average weights."""
+        self.ends |= {f"{self.step}.{k}": v.detach().cpu().clone() for k, v in self.average.named_parameters()}
+
+    def mean_of(self, ends: Sequence[int]) -> CentreNet:
+        """Return a network on the CPU whose weights are the mean of those at the `ends` of stages."""
+        network = copy.deepcopy(self.average).cpu()
+        with torch.no_grad():
+            for name, weights in network.named_parameters():
+                weights.copy_(torch.stack([self.ends[f"{end}.{name}"] for end in ends]).mean(0))
+        return network
+
+    def save(self, folder: Path, meta: dict[str, str]) -> None:
+        """Write the checkpoint and, should the run be stopped, the average as weights."""
+        state = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        state |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        state |= {f"optimiser.{k}": v for k, v in self.optimiser.state().items()}
+        state |= {f"ends.{k}": v for k, v in self.ends.items()}
+        _write(folder / _NAME, state, meta | {"step": str(self.step)})
+        self.save_weights(folder, self.average, meta)
+
+    def save_weights(self, folder: Path, network: CentreNet, meta: dict[str, str]) -> Path:
+        """Write the weights of `network` and return their path."""
+        path = folder / "weights.safetensors"
+        _write(path, network.state_dict(), meta | {"step": str(self.step)})
+        return path
+
+    def restore(self, folder: Path, ends: Sequence[int]) -> None:
+        """Go back to the checkpoint; `mean_of` these `ends` of stages is what will be asked for.
+
+        Raises
+        ------
+        ColloidsError
+            If there is none, it cannot be read, or it is past one of the `ends` and does not know it.
+        """
+        path = folder / _NAME
+        if not path.exists():
+            raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start without --resume.")
+        try:
+            state = load_file(path)
+            with safe_open(path, framework="pt") as file:
+                self.step = int(file.metadata()["step"])
+            self.network.load_state_dict(_part(state, "network."))
+            self.average.load_state_dict(_part(state, "average."))
+            self.optimiser.restore(_part(state, "optimiser."))
+            self.ends = _part(state, "ends.")
+        except Exception as error:  # safetensors raises its own class, torch RuntimeError
+            raise ColloidsError(f"The checkpoint in {folder} is damaged, or of a network of other channels.") from error
+        for end in ends:
+            if end <= self.step and not _part(self.ends, f"{end}."):
+                raise ColloidsError(
+                    f"The checkpoint in {folder} does not know the weights of step {end}, where a stage ends that is "
+                    "averaged: it had other stages. Start without --resume."
+                )
+
+
+def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _write(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, str]) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=meta)
+    temporary.replace(path)

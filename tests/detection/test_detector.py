@@ -59,6 +59,17 @@ def test_the_mirror_image_of_a_stack_has_the_mirror_image_of_its_particles(dense
     assert np.all(from_face.min(axis=1) < rounding)  # a centre on a face itself may be in or out
 
 
+def test_in_32_bits_the_mirror_image_has_the_same_particles(dense, monkeypatch):
+    for question in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, question, lambda: False, raising=False)
+    shape = np.array(dense.stack.shape)
+    found = detect(dense.stack, diameter=11.3, device="cpu")
+    mirrored = detect(dense.stack.data[::-1, ::-1, ::-1], diameter=11.3, device="cpu")
+    pairs = match(found, shape - 1 - positions_of(mirrored), max_distance=6)
+    assert len(pairs.distance) == len(found) == len(mirrored)
+    assert pairs.distance.max() < 1e-4
+
+
 def test_progress_counts_the_tiles(dense):
     steps = []
     detect(dense.stack, diameter=12, tile=48, progress=lambda done, total: steps.append((done, total)))

@@ -43,7 +43,7 @@ install_torch() {
         say "the CPU build cannot be had from here"
     fi
     say "installing torch from the package index (this may take minutes)"
-    $pip install "torch>=2.4"
+    $pip install "torch>=2.9"
 }
 "$venv/bin/python" -c 'import torch' >/dev/null 2>&1 || install_torch
 

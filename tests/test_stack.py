@@ -90,7 +90,9 @@ def test_data_that_is_no_stack(data, message):
         Stack(data, name="odd")
 
 
-@pytest.mark.parametrize("voxel_size", [(1, 1), (1, 1, 0), (1, -1, 1), (1, 1, np.nan), (np.inf, 1, 1), (1, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "voxel_size", [(1, 1), (1, 1, 0), (1, -1, 1), (1, 1, np.nan), (np.inf, 1, 1), (1, 1, 1, 1), 0.1, "abc"]
+)
 def test_voxel_size_that_makes_no_sense(voxel_size):
     with pytest.raises(ColloidsError, match="voxel size"):
         checked_voxel_size(voxel_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -39,10 +40,15 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     """
     if voxel_size is None:
         return None
-    values = tuple(float(v) for v in voxel_size)
-    if len(values) != 3 or not all(np.isfinite(v) and v > 0 for v in values):
-        raise ColloidsError(f"The voxel size must be three positive lengths in micrometres (z, y, x), not {values}.")
-    return (values[0], values[1], values[2])
+    try:
+        z, y, x = (float(length) for length in voxel_size)
+    except (TypeError, ValueError):
+        z = y = x = math.nan
+    if not all(0 < length < math.inf for length in (z, y, x)):
+        raise ColloidsError(
+            f"The voxel size must be three positive lengths in micrometres (z, y, x), not {voxel_size}."
+        )
+    return (z, y, x)
 
 
 def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:
@@ -80,9 +86,12 @@ def checked_frame_interval(frame_interval: float | None) -> float | None:
     """
     if frame_interval is None:
         return None
-    seconds = float(frame_interval)
-    if not (np.isfinite(seconds) and seconds > 0):
-        raise ColloidsError(f"The frame interval must be a positive number of seconds, not {seconds:g}.")
+    try:
+        seconds = float(frame_interval)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ColloidsError(f"The frame interval must be a positive number of seconds, not {frame_interval}.")
     return seconds
 
 

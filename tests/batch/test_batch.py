@@ -280,6 +280,22 @@ def test_what_is_left_out_of_all_series_is_said_and_axes_make_more_of_them_usabl
     assert "series 2 is left out" in capsys.readouterr().err
 
 
+def test_series_of_a_file_searched_one_by_one_have_tables_of_their_own(folder, series):
+    with h5py.File("multi.h5", "w") as file:
+        file["a"], file["b"] = series[0], series[0, :8]
+    for asked in (["--index", "0"], ["--index", "1"], ["--dataset", "a"]):
+        assert cli.main(["detect", "multi.h5", "-o", "results", "--diameter", "8", *asked]) == 0
+    tables = ["multi.csv", "multi_1.csv", "multi_a.csv"]
+    assert sorted(path.name for path in Path("results").glob("multi*.csv")) == tables
+    assert sorted(pd.read_csv("results/summary.csv")["table"]) == tables
+
+
+def test_a_mask_that_is_not_there_is_one_clear_error(folder, series, capsys):
+    np.save("one.npy", series[0])
+    assert cli.main(["detect", "one.npy", "-o", "one.csv", "--diameter", "8", "--mask", "gone.tif"]) == 2
+    assert capsys.readouterr().err.splitlines() == ["Error: There is no file 'gone.tif'."]
+
+
 @pytest.mark.parametrize("more", [[], ["--index", "all"]])
 def test_what_cannot_be_read_does_not_stop_the_others(folder, series, more, capsys):
     os.symlink("nowhere.npy", "a_gone.npy")

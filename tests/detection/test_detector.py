@@ -197,6 +197,13 @@ def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (5, 5)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": 5}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (0,)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (0, 7.5)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "tile": "big"}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "frame": "0"}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "channel": 0.5}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "refine": True, "psf": "bead.tif"}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "threshold": 2}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "tile": 3}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "method": "guess"}),
@@ -215,6 +222,8 @@ def test_asking_for_a_gpu_that_is_not_there(dense):
 
 
 @pytest.mark.parametrize("shape", [(1, 30, 30), (3, 200, 7), (9, 9, 9)])
-def test_odd_shapes_do_not_crash(shape):
+def test_odd_shapes_have_a_table(shape):
     image = np.random.default_rng(0).integers(0, 255, shape)
-    detect(image, diameter=6)
+    found = detect(image, diameter=6)
+    assert {"z", "y", "x", "radius", "confidence"} <= set(found)
+    assert np.all((positions_of(found) >= -0.5) & (positions_of(found) < np.array(shape) - 0.5))

@@ -86,6 +86,20 @@ def test_the_baselines_know_regions(wide, method):
     assert len(found) > 20
 
 
+def test_a_z_range_narrows_a_region_that_has_one(wide):
+    found = detect(wide, diameter=10, region=Region(z_range=(5, 25)), z_range=(12, 40))
+    alone = detect(wide, diameter=10, z_range=(12, 25))
+    np.testing.assert_allclose(positions_of(found), positions_of(alone))
+    with pytest.raises(ColloidsError, match="no slice in common"):
+        detect(wide, diameter=10, region=Region(z_range=(0, 8)), z_range=(20, 30))
+
+
+def test_outlines_may_be_one_array(wide):
+    several = np.stack([RECTANGLE, RECTANGLE + 5])
+    of_list, of_array = (detect(wide, diameter=10, region=Region(outlines=o)) for o in (list(several), several))
+    np.testing.assert_array_equal(positions_of(of_array), positions_of(of_list))
+
+
 def test_nothing_is_found_where_the_mask_is_empty(wide):
     assert len(detect(wide, diameter=10, region=Region(mask=np.zeros(wide.shape, bool)))) == 0
 

@@ -81,9 +81,14 @@ def test_series_of_ome_tiff(tmp_path, volume, holds):
     assert lazily.name == "a bead 1"
 
 
-def test_frame_interval_of_imagej(tmp_path, volume, holds):
-    tifffile.imwrite(tmp_path / "a.tif", volume(2, 3, 5, 6), imagej=True, metadata={"axes": "TZYX", "finterval": 1.5})
-    holds(tmp_path / "a.tif", volume(2, 3, 5, 6), "tzyx", frame_interval=1.5)
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [({}, 1.5), ({"tunit": "sec"}, 1.5), ({"tunit": "ms"}, 0.0015), ({"tunit": "min"}, 90.0), ({"tunit": "?"}, None)],
+)
+def test_frame_interval_of_imagej(tmp_path, volume, holds, unit, seconds):
+    metadata = {"axes": "TZYX", "finterval": 1.5, **unit}
+    tifffile.imwrite(tmp_path / "a.tif", volume(2, 3, 5, 6), imagej=True, metadata=metadata)
+    holds(tmp_path / "a.tif", volume(2, 3, 5, 6), "tzyx", frame_interval=seconds)
 
 
 def test_large_files_are_left_where_they_are(tmp_path, volume, monkeypatch):

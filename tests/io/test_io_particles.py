@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_provenance_comes_back(tmp_path, ending, table):
     assert read_particles(path).attrs == expected
     write_particles(path, table)
     assert read_particles(path).attrs == {}
+
+
+def test_a_table_that_cannot_be_replaced_keeps_its_note(tmp_path, table, monkeypatch):
+    path = tmp_path / "points.csv"
+    write_particles(path, table, metadata={"diameter": 10})
+    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
+    replace = os.replace
+
+    def open_elsewhere(source, target):
+        if Path(target) == path:
+            raise PermissionError(13, "open in another program")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", open_elsewhere)
+    with pytest.raises(ColloidsError, match="open in another program"):
+        write_particles(path, table[:3], metadata={"diameter": 8})
+    assert {one: one.read_bytes() for one in tmp_path.iterdir()} == before
 
 
 def test_csv_is_plain(tmp_path, table):

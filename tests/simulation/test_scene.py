@@ -117,6 +117,13 @@ def test_other_arrangements_do_not_overlap(kind):
         assert np.median(distance.min(axis=1)) < 8.1
 
 
+def test_a_crystal_goes_on_as_far_beyond_the_stack_as_its_light_reaches():
+    smeared = {"psf_sigma": (14, 1, 1), "snr": 50, "cnr": 50, "bits": 16, "seed": 2}
+    crystal = simulate(shape=(64, 40, 40), arrangement="crystal", volume_fraction=0.55, radius=4, **smeared)
+    slices = crystal.stack.data.mean(axis=(1, 2))
+    np.testing.assert_allclose(slices[[0, -1]], slices[32], rtol=0.01)
+
+
 def test_a_binary_mixture_has_two_sizes_of_equal_number_without_overlap():
     simulation = simulate(
         shape=(60, 60, 60), volume_fraction=0.5, radius=4, size_ratio=1.6, polydispersity=0.02, seed=1

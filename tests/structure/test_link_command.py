@@ -57,13 +57,8 @@ def test_the_note_says_where_it_comes_from(found, tmp_path):
     note = json.loads((tmp_path / "tracks.csv.json").read_text())
     assert note["input"] == "found.csv"
     assert note["shape"] == [40, 40, 40]
-    assert note["options"] == {
-        "memory": 1,
-        "subtract_drift": True,
-        "min_length": 3,
-        "search_range": 4.0,
-        "frame_interval": 0.5,
-    }
+    assert note["frame_interval"] == 0.5
+    assert note["options"] == {"memory": 1, "subtract_drift": True, "min_length": 3, "search_range": 4.0}
     means = pd.read_csv(tmp_path / "tracks.csv", comment="#").groupby("frame")["x"].mean()
     assert np.ptp(means) < 0.1
 
@@ -73,6 +68,9 @@ def test_options_come_before_what_the_table_says(found, tmp_path):
     diffusion = float(result.stderr.partition("D = ")[2].split()[0])
     assert diffusion == pytest.approx(0.08**2 / 2, rel=0.2)
     np.testing.assert_allclose(read_particles(tmp_path / "t.csv")["x_um"], read_particles(found)["x"] * 0.2)
+    # And are kept for whoever links the trajectories again.
+    again = run(tmp_path / "t.csv", "-o", tmp_path / "again.csv")
+    assert again.stderr.partition("D = ")[2] == result.stderr.partition("D = ")[2]
 
 
 def test_two_frames_have_trajectories_but_no_diffusion(found, tmp_path):

@@ -15,7 +15,7 @@ from napari_colloids.batch.outcome import SUMMARY
 from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import to_json
+from napari_colloids.io.files import existing_file, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Return what would change if the file were another one: its name, size and time."""
         path = Path(self.path)
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [existing_file(path)]
         stats = [file.stat() for file in files]
         return {
             **asdict(self),
@@ -235,8 +235,11 @@ def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Jo
 
 
 def _stem(source: Source, sources: Sequence[Source]) -> str:
-    """Return the name of the input without its ending, numbered where several series of a file are searched."""
+    """Return the name of the input without its ending, and what tells its series from the others in the file."""
     path = Path(source.path)
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-    several = sum(other.path == source.path for other in sources) > 1
-    return f"{stem}_{source.index}" if several else stem
+    parts = [path.name.removesuffix(path.suffix).removesuffix(".ome")]
+    if source.dataset is not None:
+        parts.append(source.dataset.strip("/").replace("/", "_"))
+    if source.index > 0 or sum(other.path == source.path for other in sources) > 1:
+        parts.append(str(source.index))
+    return "_".join(parts)

@@ -50,14 +50,14 @@ def link(
     tracks = structure.link(
         with_micrometres(particles, voxel_size), search_range=search_range, voxel_size=voxel_size, **options
     )
-    place: dict[str, Any] = {key: source[key] for key in ("shape", "voxel_size") if key in source}
-    if voxel_size is not None:
-        place["voxel_size"] = voxel_size
+    given = {"voxel_size": voxel_size, "frame_interval": interval}
+    place = {key: source[key] for key in ("shape", *given) if key in source}
+    place |= {key: value for key, value in given.items() if value is not None}
     provenance = {
         **place,
         "program": f"napari-colloids {__version__}",
         "input": table.name,
-        "options": options | {"search_range": tracks.attrs["search_range"], "frame_interval": interval},
+        "options": options | {"search_range": tracks.attrs["search_range"]},
         "particles": source,
     }
     write_particles(output, tracks, metadata=provenance)

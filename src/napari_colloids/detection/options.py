@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_colloids.errors import ColloidsError
@@ -85,6 +86,10 @@ class Options:
             value = getattr(self, name)
             if not (isinstance(value, Real) or (value is None and name != "border")):
                 raise ColloidsError(f"{name} must be a number, not {value!r}.")
+        for name in ("tile", "frame", "channel"):
+            value = getattr(self, name)
+            if not (isinstance(value, Integral) or (value is None and name == "tile")):
+                raise ColloidsError(f"{name} must be a whole number, not {value!r}.")
         low, high = DIAMETER_LIMITS
         if self.diameter is not None and self.diameter_um is not None:
             raise ColloidsError("Give the diameter in voxels or in micrometres, not both.")
@@ -100,10 +105,14 @@ class Options:
             raise ColloidsError(f"There is no device '{self.device}'; choose one of {', '.join(get_args(Device))}.")
         if self.tile is not None and self.tile < 16:
             raise ColloidsError(f"Tiles need an edge of at least 16 voxels, not {self.tile}.")
+        if self.z_range is not None and not _are_two_slices(self.z_range):
+            raise ColloidsError(f"The z range is the first slice and the one after the last, not {self.z_range!r}.")
         if self.weights is not None and self.method != "network":
             raise ColloidsError(f"Weights are of use to the network only, not to {self.method}.")
         if self.psf is not None and not self.refine:
             raise ColloidsError("A measured PSF is of use for the refinement only: ask for that, too.")
+        if self.psf is not None and not hasattr(self.psf, "in_voxels"):
+            raise ColloidsError(f"A PSF is what measure_psf returns, not {self.psf!r}.")
         if not 0 <= self.border < float("inf"):
             raise ColloidsError(f"The border must be a number of voxels of at least 0, not {self.border:g}.")
 
@@ -121,3 +130,7 @@ class Options:
     def effective_threshold(self) -> float:
         """The threshold in use."""
         return DEFAULT_THRESHOLD[self.method] if self.threshold is None else self.threshold
+
+
+def _are_two_slices(given: Any) -> bool:
+    return isinstance(given, Sequence) and len(given) == 2 and all(isinstance(number, Integral) for number in given)

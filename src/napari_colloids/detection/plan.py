@@ -132,7 +132,7 @@ def iter_plan(
     options
         The settings.
     region
-        Where particles are wanted; `options.z_range` is added to it.
+        Where particles are wanted; `options.z_range` narrows it further.
     estimate
         An earlier estimate of the diameter, to be used instead of a new one.
 
@@ -146,7 +146,7 @@ def iter_plan(
     levels = GreyLevels.of(overview)
     region = region or Region()
     if options.z_range is not None:
-        region = Region(options.z_range, region.outlines, region.mask)
+        region = region.between(*options.z_range)
     region.check(stack.shape)
     # Asked for at once, so that what cannot be refined is not searched for nothing.
     aspect = aspect_of(stack.voxel_size) if options.refine else None

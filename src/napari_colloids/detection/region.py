@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,19 @@ class Region:
     outlines: Sequence[Array] = ()
     mask: Any = None
 
+    def between(self, first: int, end: int) -> Region:
+        """Return what of the region lies in the slices from `first` to before `end`.
+
+        Raises
+        ------
+        ColloidsError
+            If it has other slices only.
+        """
+        low, high = self.z_range or (first, end)
+        if max(low, first) >= min(high, end) and self.z_range is not None:
+            raise ColloidsError(f"The z ranges {low}:{high} and {first}:{end} have no slice in common.")
+        return replace(self, z_range=(max(low, first), min(high, end)))
+
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise a `ColloidsError` if the region does not fit a stack of this shape, or lies outside it."""
         low, high = self.z_range or (0, shape[0])
@@ -58,7 +71,7 @@ class Region:
         low, high = np.zeros(3, int), np.array(shape)
         if self.z_range is not None:
             low[0], high[0] = self.z_range
-        if self.outlines:
+        if len(self.outlines):
             corners = np.concatenate([np.asarray(outline, dtype=float) for outline in self.outlines])
             low[1:] = np.clip(np.floor(corners.min(axis=0)), 0, high[1:])
             high[1:] = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, high[1:])
@@ -68,7 +81,7 @@ class Region:
         """Whether particles centred in the box of voxels ``[low, high)`` may be wanted; yes in case of doubt."""
         if self.z_range is not None and (high[0] <= self.z_range[0] or low[0] >= self.z_range[1]):
             return False
-        if self.outlines and not any(
+        if len(self.outlines) and not any(
             np.all(np.min(outline, axis=0) < high[1:]) and np.all(np.max(outline, axis=0) >= low[1:] - 1)
             for outline in self.outlines
         ):
@@ -83,7 +96,7 @@ class Region:
         inside = np.ones(len(positions), bool)
         if self.z_range is not None:
             inside &= (positions[:, 0] >= self.z_range[0] - 0.5) & (positions[:, 0] < self.z_range[1] - 0.5)
-        if self.outlines:
+        if len(self.outlines):
             from matplotlib.path import Path
 
             inside &= np.any([Path(np.asarray(o)).contains_points(positions[:, 1:]) for o in self.outlines], axis=0)

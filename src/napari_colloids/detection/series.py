@@ -11,7 +11,8 @@ import pandas as pd
 from napari_colloids.detection.detector import changed, iter_detect
 from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.errors import ColloidsError
-from napari_colloids.progress import Progress
+from napari_colloids.progress import Progress, result_of
+from napari_colloids.stack import as_stack
 
 if TYPE_CHECKING:
     from napari_colloids.detection.options import Options
@@ -83,6 +84,7 @@ def detect_series(
     ColloidsError
         If the stack or a setting cannot be used, or there is no such frame or channel.
     """
+    stack = as_stack(stack)
     parts = parts_of(range(stack.n_frames) if frames is None else frames, channels)
     for part in parts:
         stack.volume(*part)  # complains where there is no such volume, before the work
@@ -93,9 +95,7 @@ def detect_series(
         if keep is not None:
             keep(part, table)
 
-    for step in iter_detect_series(stack, changed(options, changes), parts, kept, region=region):
-        if progress is not None:
-            progress(step.done, step.total)
+    result_of(iter_detect_series(stack, changed(options, changes), parts, kept, region=region), progress)
     return joined([tables[part] for part in parts])
 
 

@@ -126,7 +126,8 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None)
         raise ColloidsError(f"'{path}' has no known ending; particles are written to {', '.join(PARTICLE_ENDINGS)}.")
     provenance = dict(metadata or {})
     sidecar = _sidecar(path)
-    with taking_the_place_of(path) as temporary, taking_the_place_of(sidecar) as beside:
+    # The table is renamed first (the inner one): a new note beside an old table would say that the old one is new.
+    with taking_the_place_of(sidecar) as beside, taking_the_place_of(path) as temporary:
         with telling_unwritten(path):
             file = kind(temporary, provenance)
         try:

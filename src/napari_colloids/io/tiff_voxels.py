@@ -41,12 +41,12 @@ def channel_names(tif: tifffile.TiffFile, series: int) -> tuple[str, ...]:
 def frame_interval(tif: tifffile.TiffFile, series: int) -> float | None:
     """Return the seconds between frames, or None where the file does not say: ImageJ's ``finterval``, or OME's."""
     if tif.is_ome:
-        pixels = _ome_pixels(tif, series)
-        unit = unit_in_seconds(pixels.get("TimeIncrementUnit", "s"))
-        increment = _number(pixels.get("TimeIncrement"))
-        return None if unit is None or increment is None else increment * unit
-    metadata = tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)
-    return _number((metadata or {}).get("finterval"))
+        facts, interval, unit = _ome_pixels(tif, series), "TimeIncrement", "TimeIncrementUnit"
+    else:
+        facts = (tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)) or {}
+        interval, unit = "finterval", "tunit"
+    increment, seconds = _number(facts.get(interval)), unit_in_seconds(facts.get(unit, "s"))
+    return None if increment is None or seconds is None else increment * seconds
 
 
 def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | None:

@@ -29,6 +29,7 @@ _SECONDS = {
     "h": 3600.0,
     "min": 60.0,
     "s": 1.0,
+    "sec": 1.0,
     "ms": 1e-3,
     "us": 1e-6,
     "ns": 1e-9,
@@ -51,7 +52,7 @@ def unit_in_micrometres(unit: Any) -> float | None:
 
 
 def unit_in_seconds(unit: Any) -> float | None:
-    """Return how many seconds a unit of time is; None if it is none."""
+    """Return how many seconds a unit of time is; None if it is none (ImageJ also has ``"sec"``)."""
     key = _folded(unit)
     return _SECONDS.get(key, _SECONDS.get(key.removesuffix("s")))
 

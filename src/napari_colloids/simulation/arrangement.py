@@ -77,6 +77,7 @@ def arrange(
     rng: np.random.Generator,
     *,
     size_ratio: float = 1.0,
+    around: Array | float = 0.0,
 ) -> Arrangement:
     """Place spheres in a box.
 
@@ -96,6 +97,9 @@ def arrange(
         Source of randomness.
     size_ratio
         Large over small mean radius of a binary mixture of equal numbers; 1 is one size. Crystals are of one size.
+    around
+        How far beyond the box (z, y, x, or all alike) there must be spheres too. The other arrangements repeat;
+        crystals are made as much larger, by two diameters at least.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def arrange(
         raise ColloidsError(f"There is no arrangement '{kind}'; choose one of {', '.join(ARRANGEMENTS)}.")
     edges = np.maximum(box, 8.0 * radius)
     if kind == "crystal":
-        return _crystal(edges, volume_fraction, radius, polydispersity, rng)
+        return _crystal(edges, np.maximum(around, 4 * radius), volume_fraction, radius, polydispersity, rng)
     species = 2 / (1 + size_ratio) * np.array([1.0, size_ratio])
     mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2) * float(np.mean(species**3))
     count = round(volume_fraction * float(np.prod(edges)) / mean_volume)
@@ -147,18 +151,18 @@ def _packing(edges: Array, radii: Array, rng: np.random.Generator) -> Arrangemen
 
 
 def _crystal(
-    edges: Array, volume_fraction: float, radius: float, polydispersity: float, rng: np.random.Generator
+    edges: Array, margin: Array, volume_fraction: float, radius: float, polydispersity: float, rng: np.random.Generator
 ) -> Arrangement:
     """Face-centred cubic lattice in a random orientation; the spheres rattle within the gaps between them."""
     lattice = (16 / 3 * np.pi * radius**3 / volume_fraction) ** (1 / 3)
-    reach = int(np.ceil(np.linalg.norm(edges) / 2 / lattice)) + 3
+    beyond = np.linalg.norm(np.broadcast_to(margin, 3)) / lattice
+    reach = int(np.ceil(np.linalg.norm(edges) / 2 / lattice)) + max(3, int(np.ceil(beyond)))
     cells = np.stack(np.meshgrid(*[np.arange(-reach, reach)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
     basis = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
     points = lattice * (cells + basis).reshape(-1, 3)
     points = Rotation.random(random_state=int(rng.integers(2**31))).apply(points) + edges / 2
     gap = max(lattice / np.sqrt(2) - 2 * radius, 0.0)
     points += np.clip(rng.normal(0, gap / 3, points.shape), -gap / 3.5, gap / 3.5)
-    margin = 4 * radius
     points = points[np.all((points > -margin) & (points < edges + margin), axis=1)]
     spread = min(polydispersity, gap / (5 * radius))  # a crystal has no room for more
     return Arrangement(points, _draw_radii(len(points), radius, spread, rng), _box(edges), periodic=False)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_colloids.simulation.scene import Parameters
 
 Image = NDArray[np.float32]
 
@@ -31,50 +35,31 @@ def smooth_field(shape: tuple[int, int, int], rng: np.random.Generator) -> Image
     return np.cos(k[0] * z + k[1] * y + k[2] * x + rng.uniform(0, 2 * np.pi)).astype(np.float32)
 
 
-def expose(
-    signal: Image,
-    *,
-    brightness: float,
-    snr: float,
-    cnr: float,
-    photon_noise: float,
-    shading: float,
-    depth_loss: float,
-    bits: int,
-    rng: np.random.Generator,
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def expose(signal: Image, parameters: Parameters, rng: np.random.Generator) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Turn a signal (0 in the solvent, 1 in a typical particle) into grey levels.
 
     Parameters
     ----------
     signal
         Shape ``(z, y, x)``.
-    brightness
-        Grey level of a signal of 1, on the 8-bit scale; 16-bit stacks are 257 times brighter.
-    snr, cnr
-        See `background_level`.
-    photon_noise
-        Fraction of the noise variance at the foreground level that is Poisson noise; the rest is Gaussian.
-    shading
-        Amplitude of the slow variation of the illumination.
-    depth_loss
-        Fraction of the light that is lost from the first to the last slice (bleaching, scattering), exponentially.
-    bits
-        8 or 16.
+    parameters
+        Of them `brightness`, `snr`, `cnr`, `photon_noise`, `shading`, `depth_loss` and `bits`.
     rng
         Source of randomness.
     """
-    low = background_level(snr, cnr, photon_noise)
+    snr, photon_noise = parameters.snr, parameters.photon_noise
+    low = background_level(snr, parameters.cnr, photon_noise)
     light = low + (1 - low) * signal
-    if shading:
-        light *= 1 + shading * smooth_field(signal.shape, rng)
-    if depth_loss:
+    if parameters.shading:
+        light *= 1 + parameters.shading * smooth_field(signal.shape, rng)
+    if parameters.depth_loss:
         depth = np.linspace(0, 1, signal.shape[0], dtype=np.float32)
-        light *= ((1 - depth_loss) ** depth)[:, None, None]
+        light *= ((1 - parameters.depth_loss) ** depth)[:, None, None]
     # Noise in units of the foreground level: the variance at 1 is snr^-2, of which a part is photons.
     if photon_noise > 0:
         photons = snr**2 / photon_noise
         light = (rng.poisson(np.maximum(light, 0) * photons) / photons).astype(np.float32)
     light += math.sqrt(1 - photon_noise) / snr * rng.standard_normal(light.shape, dtype=np.float32)
-    grey = light * brightness * (257 if bits == 16 else 1)
+    bits = parameters.bits
+    grey = light * parameters.brightness * (257 if bits == 16 else 1)
     return np.clip(np.rint(grey), 0, 2**bits - 1).astype(np.uint16 if bits == 16 else np.uint8)

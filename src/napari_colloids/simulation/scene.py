@@ -224,7 +224,8 @@ def seeded(parameters: Parameters) -> tuple[Parameters, np.random.Generator]:
 
 def packed(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
     """Pack a box that is larger than the stack by a particle, so that the cut through it is like any other."""
-    box = np.multiply(parameters.shape, [parameters.voxel_aspect, 1, 1]) + 2 * parameters.radius
+    aspect = np.array([parameters.voxel_aspect, 1, 1])
+    box = np.multiply(parameters.shape, aspect) + 2 * parameters.radius
     return arrange(
         parameters.arrangement,
         (float(box[0]), float(box[1]), float(box[2])),
@@ -233,7 +234,13 @@ def packed(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
         parameters.polydispersity,
         rng,
         size_ratio=parameters.size_ratio,
+        around=_reach(parameters) * aspect + 2 * parameters.radius,
     )
+
+
+def _reach(parameters: Parameters) -> NDArray[np.intp]:
+    """Return how many voxels ``(z, y, x)`` the light of a point is smeared over, to either side."""
+    return psf_reach(parameters.psf_sigma, parameters.psf_tail, parameters.psf_tilt)
 
 
 def checked_changes(parameters: Parameters, changes: dict[str, Any]) -> Parameters:
@@ -260,7 +267,7 @@ def photograph(
     """
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     shape = np.asarray(parameters.shape)
-    reach = psf_reach(parameters.psf_sigma, parameters.psf_tail, parameters.psf_tilt)
+    reach = _reach(parameters)
     largest = float(arrangement.radii.max(initial=0.0))
     margin = reach * aspect + largest + 1
     positions, radii = arrangement.within(-margin, shape * aspect + margin)
@@ -288,17 +295,7 @@ def photograph(
     inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
     listed = np.all((voxels >= -0.5 - beyond / aspect) & (voxels < shape - 0.5 + beyond / aspect), axis=1)
     level = _typical_level(picture, voxels[inside], radii[inside], parameters.shell)
-    image = expose(
-        np.ascontiguousarray(picture / level),
-        brightness=parameters.brightness,
-        snr=parameters.snr,
-        cnr=parameters.cnr,
-        photon_noise=parameters.photon_noise,
-        shading=parameters.shading,
-        depth_loss=parameters.depth_loss,
-        bits=parameters.bits,
-        rng=rng,
-    )
+    image = expose(np.ascontiguousarray(picture / level), parameters, rng)
     voxel_size: VoxelSize | None = None
     if parameters.voxel_size is not None:
         lateral = parameters.voxel_size

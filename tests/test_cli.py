@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from napari_colloids import cli
-from napari_colloids.io import count_volumes, read_particles, read_stack, read_truth
+from napari_colloids.io import list_series, read_particles, read_stack, read_truth
 from napari_colloids.scoring import match
 from napari_colloids.simulation import simulate
 
@@ -248,7 +248,7 @@ def test_simulate_writes_the_challenge_layout(folder, capsys):
             assert file[f"{name}_positions"].shape == (len(file[f"{name}_diameters"]), 3)
             assert np.std(file[f"{name}_diameters"]) > 0
         assert not np.array_equal(*(file[name][...] for name in volumes))
-    assert count_volumes("out.h5") == 2
+    assert len(list_series("out.h5")) == 2
     truth = read_truth("out.h5", index=1)
     again = simulate(
         shape=(20, 24, 28),
@@ -292,7 +292,7 @@ def test_simulate_rows_of_a_metadata_table(folder):
     )
     table.to_csv("rows.csv")
     assert run("simulate", "out.h5", "--metadata", "rows.csv", "--shape", 20, 20, 20, "--count", 3) == 0
-    assert count_volumes("out.h5") == 3
+    assert len(list_series("out.h5")) == 3
     with h5py.File("out.h5") as file:
         diameters = [file[name][:].mean() for name in sorted(file) if name.endswith("_diameters")]
         np.testing.assert_allclose(diameters, [8, 10, 8])

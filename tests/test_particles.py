@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import trackpy
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import COLUMNS, WHOLE, check_particles, particle_table, positions_of, with_micrometres
@@ -50,7 +51,6 @@ def test_empty_table_has_its_columns():
 
 
 def test_linking_in_time_takes_the_table_as_it_is():
-    trackpy = pytest.importorskip("trackpy")
     trackpy.quiet()
     tables = [particle_table(np.add(CENTRES, 0.1 * frame), frame=frame) for frame in range(3)]
     linked = trackpy.link(pd.concat(tables, ignore_index=True), search_range=1, pos_columns=["z", "y", "x"])

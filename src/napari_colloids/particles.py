@@ -164,3 +164,26 @@ def implied_voxel_size(particles: pd.DataFrame) -> VoxelSize | None:
             return None
         sizes.append(float(ratios.median()))
     return (sizes[0], sizes[1], sizes[2])
+
+
+def first_of_each(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    """Return which of so many particles are left if of each pair only one may stay and the first go first.
+
+    Parameters
+    ----------
+    pairs
+        Numbers of the particles, shape ``(M, 2)``: the smaller first.
+    count
+        How many there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(count,)``.
+    """
+    stays = [True] * count
+    # By the first of the two: whoever is still there when its turn comes stays for good.
+    for first, second in pairs[np.argsort(pairs[:, 0])].tolist():
+        if stays[first]:
+            stays[second] = False
+    return np.array(stays, bool)

@@ -7,7 +7,7 @@ import pytest
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import (
-    count_volumes,
+    list_series,
     read_particles,
     read_stack,
     read_truth,
@@ -28,7 +28,7 @@ def written(request, tmp_path, simulations):
 
 
 def test_round_trip(written, simulations):
-    assert count_volumes(written) == 3
+    assert len(list_series(written)) == 3
     for index, simulation in enumerate(simulations):
         stack = read_stack(written, index=index)
         assert stack.data.dtype == simulation.stack.data.dtype
@@ -178,7 +178,7 @@ def test_foreign_volumes(tmp_path):
         file["series"] = np.ones((2, 2, 3, 4))
     stack = read_stack(tmp_path / "a.h5")
     assert (stack.shape, stack.voxel_size, stack.name) == ((2, 3, 4), (0.3, 0.1, 0.1), "a exported/data")
-    assert count_volumes(tmp_path / "a.h5") == 1
+    assert [bool(series.problem) for series in list_series(tmp_path / "a.h5")] == [False, True]
     assert read_truth(tmp_path / "a.h5") is None
     assert read_stack(tmp_path / "a.h5", dataset="series", axes="tzyx").n_frames == 2
     with pytest.raises(ColloidsError, match=r"'\?\?\?\?', which is not clear.*axes=.*--axes.*Load widget"):
@@ -195,7 +195,7 @@ def test_files_without_volumes_are_told(tmp_path):
     with pytest.raises(ColloidsError, match=r"table \(5, 3\)"):
         read_stack(path)
     with pytest.raises(ColloidsError, match="holds no volume"):
-        count_volumes(path)
+        list_series(path)
 
 
 @pytest.mark.parametrize("index", [-1, 3])
@@ -209,7 +209,7 @@ def test_damaged_hdf5_is_told(written):
     whole = written.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:100], b"not HDF5 at all"):
         written.write_bytes(content)
-        for reader in (read_stack, count_volumes, read_truth, read_particles):
+        for reader in (read_stack, list_series, read_truth, read_particles):
             with pytest.raises(ColloidsError, match="not an HDF5 file") as caught:
                 reader(written)
             assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io import count_volumes, read_stack
+from napari_colloids.io import list_series, read_stack
 
 UNITS = {
     "um": 1.0,
@@ -197,7 +197,7 @@ def test_names_and_counts(tmp_path):
     path = tmp_path / "cell 3.OME.TIF".lower()
     tifffile.imwrite(path, volume(7, 5, 6))
     assert read_stack(path).name == "cell 3"
-    assert count_volumes(path) == 1
+    assert len(list_series(path)) == 1
     with pytest.raises(ColloidsError, match="holds 1 volume"):
         read_stack(path, index=1)
 
@@ -249,7 +249,7 @@ def test_foreign_content_is_told(path, caplog, content):
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("reader", [read_stack, count_volumes])
+@pytest.mark.parametrize("reader", [read_stack, list_series])
 def test_missing_empty_and_folder_are_told(tmp_path, reader):
     (tmp_path / "empty.tif").touch()
     (tmp_path / "folder.tif").mkdir()

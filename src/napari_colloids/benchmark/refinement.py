@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Find = Callable[["Stack", float], pd.DataFrame]
 
-#: What is measured, and the smallest confidence that counts.
+#: What is measured.
 METHODS = ("network", "network, refined", "trackpy")
 #: Name of this among the suites.
 NAME = "refinement"

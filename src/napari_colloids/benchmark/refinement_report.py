@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_colloids.benchmark.refinement import METHODS
 from napari_colloids.benchmark.report import settings, table_row
+from napari_colloids.plain import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def as_json(result: Result) -> str:
         "weights_sha256": result.weights_sha256,
         "tuned": {_TRACKPY: asdict(result.trackpy)},
         "exactness": [
-            {"group": group, "method": method} | _plain(exact) for (group, method), exact in result.exactness.items()
+            {"group": group, "method": method} | _figures(exact) for (group, method), exact in result.exactness.items()
         ],
         "touching": json.loads(result.touching.to_json(orient="records")),
         "volumes": json.loads(result.figures.to_json(orient="records")),
@@ -107,20 +108,9 @@ def _touching(pairs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _plain(exact: Exactness) -> dict[str, Any]:
-    figures = {
-        "particles": exact.number,
-        **{name: getattr(exact, name) for name in ("rmse", "bound", "ratio", "share_within", "phase_bias")},
-    }
-    return {name: _without_nan(value) for name, value in figures.items()}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_without_nan(item) for item in value.tolist()]
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if value != value else value
+def _figures(exact: Exactness) -> dict[str, Any]:
+    names = ("rmse", "bound", "ratio", "share_within", "phase_bias")
+    return {"particles": exact.number, **{name: plain(getattr(exact, name)) for name in names}}
 
 
 def _number(value: float, digits: int = 2) -> str:

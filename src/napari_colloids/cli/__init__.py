@@ -79,7 +79,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     typer.echo(f"Error: {' '.join(message.split())}", err=True)
     return BAD_INPUT
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from napari_colloids.particles import first_of_each
+
 #: Two particles cannot be closer than this fraction of the sum of their radii (blur and error leave some play).
 OVERLAP = 0.8
 
@@ -60,13 +62,7 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
 
 def without_overlaps(candidates: Candidates) -> NDArray[np.bool_]:
     """Mark each candidate that overlaps none of those marked before it: whoever comes first stays."""
-    kept = [True] * len(candidates)
-    pairs = np.sort(_conflicts(candidates), axis=1)
-    # Sorted by the better of the two: whoever is still kept when its turn comes is kept for good.
-    for better, worse in pairs[np.argsort(pairs[:, 0])].tolist():
-        if kept[better]:
-            kept[worse] = False
-    return np.array(kept, bool)
+    return first_of_each(np.sort(_conflicts(candidates), axis=1), len(candidates))
 
 
 def _conflicts(candidates: Candidates) -> NDArray[np.intp]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from napari_colloids.detection.options import Device
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
     import torch
-
-#: The devices that can be asked for.
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str = "auto") -> str:
@@ -27,7 +25,7 @@ def choose_device(name: str = "auto") -> str:
     if name == "auto":
         return next(device for device, available in there.items() if available)
     if name not in there:
-        raise ColloidsError(f"There is no device '{name}'; choose one of {', '.join(DEVICES)}.")
+        raise ColloidsError(f"There is no device '{name}'; choose one of {', '.join(get_args(Device))}.")
     if not there[name]:
         raise ColloidsError(f"This machine has no '{name}' device that torch can use; choose 'auto' or 'cpu'.")
     return name

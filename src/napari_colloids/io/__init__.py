@@ -4,7 +4,7 @@ from napari_colloids.io.atomic import replacing
 from napari_colloids.io.challenge import write_challenge, write_challenge_website
 from napari_colloids.io.particles import PARTICLE_ENDINGS, particle_writer, read_particles, write_particles
 from napari_colloids.io.series import Series
-from napari_colloids.io.stacks import STACK_ENDINGS, count_volumes, list_series, read_stack
+from napari_colloids.io.stacks import STACK_ENDINGS, list_series, read_stack
 from napari_colloids.io.table_parts import ParticleWriter
 from napari_colloids.io.truth import read_truth
 
@@ -13,7 +13,6 @@ __all__ = [
     "STACK_ENDINGS",
     "ParticleWriter",
     "Series",
-    "count_volumes",
     "list_series",
     "particle_writer",
     "read_particles",

@@ -1,4 +1,4 @@
-"""Writers of both file layouts of the challenge "Colloids: how small can we go?"."""
+"""Writers of both file layouts of the challenge "Colloids: how low can we go?"."""
 
 from __future__ import annotations
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 import logging
-import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 #: What a path may be given as.
 AnyPath = str | PathLike[str]
@@ -130,19 +129,5 @@ def quiet(logger: str, heard: Callable[[logging.LogRecord], None] = lambda recor
 
 
 def to_json(value: Any) -> str:
-    """Return JSON text; NumPy values, paths and dataclasses are converted, NaN and infinity become null."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int) else str(value)
+    """Return JSON text of a `plain` value."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

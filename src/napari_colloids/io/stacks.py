@@ -119,17 +119,6 @@ def list_series(path: AnyPath) -> list[Series]:
     return [source.series(file) for source in sources]
 
 
-def count_volumes(path: AnyPath) -> int:
-    """Return how many of the series in a file are 3D stacks.
-
-    Raises
-    ------
-    ColloidsError
-        If the file is missing, damaged or of another kind.
-    """
-    return sum(not series.problem for series in list_series(path))
-
-
 def _sources(path: AnyPath) -> tuple[Path, list[Source]]:
     kind = ending(path)
     if kind not in _READERS:

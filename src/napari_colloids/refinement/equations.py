@@ -1,6 +1,6 @@
 """The normal equations of a fit of touching spheres: sparse between the spheres, dense in what they share.
 
-Every sphere has five numbers (`profile.NUMBERS`); shared by all are columns such as the background or the width of the
+Every sphere has five numbers (`pictures.NUMBERS`); shared by all are columns such as the background or the width of the
 PSF. Spheres that overlap in the image are coupled, the others are not.
 """
 

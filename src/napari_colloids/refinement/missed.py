@@ -9,6 +9,7 @@ from scipy.ndimage import maximum_filter
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
+from napari_colloids.particles import first_of_each
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
@@ -91,19 +92,3 @@ def _apart(candidates: Array, known: Array, distance: float, scale: Array) -> Ar
         candidates = candidates[cKDTree(known * scale).query(candidates * scale)[0] >= distance]
     pairs = cKDTree(candidates * scale).query_pairs(distance, output_type="ndarray")
     return candidates[first_of_each(pairs, len(candidates))]
-
-
-def first_of_each(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
-    """Return which of so many are left, shape ``(count,)``, if of each pair only one may stay and the first go first.
-
-    Parameters
-    ----------
-    pairs
-        Shape ``(M, 2)``: the smaller number first.
-    count
-        How many there are.
-    """
-    stays = np.ones(count, bool)
-    for first, second in pairs[np.argsort(pairs[:, 0], kind="stable")]:
-        stays[second] &= not stays[first]
-    return stays

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import ERRORS, check_one_volume, check_particles, particle_table, positions_of
+from napari_colloids.particles import (
+    ERRORS,
+    check_one_volume,
+    check_particles,
+    first_of_each,
+    particle_table,
+    positions_of,
+)
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.block import Found, fit_block, residual_of_block
 from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
-from napari_colloids.refinement.missed import first_of_each
 from napari_colloids.refinement.verdict import Fitted
 from napari_colloids.stack import as_stack, aspect_of
 

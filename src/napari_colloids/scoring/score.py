@@ -11,6 +11,7 @@ import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION
+from napari_colloids.plain import plain
 from napari_colloids.scoring.challenge import challenge_ap
 from napari_colloids.scoring.inputs import Positions, checked_length, checked_positions, checked_shape
 from napari_colloids.scoring.matching import Matching, match
@@ -89,7 +90,7 @@ class Score:
             *("rmse", "ap", "ap_at", "bias", "ignored_truths", "ignored_predictions", "diameter", "max_distance"),
             *("depth_edges", "recall_by_depth"),
         ]
-        return {name: _plain(getattr(self, name)) for name in names}
+        return {name: plain(getattr(self, name)) for name in names}
 
     def to_json(self) -> str:
         """Return the figures as one JSON object."""
@@ -229,11 +230,3 @@ def _recall_by_depth(
 ) -> NDArray[np.float64]:
     required, missed = np.histogram(required_z, edges)[0], np.histogram(missed_z, edges)[0]
     return np.divide(required - missed, required, out=np.full(len(required), np.nan), where=required > 0)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,4 +1,4 @@
-"""Volumes like those of the challenge "Colloids: how small can we go?", from its tables of parameters.
+"""Volumes like those of the challenge "Colloids: how low can we go?", from its tables of parameters.
 
 The challenge draws hard spheres, blurs them with the PSF of a STED microscope, scales the result to 255, adds
 Gaussian noise of 255 / SNR and writes 8 bits; its background is ``max(0, f - 255 CNR / SNR)``.

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM, check_particles, positions_of
-from napari_colloids.progress import result_of
+from napari_colloids.progress import Progress, result_of
 from napari_colloids.structure.pair_correlation import suggest_search_range
 from napari_colloids.structure.space import space_of
 
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
-
-
-class LinkProgress(NamedTuple):
-    """How far linking is: frames done, of how many, and what to say about it."""
-
-    done: int
-    total: int
-    message: str
 
 
 def link(
@@ -93,7 +85,7 @@ def iter_link(
     voxel_size: Sequence[float] | None = None,
     subtract_drift: bool = False,
     min_length: int = 1,
-) -> Generator[LinkProgress, None, pd.DataFrame]:
+) -> Generator[Progress, None, pd.DataFrame]:
     """Link as `link` does, and yield after every frame, so that a window stays alive and the work can be stopped."""
     table = _in_order(particles)
     if memory < 0 or min_length < 1:
@@ -169,7 +161,7 @@ def _in_order(particles: pd.DataFrame) -> pd.DataFrame:
 
 def _linked(
     frames: NDArray[np.int64], places: NDArray[np.float64], search_range: float, memory: int
-) -> Generator[LinkProgress, None, NDArray[np.int64]]:
+) -> Generator[Progress, None, NDArray[np.int64]]:
     """Return the number of each particle's trajectory, for particles that are ordered by frame."""
     import trackpy
     from trackpy.linking import SubnetOversizeException
@@ -190,7 +182,7 @@ def _linked(
                     f"position (frame {span[done - 1]}): lower the search range."
                 ) from error
             numbers.extend(found)
-            yield LinkProgress(done, len(span), f"Linked frame {done} of {len(span)}.")
+            yield Progress(done, len(span), f"Linked frame {done} of {len(span)}.")
     return np.asarray(numbers, dtype=np.int64)
 
 

@@ -83,6 +83,16 @@ def test_the_time_between_frames_comes_back(viewer, tmp_path):
     assert again.units == points.units
 
 
+def test_channels_of_a_table_are_layers_of_their_own(viewer, tmp_path):
+    table = particle_table([[1, 2, 3], [4, 5, 6], [7, 8, 9]], radius=2, frame=[0, 0, 1], channel=[1, 0, 1])
+    write_particles(tmp_path / "both.csv", table, metadata={"frame_interval": 2.5})
+    first, second = viewer.open(tmp_path / "both.csv", plugin="napari-colloids")
+    assert [layer.name for layer in (first, second)] == ["both channel 0", "both channel 1"]
+    assert [layer.data[:, 1:].tolist() for layer in (first, second)] == [[[4, 5, 6]], [[1, 2, 3], [7, 8, 9]]]
+    assert first.scale[0] == second.scale[0] == 2.5
+    assert layers.table_of(second)["channel"].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".xyz", ".h5", ".parquet"])
 def test_saved_points_come_back_as_they_were_shown(viewer, tmp_path, ending):
     table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])

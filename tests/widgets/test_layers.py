@@ -1,9 +1,12 @@
 """Stacks and tables become layers, and layers stacks and tables."""
 
+import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 from napari.layers import Image, Layer, Points
 
+from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
@@ -26,6 +29,28 @@ def test_a_hot_voxel_does_not_hide_the_rest():
     image = Layer.create(*layers.image_layer_data(Stack(data))[0])
     assert image.contrast_limits[0] < 15
     assert 50 < image.contrast_limits[1] < 65
+
+
+def test_the_contrast_of_a_chunked_file_is_measured_in_a_few_chunks():
+    rng = np.random.default_rng(0)
+    depth, height, width = np.indices((160, 160, 150), sparse=True)
+    # Darker with depth and towards the edges.
+    light = 1000 * np.exp(-depth / 200) * (1 - ((height - 80) ** 2 + (width - 75) ** 2) / 30_000)
+    data = (light * rng.random((160, 160, 150))).astype(np.uint16)
+    read = []
+
+    def chunk(block_info=None):
+        read.append(block_info[None]["chunk-location"])
+        return data[tuple(slice(*ends) for ends in block_info[None]["array-location"])]
+
+    chunks = dask.array.core.normalize_chunks((16, 16, 16), data.shape)
+    lazy = dask.array.map_blocks(chunk, chunks=chunks, dtype=data.dtype, meta=np.empty((0, 0, 0), data.dtype))
+    limits = [layers.image_layer_data(Stack(one))[0][1]["contrast_limits"] for one in (data, lazy)]
+    assert lazy.npartitions == 1000
+    assert 4 <= len(set(read)) <= len(read) <= 10
+    levels = GreyLevels.of(data)
+    assert limits[0] == (levels.low, levels.high), "of an array in memory"
+    np.testing.assert_allclose(limits[1], limits[0], atol=0.1 * levels.high)
 
 
 def test_image_lies_to_scale():
@@ -111,6 +136,53 @@ def test_table_holds_what_is_shown_in_both_units():
     assert table[["z", "y", "x", "radius", "confidence"]].to_numpy().tolist() == [[4, 5, 6, 3, 0.9]]
     np.testing.assert_allclose(table[["z_um", "y_um", "x_um", "radius_um"]], [[1.2, 0.5, 0.6, 0.3]])
     assert len(layers.table_of(points, shown_only=False)) == 2
+
+
+@pytest.fixture
+def two_channels():
+    """Particles of two channels in two frames, linked."""
+    return particle_table(
+        [[1, 2, 3], [1, 2, 4], [5, 6, 7], [1, 2, 3], [1, 2, 4]],
+        radius=2,
+        frame=[0, 0, 0, 1, 1],
+        channel=[0, 1, 1, 0, 1],
+        particle=[0, 1, 2, 0, 1],
+    )
+
+
+def test_channels_and_trajectories_go_through_a_layer_and_back(two_channels):
+    pd.testing.assert_frame_equal(layers.table_of(points_of(two_channels)), two_channels)
+    empty = points_of(two_channels[:0], leading=(0,))
+    empty.add([[0, 1, 2, 3]])
+    assert layers.table_of(empty)[["channel", "particle"]].to_numpy().tolist() == [[0, 0]]
+
+
+def test_a_point_added_by_hand_is_of_one_channel_and_a_trajectory_of_its_own(viewer, two_channels):
+    points = layers.add_layer(viewer, layers.particle_layer_data(two_channels))
+    points.add([[1, 9, 9, 9], [1, 3, 9, 9]])
+    points.selected_data = {0}  # napari gives its features to those that follow
+    points.add([[1, 9, 9, 3]])
+    added = layers.table_of(points)[-3:]
+    assert added["channel"].tolist() == [1, 1, 0], "the most common one, and that of the one selected"
+    assert added["particle"].tolist() == [3, 4, 5]
+
+
+def test_a_point_moved_by_hand_does_not_change_the_channel_of_those_that_follow(viewer, two_channels):
+    refined = two_channels.assign(refined=1, z_err=0.1, y_err=0.1, x_err=0.1, radius_err=0.1)
+    points = layers.add_layer(viewer, layers.particle_layer_data(refined))
+    points.selected_data = {3}
+    points._move([3], points.data[3] + 1)
+    points.add([[1, 9, 9, 9]])
+    table = layers.table_of(points)
+    assert table["refined"].tolist() == [1, 1, 1, 0, 1, 0]
+    assert table["channel"].tolist() == [0, 1, 1, 0, 1, 0]
+    assert table["particle"].tolist() == [0, 1, 2, 0, 1, 3]
+
+
+@pytest.mark.parametrize("values", [["GFP", "RFP"], [0.5, 1.0], [np.nan, 1.0]])
+def test_what_others_call_a_channel_is_left_alone(values):
+    points = Points(np.zeros((2, 3)), features={"channel": values})
+    assert list(layers.table_of(points)) == ["z", "y", "x", "radius"]
 
 
 def test_any_points_layer_is_a_particle_table():

@@ -171,6 +171,34 @@ def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
     assert "missing.csv" in widget.status.text()
 
 
+def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, tmp_path):
+    steps = np.arange(6)
+    # In every frame the other channel's particle is the nearer one to where this one was.
+    paths = [np.column_stack([steps * 0 + z, steps * 1.0, steps * 0]) for z in (4, 4.5)]
+    paths[1][:, 1] += 1
+    table = particle_table(np.concatenate(paths), radius=3, frame=np.tile(steps, 2), channel=np.repeat([0, 1], 6))
+    write_particles(tmp_path / "both.csv", table)
+    widget = dock(viewer, qtbot)
+    widget.open_table(tmp_path / "both.csv")
+    measured(widget, qtbot)
+    widget.search_range.setValue(1.5)
+    press_link(widget, qtbot, click)
+    expected = link(table, search_range=1.5)
+    assert expected["particle"].nunique() == 2
+    np.testing.assert_allclose(
+        viewer.layers["both tracks"].data, expected.sort_values(["particle", "frame"])[["particle", "frame", *POSITION]]
+    )
+    widget.export_to(tmp_path / "tracks.csv")
+    written = read_particles(tmp_path / "tracks.csv")
+    pd.testing.assert_frame_equal(written[["channel", "particle"]], expected[["channel", "particle"]])
+
+    # And what is linked already stays so when it is opened and saved.
+    widget.open_table(tmp_path / "tracks.csv")
+    viewer.layers["tracks"].save(str(tmp_path / "again.csv"), plugin="napari-colloids")
+    again = read_particles(tmp_path / "again.csv")
+    pd.testing.assert_frame_equal(again[list(written)], written)
+
+
 def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, found, tmp_path):
     widget = dock(viewer, qtbot)
     add(viewer, found, {**PLACE, "scale": (2.0, *SIZE), "units": ("s", *PLACE["units"][1:])})

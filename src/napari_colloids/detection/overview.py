@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: An overview has at most about this many voxels, spread evenly over the volume.
 _VOXELS = 2_000_000
+#: Chunks that a glimpse reads at most. Those of our readers have up to some 32 MB.
+_CHUNKS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Overview:
     @classmethod
     def of(cls, volume: Any) -> Overview:
         """Look at a volume ``(z, y, x)``."""
-        step = max(1, round((np.prod(np.shape(volume)) / _VOXELS) ** (1 / 3)))
+        step = _step(np.prod(np.shape(volume)))
         sample = read_box(volume, (slice(None, None, step),) * 3)
         whole = sample.dtype.kind == "u" and sample.dtype.itemsize <= 2
         return cls(sample if whole else sample.astype(np.float32), step)
@@ -50,3 +52,33 @@ class Overview:
             first = min(-(-side.start // self.step), length - 1)
             slices.append(slice(first, max(-(-side.stop // self.step), first + 1)))
         return self.sample[tuple(slices)]
+
+
+def glimpse(volume: Any) -> Any:
+    """Return enough of a volume to show it: some voxels of a few chunks of one that is read chunk by chunk.
+
+    An overview needs every chunk, which for a large file takes as long as reading all of it.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)``.
+
+    Returns
+    -------
+    array-like
+        Voxels of a dask array in a row, shape ``(1, 1, N)``; a volume that is in memory, or of a few chunks, as it is.
+    """
+    if getattr(volume, "npartitions", 0) <= _CHUNKS:
+        return volume
+    # One out of each of as many parts along z, where in it by chance, so that they follow no pattern; always the same.
+    place = (np.arange(_CHUNKS) + np.random.default_rng(0).random(_CHUNKS)) / _CHUNKS
+    numbers = np.unravel_index((place * volume.npartitions).astype(int), volume.numblocks)
+    chunks = [volume.blocks[tuple(map(int, number))] for number in zip(*numbers, strict=True)]
+    step = _step(sum(chunk.size for chunk in chunks))
+    return np.concatenate([read_box(chunk, (slice(None, None, step),) * 3).ravel() for chunk in chunks])[None, None]
+
+
+def _step(voxels: float) -> int:
+    """Return the distance along each axis of those that are looked at, out of so many voxels."""
+    return max(1, round((voxels / _VOXELS) ** (1 / 3)))

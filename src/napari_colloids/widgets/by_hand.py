@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers.base import ActionType
 
 from napari_colloids.particles import ERRORS
+from napari_colloids.widgets.layers import next_particle
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -25,10 +26,12 @@ def keep_honest(event: Any) -> None:
     which = np.zeros(len(layer.data), bool)
     which[list(event.data_indices)] = True
     if event.action == ActionType.ADDED:
-        fresh = {"confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
+        fresh: dict[str, Any] = {"confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
         others = layer.shown & ~which
         if "radius" in layer.features and others.any():
             fresh["radius"] = float(np.nanmedian(layer.features["radius"][others]))
+        if "particle" in layer.features:
+            fresh["particle"] = next_particle(layer.features["particle"][~which]) + np.arange(which.sum())
         _set(layer, which, fresh)
         layer.shown = layer.shown | which  # else as visible as the point before
     else:
@@ -41,4 +44,7 @@ def _set(layer: Points, which: Any, values: dict[str, Any]) -> None:
         if name in features:
             features.loc[which, name] = value
     if not features.equals(layer.features):
+        defaults = layer.feature_defaults
         layer.features = features
+        # napari has put those of the last row in their place, which may be of another channel.
+        layer.feature_defaults = defaults

@@ -71,10 +71,6 @@ class LayerCombo(QComboBox):
     def _wish(self, layer: Any) -> None:
         self._wished = ref(layer) if layer is not None else lambda: None
 
-    def refill(self) -> None:
-        """Look at the layers again (for layers that become acceptable without being added)."""
-        self._refill()
-
     def _refill(self, event: Any = None) -> None:
         if not isalive(self):
             return

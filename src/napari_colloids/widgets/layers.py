@@ -138,10 +138,17 @@ def particle_layer_data(
     if "refined" in table:
         features["refined"] = table["refined"].to_numpy(dtype=int)
         features[ERRORS] = table[ERRORS].to_numpy(dtype=float)
+    for column in ("channel", "particle"):
+        if column in table:
+            features[column] = table[column].to_numpy(dtype=int)
     by_confidence = kind == "particles" and "confidence" in features and len(table) > 0
     middle = float(np.median(radius)) if len(radius) else DEFAULT_RADIUS
     # A point that is added by hand.
     by_hand: dict[Any, float] = {"radius": middle, "confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
+    if "channel" in features:
+        by_hand["channel"] = next(iter(features["channel"].mode()), 0)
+    if "particle" in features:
+        by_hand["particle"] = next_particle(features["particle"])
     attributes: dict[str, Any] = {
         **place,
         "ndim": positions.shape[1],
@@ -157,6 +164,15 @@ def particle_layer_data(
         **flat_look(kind, by_confidence, middle),
     }
     return positions, attributes, "points"
+
+
+def next_particle(particle: pd.Series[int]) -> int:
+    """Return a number that no trajectory has yet, for a point added by hand.
+
+    Until it is linked such a point is a trajectory of its own, as is in `link` what nothing follows. Tables know only
+    whole numbers, so it cannot go without; and if all such points had the same one, they would pass for one particle.
+    """
+    return int(particle.max()) + 1 if len(particle) else 0
 
 
 def _fitted(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
@@ -196,9 +212,10 @@ def _colours(part: str, kind: str, by_confidence: bool) -> dict[str, Any]:
 def _contrast(stack: Stack, channel: int) -> dict[str, Any]:
     """Return the limits of the contrast by the percentiles that detection uses: weak signals are seen at once."""
     from napari_colloids.detection.normalise import GreyLevels
+    from napari_colloids.detection.overview import glimpse
 
     try:
-        levels = GreyLevels.of(stack.volume(channel=channel))
+        levels = GreyLevels.of(glimpse(stack.volume(channel=channel)))
     except ColloidsError:  # constant, or all NaN: whatever napari makes of it
         return {}
     return {"contrast_limits": (levels.low, levels.high)}
@@ -276,8 +293,8 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``frame`` (series only), ``z, y, x``, ``radius``, ``confidence``, ``refined`` and the standard errors as far as
-        the layer has them, and the columns in micrometres where its scale is known.
+        ``frame`` (series only), ``z, y, x``, ``radius``, and ``channel``, ``confidence``, ``refined`` and the standard
+        errors, ``particle`` as far as the layer has them, and the columns in micrometres where its scale is known.
 
     Raises
     ------
@@ -289,11 +306,15 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     chosen = np.asarray(layer.shown, dtype=bool) if shown_only else np.ones(len(layer.data), dtype=bool)
     data = np.asarray(layer.data, dtype=float)[chosen]
     features = layer.features.loc[chosen]
-    columns = {name: features[name].to_numpy(dtype=float) for name in ("radius", "confidence") if name in features}
+    columns: dict[str, Any] = {
+        name: features[name].to_numpy(dtype=float) for name in ("radius", "confidence") if name in features
+    }
     if "radius" not in columns:
         columns["radius"] = np.asarray(layer.size, dtype=float)[chosen] / 2
     if {"refined", *ERRORS} <= set(features):
         columns |= {"refined": features["refined"].fillna(0), "errors": features[ERRORS]}
+    # Layers of others may have something else under these names: those of dyes, say.
+    columns |= {name: features[name] for name in ("channel", "particle") if _is_whole(features.get(name))}
     return particle_table(
         data[:, -3:],
         frame=np.rint(data[:, -4]) if layer.ndim > 3 else None,
@@ -362,6 +383,10 @@ def show_above(layer: Points, threshold: float) -> int:
     shown = confidences_of(layer) >= threshold
     layer.shown = shown
     return int(shown.sum())
+
+
+def _is_whole(values: pd.Series[Any] | None) -> bool:
+    return values is not None and pd.api.types.is_integer_dtype(values) and not values.isna().any()
 
 
 def _radius(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -63,15 +63,24 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def read_tables(path: str | Sequence[str]) -> list[LayerData]:
-    """Read particle tables as napari Points layers, scaled by the voxel size that their micrometres imply."""
+    """Read particle tables as napari Points layers, one per channel as of a stack, scaled as `table_layer` does."""
     from napari_colloids.io import read_particles
 
     layers = []
     for one in [path] if isinstance(path, str) else path:
-        table = read_particles(one)
-        layers.append(particle_layer_data(table, _place_of(table), name=Path(one).stem))
+        table, name = read_particles(one), Path(one).stem
+        if "channel" not in table or table["channel"].nunique() < 2:
+            layers.append(table_layer(table, name))
+            continue
+        for channel, part in table.groupby("channel"):
+            layers.append(table_layer(part, f"{name} channel {channel}"))
     _keep_spheres_right()
     return layers
+
+
+def table_layer(table: pd.DataFrame, name: str) -> LayerData:
+    """Describe the Points layer of a table, scaled by the voxel size that its micrometres imply."""
+    return particle_layer_data(table, _place_of(table), name=name)
 
 
 def _place_of(table: pd.DataFrame) -> dict[str, Any]:

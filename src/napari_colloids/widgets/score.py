@@ -6,7 +6,6 @@ import html
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Points
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
@@ -134,10 +133,10 @@ class ScoreWidget(Panel):
         except ColloidsError as error:
             self.status.fail(str(error))
             return
-        diameter, voxel_size = self.diameter.value(), tuple(np.abs(image.scale[-3:]))
+        diameter = self.diameter.value()
 
         def scored(prediction: pd.DataFrame) -> Score:
-            return score(true, prediction, diameter=diameter, shape=stack.shape, voxel_size=voxel_size)
+            return score(true, prediction, diameter=diameter, shape=stack.shape, voxel_size=stack.voxel_size)
 
         def work() -> tuple[_Compared, Score, Score]:
             shown = scored(found)

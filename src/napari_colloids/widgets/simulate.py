@@ -79,6 +79,8 @@ class SimulateWidget(Panel):
         remember(
             "simulate",
             {
+                # First, for it sets all of the others; and what has no control is taken from it.
+                "preset": self.preset,
                 **self.numbers,
                 "arrangement": self.arrangement,
                 "psf_z": self.psf[0],

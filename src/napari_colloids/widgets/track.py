@@ -276,10 +276,11 @@ class TrackWidget(Panel):
 
     def open_table(self, path: Path) -> None:
         """Open a particle table as a Points layer and choose it."""
-        from napari_colloids.widgets.reader import read_tables
+        from napari_colloids.io import read_particles
+        from napari_colloids.widgets.reader import table_layer
 
         try:
-            (described,) = read_tables(str(path))
+            described = table_layer(read_particles(path), path.stem)
         except (ColloidsError, OSError) as error:
             self.status.fail(str(error))
             return

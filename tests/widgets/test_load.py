@@ -167,7 +167,7 @@ def test_numbered_volumes_are_chosen_by_a_spin_box(look, challenge_file):
     assert picker.index.isVisibleTo(widget)
     assert not picker.series.isVisibleTo(widget)
     picker.index.setValue(1)
-    assert picker.part().index == 1
+    assert picker.choice().index == 1
 
 
 def test_zarr_folder(look, load, tmp_path):

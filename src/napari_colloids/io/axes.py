@@ -36,7 +36,7 @@ HOW = 'axes="{0}" in Python, --axes {0} on the command line, "Axes" in the Load 
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class Layout:
     """How an array becomes that of a `Stack`.
 
     Attributes
@@ -110,7 +110,7 @@ def _folded(letters: str) -> str:
     return "".join(letter if letter in _WAVELENGTHS else letter.lower() for letter in letters)
 
 
-def arrangement(axes: str, shape: tuple[int, ...], name: str, given: str | None = None) -> Arrangement:
+def layout_of(axes: str, shape: tuple[int, ...], name: str, given: str | None = None) -> Layout:
     """Find out how an array is brought into the axis order of `Stack`.
 
     Unless the user gave the axes, those of length 1 are dropped except for z, y and x, and a single sequence of
@@ -148,7 +148,7 @@ def arrangement(axes: str, shape: tuple[int, ...], name: str, given: str | None 
     if not set("zyx") <= set(letters) or (not given and 1 in (kept[letters.index(letter)] for letter in "zyx")):
         raise ColloidsError(_not_3d(letters, kept, name))
     order = tuple(sorted(range(len(letters)), key=lambda k: AXES.index(letters[k])))
-    return Arrangement(
+    return Layout(
         tuple(slice(None) if k in keep else 0 for k in range(len(shape))),
         order,
         "".join(letters[k] for k in order),

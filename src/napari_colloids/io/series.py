@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.axes import Arrangement, arrangement
+from napari_colloids.io.axes import Layout, layout_of
 from napari_colloids.io.lazy import LAZY_ABOVE, FileArray
 from napari_colloids.stack import Stack
 
@@ -133,11 +133,11 @@ class Source:
             frame_interval=self._interval(),
         )
 
-    def _plan(self, path: Path, axes: str | None) -> Arrangement:
+    def _plan(self, path: Path, axes: str | None) -> Layout:
         if self.unreadable or (self.obstacle and axes is None):
             raise ColloidsError(self.unreadable or self.obstacle)
         name = f"{path.name} {self.name}".strip()
-        return arrangement(self.axes, self.array.shape, name, axes)
+        return layout_of(self.axes, self.array.shape, name, axes)
 
     def _pixels(self, axes: str, lazy: bool | None) -> Any:
         if lazy is None and self.mapped is not None:

@@ -24,7 +24,7 @@ from napari_colloids.refinement.fit import (
 from napari_colloids.refinement.profile import REACH
 from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
-from napari_colloids.refinement.verdict import APART, Fitted, Outcome, judged
+from napari_colloids.refinement.verdict import APART, FinishedBlock, Fitted, judged
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.blocks import Core
@@ -53,7 +53,7 @@ _LAST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Detections:
     """What the fit begins with.
 
     Attributes
@@ -72,7 +72,7 @@ class Found:
     known: Estimate
 
 
-def fit_block(volume: Any, found: Found, core: Core) -> Fitted:
+def fit_block(volume: Any, found: Detections, core: Core) -> Fitted:
     """Fit the particles of a block.
 
     Parameters
@@ -112,7 +112,7 @@ def fit_block(volume: Any, found: Found, core: Core) -> Fitted:
         view = model.view(box, profile)
         equations = equations_of(model, box, profile, view, [])
     given = np.where(source[:, None] < 0, model.spheres.positions, found.places[source])
-    return judged(Outcome(model, priors, equations, view, box, grid, moves, given, source), core)
+    return judged(FinishedBlock(model, priors, equations, view, box, grid, moves, given, source), core)
 
 
 def _extended(source: NDArray[np.intp], model: Model) -> NDArray[np.intp]:
@@ -208,7 +208,7 @@ def _without(
     return model, priors, source, np.where(changed[:, None], np.inf, moves)
 
 
-def residual_of_block(volume: Any, found: Found, core: Core) -> tuple[tuple[slice, slice, slice], Image]:
+def residual_of_block(volume: Any, found: Detections, core: Core) -> tuple[tuple[slice, slice, slice], Image]:
     """Return which voxels of the grid belong to a block, and what its particles leave of their grey levels.
 
     Centres and radii stay as they are; brightness and background are fitted.
@@ -235,7 +235,7 @@ def residual_of_block(volume: Any, found: Found, core: Core) -> tuple[tuple[slic
     return voxels, left[part].astype(np.float32)  # type: ignore[return-value]
 
 
-def _begun(volume: Any, found: Found, core: Core) -> tuple[NDArray[np.intp], Box, Model, Priors]:
+def _begun(volume: Any, found: Detections, core: Core) -> tuple[NDArray[np.intp], Box, Model, Priors]:
     """Return the numbers of the detections that are fitted, the box they are seen in, and what is known of them."""
     grid, places, sizes, known = found.grid, found.places, found.sizes, found.known
     scale = np.array([grid.aspect, 1, 1])

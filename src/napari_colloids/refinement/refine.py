@@ -19,7 +19,7 @@ from napari_colloids.particles import (
     positions_of,
 )
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.refinement.block import Found, fit_block, residual_of_block
+from napari_colloids.refinement.block import Detections, fit_block, residual_of_block
 from napari_colloids.refinement.blocks import Core, cut_by_count
 from napari_colloids.refinement.estimate import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
@@ -220,7 +220,7 @@ def iter_refine(
     grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, known)
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
     yield Progress(1, len(cores) + 1, "refining")
-    found = Found(grid, places, sizes, rough)
+    found = Detections(grid, places, sizes, rough)
     parts: list[Fitted] = []
     for core in cores:
         parts.append(fit_block(volume, found, core))
@@ -254,7 +254,7 @@ def iter_residual(
     if isinstance(known, str):
         raise ColloidsError(f"There is no residual to be shown: {known}.")
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
-    found = Found(grid, places, sizes, known)
+    found = Detections(grid, places, sizes, known)
     image = np.zeros(grid.shape, np.float32)
     for number, core in enumerate(cores, start=1):
         voxels, part = residual_of_block(volume, found, core)

@@ -70,7 +70,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class FinishedBlock:
     """How the fit of a block ended.
 
     Attributes
@@ -120,56 +120,56 @@ class Outcome:
         return _pattern(self.view, self.box, self.spheres, self.grid) < _PATTERN
 
 
-def judged(outcome: Outcome, core: Core) -> Fitted:
+def judged(block: FinishedBlock, core: Core) -> Fitted:
     """Return what belongs to a block (`core`), with errors and a verdict."""
-    deviations, told = _errors(outcome)
-    accepted = told & _trusted(outcome, deviations)
-    mine = _belong(outcome, accepted, core)
-    spheres = outcome.spheres
-    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], outcome.source[mine])
+    deviations, told = _errors(block)
+    accepted = told & _trusted(block, deviations)
+    mine = _belong(block, accepted, core)
+    spheres = block.spheres
+    return Fitted(spheres.positions[mine], spheres.radii[mine], deviations[mine], accepted[mine], block.source[mine])
 
 
-def _errors(outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
+def _errors(block: FinishedBlock) -> tuple[Array, NDArray[np.bool_]]:
     """Return the standard errors of z, y, x and radius, and whose place the image has told something about."""
-    spheres, grid = outcome.spheres, outcome.grid
-    precision, pull = outcome.priors.outside_held(spheres, grid).precision_and_pull(spheres)
+    spheres, grid = block.spheres, block.grid
+    precision, pull = block.priors.outside_held(spheres, grid).precision_and_pull(spheres)
     precision[~grid.inside(spheres.positions), 1:4] /= _UNSEEN**2
-    shared = np.zeros(len(outcome.equations.shared))
-    equations = outcome.equations.with_priors(precision, pull, shared, shared)
+    shared = np.zeros(len(block.equations.shared))
+    equations = block.equations.with_priors(precision, pull, shared, shared)
     deviations = np.sqrt(np.einsum("nii->ni", equations.covariances()))[:, 1:]
-    told = (deviations[:, :3] < _UNTOLD * outcome.priors.doubt).all(axis=1)
-    return deviations * _excess(outcome.view, outcome.box, spheres, grid)[:, None], told
+    told = (deviations[:, :3] < _UNTOLD * block.priors.doubt).all(axis=1)
+    return deviations * _excess(block.view, block.box, spheres, grid)[:, None], told
 
 
-def _trusted(outcome: Outcome, deviations: Array) -> NDArray[np.bool_]:
+def _trusted(block: FinishedBlock, deviations: Array) -> NDArray[np.bool_]:
     """Return which spheres shine, came to rest near where they were found, and have errors smaller than themselves."""
-    spheres, scale, bright = outcome.spheres, outcome.scale, outcome.bright
-    went = np.linalg.norm((spheres.positions - outcome.given) * scale, axis=1)
+    spheres, scale, bright = block.spheres, block.scale, block.bright
+    went = np.linalg.norm((spheres.positions - block.given) * scale, axis=1)
     tree = cKDTree(spheres.positions * scale)
     alone = tree.query(spheres.positions * scale, 2)[0][:, 1] > 2 * APART * spheres.radii
     alone &= (bright > _USUAL[0]) & (bright < _USUAL[1])
-    moved, error = (np.linalg.norm(length * scale, axis=1) for length in (outcome.moves, deviations[:, :3]))
+    moved, error = (np.linalg.norm(length * scale, axis=1) for length in (block.moves, deviations[:, :3]))
     trusted = np.isfinite(deviations).all(axis=1) & (bright > _NOTHING)
     trusted &= went < np.where(alone, _ASTRAY[1], _ASTRAY[0]) * spheres.radii
     trusted &= moved < np.maximum(_RESTLESS * spheres.radii, error)
     trusted &= (deviations[:, :3] * scale < _ASTRAY[0] * spheres.radii[:, None]).all(axis=1)
     # Where the model does not fit, a sphere that was added may only mend it, and have taken the light of a detection;
     # and one from outside the stack may have been drawn in.
-    return np.asarray(trusted & (outcome.fits | ((outcome.source >= 0) & outcome.grid.inside(outcome.given))))
+    return np.asarray(trusted & (block.fits | ((block.source >= 0) & block.grid.inside(block.given))))
 
 
-def _belong(outcome: Outcome, accepted: NDArray[np.bool_], core: Core) -> NDArray[np.bool_]:
+def _belong(block: FinishedBlock, accepted: NDArray[np.bool_], core: Core) -> NDArray[np.bool_]:
     """Return which spheres are particles of the block: its detections, but for false ones, and what was added to it."""
-    spheres, scale, grid, given = outcome.spheres, outcome.scale, outcome.grid, outcome.given
-    detected = outcome.source >= 0
+    spheres, scale, grid, given = block.spheres, block.scale, block.grid, block.given
+    detected = block.source >= 0
     mine = core.holds(given) & (detected | (accepted & grid.inside(spheres.positions)))
     # A detection that explains no light, or lies in an accepted sphere, is none; one that the fit cannot place may
     # still be one.
     free = np.ones(len(spheres), bool)
     if accepted.any():
         free = cKDTree(spheres.positions[accepted] * scale).query(given * scale)[0] > spheres.radii
-    shining = (outcome.bright > _NOTHING) & (accepted | free)
-    return np.asarray(mine & (shining | ~outcome.fits | ~detected | ~grid.inside(given)))
+    shining = (block.bright > _NOTHING) & (accepted | free)
+    return np.asarray(mine & (shining | ~block.fits | ~detected | ~grid.inside(given)))
 
 
 def _excess(view: View, box: Box, spheres: Spheres, grid: Grid) -> Array:

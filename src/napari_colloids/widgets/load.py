@@ -13,7 +13,7 @@ from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.widgets import layers, reader
 from napari_colloids.widgets.controls import Panel, Status, form, number
-from napari_colloids.widgets.series import Part, SeriesPicker
+from napari_colloids.widgets.series import Choice, SeriesPicker
 from napari_colloids.widgets.task import Task, call
 
 if TYPE_CHECKING:
@@ -162,8 +162,8 @@ class LoadWidget(Panel):
                 self.status.fail("Type the voxel size along all three axes (µm), or leave all three unknown.")
                 return
             voxel_size = typed
-        part, depth = self.picker.part(), self.depth_factor.value()
-        self._loading.start(call(lambda: _describe(found.path, part, voxel_size, depth)))
+        choice, depth = self.picker.choice(), self.depth_factor.value()
+        self._loading.start(call(lambda: _describe(found.path, choice, voxel_size, depth)))
         self.status.say("Loading…")
         self._refresh()
 
@@ -218,8 +218,8 @@ def _look(path: Path) -> _Found:
     return _Found(path, series, path.stat().st_mtime_ns)
 
 
-def _describe(path: Path, part: Part, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
+def _describe(path: Path, choice: Choice, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
     stack, truth = reader.load(
-        path, index=part.index, voxel_size=voxel_size, axes=part.axes, channel=part.channel, frames=part.frames
+        path, index=choice.index, voxel_size=voxel_size, axes=choice.axes, channel=choice.channel, frames=choice.frames
     )
     return reader.layers_of(stack if depth == 1 else stack.scaled_along_z(depth), truth)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class Choice:
     """What to read of a file.
 
     Attributes
@@ -123,10 +123,10 @@ class SeriesPicker(QObject):
         number = self._number()
         return self._found[number] if 0 <= number < len(self._found) else None
 
-    def part(self) -> Part:
+    def choice(self) -> Choice:
         """Return what is chosen."""
         frames = (self.first.value(), self.last.value())
-        return Part(
+        return Choice(
             max(self._number(), 0),
             (self.axes.text().strip() or None) if self.axes.isEnabled() else None,
             self.channel.currentData(),

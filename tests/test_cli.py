@@ -127,7 +127,7 @@ def test_detect_finds_the_particles(method, stack_file, simulated, folder, capsy
     assert shown.out == ""
     (summary,) = shown.err.splitlines()
     found = pd.read_csv("found.csv")
-    assert summary.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), ")
+    assert summary.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), voxels taken for cubes")
     assert " s, " in summary
     assert " Mvoxel/s, cpu" in summary
     assert {"z", "y", "x", "radius", "confidence"} <= set(found.columns)

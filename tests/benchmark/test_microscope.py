@@ -43,6 +43,7 @@ def test_the_centroid_of_a_sphere_is_where_it_was_put(aspect, tilt, shell):
         Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.5),
         Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.3, polydispersity=0.1),
         Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.4, size_ratio=1.6),
+        Scene(shape=(60, 60, 60), radius=3, volume_fraction=0.4, size_ratio=2, large_share=0.2),
         Scene(shape=(20, 60, 60), radius=4, volume_fraction=0.4, aspect=3.0),
     ],
 )
@@ -53,6 +54,7 @@ def test_density_and_sizes_are_as_asked_for(scene):
     if scene.size_ratio > 1:
         small, large = volume.radii.min(), volume.radii.max()
         assert large / small == pytest.approx(scene.size_ratio)
+        assert np.mean(volume.radii > scene.radius) == pytest.approx(scene.large_share, abs=0.03)
     elif scene.polydispersity:
         assert volume.radii.std() / volume.radii.mean() == pytest.approx(scene.polydispersity, rel=0.25)
     centres = volume.positions * [scene.aspect, 1, 1]

@@ -215,6 +215,11 @@ def test_bad_input_gives_one_clear_error(image, changes):
         detect(image, **changes)
 
 
+def test_a_diameter_without_its_name_is_one_clear_error(dense):
+    with pytest.raises(ColloidsError, match="by name"):
+        detect(dense.stack, 12)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_asking_for_a_gpu_that_is_not_there(dense):
     with pytest.raises(ColloidsError, match="no 'cuda'"):

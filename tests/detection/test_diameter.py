@@ -53,6 +53,51 @@ def test_the_small_particles_of_a_mixture_count():
     assert score(truth, found, diameter=2 * small, shape=scene.shape).recall > 0.85
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_the_estimate_of_a_mixture_finds_both_sizes_however_few_are_large(share):
+    radius = 4 * (1 + 2 * share)
+    scene = Scene(shape=(96, 96, 96), size_ratio=3.0, large_share=share, radius=radius, psf=(2.0, 1.0))
+    volume = make_volume(scene, 31)
+    found = detect(volume.image)
+    scored = score(particle_table(volume.positions), found, diameter=8, shape=scene.shape)
+    assert scored.recall > 0.97
+    assert scored.precision > 0.95
+
+
+def test_large_particles_do_not_swallow_the_small_ones_around_them():
+    scene = Scene(shape=(96, 96, 96), size_ratio=2.5, large_share=0.15, radius=4.9, psf=(2.0, 1.0))
+    volume = make_volume(scene, 32)
+    found = detect(volume.image, diameter=8)  # that of the small ones
+    assert score(particle_table(volume.positions), found, diameter=8, shape=scene.shape).recall > 0.97
+    assert found["radius"].max() < 1.2 * volume.radii.max()
+
+
+@pytest.fixture(scope="module")
+def twelve():
+    """A stack of particles 12 voxels wide."""
+    return simulate(shape=(48, 72, 72), radius=6, psf_sigma=(3, 1.3, 1.3), snr=5, cnr=5, seed=26).stack
+
+
+@pytest.mark.parametrize("diameter", [7.2, 19.2])
+def test_a_diameter_that_does_not_fit_is_doubted(twelve, diameter):
+    (notice,) = detect(twelve, diameter=diameter).attrs["notices"]
+    given, found = re.findall(r"([\d.]+) px", notice)
+    assert float(given) == diameter
+    assert float(found) == pytest.approx(12, rel=0.15)
+
+
+def test_where_nothing_is_found_it_is_said_what_may_help(twelve):
+    found = detect(twelve, diameter=30)
+    assert len(found) == 0
+    (notice,) = found.attrs["notices"]
+    assert "leave the diameter out" in notice
+
+
+@pytest.mark.parametrize("diameter", [None, 10.0, 12.0, 14.0])
+def test_a_diameter_that_fits_is_not_doubted(twelve, diameter):
+    assert detect(twelve, diameter=diameter).attrs["notices"] == []
+
+
 def test_noise_has_no_diameter_and_the_user_is_asked():
     found = detect(np.random.default_rng(0).normal(100, 10, (48, 48, 48)))
     assert not found.attrs["diameter_certain"]

@@ -60,7 +60,9 @@ class Scene:
     polydispersity
         Standard deviation of the radius over its mean.
     size_ratio
-        Large over small radius of a binary mixture of equal numbers.
+        Large over small radius of a binary mixture.
+    large_share
+        How many of its particles are large ones.
     arrangement
         One of `napari_colloids.simulation.ARRANGEMENTS`.
     apart
@@ -90,6 +92,7 @@ class Scene:
     psf: tuple[float, float] = (3.0, 1.3)
     polydispersity: float = 0.0
     size_ratio: float = 1.0
+    large_share: float = 0.5
     arrangement: str = "random"
     apart: float = 1.0
     shell: float = 0.0
@@ -135,7 +138,7 @@ def make_volume(scene: Scene, seed: int) -> Volume:
     rng = np.random.default_rng(seed)
     kernel = psf(*scene.psf, scene.aspect, scene.tilt)
     aspect = np.array([scene.aspect, 1.0, 1.0])
-    largest = scene.radius * (1 + 3 * scene.polydispersity) * 2 * scene.size_ratio / (1 + scene.size_ratio)
+    largest = scene.radius * (1 + 3 * scene.polydispersity) * _species(scene)[1]
     margin = np.array(kernel.shape) / 2 / _fine(scene.aspect) * aspect + largest + 2
     spheres, radii = _place((np.array(scene.shape) * aspect + 2 * margin) / scene.apart, scene, rng)
     positions = (spheres * scene.apart - margin) / aspect - 0.5
@@ -286,16 +289,25 @@ def _expose(
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def _species(scene: Scene) -> Array:
+    """Return the radii of the small and the large particles of a mixture over the mean of all."""
+    small = 1 / (1 + scene.large_share * (scene.size_ratio - 1))
+    return np.array([small, small * scene.size_ratio])
+
+
 def _place(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return positions ``(N, 3)`` and radii of spheres in a box."""
     edges = (float(box[0]), float(box[1]), float(box[2]))
     if scene.arrangement != "random":
         made = arrange(scene.arrangement, edges, scene.volume_fraction, scene.radius, scene.polydispersity, rng)
         return made.positions, made.radii
-    species = 2 / (1 + scene.size_ratio) * np.array([1.0, scene.size_ratio])
-    volume = 4 / 3 * np.pi * scene.radius**3 * (1 + 3 * scene.polydispersity**2) * np.mean(species**3)
+    species, share = _species(scene), scene.large_share
+    cubed = (1 - share) * species[0] ** 3 + share * species[1] ** 3
+    volume = 4 / 3 * np.pi * scene.radius**3 * (1 + 3 * scene.polydispersity**2) * cubed
     count = round(scene.volume_fraction * float(np.prod(box)) / float(volume))
-    radii = scene.radius * species[rng.permutation(count) % 2]
+    number = rng.permutation(count)
+    large = np.floor((number + 1) * share) > np.floor(number * share)  # every second one, every third, ...
+    radii = scene.radius * species[large.astype(int)]
     radii *= 1 + scene.polydispersity * np.clip(rng.standard_normal(count), -2.5, 2.5)
     packed = min(scene.volume_fraction + EXCESS, max(DENSEST, scene.volume_fraction))
     swell = (packed / scene.volume_fraction) ** (1 / 3)

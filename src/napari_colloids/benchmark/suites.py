@@ -209,6 +209,16 @@ def _shells(_metadata: Path | None) -> Suite:
     return Suite("hollow spheres", points)
 
 
+def _mixtures(_metadata: Path | None) -> Suite:
+    """Return binary mixtures; the small particles have a radius of 4, and the diameter that is given is the mean."""
+    points = []
+    for ratio, share in ((2.0, 0.25), (2.5, 0.15), (2.5, 0.4), (3.0, 0.05), (3.0, 0.12), (3.0, 0.3), (3.0, 0.5)):
+        mean = 4 * (1 + share * (ratio - 1))
+        scene = replace(_BASE, radius=mean, size_ratio=ratio, large_share=share, psf=(2.0, 1.0))
+        points.append(Point(f"1 : {ratio:g}, {share:.0%} large", scene))
+    return Suite("binary mixtures", points)
+
+
 def _dense(_metadata: Path | None) -> Suite:
     points = [
         Point(
@@ -264,4 +274,5 @@ SUITES: dict[str, Callable[[Path | None], Suite]] = {
         "height over width of a voxel", "voxel aspect", (1.0, 1.5, 2.0, 3.0, 4.0),
         lambda v: _scaled(_GLASS, 7.0, aspect=v),
     ),
+    "mixtures": _mixtures,
 }  # fmt: skip

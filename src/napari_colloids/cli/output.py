@@ -57,6 +57,8 @@ def summary(count: int, facts: dict[str, Any]) -> str:
     """Return the facts of a detection in one line."""
     origin = "estimated" if facts["diameter_estimated"] else "given"
     parts = [f"{count} particles", f"diameter {facts['diameter']:.1f} px ({origin})"]
+    if facts.get("voxel_size") is None:
+        parts.append("voxels taken for cubes (--voxel-size)")
     if "refined" in facts:
         parts.append(refinement_words(facts["refined"], facts, facts.get("voxel_size")))
     parts += [f"{facts['seconds']:.1f} s", f"{facts['mvoxel_per_s']:.2f} Mvoxel/s", str(facts["device"])]

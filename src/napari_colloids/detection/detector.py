@@ -72,8 +72,10 @@ def changed(options: Options | None, changes: Mapping[str, Any]) -> Options:
     Raises
     ------
     ColloidsError
-        If there is no such field.
+        If there is no such field, or the settings are none.
     """
+    if not isinstance(options, Options | None):
+        raise ColloidsError(f"Settings are given by name, as in detect(stack, diameter=12), not as {options!r}.")
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
         raise ColloidsError(f"There is no detection option {', '.join(sorted(unknown))}.")

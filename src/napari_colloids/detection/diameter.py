@@ -23,12 +23,16 @@ from napari_colloids.detection.tiles import Tile
 from napari_colloids.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    from numpy.typing import NDArray
 
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.overview import Overview
     from napari_colloids.stack import VoxelSize
+
+    FoundAt = Callable[[float, int], tuple[float, Candidates, float]]
 
 #: Diameters that are tried first, in lateral voxels; then those halfway to the ones beside the best.
 _STEP = 1.25
@@ -54,6 +58,9 @@ _BETWEEN = 1.5
 #: at least this share of the particles of at least this confidence are less than half as large as the estimate.
 _MIXED = 0.12
 _CLEAR = 0.8
+#: Where few are large, the small ones may explain more. So many of the clear ones are then so many times as large.
+_FEW = 0.03
+_LARGE = 1.6
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class _Look:
         Mean over the particles.
     count
         Of the particles.
+    large
+        Share of the clear particles that are much larger than the median.
     """
 
     diameter: float
@@ -81,18 +90,20 @@ class _Look:
     explained: float
     confidence: float
     count: int
+    large: float
 
     @classmethod
     def at(cls, diameter: float, found: Candidates, volume: float) -> _Look:
         """Sum up what `_found` found."""
         if len(found) == 0:
-            return cls(diameter, 1.0, 0.0, 0.0, 0)
+            return cls(diameter, 1.0, 0.0, 0.0, 0, 0.0)
         ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
         filled = float((_say(found.confidence) * 4 / 3 * np.pi * found.radii**3).sum() / volume)
         agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
         mean = float((found.confidence**2).sum() / found.confidence.sum())
         many = min(1.0, len(found) / _SURE_COUNT) ** 2
-        return cls(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found))
+        large = _share(_clear_sizes(found) > _LARGE * ratio)
+        return cls(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found), large)
 
 
 def estimate_diameter(
@@ -120,7 +131,7 @@ def estimate_diameter(
     -------
     DiameterEstimate
         The estimate is the best guess, if not a certain one, whatever the image shows; of a mixture of large and small
-        particles it lies between their sizes, where both are found.
+        particles it is about the mean of all, where both are found.
     """
     found_at = partial(_found, volume, overview, levels, proportions, network)
 
@@ -157,8 +168,12 @@ def estimate_diameter(
         and max(rivals, default=0.0) <= _SURE_RIVAL * best.explained
     )
     diameter = best.diameter * best.ratio
-    if certain and _share_of_small(found_at(diameter / _BETWEEN, _EDGE)[1]) >= _MIXED:
-        diameter /= _BETWEEN
+    between = diameter / _BETWEEN
+    # Below the smallest scale noise has small particles.
+    if between >= _DIAMETERS[0] and _share(_clear_sizes(found_at(between, _EDGE)[1]) < _BETWEEN / 2) >= _MIXED:
+        diameter = _mean_diameter(found_at, between, between)
+    elif best.large >= _FEW:
+        diameter = _mean_diameter(found_at, diameter, _BETWEEN * diameter)
     yield Progress(total, total, "estimating the diameter")
     return DiameterEstimate(diameter, certain)
 
@@ -186,10 +201,25 @@ def _found(
     return CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), float(np.prod(visible))
 
 
-def _share_of_small(found: Candidates) -> float:
-    """Return which share of the clear ones, seen at the smaller scale, are less than half as large as the estimate."""
-    radii = found.radii[found.confidence >= _CLEAR]
-    return float(np.mean(radii < _BETWEEN * CANONICAL_DIAMETER / 4)) if len(radii) else 0.0
+def _mean_diameter(found_at: FoundAt, diameter: float, most: float) -> float:
+    """Return the mean diameter of a mixture, but not more than `most`, from a guess.
+
+    In the mixtures that the network learnt from, the mean is the canonical diameter. What is found at the guess has a
+    mean that is nearer to the true one, so that a second look finds more.
+    """
+    for _ in range(2):
+        at, found, _volume = found_at(diameter, _EDGE)
+        diameter = min(most, at * float(_clear_sizes(found).mean())) if len(_clear_sizes(found)) else diameter
+    return diameter
+
+
+def _clear_sizes(found: Candidates) -> NDArray[np.float64]:
+    """Return the diameters of the clear ones over the canonical one."""
+    return 2 * found.radii[found.confidence >= _CLEAR] / CANONICAL_DIAMETER
+
+
+def _share(which: NDArray[np.bool_]) -> float:
+    return float(which.mean()) if len(which) else 0.0
 
 
 def _say(confidence: Any) -> Any:

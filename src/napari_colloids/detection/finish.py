@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How far around a region particles are known, in diameters.
 _AROUND = 1.0
+#: A given diameter is doubted where most particles come out larger or smaller by this; from 1.6 on many are lost.
+_UNLIKE = 1.4
 
 
 def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> Generator[Progress, None, pd.DataFrame]:
@@ -124,6 +126,7 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
             f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
             f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
+    notices += _doubts(plan, table)
     if plan.estimate.negative_certain:
         kind, way = ("bright", "without --dark") if plan.options.dark else ("dark", "--dark")
         notices.append(
@@ -133,12 +136,36 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
     return notices
 
 
+def _doubts(plan: Plan, table: pd.DataFrame) -> list[str]:
+    """Say where a diameter that was given does not fit what the network finds."""
+    options = plan.options
+    if options.method != "network" or (options.diameter is None and options.diameter_um is None):
+        return []
+    likely = _likely(plan, table)
+    if len(likely) == 0:
+        return [
+            f"With a diameter of {plan.diameter:.3g} px no particle was found: if there are some, leave the diameter "
+            "out, and it is estimated."
+        ]
+    width = 2 * float(likely["radius"].median())
+    if 1 / _UNLIKE < width / plan.diameter < _UNLIKE:
+        return []
+    return [
+        f"The diameter was given as {plan.diameter:.3g} px, but the particles found are mostly {width:.3g} px wide: "
+        "unless they are of several sizes, leave it out, and it is estimated."
+    ]
+
+
+def _likely(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the particles that count by default, whatever threshold was asked for."""
+    return table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
+
+
 def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     """Say how far apart neighbours are; nothing where nobody can tell."""
     from napari_colloids.structure.pair_correlation import neighbour_distance
 
-    likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
-    apart = neighbour_distance(likely, voxel_size=plan.proportions)
+    apart = neighbour_distance(_likely(plan, table), voxel_size=plan.proportions)
     if np.isnan(apart):
         return ""
     return f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"

@@ -34,7 +34,7 @@ class Options:
     Attributes
     ----------
     diameter
-        Diameter of a particle in lateral voxels; None estimates it from the image.
+        Diameter of a particle in lateral voxels, the mean where sizes are mixed; None estimates it from the image.
     diameter_um
         The same in micrometres; needs the voxel size. At most one of the two may be given.
     dark

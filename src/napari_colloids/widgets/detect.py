@@ -88,10 +88,19 @@ class DetectWidget(Panel):
             "Particle diameter: measured in the image, or typed in pixels (lateral voxels) or in micrometres.",
         )
         self.pixels = number(
-            12.0, *DIAMETER_LIMITS, decimals=2, unit="px", tooltip="Diameter of a particle in lateral voxels (px)."
+            12.0,
+            *DIAMETER_LIMITS,
+            decimals=2,
+            unit="px",
+            tooltip="Diameter of a particle in lateral voxels (px); the mean where sizes are mixed.",
         )
         self.micrometres = number(
-            1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter of a particle in micrometres (µm)."
+            1.0,
+            0.001,
+            1000.0,
+            decimals=3,
+            unit="µm",
+            tooltip="Diameter of a particle in micrometres (µm); the mean where sizes are mixed.",
         )
         self.dark = choice(
             PARTICLES,

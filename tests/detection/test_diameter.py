@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_colloids.benchmark.microscope import Scene, make_volume
-from napari_colloids.detection import detect
+from napari_colloids.detection import Region, detect
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import score
 from napari_colloids.simulation import simulate
@@ -91,6 +91,20 @@ def test_where_nothing_is_found_it_is_said_what_may_help(twelve):
     assert len(found) == 0
     (notice,) = found.attrs["notices"]
     assert "leave the diameter out" in notice
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"threshold": 1.0},
+        {"border": 23.0},
+        {"region": Region(outlines=[np.array([[0, 0], [0, 4], [4, 4.0]])])},
+    ],
+)
+def test_what_is_not_wanted_says_nothing_against_the_diameter(twelve, cut):
+    found = detect(twelve, diameter=12, **cut)
+    assert len(found) < 3
+    assert found.attrs["notices"] == []
 
 
 @pytest.mark.parametrize("diameter", [None, 10.0, 12.0, 14.0])

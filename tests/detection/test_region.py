@@ -110,6 +110,7 @@ def test_nothing_is_found_where_the_mask_is_empty(wide):
         Region(z_range=(5, 99)),
         Region(outlines=[np.array([[1.0, 2.0], [3.0, 4.0]])]),
         Region(outlines=[RECTANGLE + 1000]),
+        Region(outlines=[np.full((4, 2), 5.0)]),
         Region(outlines=[RECTANGLE * np.nan]),
         Region(mask=np.ones((3, 3, 3))),
     ],

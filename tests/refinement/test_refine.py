@@ -120,6 +120,26 @@ def test_large_particles_are_binned_and_given_in_voxels_of_the_stack(make_scene)
     assert 0.5 < np.sqrt(np.mean(scene.pulls() ** 2)) < 2
 
 
+@pytest.mark.parametrize(
+    ("radius", "optics"),
+    [
+        (12, {"psf_sigma": (3, 1.3, 1.3), "snr": 5, "cnr": 5}),
+        # Sharper than the bins that would be fine enough for particles of this size.
+        (16, {"psf_sigma": (2, 1.2, 1.2), "snr": 10, "cnr": 10, "bits": 16}),
+    ],
+)
+def test_large_particles_before_a_dark_background(make_scene, radius, optics):
+    edge = round(7.5 * radius)
+    scene = make_scene(shape=(edge, edge, edge), radius=radius, volume_fraction=0.35, **optics)
+    levels = 257 if "bits" in optics else 1
+    facts = scene.refined.attrs
+    assert 15 * levels < facts["background"] < 30 * levels
+    assert facts["psf_sigma"] == pytest.approx([*optics["psf_sigma"][:2]], rel=0.08)
+    assert scene.refined["radius"].mean() == pytest.approx(radius, rel=0.005)
+    assert (scene.gain() > 1.5).all()
+    assert 0.5 < np.sqrt(np.mean(scene.pulls() ** 2)) < 2
+
+
 @pytest.mark.parametrize("levels", [{"bits": 16}, {"snr": 4, "cnr": 4, "brightness": 235}])
 def test_sixteen_bits_and_grey_levels_that_are_cut_off(make_scene, levels):
     scene = make_scene(shape=(36, 36, 36), **levels)

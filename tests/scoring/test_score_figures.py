@@ -139,6 +139,19 @@ def test_stretched_voxels_count_as_the_lengths_they_are():
     assert near.rmse["z"] == pytest.approx(2)
 
 
+def test_tables_say_how_high_their_voxels_are():
+    truth = np.array([[30.0, 30, 30], [3, 30, 50]])
+    tables = [particle_table(truth + np.array([shift, 0, 0]), voxel_size=(0.2, 0.1, 0.1)) for shift in (0, 3)]
+    implied = score(*tables, diameter=10, shape=SHAPE)
+    assert implied.true_positives == score(truth, tables[1], diameter=10, shape=SHAPE).true_positives == 0
+    assert score(*tables, diameter=10, shape=SHAPE, voxel_size=(1, 1, 1)).true_positives == 1
+    other = particle_table(truth, voxel_size=(0.3, 0.1, 0.1))
+    with pytest.raises(ColloidsError, match="different shapes"):
+        score(other, tables[1], diameter=10, shape=SHAPE)
+    # Only the shape matters: the same in other units.
+    assert score(particle_table(truth, voxel_size=(200, 100, 100)), tables[0], diameter=10, shape=SHAPE).f1 == 1
+
+
 def test_reach_can_be_chosen():
     truth = lattice()
     result = score(truth, truth + np.array([0, 0, 1.5]), diameter=8, shape=SHAPE, max_distance=1)

@@ -33,6 +33,12 @@ def test_an_ideal_gas_has_no_order_whatever_the_box(shape, seed):
     np.testing.assert_allclose(result.g[2:], 1, atol=0.1)
 
 
+def test_few_particles_in_many_frames_fill_the_box_together():
+    frames = [gas(5, (60, 60, 60), seed, frame=seed) for seed in range(300)]
+    result = pair_correlation(pd.concat(frames), cutoff=40, bins=5)
+    np.testing.assert_allclose(result.g[1:], 1, atol=0.2)
+
+
 def test_equal_to_trackpy_and_to_a_box_that_is_guessed():
     from trackpy.static import pair_correlation_3d
 

@@ -16,7 +16,10 @@ def score(
     shape: Annotated[tuple[int, int, int], typer.Option(metavar="Z Y X", help="Shape of the stack in voxels.")],
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="Voxel size, so that distances are right where voxels are no cubes."),
+        typer.Option(
+            metavar="Z Y X",
+            help="Voxel size, so that distances are right where voxels are no cubes  [default: from the tables]",
+        ),
     ] = None,
     index: Annotated[int, typer.Option(metavar="K", help="Which volume, of files of the challenge.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,

@@ -77,7 +77,7 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
         "device": parts[0].device if parts else "cpu",
         "seconds": seconds,
         "mvoxel_per_s": float(np.prod(high - low)) / 1e6 / seconds,
-        "notices": [*_notices(plan, parts, table), *notices],
+        "notices": [*_notices(plan, parts, table), *_doubts(plan, found), *notices],
     }
     table.attrs.update(facts)
     return table
@@ -126,7 +126,6 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
             f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
             f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
-    notices += _doubts(plan, table)
     if plan.estimate.negative_certain:
         kind, way = ("bright", "without --dark") if plan.options.dark else ("dark", "--dark")
         notices.append(
@@ -136,18 +135,20 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
     return notices
 
 
-def _doubts(plan: Plan, table: pd.DataFrame) -> list[str]:
-    """Say where a diameter that was given does not fit what the network finds."""
+def _doubts(plan: Plan, found: Candidates) -> list[str]:
+    """Say where a diameter that was given does not fit what the network finds, wanted there or not."""
     options = plan.options
     if options.method != "network" or (options.diameter is None and options.diameter_um is None):
         return []
-    likely = _likely(plan, table)
+    likely = found[found.confidence >= DEFAULT_THRESHOLD[options.method]]
     if len(likely) == 0:
+        if plan.region.somewhere:
+            return []
         return [
             f"With a diameter of {plan.diameter:.3g} px no particle was found: if there are some, leave the diameter "
             "out, and it is estimated."
         ]
-    width = 2 * float(likely["radius"].median())
+    width = 2 * float(np.median(likely.radii))
     if 1 / _UNLIKE < width / plan.diameter < _UNLIKE:
         return []
     return [
@@ -156,16 +157,12 @@ def _doubts(plan: Plan, table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _likely(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the particles that count by default, whatever threshold was asked for."""
-    return table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
-
-
 def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     """Say how far apart neighbours are; nothing where nobody can tell."""
     from napari_colloids.structure.pair_correlation import neighbour_distance
 
-    apart = neighbour_distance(_likely(plan, table), voxel_size=plan.proportions)
+    likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
+    apart = neighbour_distance(likely, voxel_size=plan.proportions)
     if np.isnan(apart):
         return ""
     return f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"

@@ -36,6 +36,11 @@ class Region:
     outlines: Sequence[Array] = ()
     mask: Any = None
 
+    @property
+    def somewhere(self) -> bool:
+        """Whether particles are wanted in a part of the stack only."""
+        return self.z_range is not None or len(self.outlines) > 0 or self.mask is not None
+
     def between(self, first: int, end: int) -> Region:
         """Return what of the region lies in the slices from `first` to before `end`.
 
@@ -58,6 +63,8 @@ class Region:
             corners = np.asarray(outline, dtype=float)
             if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
                 raise ColloidsError("An outline needs at least three corners (y, x) in voxels.")
+            if np.ptp(corners, axis=0).min() == 0:
+                raise ColloidsError("An outline holds no area: nothing would be searched.")
         if self.mask is not None and tuple(self.mask.shape) != shape:
             raise ColloidsError(
                 f"The mask has shape {tuple(self.mask.shape)} and the stack {shape}: they must be equal."

@@ -27,6 +27,7 @@ from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.equations import Equations
+    from napari_colloids.refinement.grid import Grid
     from napari_colloids.refinement.spheres import Array, Image
 
 #: First guesses: widths of the PSF in radii, polydispersity, spread of the brightness.
@@ -94,11 +95,17 @@ class Estimate:
     radius: float
     polydispersity: float
 
-    def on(self, lateral: int) -> Estimate:
-        """Return the same in voxels that are so many times smaller."""
-        axial, across = self.optics.psf_sigma
+    def off(self, grid: Grid) -> Estimate:
+        """Return the same in voxels of the stack, whose own width the PSF has instead of that of the grid's voxels."""
+        lateral, height = grid.bins[2], grid.aspect * grid.bins[2]
+        axial, across = (
+            _with_width_of(voxel, sigma * lateral, instead_of=binned)
+            for sigma, binned, voxel in zip(
+                self.optics.psf_sigma, (height, lateral), (height / grid.bins[0], 1.0), strict=True
+            )
+        )
         zy, zx, yx, round_ = (covariance * lateral**2 for covariance in self.optics.psf_lean)
-        optics = replace(self.optics, psf_sigma=(axial * lateral, across * lateral), psf_lean=(zy, zx, yx, round_))
+        optics = replace(self.optics, psf_sigma=(axial, across), psf_lean=(zy, zx, yx, round_))
         return replace(self, optics=optics, radius=self.radius * lateral)
 
     def coarser(self, along: int, aspect: float) -> Estimate:
@@ -108,9 +115,16 @@ class Estimate:
         detector = replace(self.detector, averaged=self.detector.averaged * along)
         return replace(self, optics=replace(self.optics, psf_sigma=(axial, across)), detector=detector)
 
+    @property
+    def sharp(self) -> bool:
+        """Whether the PSF is at most as wide as the voxels can tell."""
+        return self.optics.psf_sigma[1] <= _SHARPEST
+
     def problem(self, radius: float) -> str | None:
         """Say why it cannot be right, for particles of about a radius; None if it may be."""
         optics = self.optics
+        if self.background < self.detector.limits[0] - self.brightness:
+            return "the background is cut off, and cannot be told"
         if not _LIKELY[0] < self.radius / radius < _LIKELY[1]:
             return "the fit does not agree with the diameter"
         if not np.isfinite(optics.psf_sigma).all() or optics.psf_sigma[0] > _BLURRED * radius:
@@ -175,7 +189,21 @@ def estimate(
 
 
 def _fitted(box: Box, model: Model, priors: Priors, doubts: tuple[float, ...]) -> tuple[Model, Priors, View]:
-    """Fit all that is shared, together with the particles; also returns what is seen of the model before the end."""
+    """Fit all that is shared, together with the particles; also returns what is seen of the model before the end.
+
+    The means of many voxels say little of what was cut off in each. From a first guess, which takes all contrast for
+    noise, a dark background then goes anywhere below the lowest level; from a fit that knows of no limits it does not.
+    """
+    detector = model.detector
+    if detector.averaged > 1 and np.isfinite(detector.limits).any():
+        free = replace(model, detector=replace(detector, limits=(-np.inf, np.inf)))
+        begun, priors, _ = _settled(box, free, priors, doubts)
+        model = replace(begun, detector=replace(begun.detector, limits=detector.limits))
+    return _settled(box, model, priors, doubts)
+
+
+def _settled(box: Box, model: Model, priors: Priors, doubts: tuple[float, ...]) -> tuple[Model, Priors, View]:
+    """Fit in rounds until nothing that is shared changes."""
     first = _shared(model, priors)
     for number in range(_ROUNDS):
         profile = model.profile(box.aspect)
@@ -302,3 +330,8 @@ def _changed(model: Model, priors: Priors, equations: Equations, changes: Array,
         polydispersity=max(polydispersity, _LEAST[0]),
         brightness_spread=max(float(bright.std() / bright.mean()), _LEAST[1]),
     )
+
+
+def _with_width_of(voxel: float, sigma: float, *, instead_of: float) -> float:
+    """Return a standard deviation that has the width of one voxel in it, and not that of another."""
+    return float(np.sqrt(max(sigma**2 - (instead_of**2 - voxel**2) / 12, voxel**2 / 12)))

@@ -41,8 +41,16 @@ class Grid:
     @classmethod
     def of(cls, shape: tuple[int, int, int], diameter: float, aspect: float = 1.0) -> Grid:
         """Return the grid for particles of a diameter in lateral voxels, in a stack of voxels of an aspect."""
-        lateral = max(int(diameter / 2 / _RADIUS), 1)
-        axial = max(int(diameter / 2 / _RADIUS / aspect), 1)
+        return cls._of_bins(diameter / 2 / _RADIUS, shape, aspect)
+
+    def finer(self, stack: tuple[int, int, int]) -> Grid:
+        """Return the grid of the next smaller bins, for a stack of a shape."""
+        return self._of_bins(self.bins[2] - 1, stack, self.aspect * self.bins[2] / self.bins[0])
+
+    @classmethod
+    def _of_bins(cls, width: float, shape: tuple[int, int, int], aspect: float) -> Grid:
+        """Return the grid whose bins are at most so many lateral voxels wide and high."""
+        lateral, axial = max(int(width), 1), max(int(width / aspect), 1)
         bins = (min(axial, shape[0]), min(lateral, *shape[1:]), min(lateral, *shape[1:]))
         z, y, x = (n // b for n, b in zip(shape, bins, strict=True))
         return cls(bins, (z, y, x), aspect * bins[0] / bins[2])

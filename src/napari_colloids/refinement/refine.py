@@ -210,14 +210,13 @@ def iter_refine(
         In the order of the detections, what was added last; those that explain no light are left out, and so are all
         but the first of those in one place.
     """
-    grid = Grid.of(tuple(volume.shape), diameter, aspect)
     single = _single(positions, radii, aspect)
-    places, sizes = grid.to_grid(positions[single]), radii[single] / grid.bins[2]
     yield Progress(0, 1, "measuring the optics")
-    known = _common(volume, grid, places, sizes, psf)
-    if isinstance(known, str):
-        return _unchanged(positions, radii, known)
-    grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, known)
+    begun = _begun(volume, positions[single], radii[single], diameter, aspect, psf)
+    if isinstance(begun, str):
+        return _unchanged(positions, radii, begun)
+    grid, places, sizes, known = begun.grid, begun.places, begun.sizes, begun.known.off(begun.grid)
+    grid, places, rough = _no_finer_than_needed(tuple(volume.shape), grid, places, begun.known)
     cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
     yield Progress(1, len(cores) + 1, "refining")
     found = Detections(grid, places, sizes, rough)
@@ -247,20 +246,36 @@ def iter_residual(
     ColloidsError
         If the optics cannot be measured with these particles.
     """
-    grid = Grid.of(tuple(volume.shape), diameter, aspect)
-    places, sizes = grid.to_grid(positions), radii / grid.bins[2]
     yield Progress(0, 1, "measuring the optics")
-    known = _common(volume, grid, places, sizes)
-    if isinstance(known, str):
-        raise ColloidsError(f"There is no residual to be shown: {known}.")
-    cores = cut_by_count(places[grid.inside(places)], _MOST, np.array([grid.aspect, 1, 1]))
-    found = Detections(grid, places, sizes, known)
+    found = _begun(volume, positions, radii, diameter, aspect)
+    if isinstance(found, str):
+        raise ColloidsError(f"There is no residual to be shown: {found}.")
+    grid = found.grid
+    cores = cut_by_count(found.places[grid.inside(found.places)], _MOST, np.array([grid.aspect, 1, 1]))
     image = np.zeros(grid.shape, np.float32)
     for number, core in enumerate(cores, start=1):
         voxels, part = residual_of_block(volume, found, core)
         image[voxels] = part
         yield Progress(number, len(cores), "subtracting the particles")
     return Residual(image, grid.bins)
+
+
+def _begun(
+    volume: Any, positions: Array, radii: Array, diameter: float, aspect: float, psf: PSF | None = None
+) -> Detections | str:
+    """Choose the grid and measure the optics; returns why that cannot be where it cannot.
+
+    Where the PSF is too sharp for a grid that is fine enough for the particles, a finer one is taken.
+    """
+    grid = Grid.of(tuple(volume.shape), diameter, aspect)
+    while True:
+        places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+        known = _common(volume, grid, places, sizes, psf)
+        if isinstance(known, str):
+            return known
+        if grid.bins[2] == 1 or not known.sharp:
+            return known.problem(float(np.median(sizes))) or Detections(grid, places, sizes, known)
+        grid = grid.finer(tuple(volume.shape))
 
 
 def _common(volume: Any, grid: Grid, places: Array, sizes: Array, psf: PSF | None = None) -> Estimate | str:
@@ -280,8 +295,7 @@ def _common(volume: Any, grid: Grid, places: Array, sizes: Array, psf: PSF | Non
     if box.known.sum() < _FEWEST * 4 / 3 * np.pi * float(np.median(sizes)) ** 3 / grid.aspect:
         return "the image has no grey levels, or too few, where the particles are"
     optics = None if psf is None else psf.seen(grid.bins[2], grid.aspect)
-    known = estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
-    return known.problem(float(np.median(sizes))) or known
+    return estimate(box, places[near], sizes[near], limits, grid.averaged, optics)
 
 
 def _no_finer_than_needed(
@@ -325,6 +339,4 @@ def _joined(
     old = fitted.source[stays]
     places[stays], sizes[stays], errors[stays] = positions[old], radii[old], np.nan
     order = np.argsort(np.where(fitted.source < 0, len(positions), fitted.source), kind="stable")
-    return Refinement(
-        places[order], sizes[order], errors[order], fitted.accepted[order], fitted.source[order], known.on(lateral)
-    )
+    return Refinement(places[order], sizes[order], errors[order], fitted.accepted[order], fitted.source[order], known)

@@ -9,12 +9,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import check_one_volume, check_particles, positions_of
+from napari_colloids.particles import check_one_volume, check_particles, implied_voxel_size, positions_of
+from napari_colloids.stack import checked_voxel_size, proportions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Positions = NDArray[np.float64]
+
+#: Relative difference up to which two voxel sizes are the same, rounded.
+_ALIKE = 0.01
 
 
 def checked_positions(particles: pd.DataFrame | ArrayLike, name: str) -> Positions:
@@ -81,3 +85,32 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
         raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {shape!r}.")
     z, y, x = (int(n) for n in values)
     return z, y, x
+
+
+def checked_proportions(
+    voxel_size: Sequence[float] | None, *particles: pd.DataFrame | ArrayLike
+) -> NDArray[np.float64]:
+    """Return the edges of a voxel ``(z, y, x)`` over the one along x.
+
+    Parameters
+    ----------
+    voxel_size
+        What was given; None takes what the tables imply, and cubes where they imply nothing.
+    *particles
+        The particle tables, or arrays.
+
+    Raises
+    ------
+    ColloidsError
+        If the voxel size is not three positive lengths, or the tables imply voxels of different shapes.
+    """
+    given = checked_voxel_size(voxel_size)
+    if given is not None:
+        return np.array(proportions_of(given))
+    implied = [implied_voxel_size(table) for table in particles if isinstance(table, pd.DataFrame)]
+    shapes = [np.array(proportions_of(size)) for size in implied if size is not None]
+    if not shapes:
+        return np.ones(3)
+    if any(not np.allclose(shape, shapes[0], rtol=_ALIKE) for shape in shapes):
+        raise ColloidsError("Truth and prediction have voxels of different shapes; give the voxel size that holds.")
+    return shapes[0]

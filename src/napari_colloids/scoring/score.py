@@ -13,10 +13,15 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION
 from napari_colloids.plain import plain
 from napari_colloids.scoring.challenge import challenge_ap
-from napari_colloids.scoring.inputs import Positions, checked_length, checked_positions, checked_shape
+from napari_colloids.scoring.inputs import (
+    Positions,
+    checked_length,
+    checked_positions,
+    checked_proportions,
+    checked_shape,
+)
 from napari_colloids.scoring.matching import Matching, match
 from napari_colloids.scoring.ranking import Mask, PrecisionRecallCurve, precision_recall_curve
-from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,8 +125,9 @@ def score(
     max_distance
         Greatest distance of a match in lateral voxels; half a diameter where None.
     voxel_size
-        Edge lengths of a voxel ``(z, y, x)`` in any unit, so that distances are right where voxels are not cubes;
-        cubes where None. The challenge's figure always takes voxels as cubes.
+        Edge lengths of a voxel ``(z, y, x)`` in any unit, so that distances are right where voxels are not cubes.
+        None takes what the tables' columns in micrometres imply, and cubes where there are none. The challenge's
+        figure always takes voxels as cubes.
 
     Raises
     ------
@@ -149,8 +155,7 @@ def score(
     centres = checked_positions(prediction, "The prediction")
     confidence = _confidence(prediction, len(centres))
 
-    lengths = np.array(checked_voxel_size(voxel_size) or (1.0, 1.0, 1.0))
-    scale = lengths / lengths[2]
+    scale = checked_proportions(voxel_size, truth, prediction)
     required = _off_border(true_centres, diameter, shape, scale)
     punished = _off_border(centres, diameter, shape, scale)
     matching = match(true_centres * scale, centres * scale, reach)

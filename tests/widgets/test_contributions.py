@@ -139,3 +139,4 @@ def test_widgets_open_from_the_menu(viewer):
     for name in ("Load", "Simulate", "Detect", "Score", "Track"):
         _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
         assert widget.isVisibleTo(widget.parentWidget())
+        assert type(widget._viewer) is type(viewer), "not the proxy, whose layers are never those of the layer list"

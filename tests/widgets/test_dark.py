@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.scoring import score
 from napari_colloids.widgets import layers
@@ -14,7 +15,7 @@ TIMEOUT = 60_000
 def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_missed(viewer, simulated, qtbot, click):
     bright = np.asarray(simulated.stack.data)
     viewer.add_image(bright.max() - bright, name="dyed")
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     widget.mode.setCurrentIndex(widget.mode.findData("px"))
     widget.pixels.setValue(10)
@@ -37,10 +38,10 @@ def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_misse
 
 
 def test_the_choice_is_remembered(viewer):
-    first = DetectWidget(viewer)
+    first = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(first)
     assert not first.options().dark
     first.dark.setCurrentIndex(first.dark.findData(True))
-    second = DetectWidget(viewer)
+    second = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(second)
     assert second.options().dark

@@ -1,12 +1,11 @@
 """The whole path as a user walks it: Load, Detect, threshold, Score, Export, with real files and a real window."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QLocale, Qt
-from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
+from qtpy.QtWidgets import QApplication
 
 from napari_colloids.detection import DEFAULT_THRESHOLD
 from napari_colloids.particles import ERRORS, particle_table
@@ -14,7 +13,6 @@ from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import number
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
-from napari_colloids.widgets.saving import ask_for_table
 from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.simulate import SimulateWidget
 
@@ -26,7 +24,8 @@ def choose(combo, value):
 
 
 def dock(viewer, kind):
-    widget = kind(viewer)
+    """Dock a widget as napari's menu does, which hands it no viewer but a proxy of it."""
+    widget = kind(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     return widget
 
@@ -127,7 +126,8 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     widget = dock(viewer, ScoreWidget)
     click(widget.button)
     qtbot.waitUntil(lambda: widget.toggles["missed"].isEnabled(), timeout=TIMEOUT)
-    right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape)
+    size = simulated.stack.voxel_size
+    right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape, voxel_size=size)
     assert right.false_negatives > 0
     for value in (right.challenge_ap, right.recall, right.rmse["x"]):
         assert f"{value:.3f}"[:4] in widget.status.text()
@@ -169,6 +169,35 @@ def test_second_run_keeps_the_first_hidden_and_leaves_user_layers_alone(viewer, 
     assert len({first, second, own}) == 3
     assert (first.visible, second.visible, own.visible) == (False, True, True)
     assert widget.threshold.layers.layer is second
+
+
+def test_results_are_hidden_by_a_new_one_of_their_image_whatever_its_name(viewer, qtbot, click, simulated):
+    first = viewer.add_image(np.asarray(simulated.stack.data), name="beads")
+    widget = detect(viewer, qtbot, click)
+    found = viewer.layers[-1]
+    first.name = "old"
+    second = viewer.add_image(first.data, name="beads")
+    widget.image.choose(second)
+    detect(viewer, qtbot, click, widget=widget)
+    assert found.visible, "it is of another image, which had the name before"
+    other = viewer.layers[-1]
+    widget.image.choose(first)
+    detect(viewer, qtbot, click, widget=widget)
+    assert (found.visible, other.visible) == (False, True)
+
+
+def test_a_new_result_hides_how_the_one_before_was_scored_and_what_was_loaded(viewer, qtbot, click, simulated):
+    viewer.add_image(np.asarray(simulated.stack.data), name="beads")
+    noted = [
+        layers.add_layer(
+            viewer, layers.particle_layer_data(simulated.particles, name=kind, kind=kind, note={"image": "beads"})
+        )
+        for kind in ("true positives", "false positives", "missed", "particles")
+    ]
+    truth = layers.add_layer(viewer, layers.particle_layer_data(simulated.particles, name="truth", kind="truth"))
+    detect(viewer, qtbot, click)
+    assert not any(layer.visible for layer in noted)
+    assert truth.visible
 
 
 def test_threshold_follows_the_selected_layer(viewer, qtbot, click, simulated):
@@ -325,31 +354,6 @@ def test_unusual_settings_do_not_hide(viewer):
     assert dock(viewer, DetectWidget).advanced.isExpanded()
 
 
-@pytest.mark.parametrize(
-    ("typed", "kind", "expected"),
-    [
-        ("/a/b", "Parquet (*.parquet)", "/a/b.parquet"),
-        ("/a/beads_0.5um", "CSV table (*.csv)", "/a/beads_0.5um.csv"),
-        ("/a/b.xyz", "CSV table (*.csv)", "/a/b.xyz"),
-        ("", "", None),
-    ],
-)
-def test_a_table_is_saved_under_the_ending_that_was_chosen(monkeypatch, typed, kind, expected):
-    proposed = []
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *given: proposed.append(given[2]) or (typed, kind))
-    path = ask_for_table(None, "Export", "a/b: particles")
-    assert path == (expected and Path(expected))
-    assert proposed == ["a_b_ particles.csv"]
-
-
-@pytest.mark.parametrize("answer", ["Yes", "No"])
-def test_a_file_is_not_replaced_without_asking(monkeypatch, tmp_path, answer):
-    (tmp_path / "mine.csv").touch()
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine"), "CSV table (*.csv)"))
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton[answer])
-    assert ask_for_table(None, "Export", "mine") == (tmp_path / "mine.csv" if answer == "Yes" else None)
-
-
 def test_tracks_are_no_detections(viewer):
     viewer.add_tracks(np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]), features={"confidence": [0.5, 0.9]})
     assert dock(viewer, DetectWidget).threshold.layers.layer is None
@@ -423,7 +427,7 @@ def test_settings_are_remembered(viewer, qtbot):
 
 
 def test_widget_that_was_closed_does_not_hear_of_layers(viewer, qtbot):
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget, name="gone")
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()

@@ -185,6 +185,14 @@ def test_what_others_call_a_channel_is_left_alone(values):
     assert list(layers.table_of(points)) == ["z", "y", "x", "radius"]
 
 
+@pytest.mark.parametrize("values", [["high", "low"], [None, "low"]])
+def test_a_confidence_in_words_is_none(values):
+    points = Points(np.zeros((2, 3)), features={"confidence": values, "radius": values})
+    assert not layers.is_result(points)
+    assert list(layers.table_of(points)) == ["z", "y", "x", "radius"]
+    assert layers.is_result(Points(np.zeros((2, 3)), features={"confidence": [0, 1]}))
+
+
 def test_any_points_layer_is_a_particle_table():
     table = layers.table_of(Points(np.array([[1.0, 2, 3]]), size=6))
     assert table[["z", "y", "x", "radius"]].to_numpy().tolist() == [[1, 2, 3, 3]]

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import tifffile
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 
 from napari_colloids.widgets.load import LoadWidget
@@ -31,7 +32,7 @@ def look(viewer, qtbot):
     """Open the widget and have it look at a file."""
 
     def at(path):
-        widget = LoadWidget(viewer)
+        widget = LoadWidget(PublicOnlyProxy(viewer))
         viewer.window.add_dock_widget(widget, name="Load")
         widget.path.setText(str(path))
         widget.path.editingFinished.emit()

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.particles import ERRORS, particle_table, positions_of
 from napari_colloids.refinement import Residual
@@ -37,7 +38,7 @@ def widget(viewer, image):
 
 
 def docked(viewer):
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     choose(widget.mode, "px")
     widget.pixels.setValue(10)
@@ -150,7 +151,7 @@ def test_the_choice_is_remembered_and_reaches_the_core(viewer, widget):
 
 
 def test_where_nothing_is_to_be_remembered_the_choice_is_the_default(viewer, widget):
-    fresh = DetectWidget(viewer, remembers=False)
+    fresh = DetectWidget(PublicOnlyProxy(viewer), remembers=False)
     viewer.window.add_dock_widget(fresh)
     assert fresh.options().refine is False
     choose(fresh.refine, True)
@@ -159,7 +160,7 @@ def test_where_nothing_is_to_be_remembered_the_choice_is_the_default(viewer, wid
 
 
 def docked_again(viewer):
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     return widget
 
@@ -285,6 +286,17 @@ def test_the_residual_is_that_of_the_image_searched_whatever_its_name(viewer, wi
     viewer.layers.remove(image)
     assert other in viewer.layers
     assert not button.isEnabled()
+
+
+def test_no_residual_of_an_image_that_was_rescaled_since(viewer, widget, image, qtbot, click):
+    choose(widget.refine, False)
+    finish(widget, qtbot, click)
+    image.scale = (0.2, 0.2, 0.2)
+    click(widget.threshold.residual)
+    assert "no longer coincide" in widget.status.text()
+    viewer.layers["beads particles"].scale = image.scale
+    finish(widget, qtbot, click, widget.threshold.residual)
+    assert len(residuals(viewer)) == 1
 
 
 def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simulated, qtbot, click, monkeypatch):

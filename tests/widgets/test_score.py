@@ -1,14 +1,39 @@
-"""The Score widget and the shape of the voxels."""
+"""The Score widget: which layers are meant, in which voxels, and what is shown of the outcome."""
 
 import numpy as np
 import pytest
 
+from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import score
 from napari_colloids.widgets import layers, places
+from napari_colloids.widgets.origin import is_of
 from napari_colloids.widgets.score import ScoreWidget
 
 SHAPE = (16, 60, 60)
+PLACE = {"scale": (1.0, 0.1, 0.1), "units": ("um",) * 3}
+
+
+@pytest.fixture
+def table():
+    """Eighteen particles off the border."""
+    place = np.stack(np.meshgrid([7, 9], [15, 30, 45], [15, 30, 45], indexing="ij"), axis=-1).reshape(-1, 3)
+    return particle_table(place, radius=6, confidence=0.9)
+
+
+def dock(viewer):
+    widget = ScoreWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    return widget
+
+
+def add(viewer, table, place, kind):
+    return layers.add_layer(viewer, layers.particle_layer_data(table, place, name=kind, kind=kind))
+
+
+def press_score(widget, qtbot, click):
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget.busy, timeout=30_000)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +59,85 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
     counts = f"{right.true_positives} / {right.false_positives} / {right.false_negatives}"
     for figure in (f"{right.precision:.3f}", f"{right.recall:.3f}", counts):
         assert figure in widget.status.text()
+
+
+def test_a_table_from_a_file_may_be_the_truth(viewer, qtbot, click, table, tmp_path):
+    widget = dock(viewer)
+    for missing in ("detections", "true particles", "3D image"):
+        assert missing in widget.button.toolTip()
+    viewer.add_image(np.zeros(SHAPE), name="image")
+    found = add(viewer, table[3:], {}, "particles")
+    write_particles(tmp_path / "beads.csv", table.drop(columns="confidence"))
+    (opened,) = viewer.open(tmp_path / "beads.csv", plugin="napari-colloids")
+    assert widget.truth.layer is opened
+    assert widget.detections.layer is found
+    press_score(widget, qtbot, click)
+    assert "15 / 0 / 3" in widget.status.text()
+    # With confidences it looks like detections, but may be chosen.
+    write_particles(tmp_path / "sure.csv", table)
+    (sure,) = viewer.open(tmp_path / "sure.csv", plugin="napari-colloids")
+    widget.truth.choose(sure)
+    widget.detections.choose(found)
+    press_score(widget, qtbot, click)
+    assert "15 / 0 / 3" in widget.status.text()
+    viewer.layers.remove("image")
+    assert not widget.button.isEnabled()
+    assert widget.button.toolTip() == "Missing: a 3D image."
+
+
+def test_points_of_another_kind_are_neither_detections_nor_truth_unless_chosen(viewer, click, table):
+    widget = dock(viewer)
+    viewer.add_image(np.zeros(SHAPE))
+    truth, found = (add(viewer, table, {}, kind) for kind in ("truth", "particles"))
+    scribble = viewer.add_points(np.ones((2, 3)), name="scribble")
+    assert (widget.detections.layer, widget.truth.layer) == (found, truth)
+    newer = add(viewer, table, {}, "particles")
+    assert (widget.detections.layer, widget.truth.layer) == (newer, truth)
+    viewer.layers.remove(newer)
+    assert widget.detections.layer is found, "not the scribble, though that is newer"
+    for combo in (widget.detections, widget.truth):
+        combo.choose(scribble)
+    click(widget.button)
+    assert not widget.busy
+    assert "'scribble' is chosen as the detections and as the truth" in widget.status.text()
+
+
+def test_diameter_is_in_voxels_of_the_image(viewer, table):
+    image = viewer.add_image(np.zeros(SHAPE), **PLACE)
+    add(viewer, table, {"scale": (500, 50, 50), "units": ("nm",) * 3}, "truth")
+    widget = dock(viewer)
+    assert widget.diameter.value() == pytest.approx(6.0)
+    finer = viewer.add_image(np.zeros(SHAPE), scale=(1, 0.025, 0.025), units=("um",) * 3)
+    assert widget.image.layer is finer
+    assert widget.diameter.value() == pytest.approx(24.0)
+    widget.image.choose(image)
+    assert widget.diameter.value() == pytest.approx(6.0)
+
+
+def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
+    image = viewer.add_image(np.zeros(SHAPE), name="image")
+    add(viewer, table, {}, "truth")
+    add(viewer, table[3:], {}, "particles")
+    widget = dock(viewer)
+    press_score(widget, qtbot, click)
+    right, missed = (widget.toggles[kind] for kind in ("true positives", "missed"))
+    for box in (right, missed):
+        click(box)
+    layer = viewer.layers["missed"]
+    assert layers.note_of(layer)["image"] == "image"
+    image.name = "renamed"
+    assert is_of(layer, image)
+    layer.visible = False
+    assert (right.isChecked(), missed.isChecked()) == (True, False)
+    layer.visible = True
+    assert missed.isChecked()
+    viewer.layers.remove(layer)
+    assert (right.isChecked(), missed.isChecked()) == (True, False)
+    click(missed)
+    assert len(viewer.layers["missed"].data) == 3
+
+    press_score(widget, qtbot, click)
+    assert right.isChecked(), "another score shows what was shown before"
+    assert missed.isChecked()
+    assert [one.name for one in viewer.layers][-2:] == ["true positives", "missed"]
+    assert layers.note_of(viewer.layers["missed"])["image"] == "renamed"

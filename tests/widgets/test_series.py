@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 
-from napari_colloids.detection import detect
+from napari_colloids.detection import Options, detect
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
+from napari_colloids.progress import result_of
 from napari_colloids.simulation import simulate
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.regions import region_of
+from napari_colloids.widgets.regions import Marked, marked_by
+from napari_colloids.widgets.search import Search
 
 FRAMES = 5
 
@@ -36,7 +42,7 @@ def image(viewer, series):
 
 @pytest.fixture
 def widget(viewer, image):
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     choose(widget.mode, "px")
     widget.pixels.setValue(8)
@@ -147,6 +153,161 @@ def test_other_settings_start_anew(viewer, widget, qtbot, click):
     assert sum("particles" in layer.name for layer in viewer.layers) == 2, "what was found before is kept, hidden"
 
 
+def stop(widget, qtbot, click):
+    """Cancel a search of all frames in the second one."""
+
+    def cancel(done, total, message):
+        if message.startswith("frame 2 of") and widget.button.isEnabled():
+            click(widget.button)
+
+    choose(widget.frames, "all")
+    widget._task.progressed.connect(cancel)
+    finish(widget, qtbot, click)
+    widget._task.progressed.disconnect(cancel)
+    assert "Cancelled" in widget.status.text()
+
+
+def searched(widget, qtbot, click):
+    """Go on, and return the frames that are searched."""
+    seen = []
+    widget._task.progressed.connect(lambda done, total, message: seen.append(message.partition(" of ")[0]))
+    finish(widget, qtbot, click)
+    return {int(message.removeprefix("frame ")) - 1 for message in seen if message.startswith("frame")}
+
+
+@pytest.mark.parametrize("changed", ["nothing", "scale", "data", "psf", "labels"])
+def test_another_image_or_region_is_not_mixed_with_what_was_done(viewer, widget, image, qtbot, click, changed):
+    labels = viewer.add_labels(np.ones(image.data.shape[1:], int), scale=image.scale[1:])
+    labels.data[:, :4] = 0
+    widget.region.choose(labels)
+    bead = np.zeros((9, 9, 9))
+    bead[4, 4, 4] = 1
+    psf = viewer.add_image(bead, name="psf")
+    widget.image.choose(image)
+    widget.psf.choose(psf)
+    stop(widget, qtbot, click)
+    partial = found(viewer)
+    if changed == "scale":
+        image.scale = (1, 0.1, 0.1, 0.1)
+        labels.scale = image.scale[1:]
+    elif changed == "data":
+        image.data = image.data[::-1].copy()
+    elif changed == "psf":  # of no interest where nothing is refined
+        psf.scale = (2, 2, 2)
+    elif changed == "labels":
+        labels.data[:, :, :20] = 0
+    frames = searched(widget, qtbot, click)
+    assert set(found(viewer).data[:, 0]) == set(range(FRAMES))
+    if changed in ("nothing", "psf"):
+        assert 0 not in frames
+        assert partial not in viewer.layers
+    else:
+        assert frames == set(range(FRAMES))
+        assert partial in viewer.layers
+        assert not partial.visible
+    if changed == "labels":
+        assert found(viewer).data[:, 3].min() >= 19
+
+
+def test_another_psf_is_another_search(viewer, image):
+    psf = viewer.add_image(np.ones((9, 9, 9)))
+
+    def search():
+        asked = Search(image, (0,), range(2), Options(refine=True), Marked(), psf)
+        asked.tables[asked.parts[0]] = pd.DataFrame()
+        return asked
+
+    first = search()
+    assert search().goes_on_with(first)
+    psf.scale = (2, 1, 1)
+    second = search()
+    assert not second.goes_on_with(first)
+    psf.data = np.ones((9, 9, 9))
+    assert not search().goes_on_with(second)
+
+
+def test_going_on_keeps_what_was_set_on_the_part_that_was_done(viewer, widget, qtbot, click):
+    stop(widget, qtbot, click)
+    partial = found(viewer)
+    widget.threshold.slider.setValue(0.77)
+    partial.name = "my particles"
+    finish(widget, qtbot, click)
+    assert partial not in viewer.layers
+    whole = viewer.layers["my particles"]
+    assert layers.note_of(whole)["threshold"] == pytest.approx(0.77)
+    np.testing.assert_array_equal(whole.shown, whole.features["confidence"] >= widget.threshold.slider.value())
+    assert widget.threshold.slider.value() == pytest.approx(0.77)
+
+
+def test_features_edited_meanwhile_are_not_lost(viewer, widget, qtbot, click):
+    stop(widget, qtbot, click)
+    partial = found(viewer)
+    features = partial.features.copy()
+    features.loc[0, "radius"] = 9.0
+    partial.features = features
+    finish(widget, qtbot, click)
+    assert partial in viewer.layers
+    assert not partial.visible
+    assert partial.features["radius"][0] == 9
+
+
+def test_all_are_those_there_are_now(viewer, widget, image, series, qtbot, click):
+    choose(widget.frames, "all")
+    image.data = series[:2]
+    finish(widget, qtbot, click)
+    assert set(found(viewer).data[:, 0]) == {0, 1}
+    image.data = series
+    assert widget.frame_to.value() == FRAMES - 1
+    finish(widget, qtbot, click)
+    assert set(found(viewer).data[:, 0]) == set(range(FRAMES))
+
+    widget.z_from.setValue(2)
+    widget.z_to.setValue(9)
+    widget.frame_to.setValue(3)
+    image.data = np.concatenate([series, series])
+    assert widget.options().z_range == (2, 10)
+    assert (widget.frame_to.value(), widget.frame_to.maximum()) == (3, 2 * FRAMES - 1)
+    image.data = series[:2, :6]
+    assert widget.options().z_range == (2, 6)
+    assert widget.frame_to.value() == 1
+
+
+def test_cancelling_stays_so_when_an_image_is_added(viewer, widget, series, qtbot, click):
+    choose(widget.frames, "all")
+    click(widget.button)
+    qtbot.waitUntil(lambda: widget.bar.value() > 0, timeout=60_000)
+    click(widget.button)
+    viewer.add_image(series[0], name="another")
+    assert widget.button.text() == "Cancelling…"
+    assert not widget.button.isEnabled()
+    qtbot.waitUntil(lambda: not widget._task.running, timeout=60_000)
+    assert widget.button.text() == "Detect"
+    assert widget.button.isEnabled()
+
+
+@pytest.mark.parametrize("of_a_series", [False, True])
+def test_labels_are_not_read_while_the_window_waits(viewer, widget, image, qtbot, click, of_a_series):
+    shape = image.data.shape[0 if of_a_series else 1 :]
+    read = []
+
+    def chunk(block_info=None):
+        read.append(threading.current_thread())
+        return np.ones([end - begin for begin, end in block_info[None]["array-location"]], int)
+
+    chunks = (1,) * (len(shape) - 2) + shape[-2:]
+    chunks = dask.array.core.normalize_chunks(chunks, shape)
+    lazy = dask.array.map_blocks(chunk, chunks=chunks, dtype=int, meta=np.empty((0,) * len(shape), int))
+    with dask.config.set(scheduler="synchronous"):
+        widget.region.choose(viewer.add_labels(lazy, scale=image.scale[-len(shape) :]))
+        read.clear()
+        click(widget.button)
+        here = threading.main_thread()
+        assert here not in read
+        qtbot.waitUntil(lambda: not widget._task.running, timeout=60_000)
+    assert read
+    assert len(found(viewer).data) > 10
+
+
 def test_only_inside_a_drawn_rectangle_or_the_labels(viewer, widget, series, qtbot, click):
     finish(widget, qtbot, click)
     everything = found(viewer).data.copy()
@@ -170,6 +331,11 @@ def test_only_inside_a_drawn_rectangle_or_the_labels(viewer, widget, series, qtb
     widget.region.choose(viewer.add_shapes([[[0, 0, 1.0, 1.0], [0, 0, 1.0, 3.0]]], shape_type="line"))
     click(widget.button)
     assert "draw one" in widget.status.text()
+
+
+def region_of(*args):
+    """Read what is marked, as the worker does."""
+    return result_of(marked_by(*args).read())[0]
 
 
 def test_labels_of_a_series(viewer, image, series):

@@ -1,4 +1,4 @@
-"""What the Simulate widget remembers."""
+"""What the Simulate widget remembers, and what a preset sets."""
 
 from napari_colloids.simulation import PRESETS
 from napari_colloids.widgets.simulate import SimulateWidget
@@ -15,3 +15,12 @@ def test_the_preset_and_its_hidden_values_are_remembered(viewer):
     assert second.parameters() == first.parameters()
     assert second.parameters().photon_noise == PRESETS["nano, low light"].photon_noise != PRESETS["dense"].photon_noise
     assert second.numbers["radius"].value() == 5.5
+
+
+def test_the_same_preset_chosen_again_sets_its_values_again(viewer, qtbot):
+    widget = SimulateWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.numbers["radius"].setValue(5.5)
+    # What a click on the item that is chosen already does.
+    widget.preset.activated.emit(widget.preset.currentIndex())
+    assert widget.numbers["radius"].value() == PRESETS["dense"].radius != 5.5

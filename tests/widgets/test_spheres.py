@@ -1,7 +1,10 @@
 """What is drawn is the cross-section of the sphere, also where voxels are not cubes, and a ball in 3D."""
 
+import gc
+
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
@@ -82,3 +85,23 @@ def test_hidden_layer_is_right_when_shown_again(viewer):
     viewer.dims.set_current_step(0, 0)
     points.visible = True
     assert shown_radius(viewer, points) == 0.0
+
+
+def test_particles_are_looked_after_when_the_widget_that_added_them_is_gone(viewer):
+    proxy = PublicOnlyProxy(viewer)  # as a widget gets it that is opened from the menu
+    _, points = scene(proxy, 3.0)
+    del proxy
+    gc.collect()
+    assert points in viewer.layers
+    viewer.dims.set_current_step(0, 0)
+    assert shown_radius(viewer, points) == 0.0
+    viewer.dims.ndisplay = 3
+    assert points.shading == "spherical"
+
+
+def test_points_of_others_keep_their_size_when_their_threshold_is_moved(viewer):
+    scene(viewer, 1.0)
+    points = viewer.add_points(np.ones((2, 3)), size=7, features={"radius": [1.0, 2.0], "confidence": [0.2, 0.9]})
+    points.metadata[layers.KEY] = {"threshold": 0.1}
+    viewer.dims.set_current_step(0, 3)
+    assert points.size.tolist() == [7, 7]

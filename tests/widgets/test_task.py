@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QObject
 
 from napari_colloids.errors import ColloidsError
@@ -124,7 +125,7 @@ def test_work_stops_when_its_widget_goes(qapp, qtbot):
 
 def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (48, 48, 48), dtype=np.uint8))
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     widget.mode.setCurrentIndex(widget.mode.findData("px"))
     widget.pixels.setValue(12.0)
@@ -149,7 +150,7 @@ def test_error_in_detection_resets_the_button_and_is_said(viewer, qtbot, click):
     from napari.utils.notifications import notification_manager
 
     viewer.add_image(np.random.default_rng(0).random((16, 16, 16)))
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     widget.mode.setCurrentIndex(widget.mode.findData("um"))
     click(widget.button)

@@ -1,5 +1,7 @@
 """The Track widget in a real window: from the points of a series to tracks, a plot and a table."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from napari_colloids.structure import (
     suggest_search_range,
 )
 from napari_colloids.widgets import layers
-from napari_colloids.widgets.track import TrackWidget
+from napari_colloids.widgets.track import TrackWidget, _link
 
 TIMEOUT = 30_000
 SIZE = (0.3, 0.1, 0.1)
@@ -221,3 +223,60 @@ def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
     widget = dock(viewer, qtbot)
     assert widget.interval.value() == pytest.approx(0.25)
     measured(widget, qtbot)
+
+
+@pytest.mark.parametrize("typed", [None, 0.123])
+def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, monkeypatch):
+    goes_on = threading.Event()
+
+    def link_later(*args):
+        goes_on.wait(TIMEOUT / 1000)
+        return (yield from _link(*args))
+
+    monkeypatch.setattr("napari_colloids.widgets.track._link", link_later)
+    widget = dock(viewer, qtbot)
+    points = add(viewer, found)
+    measured(widget, qtbot)
+    if typed is not None:
+        widget.search_range.setValue(typed)
+    click(widget.button)
+    # While that is linked, points of an unknown voxel size come.
+    other = add(viewer, found, {}, threshold=0.0)
+    qtbot.wait(50)
+    assert widget.points.layer is other
+    assert widget.search_range.suffix() == " px"
+    goes_on.set()
+    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    measured(widget, qtbot)
+    used = typed or suggest_search_range(layers.table_of(points)) * 0.1
+    assert f"search range {used:.3g} µm" in widget.status.text()
+    assert widget.search_range.value() == pytest.approx(suggest_search_range(layers.table_of(other)), abs=1e-3)
+    # And what is typed for the new points meanwhile stays.
+    goes_on.clear()
+    click(widget.button)
+    widget.points.choose(points)
+    qtbot.wait(50)
+    widget.search_range.setValue(0.2)
+    goes_on.set()
+    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    measured(widget, qtbot)
+    assert widget.search_range.value() == 0.2
+
+
+def test_older_tracks_are_hidden_after_the_points_were_renamed(viewer, qtbot, click, found):
+    widget = dock(viewer, qtbot)
+    points = add(viewer, found)
+    measured(widget, qtbot)
+    press_link(widget, qtbot, click)
+    points.name = "renamed"
+    press_link(widget, qtbot, click)
+    assert [(one.name, one.visible) for one in viewer.layers if isinstance(one, Tracks)] == [
+        ("found tracks", False),
+        ("renamed tracks", True),
+    ]
+    # Other points of that name are not the same points.
+    points.name = "first"
+    add(viewer, found).name = "renamed"
+    measured(widget, qtbot)
+    press_link(widget, qtbot, click)
+    assert viewer.layers["renamed tracks"].visible

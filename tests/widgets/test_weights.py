@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
@@ -14,7 +15,7 @@ TIMEOUT = 60_000
 
 def test_a_file_is_asked_for_and_searched_with(viewer, simulated, blind_weights, qtbot, click, monkeypatch):
     viewer.add_image(simulated.stack.data, name="beads")
-    widget = DetectWidget(viewer)
+    widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     widget.advanced.expand()
     widget.mode.setCurrentIndex(widget.mode.findData("px"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
-from qtpy.QtCore import QLocale, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QLocale, QSize, Qt, Signal
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -20,10 +21,14 @@ from qtpy.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_colloids.widgets.bare import bare
 from napari_colloids.widgets.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
@@ -33,26 +38,34 @@ if TYPE_CHECKING:
 class LayerCombo(QComboBox):
     """Choice of one of the viewer's layers; follows the layer list, renames included.
 
-    It is the newest layer unless another was chosen. With `none`, the words for "no layer" come first and are chosen
-    unless the user chooses a layer.
+    It is the newest layer of the highest `rank` unless another was chosen. With `none`, the words for "no layer" come
+    first and are chosen unless the user chooses a layer.
     """
 
     chosen = Signal(object)
 
-    def __init__(self, viewer: Any, accepts: Callable[[Any], bool], tooltip: str, none: str = "") -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        accepts: Callable[[Any], bool],
+        tooltip: str,
+        none: str = "",
+        rank: Callable[[Any], int] = lambda layer: 0,
+    ) -> None:
         super().__init__()
         self._none = none
+        self._rank = rank
+        self._tooltip = tooltip
         self._wished: Any = lambda: None  # a weak reference: a layer that is removed is to be freed
         self._viewer = viewer
         self._accepts = accepts
-        self.setToolTip(tooltip)
         leave_wheel_to_panel(self)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
             event.connect(self._refill)
-        self.currentIndexChanged.connect(lambda _: self.chosen.emit(self.layer))
+        self.currentIndexChanged.connect(self._on_index)
         self.activated.connect(lambda _: self._wish(self.layer))
         self._refill()
 
@@ -67,6 +80,30 @@ class LayerCombo(QComboBox):
             if self.itemData(index) is layer:
                 self._wish(layer)
                 self.setCurrentIndex(index)
+
+    def paintEvent(self, event: Any) -> None:
+        """Leave out the middle of a long name: names of one series differ at their ends."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        if style is not None:
+            room = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
+            option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def _on_index(self, _: int) -> None:
+        self._say_names()
+        self.chosen.emit(self.layer)
+
+    def _say_names(self) -> None:
+        """Show the names of the layers, which may be cut, whole in the tooltips."""
+        for index in range(self.count()):
+            layer = self.itemData(index)
+            if layer is not None:
+                self.setItemText(index, layer.name)
+                self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
+        self.setToolTip(self._tooltip if self.layer is None else f"{self.layer.name}\n{self._tooltip}")
 
     def _wish(self, layer: Any) -> None:
         self._wished = ref(layer) if layer is not None else lambda: None
@@ -87,24 +124,44 @@ class LayerCombo(QComboBox):
         # The newest layer is most likely the one meant, unless another was chosen.
         new = event.value if event is not None and event.type == "inserted" else None
         wish = self._wished()
-        takes = not self._none and wish not in wanted and new in wanted
+        best = max(map(self._rank, wanted), default=0)
+        takes = not self._none and wish not in wanted and new in wanted and self._rank(new) == best
         kept = new if takes else before
-        default = 0 if self._none else len(wanted) - 1
+        default = 0 if self._none else max((i for i, one in enumerate(wanted) if self._rank(one) == best), default=-1)
         at = next((i for i in range(self.count()) if kept is not None and self.itemData(i) is kept), default)
         self.setCurrentIndex(at)
+        self._say_names()
         self.blockSignals(False)
         if self.layer is not before:
             self.chosen.emit(self.layer)
 
     def _rename(self, event: Any = None) -> None:
         if isalive(self):
-            for index in range(self.count()):
-                if self.itemData(index) is not None:
-                    self.setItemText(index, self.itemData(index).name)
+            self._say_names()
+
+
+#: Colours of what the user should not overlook and of errors: on a dark panel, and on a light one.
+NOTICE = ("#ffb000", "#8a5a00")
+ERROR = ("#ff6b5a", "#b3261e")
+_NOTICE_MARK = "class='notice'"
+
+
+def is_light(widget: QWidget) -> bool:
+    """Tell whether the theme has a widget dark on light."""
+    return widget.palette().window().color().lightness() > 127
+
+
+def notice(text: str) -> str:
+    """Mark what the user should not overlook, for a `Status`, which colours it to suit the theme."""
+    return f"<span {_NOTICE_MARK}>{html.escape(text)}</span>"
 
 
 class Status(QLabel):
     """Where a widget says what it did, or what went wrong."""
+
+    _text = ""
+    _failed = False
+    _light: bool | None = None
 
     def __init__(self) -> None:
         super().__init__("")
@@ -114,14 +171,27 @@ class Status(QLabel):
 
     def say(self, text: str) -> None:
         """Show a message."""
-        self.setStyleSheet("")
-        self.setText(text)
+        self._text, self._failed = text, False
+        self._dress()
 
     def fail(self, text: str) -> None:
         """Show an error here and among napari's notifications."""
-        self.setStyleSheet("color: #ff6b5a;")
-        self.setText(text)
+        self._text, self._failed = text, True
+        self._dress()
         show_error(text)
+
+    def changeEvent(self, event: Any) -> None:
+        """Follow napari's theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and is_light(self) != self._light:
+            self._dress()
+
+    def _dress(self) -> None:
+        self._light = light = is_light(self)
+        # Named, because the tooltip would take the colour too, on a background of its own.
+        self.setStyleSheet(f"Status {{ color: {ERROR[light]}; }}" if self._failed else "")
+        self.setText(self._text.replace(_NOTICE_MARK, f"style='color:{NOTICE[light]}'"))
+        self.setToolTip(self._text)  # a path, which cannot be broken into lines, may be cut off
 
 
 class _Number(QDoubleSpinBox):
@@ -217,6 +287,8 @@ def choice(options: dict[str, Any], value: Any, tooltip: str) -> QComboBox:
     for label, item in options.items():
         box.addItem(label, item)
     box.setCurrentIndex(max(box.findData(value), 0))
+    # Never so narrow that a word is cut: what stands beside it has to shrink.
+    box.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
     box.setToolTip(tooltip)
     leave_wheel_to_panel(box)
     return box
@@ -238,8 +310,9 @@ WIDTH = 340
 class Panel(QScrollArea):
     """Base of the dock widgets: a column that scrolls where the window is too low for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Any) -> None:
         super().__init__()
+        self._viewer = bare(viewer)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -40,8 +40,9 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     from qtpy.QtWidgets import QApplication
 
     from napari_colloids.widgets import layers, places
-    from napari_colloids.widgets.detect import DetectWidget, summary
+    from napari_colloids.widgets.detect import DetectWidget
     from napari_colloids.widgets.reader import layers_of
+    from napari_colloids.widgets.results import summary
     from napari_colloids.widgets.score import ScoreWidget
 
     stack = replace(stack, name="demo")

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_colloids.detection.options import DIAMETER_LIMITS
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
-from napari_colloids.widgets.regions import is_region, region_of
+from napari_colloids.widgets.regions import is_region, marked_by
 from napari_colloids.widgets.remembered import preferences, remember
-from napari_colloids.widgets.residual import found_in, image_of
+from napari_colloids.widgets.results import Partial, show, summary
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
 from napari_colloids.widgets.weights import weights_choice
-from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
     import napari
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection import Options
 
-#: Style of what the user should not overlook.
-WARNING = "color:#ffb000"
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
 #: Which frames of a series are searched.
 FRAMES = {"the one on show": "shown", "all": "all", "a range": "range"}
@@ -58,15 +53,15 @@ class DetectWidget(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, remembers: bool = True) -> None:
         from napari_colloids.detection import Options
 
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._task = Task(self, "Detecting particles")
         self._search: Search | None = None
-        self._partial: Any = None
-        self._as_found = np.empty(0)
+        self._partial: Partial | None = None
+        self._cancelling = False
+        self._followed: Any = None
         defaults = Options()
         self.image = LayerCombo(
-            napari_viewer,
+            self._viewer,
             layers.is_stack,
             "3D stack to search, or time series of them.",
         )
@@ -76,7 +71,7 @@ class DetectWidget(Panel):
         self.frame_from = whole(0, 0, 0, unit="", tooltip="First time step to search (from 0).")
         self.frame_to = whole(0, 0, 0, unit="", tooltip="Last time step to search (included).")
         self.region = LayerCombo(
-            napari_viewer,
+            self._viewer,
             is_region,
             "Where to search: in the rectangles, ellipses and polygons of a Shapes layer (drawn in a slice, they hold "
             "for all slices), or where a Labels layer is not 0.",
@@ -121,7 +116,7 @@ class DetectWidget(Panel):
             "about 10 ms per particle on a CPU core.",
         )
         self.psf = LayerCombo(
-            napari_viewer,
+            self._viewer,
             is_psf,
             "For accurate positions: a 3D image of one bead, far smaller than the particles, by the same microscope. "
             "Its voxel size may be another one. Otherwise the PSF is measured on the particles themselves.",
@@ -153,7 +148,7 @@ class DetectWidget(Panel):
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self.status = Status()
-        self.threshold = ThresholdPanel(napari_viewer, self.status)
+        self.threshold = ThresholdPanel(self._viewer, self.status)
         self._lay_out()
         self._connect()
         self._take_preferences()
@@ -285,17 +280,37 @@ class DetectWidget(Panel):
         self._rows.setRowVisible(2, series and self.frames.currentData() == "range")
 
     def _on_image(self, image: Any) -> None:
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._on_data)
+        if image is not None:
+            image.events.data.connect(self._on_data)
+        self._followed = image
+        self._take_lengths(image, anew=True)
+
+    def _on_data(self, event: Any = None) -> None:
+        """Follow an image that grows while it is recorded, or gets other data."""
+        if isalive(self):
+            self._take_lengths(self._followed, anew=False)
+
+    def _take_lengths(self, image: Any, *, anew: bool) -> None:
+        """Offer the slices and frames that there are; all of them, unless a part was chosen before."""
         last = 0 if image is None else int(image.extent.data[1][-3])
         latest = int(image.extent.data[1][0]) if image is not None and image.ndim == 4 else 0
         for first_box, last_box, end in ((self.z_from, self.z_to, last), (self.frame_from, self.frame_to, latest)):
-            for box, value in ((first_box, 0), (last_box, end)):
-                box.setRange(0, end)
-                box.setValue(value)
+            to_the_end = anew or last_box.value() == last_box.maximum()
+            first_box.setRange(0, end)
+            last_box.setRange(0, end)
+            if anew:
+                first_box.setValue(0)
+            if to_the_end:
+                last_box.setValue(end)
         self._on_frames()
         self._refresh_button()
 
     def _refresh_button(self) -> None:
         running, waiting = self._task.running, self.threshold.residual.busy
+        if running and self._cancelling:
+            return
         self.button.setText("Cancel" if running else "Detect")
         self.button.setEnabled(running or (self.image.layer is not None and not waiting))
         self.threshold.residual.hold(running)
@@ -311,6 +326,7 @@ class DetectWidget(Panel):
 
     def _on_button(self) -> None:
         if self._task.running:
+            self._cancelling = True
             self.button.setEnabled(False)
             self.button.setText("Cancelling…")
             self._task.cancel()
@@ -326,6 +342,7 @@ class DetectWidget(Panel):
         if not search.goes_on_with(self._search):
             self._partial = None
         self._search = search
+        self._cancelling = False
         self._task.start(search.run)
         self._on_began()
 
@@ -338,15 +355,15 @@ class DetectWidget(Panel):
     def _asked_for(self, image: Any) -> Search:
         index = places.index_of(image, self._viewer)
         frames = self._chosen_frames(image)
-        region = region_of(self.region.layer, image, index, frames)
+        marked = marked_by(self.region.layer, image, index, frames)
         psf = self.psf.layer if self.refine.currentData() else None
-        return Search(image, index, frames, self.options(), region, psf)
+        return Search(image, index, frames, self.options(), marked, psf)
 
     def _chosen_frames(self, image: Any) -> range | None:
         if image.ndim != 4 or self.frames.currentData() == "shown":
             return None
         if self.frames.currentData() == "all":
-            return range(self.frame_to.maximum() + 1)
+            return range(int(image.extent.data[1][0]) + 1)
         if self.frame_from.value() > self.frame_to.value():
             raise ColloidsError("The first frame lies after the last one: correct the frames.")
         return range(self.frame_from.value(), self.frame_to.value() + 1)
@@ -381,31 +398,14 @@ class DetectWidget(Panel):
         search = self._search
         if search is None or not search.tables:
             return ""
-        self._partial = self._show(search, search.table())
-        self._as_found = self._partial.data.copy()
+        self._partial = Partial(self._show(search, search.table()))
         return (
             f": {len(search.tables)} of {len(search.parts)} frames are done and on show. Detect goes on from there, "
             "unless a setting is changed."
         )
 
     def _show(self, search: Search, table: pd.DataFrame) -> Any:
-        """Add the particles found; they take the place of those of the same search before it was gone on with."""
-        from napari_colloids.detection import DEFAULT_THRESHOLD
-
-        facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
-        name = search.image.name
-        note = {**facts, "image": name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
-        # What was changed by hand meanwhile is hidden instead.
-        if self._partial in self._viewer.layers and np.array_equal(self._partial.data, self._as_found):
-            self._viewer.layers.remove(self._partial)
-        for layer in self._viewer.layers:
-            if layers.note_of(layer).get("image") == name or image_of(layer) is search.image:
-                layer.visible = False
-        described = layers.particle_layer_data(
-            table, search.place, name=f"{name} particles", leading=search.leading, note=note
-        )
-        layer = layers.add_layer(self._viewer, described)
-        found_in(layer, search.image)
+        layer = show(self._viewer, search, table, self._partial if search.went_on else None)
         self.threshold.layers.choose(layer)
         return layer
 
@@ -413,21 +413,3 @@ class DetectWidget(Panel):
 def is_psf(layer: Any) -> bool:
     """Tell whether a layer may be the image of a bead: one volume."""
     return layers.is_stack(layer) and layer.ndim == 3
-
-
-def summary(table: pd.DataFrame, shown: int) -> str:
-    """Say in a few words what was found, how sure the diameter is, and what was refined."""
-    facts = {str(name): value for name, value in table.attrs.items()}
-    diameter = f"{facts['diameter']:.1f} px"
-    if facts["diameter_estimated"]:
-        sure = "" if facts["diameter_certain"] else f", <span style='{WARNING}'>uncertain</span>"
-        diameter += f" (measured in the image{sure})"
-    lines = [
-        f"<b>{shown} {'dark ' if facts['dark'] else ''}particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
-        f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
-    ]
-    if "refined" in table:
-        size = implied_voxel_size(table)
-        lines.append(f"{refinement_words(int(table['refined'].sum()), facts, size)}.")
-    lines += [f"<span style='{WARNING}'>{html.escape(notice)}</span>" for notice in facts["notices"]]
-    return "<br>".join(lines)

@@ -235,7 +235,9 @@ def add_layer(viewer: Any, layer_data: LayerData) -> Any:
     from napari_colloids.widgets.spheres import watch
 
     watch(viewer)
-    return viewer.add_layer(Layer.create(*layer_data))
+    layer = Layer.create(*layer_data)
+    viewer.add_layer(layer)
+    return layer  # what add_layer of a proxy returns is but a proxy
 
 
 def note_of(layer: Layer) -> dict[str, Any]:
@@ -307,7 +309,9 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     data = np.asarray(layer.data, dtype=float)[chosen]
     features = layer.features.loc[chosen]
     columns: dict[str, Any] = {
-        name: features[name].to_numpy(dtype=float) for name in ("radius", "confidence") if name in features
+        name: features[name].to_numpy(dtype=float)
+        for name in ("radius", "confidence")
+        if _is_number(features.get(name))
     }
     if "radius" not in columns:
         columns["radius"] = np.asarray(layer.size, dtype=float)[chosen] / 2
@@ -369,7 +373,7 @@ def is_result(layer: Any) -> bool:
     """Tell whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
     from napari.layers import Points
 
-    particles = isinstance(layer, Points) and layer.ndim >= 3 and "confidence" in layer.features
+    particles = isinstance(layer, Points) and layer.ndim >= 3 and _is_number(layer.features.get("confidence"))
     return particles and note_of(layer).get("kind", "particles") not in COLOURS
 
 
@@ -383,6 +387,10 @@ def show_above(layer: Points, threshold: float) -> int:
     shown = confidences_of(layer) >= threshold
     layer.shown = shown
     return int(shown.sum())
+
+
+def _is_number(values: pd.Series[Any] | None) -> bool:
+    return values is not None and pd.api.types.is_numeric_dtype(values)
 
 
 def _is_whole(values: pd.Series[Any] | None) -> bool:

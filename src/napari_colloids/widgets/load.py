@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Points
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
 
@@ -29,8 +30,7 @@ class LoadWidget(Panel):
     """Opens a stack, to scale, with its true particles where the file has them."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._looking = Task(self, "Looking at the file")
         self._loading = Task(self, "Loading")
         self._stale = False
@@ -170,7 +170,7 @@ class LoadWidget(Panel):
     def _on_loaded(self, described: list[layers.LayerData]) -> None:
         added = [layers.add_layer(self._viewer, one) for one in described]
         self._viewer.layers.selection.active = added[0]
-        true = sum(len(layer.data) for layer in added if layer._type_string == "points")
+        true = sum(len(layer.data) for layer in added if isinstance(layer, Points))
         self.status.say(f"Loaded {added[0].name}" + (f" with {true} true particles." if true else "."))
 
 

@@ -108,3 +108,15 @@ def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArra
     scale, shift = (np.asarray(part[-count:]) * ratio for part in (layer.scale, layer.translate))
     unit = np.asarray(image.scale[-count:])
     return scale / unit, (shift - np.asarray(image.translate[-count:])) / unit
+
+
+def coincide(layer: Layer, image: Image) -> bool:
+    """Tell whether the voxels of an image are those of another layer.
+
+    Raises
+    ------
+    ColloidsError
+        If one of the two does not lie straight along the axes.
+    """
+    scale, shift = into_voxels(layer, image)
+    return bool(np.allclose(scale, 1) and np.allclose(shift, 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +11,11 @@ from napari.layers import Labels, Shapes
 
 from napari_colloids.detection import Region
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import Progress
 from napari_colloids.widgets import places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -26,8 +29,57 @@ def is_region(layer: Any) -> bool:
     return isinstance(layer, Shapes) or (isinstance(layer, Labels) and layer.ndim >= 3)
 
 
-def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None) -> Region:
-    """Return the region that a layer marks in an image.
+@dataclass(frozen=True)
+class Marked:
+    """What a layer marks in an image: outlines, or labels that are still to be read.
+
+    Attributes
+    ----------
+    outlines
+        See `Region`.
+    labels
+        Array-like; it may be larger than memory, and painted on between one search and the next.
+    name
+        Of the layer.
+    indices
+        Where the labels of the frames that are searched lie along the axes before z.
+    """
+
+    outlines: Sequence[NDArray[np.float64]] = ()
+    labels: Any = None
+    name: str = ""
+    indices: Sequence[tuple[int, ...]] = ((),)
+
+    def read(self) -> Generator[Progress, None, tuple[Region, int | None]]:
+        """Return the region, and a checksum of where the labels are not 0; reads them slice by slice.
+
+        Raises
+        ------
+        ColloidsError
+            If the labels differ between the frames, or are 0 everywhere.
+        """
+        if self.labels is None:
+            return Region(outlines=self.outlines), None
+        first, checksum, empty = self.indices[0], 0, True
+        depth = self.labels.shape[-3]
+        for z in range(depth):
+            yield Progress(z, depth, "reading the labels")
+            marked = np.asarray(self.labels[(*first, z)]) != 0
+            for other in self.indices[1:]:
+                if not np.array_equal(marked, np.asarray(self.labels[(*other, z)]) != 0):
+                    raise ColloidsError(
+                        f"The labels '{self.name}' differ between the frames: search the frames one by one, or use 3D "
+                        "labels for all."
+                    )
+            checksum = zlib.crc32(marked.tobytes(), checksum)
+            empty = empty and not marked.any()
+        if empty:
+            raise ColloidsError(f"The labels '{self.name}' are 0 everywhere: paint where to search.")
+        return Region(mask=self.labels[first] if first else self.labels), checksum
+
+
+def marked_by(layer: Any, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None) -> Marked:
+    """Return what a layer marks in an image; labels are not read yet.
 
     Parameters
     ----------
@@ -44,21 +96,17 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Seque
     Raises
     ------
     ColloidsError
-        If nothing that has an area is drawn, or the labels are those of another image or differ between the frames.
+        If nothing that has an area is drawn, or the labels are those of another image.
     """
     if layer is None:
-        return Region()
+        return Marked()
     if isinstance(layer, Labels):
         data = layer.data[0] if layer.multiscale else layer.data
         shape = (image.data[0] if image.multiscale else image.data).shape[-3:]
-        scale, shift = places.into_voxels(layer, image)
-        if tuple(data.shape[-3:]) != tuple(shape) or not (np.allclose(scale, 1) and np.allclose(shift, 0)):
+        if tuple(data.shape[-3:]) != tuple(shape) or not places.coincide(layer, image):
             raise ColloidsError(f"The labels '{layer.name}' have another shape or place than the image '{image.name}'.")
-        if data.ndim > 3:
-            data = _of_frame(data, layer.name, index, frames)
-        if not np.any(data):
-            raise ColloidsError(f"The labels '{layer.name}' are 0 everywhere: paint where to search.")
-        return Region(mask=data)
+        indices = _indices(data, layer.name, index, frames) if data.ndim > 3 else [()]
+        return Marked(labels=data, name=layer.name, indices=indices)
     outlines = [
         _in_voxels(_outline(vertices, kind), layer, image)
         for vertices, kind in zip(layer.data, layer.shape_type, strict=True)
@@ -69,23 +117,18 @@ def region_of(layer: Any, image: Image, index: Sequence[int] = (), frames: Seque
         raise ColloidsError(
             f"'{layer.name}' holds no rectangle, ellipse or polygon that is drawn in a slice (y, x): draw one."
         )
-    return Region(outlines=outlines)
+    return Marked(outlines)
 
 
-def _of_frame(labels: Any, name: str, index: Sequence[int], frames: Sequence[int] | None) -> Any:
-    """Return the labels of the frames that are searched, which must be the same in all."""
+def _indices(labels: Any, name: str, index: Sequence[int], frames: Sequence[int] | None) -> list[tuple[int, ...]]:
+    """Return where the labels of the frames that are searched lie in those of a series."""
     before = tuple(index)[-(labels.ndim - 3) :]
     if len(before) < labels.ndim - 3:
         raise ColloidsError(f"The labels '{name}' are a series, but the image is one volume: use 3D labels.")
     wanted = [before] if frames is None else [(*before[:-1], frame) for frame in frames]
     if any(at >= length for one in wanted for at, length in zip(one, labels.shape, strict=False)):
         raise ColloidsError(f"The labels '{name}' have fewer frames than the image.")
-    first = np.asarray(labels[wanted[0]])
-    if any(not np.array_equal(first > 0, np.asarray(labels[one]) > 0) for one in wanted[1:]):
-        raise ColloidsError(
-            f"The labels '{name}' differ between the frames: search the frames one by one, or use 3D labels for all."
-        )
-    return first
+    return wanted
 
 
 def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from qtpy.compat import isalive
@@ -14,6 +13,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
 from napari_colloids.widgets import layers, places
+from napari_colloids.widgets.origin import is_known, is_of, made_from
 from napari_colloids.widgets.task import Task
 
 if TYPE_CHECKING:
@@ -30,24 +30,11 @@ COLOURS = ["#9ad1ff", "#2f6fd0", "#0b1a33", "#05070d", "#331408", "#d0561c", "#f
 _WITHIN = 99.8
 #: Voxels that the contrast limits are taken from.
 _SAMPLE = 1_000_000
-#: The images that layers of particles were found in.
-_FOUND_IN: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 TIP = (
     "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
     "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too "
     "much light; a particle is false or too large."
 )
-
-
-def found_in(points: Any, image: Any) -> None:
-    """Remember which image layer a Points layer was found in: names change, and come back on other images."""
-    _FOUND_IN[points] = ref(image)
-
-
-def image_of(points: Any) -> Any | None:
-    """Return the image layer that a layer was found in, as far as it is known and still there."""
-    known = _FOUND_IN.get(points)
-    return None if known is None else known()
 
 
 class ResidualButton(QPushButton):
@@ -104,11 +91,7 @@ class ResidualButton(QPushButton):
         """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
         if self._points is None:
             return None
-        known, name = _FOUND_IN.get(self._points), layers.note_of(self._points).get("image")
-        if known is not None:
-            return next((layer for layer in self._viewer.layers if layer is known()), None)
-        image = self._viewer.layers[name] if name is not None and name in self._viewer.layers else None
-        return image if layers.is_stack(image) else None
+        return next((one for one in self._viewer.layers if layers.is_stack(one) and is_of(self._points, one)), None)
 
     def _refresh(self) -> None:
         running, ready = self._task.running, self._image() is not None
@@ -152,9 +135,10 @@ class ResidualButton(QPushButton):
     def _on_done(self, found: tuple[_Request, Residual]) -> None:
         request, residual = found
         described = residual_layer_data(residual, request.place, request.index, name=request.name)
-        for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.name)]:
+        for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.image)]:
             self._viewer.layers.remove(layer)
         layer = layers.add_layer(self._viewer, described)
+        made_from(layer, request.image)
         # Below the points, over the image.
         if request.image in self._viewer.layers:
             self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(request.image) + 1)
@@ -175,6 +159,11 @@ class _Request:
     def __init__(self, points: Any, image: Any, viewer: Any) -> None:
         self.image, self.name, self.place = image, image.name, places.frame_of(image)
         self.index = places.index_of(image, viewer)
+        if is_known(points) and not places.coincide(points, image):
+            raise ColloidsError(
+                f"'{points.name}' and '{image.name}' no longer coincide: give both the same scale and translation "
+                "again, or detect again."
+            )
         self._stack = layers.stack_of(image, self.index)
         self._table = layers.in_voxels(points, image, self.index)
         self.count = len(self._table)
@@ -245,6 +234,5 @@ def residual_colormap() -> Any:
     return Colormap(COLOURS, name="residual")
 
 
-def _is_residual_of(layer: Any, name: str) -> bool:
-    note = layers.note_of(layer)
-    return note.get("kind") == "residual" and note.get("image") == name
+def _is_residual_of(layer: Any, image: Any) -> bool:
+    return layers.note_of(layer).get("kind") == "residual" and is_of(layer, image)

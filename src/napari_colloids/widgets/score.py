@@ -5,14 +5,17 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from napari.layers import Points
+from qtpy.compat import isalive
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number
+from napari_colloids.widgets.origin import made_from
 from napari_colloids.widgets.plots import PrecisionRecallPlot
 from napari_colloids.widgets.task import Task, call
 
@@ -34,27 +37,24 @@ class ScoreWidget(Panel):
     """Compares the detections on show with the true particles, in the voxels of the image."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._task = Task(self, "Scoring")
         self._compared: _Compared | None = None
         self._outcomes: dict[str, Any] = {}
-
-        def is_points(layer: Any) -> bool:
-            return isinstance(layer, Points) and layer.ndim >= 3 and layers.note_of(layer).get("kind") not in OUTCOMES
-
         self.detections = LayerCombo(
-            napari_viewer,
-            lambda layer: is_points(layer) and layers.note_of(layer).get("kind") != "truth",
+            self._viewer,
+            lambda layer: is_points(layer) and kind_of(layer) != "truth",
             "Points layer of the detections; only the points on show are scored.",
+            rank=like_detections,
         )
         self.truth = LayerCombo(
-            napari_viewer,
-            lambda layer: is_points(layer) and layers.note_of(layer).get("kind") != "particles",
+            self._viewer,
+            is_points,  # a table from a file does not say whether it holds the truth
             "Points layer of the true particles.",
+            rank=like_truth,
         )
         self.image = LayerCombo(
-            napari_viewer,
+            self._viewer,
             layers.is_stack,
             "The image: its voxels are the unit, its faces the border.",
         )
@@ -63,7 +63,6 @@ class ScoreWidget(Panel):
             tooltip="Diameter in lateral voxels (px): the yardstick of a match. Taken from the truth if it has radii.",
         )  # fmt: skip
         self.button = QPushButton("Score")
-        self.button.setToolTip("Compare the detections on show with the truth.")
         self.status = Status()
         self.plot = PrecisionRecallPlot()
         self.toggles: dict[str, QCheckBox] = {}
@@ -77,14 +76,16 @@ class ScoreWidget(Panel):
             box.toggled.connect(lambda on, kind=kind: self._on_toggle(kind, on))
             self.toggles[kind] = box
         self._lay_out()
-        self.truth.chosen.connect(self._on_truth)
+        for combo in (self.truth, self.image):
+            combo.chosen.connect(self._take_diameter)
+        self._viewer.layers.events.removed.connect(self._on_outcome)
         self.button.clicked.connect(self._on_button)
         self._task.succeeded.connect(self._on_scored)
         self._task.failed.connect(self.status.fail)
         self._task.ended.connect(self._refresh)
         for combo in (self.detections, self.truth, self.image):
             combo.chosen.connect(self._refresh)
-        self._on_truth(self.truth.layer)
+        self._take_diameter()
         self._refresh()
 
     @property
@@ -109,13 +110,27 @@ class ScoreWidget(Panel):
         self.column.addStretch(1)
 
     def _refresh(self, _: Any = None) -> None:
-        ready = all(combo.layer is not None for combo in (self.detections, self.truth, self.image))
-        self.button.setEnabled(ready and not self._task.running)
+        needed = {
+            "detections (run Detect, or open a table)": self.detections,
+            "true particles (open a table of them)": self.truth,
+            "a 3D image": self.image,
+        }
+        missing = [what for what, combo in needed.items() if combo.layer is None]
+        self.button.setEnabled(not missing and not self._task.running)
         self.button.setText("Scoring…" if self._task.running else "Score")
+        tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
+        self.button.setToolTip(tip)
 
-    def _on_truth(self, truth: Any) -> None:
-        if truth is not None and "radius" in truth.features and len(truth.features):
-            self.diameter.setValue(2 * float(truth.features["radius"].median()))
+    def _take_diameter(self, _: Any = None) -> None:
+        """Take the diameter of the true particles, in voxels of the image."""
+        truth, image = self.truth.layer, self.image.layer
+        if truth is None or "radius" not in truth.features or not len(truth.features):
+            return
+        try:
+            pixel = 1.0 if image is None else abs(float(places.into_voxels(truth, image)[0][-1]))
+        except ColloidsError:  # one of them does not lie straight, which is said once they are to be scored
+            return
+        self.diameter.setValue(2 * float(truth.features["radius"].median()) * pixel)
 
     def _on_button(self) -> None:
         from napari_colloids.scoring import score
@@ -123,13 +138,16 @@ class ScoreWidget(Panel):
         image, detections, truth = self.image.layer, self.detections.layer, self.truth.layer
         if image is None or detections is None or truth is None:
             return
+        if detections is truth:
+            self.status.fail(f"'{truth.name}' is chosen as the detections and as the truth: choose another for one.")
+            return
         try:
             index = places.index_of(image, self._viewer)
             stack = layers.stack_of(image, index)
             true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
             # The hidden points complete the curve beyond the threshold.
             every = layers.in_voxels(detections, image, index, shown_only=False)
-            compared = _Compared(true, found, places.frame_of(image), index)
+            compared = _Compared(true, found, image.name, ref(image), places.frame_of(image), index)
         except ColloidsError as error:
             self.status.fail(str(error))
             return
@@ -161,25 +179,43 @@ class ScoreWidget(Panel):
 
     def _on_toggle(self, kind: str, on: bool) -> None:
         layer = self._outcomes.get(kind)
-        if layer is not None and layer in self._viewer.layers:
+        if layer is not None:
             layer.visible = on
         elif on:
             self._show(kind)
 
     def _show(self, kind: str) -> None:
-        if self._compared is not None:
-            self._outcomes[kind] = layers.add_layer(
-                self._viewer,
-                layers.particle_layer_data(
-                    self._compared.parts[kind], self._compared.frame, name=kind, kind=kind, leading=self._compared.index
-                ),
-            )
+        compared = self._compared
+        if compared is None:
+            return
+        described = layers.particle_layer_data(
+            compared.parts[kind],
+            compared.frame,
+            name=kind,
+            kind=kind,
+            leading=compared.index,
+            note={"image": compared.name},
+        )
+        layer = self._outcomes[kind] = layers.add_layer(self._viewer, described)
+        layer.events.visible.connect(self._on_outcome)
+        image = compared.image()
+        if image is not None:
+            made_from(layer, image)
+
+    def _on_outcome(self, event: Any = None) -> None:
+        """Check the boxes of the outcomes that are on show, and no others."""
+        if not isalive(self):
+            return
+        for kind, layer in list(self._outcomes.items()):
+            here = layer in self._viewer.layers
+            if not here:
+                del self._outcomes[kind]
+            self.toggles[kind].setChecked(here and layer.visible)
 
     def _forget_outcomes(self) -> None:
-        for layer in self._outcomes.values():
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-        self._outcomes = {}
+        outcomes, self._outcomes = self._outcomes, {}
+        for layer in outcomes.values():
+            self._viewer.layers.remove(layer)
 
 
 @dataclass
@@ -188,9 +224,33 @@ class _Compared:
 
     truth: pd.DataFrame
     found: pd.DataFrame
+    #: Of the image, and the image itself if it is still there.
+    name: str
+    image: ref[Any]
     frame: dict[str, Any]
     index: tuple[int, ...]
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def kind_of(layer: Any) -> Any:
+    """Return what a layer of ours holds, or None for one of others."""
+    return layers.note_of(layer).get("kind")
+
+
+def is_points(layer: Any) -> bool:
+    """Tell whether a layer may hold particles: 3D points that are no outcome of scoring."""
+    return isinstance(layer, Points) and layer.ndim >= 3 and kind_of(layer) not in OUTCOMES
+
+
+def like_detections(layer: Any) -> int:
+    """Tell how likely it is that a layer holds detections: what Detect finds has confidences."""
+    return (kind_of(layer) == "particles") + layers.is_result(layer)
+
+
+def like_truth(layer: Any) -> int:
+    """Tell how likely it is that a layer holds the truth: if nothing says so, it is a table without confidences."""
+    kind = kind_of(layer)
+    return 2 if kind == "truth" else int(kind == "particles" and not layers.is_result(layer))
 
 
 def parts_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Image
 
-    from napari_colloids.detection import Options, Region
+    from napari_colloids.detection import Options
     from napari_colloids.detection.plan import DiameterEstimate
+    from napari_colloids.widgets.regions import Marked
 
 
 class Search:
@@ -36,7 +36,7 @@ class Search:
         The frames to search; None for the one on show.
     options
         The settings.
-    region
+    marked
         Where particles are wanted.
     psf
         The image of a bead that the PSF is measured on, for positions that are refined.
@@ -48,13 +48,13 @@ class Search:
         index: Sequence[int],
         frames: Sequence[int] | None,
         options: Options,
-        region: Region,
+        marked: Marked,
         psf: Image | None = None,
     ) -> None:
         self.image = image
         self.place = places.frame_of(image)
         self.options = options
-        self.region = region
+        self._marked = marked
         self._stack = layers.series_of(image) if image.ndim == 4 else layers.stack_of(image, index)
         self._psf = None if psf is None else layers.stack_of(psf)
         #: Where the points lie along the axes before z; the frames of a time series say so themselves.
@@ -62,19 +62,34 @@ class Search:
         shown = [index[0]] if image.ndim == 4 else [0]
         self.parts = parts_of(shown if frames is None else frames, [0])
         self.tables: dict[Part, pd.DataFrame] = {}
+        #: Whether it goes on with what another one has done.
+        self.went_on = False
         self._estimates: dict[int, DiameterEstimate] = {}
-        mask = None if region.mask is None else zlib.crc32(np.asarray(region.mask).tobytes())
-        self._key = (id(image), tuple(self.parts), tuple(index[:-1]), options, _corners(region), mask, id(psf))
+        self._checksum: int | None = None
+        size = None if self._psf is None else self._psf.voxel_size
+        self._key = (tuple(self.parts), self.leading, options, self.place, _corners(marked), size)
+        #: Kept, as what takes the place of an object that is gone may have its id.
+        self._objects = (image, image.data, psf, None if psf is None else psf.data)
 
     def goes_on_with(self, other: Search | None) -> bool:
-        """Take over what another search has done, if it was asked for the same; tell whether it was."""
+        """Take over what another search has done, if it was asked for the same; tell whether it was.
+
+        Whether labels have stayed the same is seen once they are read.
+        """
         if other is None or other._key != self._key or not other.tables:
             return False
-        self.tables, self._estimates = other.tables, other._estimates
+        if any(ours is not its for ours, its in zip(self._objects, other._objects, strict=True)):
+            return False
+        self.tables, self._estimates, self._checksum = dict(other.tables), dict(other._estimates), other._checksum
+        self.went_on = True
         return True
 
     def run(self) -> Generator[Any, None, Search]:
         """Search what is not done yet; returns itself."""
+        region, checksum = yield from self._marked.read()
+        if checksum != self._checksum:
+            self.tables, self._estimates, self.went_on = {}, {}, False
+        self._checksum = checksum
         done = list(self.tables)
         options = self.options
         if self._psf is not None:
@@ -88,7 +103,7 @@ class Search:
             self.tables.__setitem__,
             done=done,
             estimates=self._estimates,
-            region=self.region,
+            region=region,
         )
         return self
 
@@ -103,5 +118,5 @@ class Search:
         return joined([self.tables[part] for part in self.parts if part in self.tables])
 
 
-def _corners(region: Region) -> tuple[Any, ...]:
-    return tuple(tuple(np.ravel(outline)) for outline in region.outlines)
+def _corners(marked: Marked) -> tuple[Any, ...]:
+    return tuple(tuple(np.ravel(outline)) for outline in marked.outlines)

@@ -25,8 +25,7 @@ class SimulateWidget(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         from napari_colloids.simulation import ARRANGEMENTS, PRESETS
 
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._task = Task(self, "Simulating")
         self._name = "simulation"
         self.preset = choice({name: name for name in PRESETS}, "dense", "Sets all values below at once.")
@@ -71,6 +70,8 @@ class SimulateWidget(Panel):
         self.status = Status()
         self._lay_out()
         self.preset.currentIndexChanged.connect(lambda _: self._take(PRESETS[self.preset.currentData()]))
+        # Also when the one that is chosen already is chosen again.
+        self.preset.activated.connect(lambda _: self._take(PRESETS[self.preset.currentData()]))
         self.button.clicked.connect(self._on_button)
         self._task.succeeded.connect(self._on_made)
         self._task.failed.connect(self.status.fail)

@@ -7,24 +7,23 @@ slices as thick as the spheres, and it takes distances along z for lateral voxel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from napari.layers import Image, Labels, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
 from napari_colloids.widgets import layers
+from napari_colloids.widgets.bare import bare
 from napari_colloids.widgets.by_hand import keep_honest
-
-if TYPE_CHECKING:
-    from napari.layers import Points
-
 
 _watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
 
 
 def watch(viewer: Any) -> None:
     """Keep the particle layers of this viewer right from now on, those it has and those it will get."""
+    viewer = bare(viewer)
     if viewer not in _watched:
         _watched[viewer] = SphereView(viewer)
 
@@ -147,7 +146,8 @@ class SphereView:
 
 
 def _is_ours(layer: Any) -> bool:
-    return layers.KEY in layer.metadata and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
+    # Layers of others have a note as well, once their threshold was moved; but none of their kind.
+    return "kind" in layers.note_of(layer) and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
 
 
 def _radii(layer: Points) -> Any:
@@ -159,7 +159,5 @@ def _radii(layer: Points) -> Any:
 
 def _keep_thin(layer: Any) -> None:
     """Have a layer show the single slice it showed before slices became thick."""
-    modes = {"image": "none", "labels": "none", "points": "none", "vectors": "none", "shapes": "none"}
-    mode = modes.get(getattr(layer, "_type_string", ""))
-    if mode is not None and hasattr(layer, "projection_mode"):
-        layer.projection_mode = mode
+    if isinstance(layer, Image | Labels | Points | Vectors | Shapes):
+        layer.projection_mode = "none"

@@ -118,12 +118,11 @@ class ThresholdPanel(QWidget):
             self.count.setText("no detections yet")
             self.histogram.show_confidences(np.empty(0))
             return
-        threshold = float(layers.note_of(layer).get("threshold", NO_THRESHOLD))
         self.default.setVisible(layers.note_of(layer).get("method") == "network")
         self.slider.blockSignals(True)
-        self.slider.setValue(threshold)
+        self.slider.setValue(float(layers.note_of(layer).get("threshold", NO_THRESHOLD)))
         self.slider.blockSignals(False)
-        self._show(layer, threshold)
+        self._show(layer)
 
     def _follow(self, layer: Any) -> None:
         """Hear of the points that are added to this layer, or deleted from it, and of no other's."""
@@ -137,29 +136,36 @@ class ThresholdPanel(QWidget):
         if not isalive(self) or not layers.is_result(self._followed):
             return
         if not np.array_equal(layers.confidences_of(self._followed), self._counted):
-            self._show(self._followed, self.slider.value())
+            self._show(self._followed)
 
     def _on_threshold(self, threshold: float) -> None:
-        if self.layers.layer is not None:
+        # Its features may be others since it was chosen.
+        if layers.is_result(self.layers.layer):
             self._apply(self.layers.layer, threshold)
 
     def _on_default(self) -> None:
         self.slider.setValue(DEFAULT_THRESHOLD["network"])
 
-    def _show(self, layer: Any, threshold: float) -> None:
+    def _show(self, layer: Any) -> None:
         self._counted = layers.confidences_of(layer)
         self.histogram.show_confidences(self._counted)
-        self._apply(layer, threshold)
+        if "threshold" in layers.note_of(layer):
+            self._apply(layer, self.slider.value())
+        else:  # what is hidden in a layer of others is its user's affair, until the threshold is moved
+            self._tell(layer, self.slider.value())
 
     def _apply(self, layer: Any, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.
         layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
-        shown = layers.show_above(layer, threshold)
+        layers.show_above(layer, threshold)
+        self._tell(layer, threshold)
+
+    def _tell(self, layer: Any, threshold: float) -> None:
         self.histogram.show_threshold(threshold)
         self.level.blockSignals(True)
         self.level.setValue(threshold)
         self.level.blockSignals(False)
-        self.count.setText(f"{shown} of {len(layer.data)} shown")
+        self.count.setText(f"{int(layer.shown.sum())} of {len(layer.data)} shown")
 
     def _on_export(self) -> None:
         name = self.layers.layer.name if self.layers.layer is not None else "particles"

@@ -6,8 +6,9 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
-from napari.layers import Points
+from napari.layers import Points, Tracks
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QPushButton
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QP
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
+from napari_colloids.widgets.origin import is_of, made_from
 from napari_colloids.widgets.remembered import remember
 from napari_colloids.widgets.saving import FILTER, ask_for_table
 from napari_colloids.widgets.task import Task, call
@@ -37,8 +39,7 @@ class TrackWidget(Panel):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._task = Task(self, "Linking particles")
         self._measuring = Task(self, "Measuring g(r)")
         self._result: _Result | None = None
@@ -46,8 +47,10 @@ class TrackWidget(Panel):
         self._seconds: float | None = None
         #: Whether the search range was typed; else it is measured in what is linked.
         self._typed = False
+        #: Whether it is still to be measured: other work was under way when the layer was chosen.
+        self._due = False
         self.points = LayerCombo(
-            napari_viewer,
+            self._viewer,
             lambda layer: isinstance(layer, Points) and layer.ndim >= 4,
             "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
         )
@@ -136,12 +139,12 @@ class TrackWidget(Panel):
         self.export.clicked.connect(self._on_export)
         self._measuring.succeeded.connect(self._on_measured)
         self._measuring.failed.connect(self.status.fail)
-        self._measuring.ended.connect(self._refresh)
+        self._measuring.ended.connect(self._on_ended)
         self._task.progressed.connect(self._on_progress)
         self._task.succeeded.connect(self._on_linked)
         self._task.failed.connect(self.status.fail)
         self._task.cancelled.connect(lambda: self.status.say("Cancelled; nothing was changed."))
-        self._task.ended.connect(self._refresh)
+        self._task.ended.connect(self._on_ended)
 
     def _refresh(self) -> None:
         running = self._task.running
@@ -159,6 +162,8 @@ class TrackWidget(Panel):
 
     def _on_points(self, points: Any) -> None:
         self._refresh()
+        # What was typed holds for the points it was typed for, in their unit.
+        self._typed = self._due = False
         if points is None:
             return
         self.search_range.setSuffix(f" {SYMBOLS['um' if places.voxel_size_of(points) else 'px']}")
@@ -173,6 +178,7 @@ class TrackWidget(Panel):
         from napari_colloids.structure import suggest_search_range
 
         points = self.points.layer
+        self._due = points is not None and self.busy
         if points is None or self.busy:
             return
         table, voxel_size = layers.table_of(points), places.voxel_size_of(points)
@@ -189,9 +195,7 @@ class TrackWidget(Panel):
 
     def _on_measured(self, measured: tuple[Any, float | None]) -> None:
         points, suggested = measured
-        if points is not self.points.layer:
-            QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
-        elif suggested is not None and not self._typed:
+        if points is self.points.layer and suggested is not None and not self._typed:
             self._show_search_range(suggested * _pixel(places.voxel_size_of(points)))
 
     def _show_search_range(self, value: float) -> None:
@@ -200,7 +204,12 @@ class TrackWidget(Panel):
         self.search_range.blockSignals(False)
 
     def _on_typed(self, _: float) -> None:
-        self._typed = True
+        self._typed, self._due = True, False
+
+    def _on_ended(self) -> None:
+        self._refresh()
+        if self._due:
+            self._measure()
 
     def _on_button(self) -> None:
         if self._task.running:
@@ -221,6 +230,7 @@ class TrackWidget(Panel):
             self.status.fail(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
             return
         request = _Request(
+            points=ref(points),
             name=points.name,
             place=place,
             voxel_size=voxel_size,
@@ -244,10 +254,11 @@ class TrackWidget(Panel):
 
     def _on_linked(self, result: _Result) -> None:
         self._result = result
-        if not self._typed:
+        points = result.request.points()
+        if points is self.points.layer and not self._typed:
             self._show_search_range(result.search_range)
         for layer in self._viewer.layers:
-            if layers.note_of(layer).get("points") == result.request.name:
+            if points is not None and isinstance(layer, Tracks) and is_of(layer, points):
                 layer.visible = False
         self._show(result.request.interval)
         self.export.setEnabled(len(result.tracks) > 0)
@@ -255,7 +266,9 @@ class TrackWidget(Panel):
             request = result.request
             name = f"{request.name.removesuffix(' particles')} tracks"
             described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
-            layers.add_layer(self._viewer, described)
+            tracks = layers.add_layer(self._viewer, described)
+            if points is not None:
+                made_from(tracks, points)
 
     def _on_interval(self, typed: float) -> None:
         self._show(typed or None)
@@ -300,6 +313,7 @@ class TrackWidget(Panel):
 class _Request:
     """What was asked for, should the layer be moved or removed meanwhile."""
 
+    points: ref[Points]
     name: str
     place: dict[str, Any]
     voxel_size: VoxelSize | None

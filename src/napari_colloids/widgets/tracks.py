@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from napari_colloids.particles import POSITION
-from napari_colloids.widgets.layers import COLOURS, KEY
-from napari_colloids.widgets.plots import INK, Canvas
+from napari_colloids.widgets.layers import KEY
+from napari_colloids.widgets.plots import Canvas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,21 +72,20 @@ class MsdPlot(Canvas):
 
     def show_msd(self, msd: pd.DataFrame | None, diffusion: Diffusion | None) -> None:
         """Draw the points and the line, or an empty plot."""
-        self._clear()
-        self.axes.grid(color=INK, alpha=0.15, linewidth=0.5)
+        self._clear(lambda: self.show_msd(msd, diffusion))
+        self.axes.grid(color=self.ink, alpha=0.15, linewidth=0.5)
         time, second = ("lag", "frames") if msd is None or "lag_s" not in msd else ("lag_s", "s")
         length = SYMBOLS["px" if msd is None else msd.attrs["unit"]]
-        self.axes.set_xlabel(f"lag ({second})", fontsize=7, color=INK)
-        self.axes.set_ylabel(f"MSD ({length}²)", fontsize=7, color=INK)
+        self._label(f"lag ({second})", f"MSD ({length}²)")
         # No logarithm without points: an empty axis has no range for it.
         if msd is not None and (msd["msd"] > 0).any():
             self.axes.set_xscale("log")
             self.axes.set_yscale("log")
             lag = msd[time].to_numpy(dtype=float)
-            self.axes.plot(lag, msd["msd"], "o", color=COLOURS["true positives"], markersize=3.5)
+            self.axes.plot(lag, msd["msd"], "o", color=self.curve, markersize=3.5)
             if diffusion is not None:
                 line = diffusion.slope * lag + diffusion.intercept
-                self.axes.plot(lag[line > 0], line[line > 0], color="white", linewidth=1)
+                self.axes.plot(lag[line > 0], line[line > 0], color=self.ink, linewidth=1)
             for axis in (self.axes.xaxis, self.axes.yaxis):
                 axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.set_major_formatter(FormatStrFormatter("%.2g"))

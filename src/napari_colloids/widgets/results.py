@@ -1,0 +1,86 @@
+"""What the Detect widget found: its layer, and what there is to say of it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_colloids.particles import implied_voxel_size
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.controls import notice
+from napari_colloids.widgets.origin import is_of, made_from
+from napari_colloids.words import refinement_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Points
+
+    from napari_colloids.widgets.search import Search
+
+
+class Partial:
+    """The layer of a search that was stopped, and what it was like then."""
+
+    def __init__(self, layer: Points) -> None:
+        self.layer = layer
+        self._data, self._features = layer.data.copy(), layer.features.copy()
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has changed points or features since."""
+        return np.array_equal(self.layer.data, self._data) and bool(self.layer.features.equals(self._features))
+
+
+def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | None = None) -> Points:
+    """Add the particles found in place of other results of the image, which are hidden, and return their layer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    search
+        The search.
+    table
+        What it found.
+    partial
+        What the search had found before it was stopped and gone on with: removed if nobody has worked on it since, and
+        the threshold is the one that was set there.
+    """
+    from napari_colloids.detection import DEFAULT_THRESHOLD
+
+    facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
+    image = search.image
+    name = f"{image.name} particles"
+    note = {**facts, "image": image.name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
+    if partial is not None and partial.layer in viewer.layers:
+        note["threshold"] = layers.note_of(partial.layer).get("threshold", note["threshold"])
+        if partial.untouched:
+            name = partial.layer.name
+            viewer.layers.remove(partial.layer)
+    for layer in viewer.layers:
+        if is_of(layer, image):
+            layer.visible = False
+    described = layers.particle_layer_data(table, search.place, name=name, leading=search.leading, note=note)
+    layer = layers.add_layer(viewer, described)
+    made_from(layer, image)
+    return layer
+
+
+def summary(table: pd.DataFrame, shown: int) -> str:
+    """Say in a few words what was found, how sure the diameter is, and what was refined."""
+    facts = {str(name): value for name, value in table.attrs.items()}
+    diameter = f"{facts['diameter']:.1f} px"
+    if facts["diameter_estimated"]:
+        sure = "" if facts["diameter_certain"] else f", {notice('uncertain')}"
+        diameter += f" (measured in the image{sure})"
+    lines = [
+        f"<b>{shown} {'dark ' if facts['dark'] else ''}particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
+        f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
+    ]
+    if "refined" in table:
+        size = implied_voxel_size(table)
+        lines.append(f"{refinement_words(int(table['refined'].sum()), facts, size)}.")
+    lines += [notice(text) for text in facts["notices"]]
+    return "<br>".join(lines)

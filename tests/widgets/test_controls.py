@@ -1,0 +1,108 @@
+"""Messages and long names, in both of napari's themes."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QHBoxLayout, QStyle, QStyleOptionComboBox
+
+from napari_colloids.widgets import layers
+from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, notice, number
+
+LONG = "2026-11-27_PMMA_phi0.58_NBD_laser488_objective100x_zoom8_series{:03d}_deconvolved"
+
+
+def contrast(one, other):
+    """Of two colours, by WCAG 2: text needs 4.5."""
+
+    def luminance(colour):
+        part = np.array(QColor(colour).getRgbF()[:3])
+        return np.dot(
+            np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4), [0.2126, 0.7152, 0.0722]
+        )
+
+    low, high = sorted(luminance(colour) + 0.05 for colour in (one, other))
+    return high / low
+
+
+def colours_of(widget):
+    """Return the background of a widget and the colours that are drawn on it, brightest and darkest."""
+    picture = widget.grab().toImage()
+    inside = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
+    return widget.palette().window().color().name(), inside
+
+
+@pytest.fixture
+def status(make_napari_viewer):
+    """A message in a window on show, and the viewer."""
+    viewer = make_napari_viewer(show=True)
+    panel = Panel(viewer)
+    status = Status()
+    panel.column.addWidget(status)
+    viewer.window.add_dock_widget(panel)
+    return viewer, status
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("said", ["plain", "notice", "error"])
+def test_messages_can_be_read_in_both_themes(status, qtbot, theme, said):
+    viewer, label = status
+    # Said in the other theme: what is on show already changes its colour too.
+    viewer.theme = "light" if theme == "dark" else "dark"
+    qtbot.wait(50)
+    if said == "error":
+        label.fail("WWWWWWWWWW")
+    else:
+        label.say(notice("WWWWWWWWWW") if said == "notice" else "WWWWWWWWWW")
+    viewer.theme = theme
+    qtbot.wait(50)
+    paper, drawn = colours_of(label)
+    assert (QColor(paper).lightness() > 127) == (theme == "light")
+    assert max(contrast(paper, ink) for ink in drawn) >= 4.5
+    label.say("all right")
+    assert not label.styleSheet()
+
+
+def test_what_is_cut_off_is_told_by_the_tooltip(viewer):
+    status = Status()
+    status.say(f"Wrote 3 particles to /{LONG}/{LONG}.csv.")
+    assert status.toolTip() == status.text()
+    accepts = layers.is_stack
+    combo = LayerCombo(viewer, accepts, "Which image.")
+    assert combo.toolTip() == "Which image."
+    first, second = (viewer.add_image(np.zeros((4, 5, 6)), name=LONG.format(i)) for i in (1, 2))
+    names = [combo.itemData(index, Qt.ItemDataRole.ToolTipRole) for index in range(2)]
+    assert names == [first.name, second.name]
+    assert combo.toolTip() == f"{second.name}\nWhich image."
+    second.name = "short"
+    assert combo.toolTip() == "short\nWhich image."
+    assert combo.itemText(1) == combo.itemData(1, Qt.ItemDataRole.ToolTipRole) == "short"
+    combo.choose(first)
+    assert combo.toolTip().startswith(first.name)
+
+
+def test_names_that_differ_at_their_ends_look_different(viewer):
+    combo = LayerCombo(viewer, layers.is_stack, "Which image.")
+    combo.resize(200, 24)
+    layer = viewer.add_image(np.zeros((4, 5, 6)), name=f"{LONG} one")
+    before = combo.grab().toImage()
+    layer.name = f"{LONG} two"
+    assert combo.grab().toImage() != before
+
+
+def test_no_choice_is_cut_by_what_stands_beside_it(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    panel, row, rows = Panel(viewer), QHBoxLayout(), form()
+    box = choice({"pixels": "px", "micrometres": "um"}, "um", "Unit.")
+    row.addWidget(box)
+    row.addWidget(number(1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter."))
+    rows.addRow("Diameter", row)
+    panel.column.addLayout(rows)
+    viewer.window.add_dock_widget(panel)
+    panel.setFixedWidth(340)
+    qtbot.wait(50)
+    option = QStyleOptionComboBox()
+    box.initStyleOption(option)
+    part = QStyle.SubControl.SC_ComboBoxEditField
+    room = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, box)
+    assert room.width() >= box.fontMetrics().horizontalAdvance("micrometres")

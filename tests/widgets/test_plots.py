@@ -1,0 +1,53 @@
+"""Plots take their colours from napari's theme and follow it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from napari_colloids.structure import Diffusion
+from napari_colloids.widgets.controls import Panel
+from napari_colloids.widgets.plots import ConfidenceHistogram, PrecisionRecallPlot
+from napari_colloids.widgets.tracks import MsdPlot
+
+
+def histogram():
+    plot = ConfidenceHistogram()
+    plot.show_confidences(np.array([0.1, 0.9, 0.9]))
+    plot.show_threshold(0.3)
+    return plot
+
+
+def curve():
+    plot = PrecisionRecallPlot()
+    plot.show_curve([0.1, 0.5], [1.0, 0.8], (0.5, 0.8))
+    return plot
+
+
+def msd():
+    plot = MsdPlot()
+    table = pd.DataFrame({"lag": [1, 2], "msd": [1.0, 2.0]})
+    table.attrs["unit"] = "um"
+    plot.show_msd(table, Diffusion(0.1, 0.6, 0.4, "um^2/frame"))
+    return plot
+
+
+@pytest.mark.parametrize("make", [histogram, curve, msd])
+def test_a_plot_follows_the_theme(make_napari_viewer, qtbot, make):
+    viewer = make_napari_viewer(show=True)
+    panel, plot = Panel(viewer), make()
+    panel.column.addWidget(plot)
+    viewer.window.add_dock_widget(panel)
+    seen = {}
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        qtbot.wait(50)
+        palette = panel.palette()
+        paper, ink = palette.window().color().name(), palette.windowText().color().name()
+        assert to_hex(plot.figure.get_facecolor()) == to_hex(plot.axes.get_facecolor()) == paper
+        assert to_hex(plot.axes.xaxis.label.get_color()) == to_hex(plot.axes.yaxis.label.get_color()) == ink
+        assert to_hex(plot.axes.get_xticklabels()[0].get_color()) == ink
+        lines = [line.get_xydata().tolist() for line in plot.axes.get_lines()]
+        seen[theme] = (lines, len(plot.axes.patches), plot.axes.get_xlim())
+        assert lines
+    assert seen["light"] == seen["dark"], "the same is drawn in both"

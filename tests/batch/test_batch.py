@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -108,8 +109,8 @@ def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
     done = {file: file.stat().st_mtime_ns for file in parts.glob("frame*.npz")}
     assert 2 <= len(done) < len(long)
 
-    store = PartStore(folder / "found2.csv", job(folder).fingerprint())
-    assert len(store.done()) == len(done)
+    with closing(PartStore(folder / "found2.csv", job(folder).fingerprint())) as store:
+        assert len(store.done()) == len(done)
     assert {file: file.stat().st_mtime_ns for file in done} == done
     assert cli.main(arguments) == 0
     assert (folder / "found2.csv").read_bytes() == whole
@@ -117,10 +118,11 @@ def test_killed_in_the_middle_only_the_frame_in_work_is_lost(folder):
 
 
 def test_what_other_settings_left_is_not_used(folder):
-    store = PartStore(folder / "found.csv", "another")
-    store.keep(Part(0, 0), detect(np.eye(16)[None] + np.zeros((16, 1, 1)), diameter=8))
-    assert store.done() == [Part(0, 0)]
-    assert PartStore(folder / "found.csv", job(folder).fingerprint()).done() == []
+    with closing(PartStore(folder / "found.csv", "another")) as store:
+        store.keep(Part(0, 0), detect(np.eye(16)[None] + np.zeros((16, 1, 1)), diameter=8))
+        assert store.done() == [Part(0, 0)]
+    with closing(PartStore(folder / "found.csv", job(folder).fingerprint())) as store:
+        assert store.done() == []
 
 
 def test_what_is_not_ours_stays_in_the_folder(folder):
@@ -241,6 +243,7 @@ def test_a_rectangle_a_mask_and_a_correction_along_z(folder, series):
         ["series.tif", "--rectangle", "900", "900", "999", "999"],
         ["series.tif", "--channel", "3"],
         ["series.tif", "--scheduler", "tcp://127.0.0.1:1"],
+        ["series.tif", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ],
 )
 def test_bad_input_is_one_clear_line(folder, arguments, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,12 @@ def job(folder):
     return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0, refine=True))
 
 
+def done(job):
+    """Return what a stopped run has left of a job."""
+    with closing(PartStore(job.target, job.fingerprint())) as store:
+        return store.done()
+
+
 class Stop(Exception):
     """What a user does in the middle."""
 
@@ -46,7 +53,7 @@ def stop(done, total, message):
 def test_stopped_while_refining_and_gone_on_with(folder, series):
     with pytest.raises(Stop):
         run_job(job(folder), stop)
-    assert PartStore(folder / "found.csv", job(folder).fingerprint()).done() == [Part(0, 0)]
+    assert done(job(folder)) == [Part(0, 0)]
     log = folder / "log"
     outcome = run_job(job(folder), lambda *_: None, Log(log))
     table = read_particles("found.csv")
@@ -65,8 +72,8 @@ def test_what_was_found_without_refining_is_not_taken_for_refined(folder):
     assert plain.fingerprint() != job(folder).fingerprint()
     with pytest.raises(Stop):
         run_job(plain, lambda done, total, _: stop(done, total, "frame 2, refining" if done > total / 2 else ""))
-    assert PartStore(folder / "found.csv", plain.fingerprint()).done() == [Part(0, 0)]
-    assert PartStore(folder / "found.csv", job(folder).fingerprint()).done() == []
+    assert done(plain) == [Part(0, 0)]
+    assert done(job(folder)) == []
 
     arguments = ["detect", "series.tif", "-o", "results", "--diameter", "8", "--frames", "0"]
     written = folder / "results" / "series.csv"

@@ -22,6 +22,22 @@ def test_replaces_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "points.csv"
+    events = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor):
+        events.append(f"sync of {os.fstat(descriptor).st_size} bytes")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *given: (events.append("rename"), replace(*given)))
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert events == ["sync of 3 bytes", "rename"]
+
+
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     path = tmp_path / "points.csv"

@@ -1,3 +1,4 @@
+import os
 import struct
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("liffile")
 
+from napari_colloids.batch import Source
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.leica import leica_files
 from napari_colloids.io.stacks import list_series, read_stack
 
 #: Files of a real microscope, which lie beside the checkout where there are any.
@@ -124,6 +127,29 @@ def test_box_is_read_in_another_process(tmp_path, images, read_elsewhere):
     lazy = read_stack(tmp_path / "beads.xlef", index=1, lazy=True)
     box = (2, 1, slice(1, 3), slice(None), slice(2, 5))
     np.testing.assert_array_equal(read_elsewhere(lazy.data, box), images[1][1][box])
+
+
+def test_files_that_hold_the_pixels_belong_to_the_state_of_a_source(tmp_path, images):
+    write_xlef(tmp_path / "beads.xlef", images)
+    assert [file.name for file in leica_files(tmp_path / "beads.xlef")] == [
+        "first.lof",
+        "first.xlif",
+        "second.lof",
+        "second.xlif",
+    ]
+    source = Source(str(tmp_path / "beads.xlef"))
+    before = source.state()
+    assert source.state() == before
+    np.testing.assert_array_equal(source.open().data, images[0][1])
+    name, data, axes, channels = images[0]
+    lof = tmp_path / "first.lof"
+    was = lof.stat()
+    os.remove(lof)  # as a program does that writes it anew
+    write_lof(lof, name, data[::-1].copy(), axes, channels)
+    os.utime(lof, ns=(was.st_atime_ns, was.st_mtime_ns - 10**9))  # older than the other files, and of the same size
+    assert lof.stat().st_size == was.st_size
+    assert source.state() != before
+    np.testing.assert_array_equal(source.open().data, data[::-1])
 
 
 def test_lof_alone(tmp_path, images, holds):

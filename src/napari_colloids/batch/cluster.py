@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.batch import tasks
@@ -37,7 +37,8 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
 }
-#: How often a task whose worker was lost is tried again.
+#: How often a task that raises is tried again, as on a file that could not be read for a moment. Workers that are lost
+#: do not count here, but for the scheduler: `distributed.scheduler.allowed-failures`.
 _RETRIES = 2
 
 
@@ -130,26 +131,26 @@ def run_jobs(
 
     running: dict[Any, _Volume] = {}
     waiting = as_completed()
-    queue = _Queue(jobs, log_of, skip_done)
-    while True:
-        yield from queue.ended()
-        while len(running) < _AHEAD * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1):
-            volume = queue.next()
-            if volume is None:
-                break
-            future = volume.start(client)
-            running[future.key] = volume
-            waiting.add(future)
-        yield from queue.ended()
-        if not running:
-            return
-        future = next(waiting)
-        volume = running.pop(future.key)
-        follow_up = volume.advance(client, future)
-        if follow_up is not None:
-            running[follow_up.key] = volume
-            waiting.add(follow_up)
-        show(queue.done, queue.total, volume.work.job.name)
+    with closing(_Queue(jobs, log_of, skip_done)) as queue:
+        while True:
+            yield from queue.ended()
+            while len(running) < _AHEAD * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1):
+                volume = queue.next()
+                if volume is None:
+                    break
+                future = volume.start(client)
+                running[future.key] = volume
+                waiting.add(future)
+            yield from queue.ended()
+            if not running:
+                return
+            future = next(waiting)
+            volume = running.pop(future.key)
+            follow_up = volume.advance(client, future)
+            if follow_up is not None:
+                running[follow_up.key] = volume
+                waiting.add(follow_up)
+            show(queue.done, queue.total, volume.work.job.name)
 
 
 class _Work:
@@ -186,16 +187,21 @@ class _Work:
         self.left = []
 
     def keep(self, part: Part, table: Any) -> None:
-        self.store.keep(part, table)
+        try:
+            self.store.keep(part, table)
+        except (ColloidsError, OSError) as error:  # the other jobs may write where they want to
+            self.fail(str(error))
+            return
         self.open -= 1
         self.log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
 
     def outcome(self) -> Outcome:
-        if self.failure is None:
-            try:
-                return finish(self.job, self.store, self.log)
-            except ColloidsError as error:
-                self.failure = str(error)
+        with closing(self.store):
+            if self.failure is None:
+                try:
+                    return finish(self.job, self.store, self.log)
+                except (ColloidsError, OSError) as error:
+                    self.failure = str(error)
         self.log(f"failed: {self.failure}")
         return Outcome(self.job, "failed", message=self.failure)
 
@@ -280,6 +286,11 @@ class _Queue:
             self._outcomes.append(work.outcome())
         ended, self._outcomes = self._outcomes, []
         yield from ended
+
+    def close(self) -> None:
+        """Let other runs go on with the jobs that have not ended."""
+        for work in self._works:
+            work.store.close()
 
     def _open(self, job: Job) -> None:
         log = self._log_of(job)

@@ -15,7 +15,8 @@ from napari_colloids.batch.outcome import SUMMARY
 from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import existing_file, to_json
+from napari_colloids.io.files import ending, existing_file, to_json
+from napari_colloids.io.leica import leica_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,28 +56,36 @@ class Source:
             If it cannot be read.
         """
         path = Path(self.path).absolute()
-        modified = path.stat().st_mtime_ns if path.exists() else 0
-        return _opened(self, str(path), modified)
+        # Of a folder its own time has to do: to look at the files of a large one takes too long for every volume.
+        times = tuple(file.stat().st_mtime_ns for file in ([path] if path.is_dir() else _files_of(path)))
+        return _opened(self, str(path), times)
 
     def absolute(self) -> Source:
         """Return the same source for a process in another folder."""
         return replace(self, path=str(Path(self.path).absolute()))
 
     def state(self) -> dict[str, Any]:
-        """Return what would change if the file were another one: its name, size and time."""
+        """Return what would change if the file were another one: its name, sizes and times of its files."""
         path = Path(self.path)
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [existing_file(path)]
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else _files_of(existing_file(path))
         stats = [file.stat() for file in files]
         return {
             **asdict(self),
             "path": path.name,
-            "bytes": sum(stat.st_size for stat in stats),
-            "modified": max((stat.st_mtime_ns for stat in stats), default=0),
+            "bytes": [stat.st_size for stat in stats],
+            "modified": [stat.st_mtime_ns for stat in stats],
         }
 
 
+def _files_of(path: Path) -> list[Path]:
+    """Return a file, if it is there, and those beside it that hold its pixels."""
+    if not path.exists():
+        return []
+    return [path, *leica_files(path)] if ending(path) == ".xlef" else [path]
+
+
 @lru_cache(maxsize=4)
-def _opened(source: Source, _absolute: str, _modified: int) -> Stack:
+def _opened(source: Source, _absolute: str, _modified: tuple[int, ...]) -> Stack:
     from napari_colloids.io import read_stack
 
     stack = read_stack(
@@ -141,9 +150,23 @@ class Job:
         return parts_of(frame_range(self.frames, stack.n_frames), self.channels)
 
     def region(self) -> Region:
-        """Return where particles are wanted."""
+        """Return where particles are wanted.
+
+        Raises
+        ------
+        ColloidsError
+            If the mask cannot be read, or is more than one volume.
+        """
         outlines = [rectangle_outline(*rectangle) for rectangle in self.rectangles]
-        return Region(outlines=outlines, mask=None if self.mask is None else Source(self.mask).open().volume())
+        if self.mask is None:
+            return Region(outlines=outlines)
+        mask = Source(self.mask).open()
+        if mask.n_frames > 1 or mask.n_channels > 1:
+            raise ColloidsError(
+                f"The mask '{self.mask}' has {mask.n_frames} frames and {mask.n_channels} channels; it must be one "
+                "volume, which holds for all frames and channels."
+            )
+        return Region(outlines=outlines, mask=mask.volume())
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the result: the input, the settings, the weights and the version.
@@ -164,8 +187,8 @@ class Job:
         }
         return hashlib.sha256(to_json(content).encode()).hexdigest()
 
-    def provenance(self, stack: Stack, parts: Sequence[Part]) -> dict[str, Any]:
-        """Return where the table comes from, for the file beside it."""
+    def provenance(self, stack: Stack, parts: Sequence[Part], fingerprint: str) -> dict[str, Any]:
+        """Return where the table comes from, for the file beside it; `fingerprint` is of what was searched."""
         return {
             **program(self.options.weights),
             "input": self.name,
@@ -183,7 +206,7 @@ class Job:
                 "rectangles": self.rectangles,
                 "mask": self.mask,
             },
-            "fingerprint": self.fingerprint(),
+            "fingerprint": fingerprint,
         }
 
 

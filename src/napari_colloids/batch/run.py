@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.store import PartStore, written_before
 from napari_colloids.detection import Part, iter_detect_series
+from napari_colloids.errors import ColloidsError
 from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = F
     Raises
     ------
     ColloidsError
-        If the input cannot be used or the table not be written.
+        If the input cannot be used, the table not be written, or another run is writing it.
     """
     log = log or Log(None)
     fingerprint = job.fingerprint()
@@ -45,27 +47,35 @@ def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = F
         return Outcome.skipped(job, facts)
     stack = job.source.open()
     parts = job.parts(stack)
-    store = PartStore(job.target, fingerprint)
-    done = store.done()
-    log(f"{len(parts)} volumes of {stack.shape} voxels" + (f", {len(done)} of them done before" if done else ""))
+    region = job.region()
+    with closing(PartStore(job.target, fingerprint)) as store:
+        done = store.done()
+        log(f"{len(parts)} volumes of {stack.shape} voxels" + (f", {len(done)} of them done before" if done else ""))
 
-    def keep(part: Part, table) -> None:  # type: ignore[no-untyped-def]
-        store.keep(part, table)
-        log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
+        def keep(part: Part, table) -> None:  # type: ignore[no-untyped-def]
+            store.keep(part, table)
+            log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
 
-    steps = iter_detect_series(
-        stack, job.options, parts, keep, done=done, estimates=store.estimates, region=job.region()
-    )
-    for step in steps:
-        show(step.done, step.total, step.message)
-    return finish(job, store, log)
+        steps = iter_detect_series(stack, job.options, parts, keep, done=done, estimates=store.estimates, region=region)
+        for step in steps:
+            show(step.done, step.total, step.message)
+        return finish(job, store, log)
 
 
 def finish(job: Job, store: PartStore, log: Log) -> Outcome:
-    """Join the volumes of a job into its table."""
+    """Join the volumes of a job into its table.
+
+    Raises
+    ------
+    ColloidsError
+        If the input is no longer the one that was searched, or the table cannot be written.
+    """
+    if job.fingerprint() != store.fingerprint:
+        store.clear()  # nobody knows which of them are of which state of the input
+        raise ColloidsError(f"'{job.name}', its mask or the weights were changed during the search: run again.")
     stack = job.source.open()
     parts = job.parts(stack)
-    count, facts = store.join(parts, job.provenance(stack, parts))
+    count, facts = store.join(parts, job.provenance(stack, parts, store.fingerprint))
     for notice in facts["notices"]:
         log(notice)
     facts["voxel_size"] = stack.voxel_size

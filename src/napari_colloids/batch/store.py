@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from napari_colloids.batch.lock import Lock
 from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.series import Part, merged_facts
 from napari_colloids.errors import ColloidsError
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ABOUT = "about.json"
-#: Name, beside the columns of a volume, of what says as JSON how it was searched.
-_FACTS = "facts"
+_LOCK = "lock.json"
+#: Names, beside the columns of a volume, of what says as JSON how it was searched, and of the job that it is of.
+_FACTS, _FINGERPRINT = "facts", "fingerprint"
 #: The files of the folder, unfinished ones of a run that was killed included; others are nobody's business.
 _OURS = (_ABOUT, "frame*.npz", ".napari-colloids-*")
 
@@ -31,8 +33,8 @@ _OURS = (_ABOUT, "frame*.npz", ".napari-colloids-*")
 class PartStore:
     """A folder beside the table to write, with a file per volume that is done.
 
-    Every file is complete or not there. A folder that was made by other settings, another input or another version is
-    thrown away.
+    What other settings, another input or another version have made is thrown away, and so is a file that a power cut
+    has cut short. The folder is locked until `close`, as two runs would throw away what the other has made.
 
     Parameters
     ----------
@@ -40,48 +42,86 @@ class PartStore:
         The table to write.
     fingerprint
         Of the job.
+
+    Raises
+    ------
+    ColloidsError
+        If another run is writing the table, or nothing can be written there.
     """
 
     def __init__(self, target: Path, fingerprint: str) -> None:
         self.target = target
         self.folder = target.with_name(f"{target.name}.parts")
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self._about = ""
         self.estimates: dict[int, DiameterEstimate] = {}
-        if not self._take_up():
-            self._clear()
+        self._lock = Lock(self.folder / _LOCK, target)
+        try:
+            if not self._take_up():
+                self.clear()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other runs write the table; what is done is kept for them."""
+        self._lock.release()
+        with suppress(OSError):  # there is something in it
+            self.folder.rmdir()
 
     def done(self) -> list[Part]:
-        """Return the volumes that are done."""
-        found = (re.fullmatch(r"frame(\d+)_channel(\d+)\.npz", file.name) for file in self.folder.glob("frame*.npz"))
-        return sorted(Part(int(match[1]), int(match[2])) for match in found if match)
+        """Return the volumes that are done, and remove the files of those that cannot be used."""
+        found = []
+        for file in self.folder.glob("frame*.npz"):
+            if match := re.fullmatch(r"frame(\d+)_channel(\d+)\.npz", file.name):
+                part = Part(int(match[1]), int(match[2]))
+                try:
+                    self.load(part)
+                except ColloidsError:
+                    with suppress(OSError):
+                        file.unlink()
+                else:
+                    found.append(part)
+        return sorted(found)
 
     def keep(self, part: Part, table: pd.DataFrame) -> None:
         """Write the particles of a volume and, with them, how they were found (``table.attrs``)."""
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise ColloidsError(f"The folder {self.folder} cannot be made: {error.strerror}.") from error
         estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
-        about = to_json({"fingerprint": self._fingerprint, "estimates": estimates})
+        about = to_json({"fingerprint": self.fingerprint, "estimates": estimates})
         if about != self._about:
             with replacing(self.folder / _ABOUT) as file:
                 file.write_text(about, encoding="utf-8")
             self._about = about
         arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
-        arrays[_FACTS] = np.array(to_json(table.attrs))
+        arrays |= {_FACTS: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
         with replacing(self._file(part)) as file, file.open("wb") as opened:
             np.savez(opened, **arrays)
 
     def load(self, part: Part) -> pd.DataFrame:
-        """Read the particles of a volume that is done."""
-        with np.load(self._file(part), allow_pickle=False) as arrays:
-            table = pd.DataFrame({name: arrays[name] for name in arrays if name != _FACTS})
-            table.attrs = json.loads(str(arrays[_FACTS]))
+        """Read the particles of a volume that is done.
+
+        Raises
+        ------
+        ColloidsError
+            If they are not there, damaged, or of another job.
+        """
+        file = self._file(part)
+        try:
+            # Opened here, as numpy leaves a file open that turns out to be damaged.
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+                table = pd.DataFrame({name: arrays[name] for name in arrays if name not in (_FACTS, _FINGERPRINT)})
+                table.attrs = json.loads(str(arrays[_FACTS]))
+                fingerprint = str(arrays[_FINGERPRINT])
+        except MemoryError:
+            raise
+        except Exception as error:  # numpy and zipfile raise nearly anything on damaged bytes
+            raise ColloidsError(f"'{file}' is damaged or gone: run again, and this volume is searched anew.") from error
+        if fingerprint != self.fingerprint:
+            raise ColloidsError(f"'{file}' is of another input or other settings: run again.")
         return table
 
     def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Write the table of all volumes, with never more than one of them in memory, and remove the folder.
+        """Write the table of all volumes, with never more than one of them in memory, and remove their files.
 
         Returns
         -------
@@ -103,19 +143,18 @@ class PartStore:
                     refined["refined"] = refined.get("refined", 0) + int(table["refined"].sum())
             merged = {**merged_facts(facts), **refined}
             writer.metadata.update(merged, particles=count)
-        self._clear()
+        self.clear()
         return count, merged
 
-    def _file(self, part: Part) -> Path:
-        return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.npz"
-
-    def _clear(self) -> None:
-        """Remove the folder, unless there is something in it that is not ours."""
+    def clear(self) -> None:
+        """Remove what is done, and nothing in the folder that is not ours."""
         for pattern in _OURS:
             for file in self.folder.glob(pattern):
                 file.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.rmdir()
+        self._about = ""
+
+    def _file(self, part: Part) -> Path:
+        return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.npz"
 
     def _take_up(self) -> bool:
         try:
@@ -123,7 +162,7 @@ class PartStore:
             estimates = {int(channel): DiameterEstimate(**given) for channel, given in about["estimates"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        if about.get("fingerprint") != self._fingerprint:
+        if about.get("fingerprint") != self.fingerprint:
             return False
         self.estimates = estimates
         return True

@@ -1,7 +1,7 @@
 """What the workers of a cluster do: functions of small arguments, which open the file they need themselves.
 
 What the user has to mend comes back as a `Failure`, not as an exception: the cluster tries again what raises, and that
-is for workers that were lost, not for bad input.
+is for a network that fails for a moment, not for bad input.
 """
 
 from __future__ import annotations

@@ -104,6 +104,8 @@ def detect(
     from napari_colloids.detection import Options
     from napari_colloids.detection.weights import network_of
 
+    if workers is not None and scheduler is not None:
+        raise ColloidsError("--workers is for this machine and --scheduler for a cluster: give one of them.")
     given: dict[str, Any] = {
         "diameter": diameter,
         "diameter_um": diameter_um,

@@ -75,6 +75,9 @@ def taking_the_place_of(path: AnyPath) -> Iterator[Path]:
     try:
         yield temporary
         with telling_unwritable(path):
+            # Without this a power cut may leave the new name on an empty file, and nothing of the old one.
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
             if target.exists():
                 shutil.copymode(target, temporary)
             os.replace(temporary, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,24 @@ def leica_sources(path: Path) -> list[Source]:
     if not sources:
         raise ColloidsError(f"'{path}' holds no images.")
     return sources
+
+
+def leica_files(path: Path) -> list[Path]:
+    """Return the files that an XLEF file refers to, as far as they are there.
+
+    Raises
+    ------
+    ColloidsError
+        If it is damaged, or liffile is not installed.
+    """
+    liffile = library("liffile", path)
+    files = set()
+    with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
+        for image in file.images:
+            files.add(Path(image.parent.filepath))
+            with suppress(KeyError):  # it has none, which `_missing` tells
+                files.update(_beside(image, frame.file) for frame in image.memory_block.frames)
+    return sorted(file for file in files if file.is_file())
 
 
 def _source(path: Path, number: int, image: Any) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: What the learning rate falls to within a stage, over its peak.
 _LOWEST = 0.01
+#: What decides every step, beside the stages and the channels, without which a checkpoint cannot be read.
+_DECIDING = ("seed", "packings", "batch", "warmup", "weight_decay", "clip", "average")
 
 
 def _check_numbers(settings: Stage | Config, **limits: tuple[float, float]) -> None:
@@ -173,6 +175,31 @@ class Config:
         """Steps of all stages."""
         return self.ends[-1]
 
+    def check_goes_on(self, recorded: dict[str, Any], step: int) -> None:
+        """Refuse to go on from a step that another recipe has led to.
+
+        Stages that had not begun may be others, as may be all that does not decide what is learnt.
+
+        Parameters
+        ----------
+        recorded
+            The fields that the checkpoint was made with; those that its version did not know are not looked at.
+        step
+            Steps that are done.
+
+        Raises
+        ------
+        ColloidsError
+            Names the first setting that differs.
+        """
+        before, now = _recipe(recorded, step), _recipe(asdict(self), step)
+        for name in before:
+            if name in now and before[name] != now[name]:
+                raise ColloidsError(
+                    f"The checkpoint was made with {name} = {before[name]!r}, which is now {now[name]!r}: set it back, "
+                    "or start without --resume."
+                )
+
     def stage_at(self, step: int) -> tuple[Stage, int]:
         """Return the stage that `step` belongs to, and how many of its steps come before."""
         for stage in self.stages:
@@ -187,6 +214,17 @@ class Config:
         warm = min(1.0, (step + 1) / max(self.warmup, 1))
         cosine = (1 + math.cos(math.pi * done / stage.steps)) / 2
         return stage.learning_rate * warm * (_LOWEST + (1 - _LOWEST) * cosine)
+
+
+def _recipe(values: dict[str, Any], steps: int) -> dict[str, Any]:
+    """Return what decides the first `steps` steps of a run, by name."""
+    recipe = {name: values[name] for name in _DECIDING if name in values}
+    begin = 0
+    for number, stage in enumerate(values.get("stages", ()), 1):
+        if begin < steps:
+            recipe |= {f"{name} of stage {number}": value for name, value in stage.items()}
+        begin += stage["steps"]
+    return recipe
 
 
 def _check_names(kind: type, values: dict[str, Any], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from napari_colloids.io.atomic import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_colloids.training.config import Config
@@ -28,7 +30,8 @@ def draw_curves(log: Path, config: Config, picture: Path) -> None:
     ----------
     log
         JSON, a line each for every hundred steps: ``step`` and the parts of the loss. Steps that a resumed run made
-        again come twice; the later line counts.
+        again come twice; the later line counts. Lines that were cut short are left out; where there are no
+        others, there is no picture.
     config
         Of the run.
     picture
@@ -36,8 +39,9 @@ def draw_curves(log: Path, config: Config, picture: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    entries = [entry for _, entry in sorted({line["step"]: line for line in lines}.items())]
+    entries = [entry for _, entry in sorted({entry["step"]: entry for entry in _entries(log)}.items())]
+    if not entries:
+        return
     steps = np.array([entry["step"] for entry in entries])
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots(len(PARTS) + 1, 1, sharex=True)
@@ -51,3 +55,11 @@ def draw_curves(log: Path, config: Config, picture: Path) -> None:
     axes[-1].set(ylabel="learning rate", xlabel="step", yscale="log")
     with replacing(picture) as temporary:
         figure.savefig(temporary, dpi=80, format="png")
+
+
+def _entries(log: Path) -> Iterator[dict[str, float]]:
+    for line in log.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                yield entry

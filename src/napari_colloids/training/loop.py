@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     Raises
     ------
     ColloidsError
-        If the configuration is wrong or there is nothing to resume.
+        If the configuration is wrong, or there is nothing to resume, or only what another one has led to.
     """
     from napari_colloids.detection.device import choose_device
 
@@ -85,12 +85,12 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     state = State(network, copy.deepcopy(network), Optimiser(network, config.weight_decay))
     averaged = config.ends[-config.averaged_stages :]
-    if resume:
-        state.restore(folder, averaged)
+    recorded = state.restore(folder, averaged) if resume else {}
     if state.step > config.steps:
         raise ColloidsError(
             f"The checkpoint in {folder} has {state.step} steps, more than the {config.steps} of {path}."
         )
+    config.check_goes_on(recorded, state.step)
 
     # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
     half = torch.bfloat16 if device.type == "cuda" else half_precision(device.type)
@@ -102,7 +102,7 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     last_saved, started = time.monotonic(), time.monotonic()
     running: dict[str, torch.Tensor] = {}
     summed = 0
-    with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
+    with _opened_log(folder / "log.jsonl", resume=resume) as log:
         batches = _batches(domain, config, state.step)
         for step, batch in zip(range(state.step, config.steps), batches, strict=False):
             decay = min(config.average, (1 + step) / (10 + step))
@@ -130,6 +130,15 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     weights = state.save_weights(folder, finished, meta)
     draw_curves(folder / "log.jsonl", config, folder / "curves.png")
     return weights
+
+
+def _opened_log(path: Path, *, resume: bool) -> TextIO:
+    """Open the log; lines are added after those of the run that is gone on with."""
+    torn = resume and path.exists() and not path.read_bytes().endswith(b"\n")
+    log = path.open("a" if resume else "w", encoding="utf-8")
+    if torn:  # a run that was killed has left half a line, or none at all
+        log.write("\n")
+    return log
 
 
 def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.Tensor]]:

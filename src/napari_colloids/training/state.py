@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -74,8 +75,13 @@ class State:
         _write(path, network.state_dict(), meta | {"step": str(self.step)})
         return path
 
-    def restore(self, folder: Path, ends: Sequence[int]) -> None:
+    def restore(self, folder: Path, ends: Sequence[int]) -> dict[str, Any]:
         """Go back to the checkpoint; `mean_of` these `ends` of stages is what will be asked for.
+
+        Returns
+        -------
+        dict
+            The fields of `Config` that it was made with.
 
         Raises
         ------
@@ -88,7 +94,8 @@ class State:
         try:
             state = load_file(path)
             with safe_open(path, framework="pt") as file:
-                self.step = int(file.metadata()["step"])
+                meta = file.metadata()
+            self.step, recorded = int(meta["step"]), dict(json.loads(meta["config"]))
             self.network.load_state_dict(_part(state, "network."))
             self.average.load_state_dict(_part(state, "average."))
             self.optimiser.restore(_part(state, "optimiser."))
@@ -101,6 +108,7 @@ class State:
                     f"The checkpoint in {folder} does not know the weights of step {end}, where a stage ends that is "
                     "averaged: it had other stages. Start without --resume."
                 )
+        return recorded
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

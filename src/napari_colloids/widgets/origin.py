@@ -1,4 +1,4 @@
-"""Which image a layer was made from."""
+"""Which layer another one was made from: the image of particles, the particles of tracks."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from weakref import WeakKeyDictionary, ref
 from napari_colloids.widgets import layers
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
 
-#: The images that layers were made from.
+#: The layers that others were made from.
 _MADE_FROM: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 
 
-def made_from(layer: Layer, image: Image) -> None:
-    """Remember which image a layer was made from: names change, and come back on other images."""
-    _MADE_FROM[layer] = ref(image)
+def made_from(layer: Layer, origin: Layer) -> None:
+    """Remember what a layer was made from: names change, and come back on other layers."""
+    _MADE_FROM[layer] = ref(origin)
 
 
 def is_known(layer: Layer) -> bool:
-    """Tell whether the image that a layer was made from was remembered, even if it is gone since."""
+    """Tell whether it was remembered what a layer was made from, even if that is gone since."""
     return layer in _MADE_FROM
 
 
-def is_of(layer: Layer, image: Image) -> bool:
-    """Tell whether a layer was made from this image; by the name in its note, if it comes from a file, say."""
+def is_of(layer: Layer, origin: Layer) -> bool:
+    """Tell whether a layer was made from another; by the name of the image in its note, if it comes from a file."""
     known = _MADE_FROM.get(layer)
     if known is not None:
-        return known() is image
-    return bool(layers.note_of(layer).get("image") == image.name)
+        return known() is origin
+    return bool(layers.note_of(layer).get("image") == origin.name)

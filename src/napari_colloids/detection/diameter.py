@@ -209,7 +209,9 @@ def _mean_diameter(found_at: FoundAt, diameter: float, most: float) -> float:
     """
     for _ in range(2):
         at, found, _volume = found_at(diameter, _EDGE)
-        diameter = min(most, at * float(_clear_sizes(found).mean())) if len(_clear_sizes(found)) else diameter
+        sizes = _clear_sizes(found)
+        if len(sizes):
+            diameter = min(most, at * float(sizes.mean()))
     return diameter
 
 

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tifffile
+
+from napari_colloids.simulation import simulate
+
+
+@pytest.fixture(scope="session")
+def make_series():
+    """Simulate so many frames of a shape and volume fraction, which know nothing of each other."""
+
+    def make(shape, volume_fraction, count):
+        some = {"shape": shape, "volume_fraction": volume_fraction, "radius": 4, "snr": 8, "cnr": 8}
+        return np.array([simulate(**some, seed=seed).stack.data for seed in range(count)])
+
+    return make
 
 
 @pytest.fixture

@@ -27,18 +27,13 @@ from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
 from napari_colloids.detection.weights import FILE
 from napari_colloids.io import read_particles
-from napari_colloids.simulation import simulate
 
 FRAMES = 5
 
 
 @pytest.fixture(scope="module")
-def series():
-    frames = [
-        simulate(shape=(16, 32, 36), volume_fraction=0.35, radius=4, snr=8, cnr=8, seed=seed).stack.data
-        for seed in range(FRAMES)
-    ]
-    return np.array(frames)
+def series(make_series):
+    return make_series((16, 32, 36), 0.35, FRAMES)
 
 
 def ignore(*_):

@@ -16,19 +16,14 @@ from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
 from napari_colloids.io import read_particles
 from napari_colloids.particles import ERRORS
-from napari_colloids.simulation import simulate
 
 FRAMES = 3
 REFINED = [*ERRORS, "refined"]
 
 
 @pytest.fixture(scope="module")
-def series():
-    frames = [
-        simulate(shape=(16, 28, 30), volume_fraction=0.25, radius=4, snr=8, cnr=8, seed=seed).stack.data
-        for seed in range(FRAMES)
-    ]
-    return np.array(frames)
+def series(make_series):
+    return make_series((16, 28, 30), 0.25, FRAMES)
 
 
 def job(folder):

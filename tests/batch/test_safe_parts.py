@@ -23,19 +23,14 @@ from napari_colloids.batch.lock import Holder
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part
-from napari_colloids.simulation import simulate
 
 FRAMES = 3
 COMMAND = ["detect", "series.tif", "-o", "found.csv", "--diameter", "8"]
 
 
 @pytest.fixture(scope="module")
-def series():
-    frames = [
-        simulate(shape=(12, 24, 26), volume_fraction=0.3, radius=4, snr=8, cnr=8, seed=seed).stack.data
-        for seed in range(FRAMES)
-    ]
-    return np.array(frames)
+def series(make_series):
+    return make_series((12, 24, 26), 0.3, FRAMES)
 
 
 def ignore(*_):

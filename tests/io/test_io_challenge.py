@@ -14,7 +14,7 @@ from napari_colloids.io import (
     write_challenge,
     write_challenge_website,
 )
-from napari_colloids.particles import POSITION, positions_of
+from napari_colloids.particles import POSITION, implied_voxel_size, positions_of
 from napari_colloids.simulation import simulate
 
 
@@ -40,7 +40,8 @@ def test_round_trip(written, simulations):
         assert stack.metadata["n_particles"] == len(simulation.particles)
         truth = read_truth(written, index)
         np.testing.assert_array_equal(positions_of(truth), positions_of(simulation.particles))
-        assert list(truth.columns) == ["z", "y", "x", "radius"]
+        assert list(truth.columns) == list(simulation.particles.columns)
+        assert implied_voxel_size(truth) == (None if stack.voxel_size is None else pytest.approx(stack.voxel_size))
         pd.testing.assert_frame_equal(read_particles(written, index=index), truth)
     np.testing.assert_array_equal(read_truth(written, 0)["radius"], simulations[0].particles["radius"])
 
@@ -63,6 +64,8 @@ def test_one_file_is_laid_out_as_the_challenge_has_it(tmp_path, simulations):
         np.testing.assert_array_equal(file["0_diameters"], 2 * simulations[0].particles["radius"])
     metadata = json.loads((tmp_path / "out.json").read_text())
     assert metadata["0"]["volfrac"] == 0.3
+    assert metadata["0"]["achieved_volfrac"] == simulations[0].volume_fraction
+    assert metadata["0"]["achieved_polydispersity"] == simulations[0].polydispersity
     assert metadata["0"]["particle_size"] == pytest.approx(4 * 0.05)
     assert metadata["0"]["parameters"]["seed"] == 1
 
@@ -136,6 +139,7 @@ def test_metadata_as_attributes(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["0"] = np.zeros((2, 3, 4), np.uint8)
         file["0"].attrs["r"] = 5.5
+        file["0"].attrs["element_size_um"] = (0.0, 0.0, 0.0)  # none
         file["0_positions"] = np.ones((2, 3))
     assert read_stack(tmp_path / "a.h5").metadata == {"r": 5.5}
     assert list(read_truth(tmp_path / "a.h5")["radius"]) == [5.5, 5.5]

@@ -167,6 +167,32 @@ def test_xyz_for_ovito(tmp_path, table):
     assert [float(v) for v in numbers[:7]] == [row[c] for c in ("x_um", "y_um", "z_um", "x", "y", "z", "radius_um")]
 
 
+def test_xyz_has_standard_errors_in_the_unit_of_the_positions(tmp_path):
+    rng = np.random.default_rng(1)
+    errors = rng.uniform(0.01, 0.3, (6, 4))
+    errors[2] = np.nan
+    table = particle_table(
+        rng.uniform(1, 64, (6, 3)),
+        radius=6,
+        errors=errors,
+        refined=1,
+        frame=[0, 0, 0, 0, 2, 2],
+        voxel_size=(0.3, 0.1, 0.1),
+    )
+    write_particles(tmp_path / "a.xyz", table)
+    read = read_particles(tmp_path / "a.xyz")
+    pd.testing.assert_frame_equal(read, table[read.columns], check_exact=True)
+    assert set(read.columns) == set(table.columns)
+    _, comment, first = (tmp_path / "a.xyz").read_text().splitlines()[:3]
+    names = re.search(r"Properties=(\S*)", comment)[1].split(":")
+    names = [name for name, width in zip(names[::3], names[2::3], strict=True) for _ in range(int(width))]
+    values = dict(zip(names, first.split(), strict=True))
+    written = [float(values[name]) for name in ("z_err", "y_err", "x_err", "radius_err")]
+    assert written == pytest.approx(errors[0] * [0.3, 0.1, 0.1, 0.1])
+    write_particles(tmp_path / "a.xyz", table.drop(columns=[c for c in table if c.endswith("_um")]))
+    np.testing.assert_array_equal(read_particles(tmp_path / "a.xyz")["z_err"], errors[:, 0])
+
+
 def test_xyz_in_voxels(tmp_path, table):
     write_particles(tmp_path / "a.xyz", table[["z", "y", "x", "radius"]], metadata={"shape": (64, 32, 16)})
     comment, first = (tmp_path / "a.xyz").read_text().splitlines()[1:3]

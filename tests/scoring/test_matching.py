@@ -127,6 +127,7 @@ def test_nothing_matches_nothing(truth, prediction):
         (particle_table([[1, 2, 3], [1, 2, 3]], frame=[0, 1]), [[1, 2, 3]], 1, "several frames"),
         ([[1, 2, 3]], particle_table([[1, 2, 3], [1, 2, 3]], channel=[0, 1]), 1, "several channels"),
         (particle_table([[1, 2, 3]]).drop(columns="z"), [[1, 2, 3]], 1, "no column z"),
+        ([[-1e160, 2, 3], [1e160, 2, 3]], [[1, 2, 3]], 1, "beyond any image"),
         ([[1, 2, 3]], [[1, 2, 3]], 0, "positive number"),
         ([[1, 2, 3]], [[1, 2, 3]], None, "positive number"),
     ],

@@ -66,6 +66,28 @@ def test_lone_spheres_move_freely_and_crowded_ones_less():
     assert 2.0**2 / 6 > slowed[0] > slowed[1] > slowed[2] > 0
 
 
+@pytest.mark.parametrize(("phi", "diffusion", "contact"), [(0.3, 0.80, 2.41), (0.45, 0.555, 4.36)])
+def test_crowded_spheres_move_and_lie_as_small_sequential_steps_have_it(phi, diffusion, contact):
+    # Sequential Monte Carlo of another program: MSD of a step of a fifth of the diameter over that of a lone sphere,
+    # and g(r) in equilibrium, averaged over 1 to 1.02 diameters.
+    frames, box, diameter = 20, 48.0, 6.0
+    series = simulate_brownian(
+        shape=(42, 42, 42), radius=3, volume_fraction=phi, psf_sigma=(0, 0, 0), frames=frames, step=1.2, seed=1
+    )
+    paths = series.trajectories[POSITION].to_numpy().reshape(frames, -1, 3)[5:]
+    assert np.mean(np.sum(np.diff(paths, axis=0) ** 2, axis=2)) / 1.2**2 == pytest.approx(diffusion, rel=0.04)
+    pairs = [len(cKDTree((frame + 0.5) % box, boxsize=box).query_pairs(1.02 * diameter)) for frame in paths]
+    count = paths.shape[1]
+    expected = count * (count - 1) / 2 * 4 / 3 * np.pi * diameter**3 * (1.02**3 - 1) / box**3
+    assert np.mean(pairs) / expected == pytest.approx(contact, rel=0.08)
+
+
+def test_steps_too_short_to_meet_a_neighbour_are_free():
+    series = simulate_brownian(**SMALL, volume_fraction=0.45, step=0.01)
+    paths = series.trajectories[POSITION].to_numpy().reshape(SMALL["frames"], -1, 3)
+    assert np.mean(np.sum(np.diff(paths, axis=0) ** 2, axis=2)) == pytest.approx(0.01**2, rel=0.08)
+
+
 def test_same_seed_same_series():
     one, two = (simulate_brownian(**SMALL | {"frames": 3}, volume_fraction=0.2, step=0.5) for _ in range(2))
     np.testing.assert_array_equal(one.stack.data, two.stack.data)
@@ -98,6 +120,7 @@ def test_no_particles_at_all():
         ({"step": -1.0}, "step"),
         ({"frame_interval": 0.0}, "frame interval"),
         ({"radius": 0.1}, "radius"),
+        ({"voxel_aspect": 2.0}, "needs a voxel_size"),
         ({"colour": 1}, "colour"),
     ],
 )

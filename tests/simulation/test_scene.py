@@ -117,6 +117,30 @@ def test_other_arrangements_do_not_overlap(kind):
         assert np.median(distance.min(axis=1)) < 8.1
 
 
+def test_what_volume_fraction_and_polydispersity_came_to_is_said():
+    asked = {"shape": (50, 50, 50), "radius": 4, "polydispersity": 0.1, "seed": 2}
+    fluid, crystal, gel = (
+        simulate(**asked, arrangement=kind, volume_fraction=phi)
+        for kind, phi in (("random", 0.4), ("crystal", 0.6), ("gel", 0.5))
+    )
+    assert fluid.volume_fraction == pytest.approx(0.4, rel=0.05)
+    assert fluid.polydispersity == pytest.approx(0.1, rel=0.15)
+    assert crystal.volume_fraction == pytest.approx(0.6, rel=0.05)
+    assert crystal.polydispersity < 0.03
+    assert 0.3 < gel.volume_fraction < 0.37
+    radii = gel.particles["radius"].to_numpy()
+    assert 4 / 3 * np.pi * np.sum(radii**3) / 50**3 == pytest.approx(gel.volume_fraction, rel=0.15)
+    nothing = simulate(**asked, volume_fraction=0.0)
+    assert (nothing.volume_fraction, nothing.polydispersity) == (0, 0)
+
+
+def test_voxels_that_are_no_cubes_need_a_size():
+    with pytest.raises(ColloidsError, match="needs a voxel_size"):
+        simulate(shape=(16, 16, 16), radius=3, voxel_aspect=3.0)
+    made = simulate(shape=(16, 16, 16), radius=3, voxel_aspect=3.0, voxel_size=0.1, seed=1)
+    assert made.stack.voxel_size == pytest.approx((0.3, 0.1, 0.1))
+
+
 def test_a_crystal_goes_on_as_far_beyond_the_stack_as_its_light_reaches():
     smeared = {"psf_sigma": (14, 1, 1), "snr": 50, "cnr": 50, "bits": 16, "seed": 2}
     crystal = simulate(shape=(64, 40, 40), arrangement="crystal", volume_fraction=0.55, radius=4, **smeared)
@@ -200,7 +224,7 @@ def test_the_same_seed_gives_the_same_stack_and_another_does_not():
 
 
 def test_labels_number_the_particles():
-    simulation = simulate(shape=(40, 40, 40), radius=5, voxel_aspect=1.5, seed=4)
+    simulation = simulate(shape=(40, 40, 40), radius=5, voxel_aspect=1.5, voxel_size=0.1, seed=4)
     labels = simulation.labels()
     for number, (z, y, x) in enumerate(np.rint(positions_of(simulation.particles)).astype(int), start=1):
         assert labels[np.clip(z, 0, 39), np.clip(y, 0, 39), np.clip(x, 0, 39)] == number

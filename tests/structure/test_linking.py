@@ -74,6 +74,17 @@ def test_memory_bridges_a_gap():
     assert rightly_linked(link(empty, memory=2))
 
 
+@pytest.mark.parametrize("memory", [0, 2])
+def test_a_gap_counts_as_one_that_is_just_too_long(memory):
+    """Milliseconds as numbers of frames have millions of empty ones between, which take no time."""
+
+    def numbers(gap):
+        frames = [0, gap, gap + memory + 1, 2 * gap + memory + 1]
+        return link(particle_table(np.full((4, 3), 5.0), frame=frames), search_range=2, memory=memory)["particle"]
+
+    assert numbers(10**9).tolist() == numbers(memory + 2).tolist() == [0, 1, 1, 2]
+
+
 def test_short_trajectories_can_be_dropped():
     table = series()
     table = table[~((table["frame"] > 1) & (table["truth"] < 10))]

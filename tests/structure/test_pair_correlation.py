@@ -1,5 +1,7 @@
 """g(r): an ideal gas, a crystal, other units, and the search range it suggests."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from napari_colloids import ColloidsError
 from napari_colloids.particles import particle_table, positions_of
 from napari_colloids.simulation import simulate
+from napari_colloids.simulation.arrangement import arrange
 from napari_colloids.structure import first_minimum, neighbour_distance, pair_correlation, suggest_search_range
 
 
@@ -50,6 +53,14 @@ def test_equal_to_trackpy_and_to_a_box_that_is_guessed():
     np.testing.assert_allclose(ours.g, theirs[:40], atol=0.15)
     guessed = pair_correlation(table, cutoff=20, bins=40)
     np.testing.assert_allclose(guessed.g, ours.g, rtol=0.05)
+
+
+@pytest.mark.parametrize("block", [1, 40, 299])
+def test_pairs_of_many_particles_are_counted_block_by_block(monkeypatch, block):
+    positions = np.random.default_rng(1).uniform(0, [20, 60, 30], (300, 3))
+    whole = pair_correlation(particle_table(positions), shape=(20, 60, 30))
+    monkeypatch.setattr(sys.modules[pair_correlation.__module__], "_BLOCK", block)
+    np.testing.assert_allclose(pair_correlation(particle_table(positions), shape=(20, 60, 30)).g, whole.g, atol=1e-12)
 
 
 def test_a_crystal_has_twelve_neighbours_in_its_first_shell():
@@ -127,6 +138,14 @@ def test_neighbours_in_a_dense_fluid_are_a_diameter_apart_whatever_the_radii_say
     assert neighbour_distance(table.assign(radius=3.0)) == pytest.approx(10, rel=0.08)
     bare = table[["z", "y", "x"]]
     assert neighbour_distance(bare, voxel_size=(aspect, 1, 1)) == pytest.approx(10, rel=0.08)
+
+
+@pytest.mark.parametrize(("fraction", "most"), [(0.3, 1.09), (0.45, 1.055), (0.55, 1.035)])
+def test_neighbours_that_touch_are_hardly_more_than_a_diameter_apart(fraction, most):
+    fluid = arrange("random", (100.0, 100.0, 100.0), fraction, 5.0, 0.0, np.random.default_rng(1))
+    assert 1 < neighbour_distance(particle_table(fluid.positions)) / 10 < most
+    crystal, _ = fcc(10 * 2**0.5, 6)
+    assert neighbour_distance(particle_table(crystal)) == pytest.approx(10, rel=0.01)
 
 
 def test_the_middle_of_many_particles_says_how_far_neighbours_are():

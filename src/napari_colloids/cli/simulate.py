@@ -24,12 +24,14 @@ def simulate(
         int | None, typer.Option(metavar="N", min=1, help="Number of volumes  [default: 1, or one per metadata row]")
     ] = None,
     shape: Annotated[tuple[int, int, int] | None, typer.Option(metavar="Z Y X", help="Shape in voxels.")] = None,
-    volume_fraction: Annotated[float | None, typer.Option(metavar="PHI", help="Volume fraction, 0-0.6.")] = None,
+    volume_fraction: Annotated[
+        float | None, typer.Option(metavar="PHI", help="Volume fraction, 0-0.6 (gels, strings: to 0.3).")
+    ] = None,
     radius: Annotated[float | None, typer.Option(metavar="PX", help="Particle radius in lateral voxels.")] = None,
-    snr: Annotated[float | None, typer.Option(metavar="S", help="Signal-to-noise ratio.")] = None,
-    cnr: Annotated[float | None, typer.Option(metavar="C", help="Contrast-to-noise ratio.")] = None,
+    snr: Annotated[float | None, typer.Option(metavar="S", help="Signal-to-noise ratio before clipping.")] = None,
+    cnr: Annotated[float | None, typer.Option(metavar="C", help="Contrast-to-noise ratio before clipping.")] = None,
     polydispersity: Annotated[
-        float | None, typer.Option(metavar="P", help="Standard deviation / mean of the radii.")
+        float | None, typer.Option(metavar="P", help="Standard deviation / mean of the radii; crystals take less.")
     ] = None,
     size_ratio: Annotated[
         float | None, typer.Option(metavar="Q", help="Large / small radius of a binary mixture, half of each.")
@@ -103,13 +105,16 @@ def simulate(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     parameters = _parameters(preset, metadata, changes, count, seed)
+    made: list[tuple[float, float]] = []
     if layout == "website":
         if not output.suffix:
             made_folder(output)
-        io.write_challenge_website(output, _volumes(parameters))
+        io.write_challenge_website(output, _volumes(parameters, made))
     else:
-        io.write_challenge(output, _volumes(parameters))
-    typer.echo(f"{output}: {len(parameters)} volume{'s' * (len(parameters) > 1)}", err=True)
+        io.write_challenge(output, _volumes(parameters, made))
+    fractions, spreads = (_span(values) for values in zip(*made, strict=True))
+    number = f"{len(parameters)} volume{'s' * (len(parameters) > 1)}"
+    typer.echo(f"{output}: {number}, volume fraction {fractions}, polydispersity {spreads}", err=True)
 
 
 def _parameters(
@@ -142,10 +147,18 @@ def _seed_of(number: int, rows: list["Parameters"], seed: int | None) -> int | N
     return None if row.seed is None else row.seed + number - number % len(rows)
 
 
-def _volumes(parameters: list["Parameters"]) -> Iterator["Simulation"]:
+def _span(values: tuple[float, ...]) -> str:
+    """Say between which values all lie."""
+    return "-".join(dict.fromkeys(f"{value:.3f}" for value in (min(values), max(values))))
+
+
+def _volumes(parameters: list["Parameters"], made: list[tuple[float, float]]) -> Iterator["Simulation"]:
+    """Yield the volumes, and note the volume fraction and polydispersity that each came to."""
     from napari_colloids import simulation
 
     with progress_bar("simulate", unit="volume") as show:
         for number, row in enumerate(parameters):
             show(number, len(parameters))
-            yield simulation.simulate(row)
+            volume = simulation.simulate(row)
+            made.append((volume.volume_fraction, volume.polydispersity))
+            yield volume

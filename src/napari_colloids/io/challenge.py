@@ -46,6 +46,14 @@ class Simulated(Protocol):
     def parameters(self) -> Any:
         """A dataclass that says how it was made."""
 
+    @property
+    def volume_fraction(self) -> float:
+        """What the one of the parameters came to."""
+
+    @property
+    def polydispersity(self) -> float:
+        """What the one of the parameters came to."""
+
     def labels(self) -> NDArray[Any]:
         """Return an image of the particles' numbers."""
 
@@ -162,6 +170,8 @@ def _challenge_row(dataset: str, number: int, volume: Simulated) -> dict[str, An
         "brightness": parameters.brightness,
         "snr": parameters.snr,
         "n_particles": len(volume.particles),
+        "achieved_volfrac": volume.volume_fraction,
+        "achieved_polydispersity": volume.polydispersity,
     }
     if volume.stack.voxel_size is not None:  # the radius in micrometres
         row["particle_size"] = parameters.radius * volume.stack.voxel_size[2]

@@ -17,10 +17,13 @@ from napari_colloids.io.challenge_metadata import ELEMENT_SIZE, volume_metadata
 from napari_colloids.io.files import one_line
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import Source
+from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from napari_colloids.stack import VoxelSize
 
 _KIND = "an HDF5 file"
 #: Numbers of dimensions that a volume, or a series of them in time and channel, has.
@@ -84,6 +87,14 @@ def hdf5_sources(path: Path) -> list[Source]:
         return [_source(path, key, file[key]) for key in _some(path, file)]
 
 
+def element_size(dataset: h5py.Dataset) -> VoxelSize | None:
+    """Return the voxel size that a dataset says; None where it says none, or what cannot be one."""
+    size = dataset.attrs.get(ELEMENT_SIZE)
+    with suppress(ColloidsError):
+        return checked_voxel_size(None if size is None else np.ravel(size).tolist())
+    return None
+
+
 class StoredDataset:
     """A dataset whose file is open only while it is read, so that others may write to it in between.
 
@@ -124,7 +135,6 @@ def _is_volume(item: object) -> bool:
 
 
 def _source(path: Path, key: str, dataset: h5py.Dataset) -> Source:
-    size = dataset.attrs.get(ELEMENT_SIZE)
     array = FileArray(
         StoredDataset, str(path.absolute()), key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND
     )
@@ -133,7 +143,7 @@ def _source(path: Path, key: str, dataset: h5py.Dataset) -> Source:
         key,
         "ZYX" if is_number(key) and dataset.ndim == 3 else _axes(dataset),
         array,
-        voxel_size=None if size is None else tuple(float(length) for length in np.ravel(size)),
+        voxel_size=element_size(dataset),
         path=key,
         metadata=described,
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.challenge_metadata import volume_metadata
 from napari_colloids.io.files import AnyPath, ending, existing_file, one_line
-from napari_colloids.io.hdf5 import is_number, opened, volume_key
+from napari_colloids.io.hdf5 import element_size, is_number, opened, volume_key
 from napari_colloids.particles import particle_table
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
     Returns
     -------
     pandas.DataFrame or None
-        ``z, y, x`` in voxels and, where the file or its metadata say it, ``radius`` in lateral voxels. None where
-        no truth comes with the volume.
+        ``z, y, x`` in voxels and, where the file or its metadata say it, ``radius`` in lateral voxels; also in
+        micrometres where the volume has a voxel size. None where no truth comes with the volume.
 
     Raises
     ------
     ColloidsError
         If there is no such volume, or its truth is damaged.
     """
-    file_path = existing_file(path)
-    if ending(file_path) not in HDF5:
+    if ending(path) not in HDF5:
         return None
+    file_path = existing_file(path)
     with opened(file_path) as file:
         key = volume_key(file_path, file, index)
         if not is_number(key):
@@ -66,7 +66,7 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
         if beside is None or not beside.is_file():
             return None
         positions = as_in_image(website_positions(beside, int(key)), np.asarray(file[key]))
-    return particle_table(positions, radius=metadata.get("r"))
+        return particle_table(positions, radius=metadata.get("r"), voxel_size=element_size(file[key]))
 
 
 def website_particles(path: Path, index: int) -> pd.DataFrame:
@@ -117,7 +117,6 @@ def as_in_image(positions: NDArray[np.float64], image: NDArray[Any]) -> NDArray[
     wrote what the names say; the file does not tell, but the particles are bright.
     """
     exchanged = positions[:, [0, 2, 1]]
-
     if len(positions) == 0:
         return positions
 
@@ -145,4 +144,4 @@ def _from_file(path: Path, file: h5py.File, key: str, metadata: dict[str, Any]) 
         radius = np.asarray(file[f"{key}_diameters"], dtype=float).ravel() / 2
         if len(radius) != len(positions):
             raise ColloidsError(f"'{path}': volume {key} has {len(positions)} positions but {len(radius)} diameters.")
-    return particle_table(positions, radius=radius)
+    return particle_table(positions, radius=radius, voxel_size=element_size(file[key]))

@@ -1,8 +1,8 @@
 """Extended XYZ, as OVITO and ASE open it.
 
-Positions are x, y, z in micrometres where the table knows them (then the voxels follow in properties of their own),
-else in voxels. With several frames there is one block a frame. OVITO takes ``radius`` as the size of the particles and
-``id``, our column ``particle``, as their identity from frame to frame.
+Positions are x, y, z in micrometres where the table knows them, and so are radii and standard errors (then those in
+voxels follow in properties of their own), else in voxels. With several frames there is one block a frame. OVITO takes
+``radius`` as the size of the particles and ``id``, our column ``particle``, as their identity from frame to frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION, POSITION_UM
+from napari_colloids.particles import ERRORS, POSITION, POSITION_UM, implied_voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 _VOXEL = "voxel"
 _RADIUS_VOXEL = "radius_voxel"
+#: The standard errors in voxels, in a file in micrometres.
+_ERRORS_VOXEL = {name: f"{name}_voxel" for name in ERRORS}
 #: OVITO knows the particles of a trajectory by this name.
 _IDENTIFIER = "id"
 #: A particle that is no chemical element.
 _SPECIES = "X"
 #: Properties that a column of the same name would collide with.
-_RESERVED = ("species", "pos", _VOXEL, _RADIUS_VOXEL, _IDENTIFIER)
+_RESERVED = ("species", "pos", _VOXEL, _RADIUS_VOXEL, *_ERRORS_VOXEL.values(), _IDENTIFIER)
 
 
 class XyzParts:
@@ -94,7 +96,7 @@ def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: 
     rows = rows.rename(columns={"particle": _IDENTIFIER})
     if in_um:
         triples[_VOXEL] = POSITION[::-1]
-        rows = rows.rename(columns={"radius": _RADIUS_VOXEL, "radius_um": "radius"})
+        rows = _errors_in_um(rows).rename(columns={"radius": _RADIUS_VOXEL, "radius_um": "radius"})
     if frame is not None:
         rows = rows.drop(columns="frame")
     taken = {column for triple in triples.values() for column in triple}
@@ -110,6 +112,15 @@ def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: 
     table = pd.concat([*(rows[triple].astype(float) for triple in triples.values()), pd.DataFrame(numbers)], axis=1)
     table.insert(0, "species", _SPECIES)
     table.to_csv(text, sep=" ", header=False, index=False, na_rep="nan", lineterminator="\n")
+
+
+def _errors_in_um(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with their standard errors in micrometres, and those in voxels under names of their own."""
+    errors = [name for name in ERRORS if name in rows]
+    # A single particle in the first voxel's middle does not tell the size of voxels.
+    z, y, x = implied_voxel_size(rows) or (np.nan,) * 3
+    in_um = rows[errors] * pd.Series([z, y, x, x], ERRORS)[errors]
+    return rows.rename(columns=_ERRORS_VOXEL).assign(**in_um)
 
 
 def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
@@ -177,6 +188,8 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
     if in_um:
         names_of |= {f"{_VOXEL}.{axis}": column for axis, column in enumerate(POSITION[::-1])}
         names_of |= {"radius": "radius_um", _RADIUS_VOXEL: "radius"}
+        table = table.drop(columns=[name for name, voxel in _ERRORS_VOXEL.items() if voxel in table])
+        names_of |= {voxel: name for name, voxel in _ERRORS_VOXEL.items()}
     table = table.drop(columns="species", errors="ignore").rename(columns=names_of)
     if "frame" in header:
         frame = float(header["frame"])

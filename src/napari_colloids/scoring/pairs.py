@@ -39,12 +39,15 @@ def close_pairs(truth: Positions, prediction: Positions, max_distance: float) ->
     Raises
     ------
     ColloidsError
-        If there are more pairs than fit in memory (`MOST_PAIRS`).
+        If there are more pairs than fit in memory (`MOST_PAIRS`), or a position is beyond all bounds.
     """
     if not len(truth) or not len(prediction):
         return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     tree, other = cKDTree(truth), cKDTree(prediction)
-    n_pairs = int(tree.count_neighbors(other, max_distance))
+    try:
+        n_pairs = int(tree.count_neighbors(other, max_distance))
+    except ValueError as error:  # the square of a distance is more than a number can be
+        raise ColloidsError("Some positions lie beyond any image: look for broken rows in the tables.") from error
     if n_pairs > MOST_PAIRS:
         raise ColloidsError(
             f"Each prediction has {n_pairs / len(prediction):.0f} true particles within {max_distance:g} voxels, "

@@ -69,7 +69,10 @@ def precision_recall_curve(
     Whom a prediction matches must not depend on predictions of less confidence. A prediction counts as matched if it
     raises the largest possible number of matches among those at least as confident; the predictions that do so are
     the ones that the cheapest largest matching uses when a match costs the rank of its prediction (matchings form a
-    transversal matroid). At every threshold the matching is thus optimal for what is above it.
+    transversal matroid). At every threshold the matching is thus optimal for what is above it. Where several
+    predictions could match a truth, the surest one does; `match`, behind the figures of a `Score`, takes the nearest.
+    As many match either way, but precision and recall at the end of the curve can differ from those figures where some
+    of these truths and predictions are at the border and do not count.
     """
     pairs = close_pairs(truth, prediction, max_distance)
     nearest = np.full(len(prediction), np.inf)

@@ -57,7 +57,9 @@ class Score:
     ap_at
         The same at 0.1, 0.25 and 0.5 diameters (the keys).
     curve
-        Precision and recall against the confidence threshold.
+        Precision and recall against the confidence threshold. It ends at `precision` and `recall`, or near them: of
+        several predictions that could match a truth it counts the surest, they the nearest, which can make a difference
+        at the border.
     depth_edges, recall_by_depth
         Recall in slabs along z: ``n + 1`` edges in voxels and ``n`` recalls, NaN where a slab has no truth.
     true_positive_mask, false_positive_mask

@@ -52,6 +52,17 @@ class Arrangement:
     box: tuple[float, float, float]
     periodic: bool
 
+    @property
+    def volume_fraction(self) -> float:
+        """Volume of the spheres centred in the box over that of the box."""
+        radii = self.within(np.zeros(3), np.asarray(self.box))[1]
+        return float(4 / 3 * np.pi * np.sum(radii**3) / np.prod(self.box))
+
+    @property
+    def polydispersity(self) -> float:
+        """Standard deviation of all radii over their mean; 0 without spheres."""
+        return float(np.std(self.radii) / np.mean(self.radii)) if len(self.radii) else 0.0
+
     def within(self, low: Array, high: Array) -> tuple[Array, Array]:
         """Return positions and radii of all spheres, periodic images included, with centres in ``[low, high)``."""
         box = np.asarray(self.box)
@@ -92,7 +103,8 @@ def arrange(
     radius
         Mean radius.
     polydispersity
-        Standard deviation of the radius over its mean (a normal distribution, cut at 2.5 standard deviations).
+        Standard deviation of the radius over its mean (a normal distribution, cut at 2.5 standard deviations); a
+        crystal takes no more than its gaps allow, and then a few of its pairs overlap by some per cent.
     rng
         Source of randomness.
     size_ratio

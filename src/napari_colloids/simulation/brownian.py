@@ -2,8 +2,9 @@
 
 References
 ----------
-Cichocki and Hinsen, Physica A 166, 473 (1990): Brownian dynamics of hard spheres as small random steps, of which those
-that would overlap are not taken.
+Cichocki and Hinsen, Physica A 166, 473 (1990): Brownian dynamics of hard spheres as small random steps, one sphere
+after the other, of which those that would overlap are not taken.
+Sanz and Marenduzzo, J. Chem. Phys. 132, 194102 (2010): as time that passes, such steps count by the part that is taken.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from napari_colloids.compiled import compiled
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.simulation.arrangement import Arrangement
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: Root mean square length of a trial step over the diameter; between dense spheres there is little more room.
-_TRIAL = 0.03
+#: Root mean square length of a trial step over the diameter, and over the mean gap between spheres, whichever is less.
+_TRIAL = 0.01
+_TRIAL_IN_GAP = 1 / 6
+#: Volume fraction at which no gap is left.
+_JAMMED = 0.65
+#: Part of the way from frame to frame (squared) that may be left out: trial steps would shrink without end.
+_REST = 1e-3
 #: Pairs of spheres that are this much (in diameters) further apart than contact are watched for overlap.
-_SKIN = 0.4
+_SKIN = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +99,13 @@ def simulate_brownian(
     ------
     ColloidsError
         If a parameter is unknown or out of range, or the arrangement does not suit.
+
+    Notes
+    -----
+    There are no hydrodynamic interactions, and all spheres diffuse alike, whatever their radius. Trial steps are so
+    small that up to a volume fraction of 0.55 diffusion coefficients are within 2 % of their limit of small steps, and
+    up to 0.6 within 5 %; the structure is that of the equilibrium. The packing that random spheres start from is near
+    the equilibrium, not in it: the first frames still relax.
     """
     parameters = checked_changes(parameters or Parameters(), changes)
     if frames < 1 or not (np.isfinite(step) and step >= 0):
@@ -158,6 +172,9 @@ class _Spheres:
         self._radii = start.radii
         self._box = np.asarray(start.box)
         self._diameter = 2 * float(start.radii.mean()) if len(start.radii) else 1.0
+        gap = (_JAMMED / max(start.volume_fraction, 0.1)) ** (1 / 3) - 1
+        self._trial = min(_TRIAL, _TRIAL_IN_GAP * gap) * self._diameter
+        self._travelled = 0.0
         self._watch()
 
     def arrangement(self) -> Arrangement:
@@ -167,37 +184,62 @@ class _Spheres:
 
     def move(self, step: float, rng: np.random.Generator) -> None:
         """Move, in many small trial steps, by a root mean square distance of `step` where there are no neighbours."""
-        trials = max(int(np.ceil((step / (_TRIAL * self._diameter)) ** 2)), 1)
-        width = step / np.sqrt(3 * trials)
-        for _ in range(trials):
-            steps = rng.normal(0.0, width, self.positions.shape)
-            self._watch_again(float(np.linalg.norm(steps, axis=1).max(initial=0.0)))
-            moved = self.positions + steps
-            # Both partners of an overlap stay where they were, which can bring about overlaps with others that moved.
-            while (clash := self._overlapping(moved)).size:
-                moved[clash] = self.positions[clash]
-            self.positions = moved
-
-    def _overlapping(self, positions: Array) -> NDArray[np.intp]:
-        apart = positions[self._pairs[:, 0]] - positions[self._pairs[:, 1]] - self._shifts
-        close = np.einsum("ij,ij->i", apart, apart) < self._contact2
-        return np.unique(self._pairs[close])
-
-    def _watch_again(self, longest: float) -> None:
-        """Look for neighbours anew before any pair that is not watched can touch."""
-        travelled = float(np.linalg.norm(self.positions - self._watched_from, axis=1).max(initial=0.0))
-        if 2 * (travelled + longest) > _SKIN * self._diameter:
-            self._watch()
+        left = step**2 if len(self.positions) else 0.0
+        while left > _REST * step**2:
+            length = min(self._trial, np.sqrt(left))
+            steps = rng.normal(0.0, length / np.sqrt(3), self.positions.shape)
+            # No pair that is not watched may touch.
+            if 2 * (self._travelled + np.sqrt(3) * float(np.abs(steps).max())) > _SKIN * self._diameter:
+                self._watch()
+            taken, travelled = _sweep(self.positions, steps, *self._neighbours, self._watched_from)
+            self._travelled = max(self._travelled, travelled)
+            # Were the steps that are not taken to count as time, spheres would diffuse too slowly, the more so the
+            # longer the steps; this way the error is of second order in their length.
+            left -= length**2 * taken / len(self.positions)
 
     def _watch(self) -> None:
-        """Note all pairs of spheres (and across which faces of the box) that are near enough to touch soon."""
+        """Note the neighbours of each sphere (and across which faces of the box) that are near enough to touch soon."""
         reach = 2 * float(self._radii.max(initial=0.0)) + _SKIN * self._diameter
-        pairs = cKDTree(self.positions % self._box, boxsize=self._box).query_pairs(reach, output_type="ndarray")
+        found = cKDTree(self.positions % self._box, boxsize=self._box).query_pairs(reach, output_type="ndarray")
+        pairs = np.concatenate([found, found[:, ::-1]])
+        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+        first = np.searchsorted(pairs[:, 0], np.arange(len(self.positions) + 1))
         apart = self.positions[pairs[:, 0]] - self.positions[pairs[:, 1]]
-        self._pairs = pairs
-        self._shifts = self._box * np.round(apart / self._box)
+        shifts = self._box * np.round(apart / self._box)
         # Neighbours that touch already, to within rounding, may stay as they are.
-        self._contact2 = np.minimum(
-            self._radii[pairs].sum(axis=1) ** 2, np.sum((apart - self._shifts) ** 2, axis=1) * (1 - 1e-12)
-        )
+        contact2 = np.minimum(self._radii[pairs].sum(axis=1) ** 2, np.sum((apart - shifts) ** 2, axis=1) * (1 - 1e-12))
+        self._neighbours = first, np.ascontiguousarray(pairs[:, 1]), shifts, contact2
         self._watched_from = self.positions.copy()
+        self._travelled = 0.0
+
+
+@compiled
+def _sweep(
+    positions: Array,
+    steps: Array,
+    first: NDArray[np.intp],
+    partners: NDArray[np.intp],
+    shifts: Array,
+    contact2: Array,
+    watched_from: Array,
+) -> tuple[int, float]:
+    """Let each sphere take its step unless it would overlap; the neighbours of sphere n are `first[n]`, ... of theirs.
+
+    Return how many took it, and how far the one that has come furthest is from where it was watched from.
+    """
+    taken, furthest2 = 0, 0.0
+    for n in range(len(positions)):
+        z, y, x = positions[n, 0] + steps[n, 0], positions[n, 1] + steps[n, 1], positions[n, 2] + steps[n, 2]
+        free = True
+        for k in range(first[n], first[n + 1]):
+            other = positions[partners[k]]
+            up, side, along = z - other[0] - shifts[k, 0], y - other[1] - shifts[k, 1], x - other[2] - shifts[k, 2]
+            if up * up + side * side + along * along < contact2[k]:
+                free = False
+                break
+        if free:
+            positions[n, 0], positions[n, 1], positions[n, 2] = z, y, x
+            taken += 1
+            start = watched_from[n]
+            furthest2 = max(furthest2, (z - start[0]) ** 2 + (y - start[1]) ** 2 + (x - start[2]) ** 2)
+    return taken, np.sqrt(furthest2)

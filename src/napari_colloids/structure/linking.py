@@ -166,20 +166,24 @@ def _linked(
     import trackpy
     from trackpy.linking import SubnetOversizeException
 
-    span = np.arange(frames[0], frames[-1] + 1)
+    there, number = np.unique(frames, return_inverse=True)
+    # Over more empty frames than `memory` all particles are forgotten, however many there are.
+    steps = np.minimum(np.diff(there, prepend=there[0]), memory + 2)
+    frames = np.cumsum(steps)[number]
+    span = np.arange(frames[-1] + 1)
     borders = np.searchsorted(frames, span[1:])
     numbers: list[int] = []
     with _hushed():
-        steps = trackpy.link_iter(
+        linked = trackpy.link_iter(
             zip(span.tolist(), np.split(places, borders), strict=True), search_range, memory=memory
         )
         for done in range(1, len(span) + 1):
             try:
-                _, found = next(steps)
+                _, found = next(linked)
             except SubnetOversizeException as error:
                 raise ColloidsError(
                     f"Within a search range of {search_range:.3g} px too many particles could be each other's next "
-                    f"position (frame {span[done - 1]}): lower the search range."
+                    f"position (frame {there[number[borders[done - 2]]]}): lower the search range."
                 ) from error
             numbers.extend(found)
             yield Progress(done, len(span), f"Linked frame {done} of {len(span)}.")

@@ -116,7 +116,10 @@ class Diffusion:
     def localisation_error(self) -> float:
         """Standard deviation of a position along an axis (root mean square of the three), as the intercept has it.
 
-        Zero where the intercept is negative, which motion during the exposure, or chance, can bring about.
+        An upper limit in crowded samples: neighbours bend the MSD, and a straight line through it has an intercept
+        above 0 even where positions are exact (hard spheres of volume fraction 0.5 that would move by a fifth of their
+        diameter from frame to frame: 0.04 diameters). Zero where the intercept is negative, which motion during the
+        exposure, or chance, can bring about.
         """
         return float(np.sqrt(max(self.intercept, 0.0) / 6))
 
@@ -125,7 +128,7 @@ def diffusion_coefficient(msd: pd.DataFrame, *, lags: int = FIT_LAGS) -> Diffusi
     """Fit ``MSD = 6 D t + intercept`` to the first lags.
 
     The localisation error ``s`` of an axis adds ``2 s^2`` per axis to every lag, which a line through the origin would
-    take for motion; it goes into the intercept instead [Michalet 2010].
+    take for motion; it goes into the intercept instead [Michalet 2010], together with what crowding adds.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -220,8 +221,9 @@ def test_detect_looks_at_the_output_first(stack_file, folder, capsys):
     assert "'found.doc'" in fails(capsys, "detect", "broken.tif", "-o", "found.doc")
     assert "also an input" in fails(capsys, "detect", stack_file, "-o", stack_file)
     assert "must be a folder" in fails(capsys, "detect", stack_file, "broken.tif", "-o", "found.csv")
-    shutil.copytree(folder, folder / "sub")
-    assert "same name" in fails(capsys, "detect", stack_file, f"sub/{stack_file}", "-o", "sub")
+    shutil.copy(stack_file, Path(stack_file).with_suffix(".npy"))
+    assert "same name" in fails(capsys, "detect", stack_file, Path(stack_file).with_suffix(".npy"), "-o", "sub")
+    assert not Path("sub").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
@@ -237,7 +239,7 @@ def test_simulate_writes_the_challenge_layout(folder, capsys):
     arguments = ["--volume-fraction", 0.2, "--radius", 4, "--snr", 6, "--cnr", 4, "--polydispersity", 0.05]
     size = ["--shape", 20, 24, 28, "--psf-sigma", 2, 1, 1]
     assert run("simulate", "out.h5", "--count", 2, "--seed", 5, *arguments, *size) == 0
-    assert "2 volumes" in capsys.readouterr().err
+    assert re.search(r"2 volumes, volume fraction 0\.(19|20)\d.*, polydispersity 0\.0[345]", capsys.readouterr().err)
     with h5py.File("out.h5") as file:
         volumes = [name for name in file if name.isdigit()]
         assert len(volumes) == 2
@@ -284,6 +286,12 @@ def test_simulate_preset_gives_different_volumes(folder):
     first, second = (read_stack("out.h5", index=index).data for index in (0, 1))
     assert first.shape == (16, 24, 24)
     assert not np.array_equal(first, second)
+
+
+def test_simulate_refuses_flat_voxels_without_a_size(folder, capsys):
+    assert run("simulate", "out.h5", "--voxel-aspect", 3) == 2
+    assert "--voxel-size" in capsys.readouterr().err
+    assert not any(folder.iterdir())
 
 
 def test_simulate_rows_of_a_metadata_table(folder):

@@ -1,6 +1,7 @@
 """What users get: light imports, floors without Qt, a wheel that has everything."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,8 @@ import napari_colloids
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "napari_colloids"
-CORE = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "widgets")
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+CORE = [path for path in SOURCES if path.relative_to(PACKAGE).parts[0] != "widgets"]
 GUI = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "superqt", "magicgui", "napari", "vispy"}
 
 #: From the ground floor up. A room knows of the floors below, and those on the ground floor of each other.
@@ -38,10 +40,13 @@ def imported_by(statement: str) -> set[str]:
     return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
 
 
-def imports_of(path: Path) -> set[str]:
-    """Full names of what a file imports, anywhere in it."""
+def imports_of(path: Path, *, types: bool = True) -> set[str]:
+    """Full names of what a file imports, anywhere in it, or but for the types."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not types:
+        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]  # if TYPE_CHECKING
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -72,7 +77,7 @@ def test_every_room_is_on_a_floor():
     assert rooms - {"__init__"} == set().union(*FLOORS)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_arrow_runs_back_up(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room == "__init__":  # has all public names, which it imports when they are asked for
@@ -80,6 +85,17 @@ def test_no_arrow_runs_back_up(path):
     below = set().union(*FLOORS[: max(1, floor_of(room))])
     known = {name.split(".")[1] for name in imports_of(path) if name.startswith("napari_colloids.")}
     assert known & set().union(*FLOORS) <= below | {room}
+
+
+def test_no_two_files_need_each_other():
+    files = {".".join(("napari_colloids", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in SOURCES}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    needs = {}
+    for name, path in files.items():
+        wanted = imports_of(path, types=False)
+        needs[name] = {one if one in files else one.rpartition(".")[0] for one in wanted} & files.keys() - {name}
+    del needs["napari_colloids"]  # has all public names, which it imports when they are asked for
+    graphlib.TopologicalSorter(needs).prepare()  # which raises CycleError
 
 
 def test_public_names():

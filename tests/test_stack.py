@@ -106,9 +106,8 @@ def test_voxel_size_becomes_a_tuple_of_floats():
 
 def test_as_stack():
     data = np.zeros((4, 5, 6), dtype=np.uint16)
-    stack = as_stack(data, (0.3, 0.1, 0.1), "sample")
+    stack = as_stack(data)
     assert stack.data is data
-    assert (stack.name, stack.voxel_size) == ("sample", (0.3, 0.1, 0.1))
+    assert stack.voxel_size is None
     assert as_stack(stack) is stack
-    assert as_stack(stack, (1, 1, 1)).voxel_size == (1, 1, 1)
     assert as_stack([[[1, 2]]]).shape == (1, 1, 2)

@@ -70,8 +70,8 @@ def aspect_of(voxel_size: VoxelSize | None) -> float:
     height, depth, _ = proportions_of(voxel_size)
     if abs(depth - 1) > _NOT_SQUARE:
         raise ColloidsError(
-            f"Positions can be refined only where voxels are as long along y as along x; here they are {depth:.3g} "
-            "times as long. Resample the stack, or leave refinement out."
+            f"Refinement and residual need voxels that are as long along y as along x; here they are {depth:.3g} times "
+            "as long. Resample the stack, or do without."
         )
     return height
 
@@ -223,29 +223,20 @@ class Stack:
         return int(np.shape(self.data)[self.axes.index(axis)]) if axis in self.axes else 1
 
 
-def as_stack(data: Any, voxel_size: Sequence[float] | None = None, name: str = "stack") -> Stack:
+def as_stack(data: Any) -> Stack:
     """Wrap a bare 3D array in a `Stack`; a `Stack` is passed through.
 
     Parameters
     ----------
     data
         A `Stack`, or an array of shape ``(z, y, x)``.
-    voxel_size
-        Micrometres ``(z, y, x)``; where given it replaces the one of the stack.
-    name
-        The name of a newly wrapped array.
 
     Raises
     ------
     ColloidsError
         If the array is not a non-empty 3D array of real numbers.
     """
-    stack = (
-        data
-        if isinstance(data, Stack)
-        else Stack(np.asanyarray(data) if not hasattr(data, "dtype") else data, name=name)
-    )
-    return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
+    return data if isinstance(data, Stack) else Stack(data if hasattr(data, "dtype") else np.asanyarray(data))
 
 
 @dataclass(frozen=True, eq=False)

@@ -237,12 +237,22 @@ def test_a_rectangle_a_mask_and_a_correction_along_z(folder, series):
         ["series.tif", "--z-scale", "-1"],
         ["series.tif", "--rectangle", "900", "900", "999", "999"],
         ["series.tif", "--channel", "3"],
+        ["series.tif", "--diameter", "8", "--voxel-size", "100", "0.1", "0.1"],
+        ["series.tif", "--diameter", "8", "--voxel-size", "0.1", "2", "0.1"],
+        ["series.tif", "--voxel-size", "100", "0.1", "0.1"],
+        ["loop.tif"],
+        ["pipe.tif"],
+        ["folder"],
         ["series.tif", "--scheduler", "tcp://127.0.0.1:1"],
         ["series.tif", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ],
 )
 def test_bad_input_is_one_clear_line(folder, arguments, capsys):
     np.save("other.npy", np.ones((3, 4, 5)))
+    os.symlink("loop.tif", "loop.tif")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("pipe.tif")
+    os.mkdir("folder")
     assert cli.main(["detect", *arguments, "-o", "x.csv"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -307,6 +317,26 @@ def test_what_cannot_be_read_does_not_stop_the_others(folder, series, more, caps
     assert len(capsys.readouterr().err.splitlines()) == 3
 
 
-def test_two_inputs_of_one_name_are_refused(folder):
+def test_inputs_of_one_name_get_the_names_of_their_folders(folder):
+    inputs = ["a/1/x.tif", "a/2/x.tif", "b/2/x.ome.tif", "y.tif"]
+    targets = [job.target.name for job in jobs_of([Source(name) for name in inputs], folder, into_folder=True)]
+    assert targets == ["a_1_x.csv", "a_2_x.csv", "b_2_x.csv", "y.csv"]
     with pytest.raises(ColloidsError, match="same name"):
-        jobs_of([Source("a/x.tif"), Source("b/x.tif")], folder)
+        jobs_of([Source("a/x.tif"), Source("a/x.npy")], folder, into_folder=True)
+
+
+def test_an_input_that_is_named_twice_is_searched_once(folder, series):
+    os.mkdir("sub")
+    for name in ("stack.npy", "sub/stack.npy"):
+        np.save(name, series[0])
+    inputs = ["stack.npy", "./stack.npy", str(folder / "stack.npy"), "sub/stack.npy"]
+    assert cli.main(["detect", *inputs, "-o", "of 2026.11.27/", "--diameter", "8"]) == 0
+    tables = {path.name for path in (folder / "of 2026.11.27").glob("*stack.csv")}
+    assert tables == {f"{folder.name}_stack.csv", "sub_stack.csv"}
+
+
+def test_no_folder_is_left_where_the_inputs_are_refused(folder):
+    assert cli.main(["detect", "series.tif", "series.tif", "--index", "one", "-o", "results"]) == 2
+    np.save("series.npy", np.ones((3, 4, 5)))
+    assert cli.main(["detect", "series.tif", "series.npy", "-o", "results"]) == 2
+    assert not (folder / "results").exists()

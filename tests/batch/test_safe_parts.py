@@ -133,6 +133,16 @@ def test_a_run_that_stops_or_fails_leaves_no_lock(folder):
     assert not (folder / "found.csv.parts").exists()
 
 
+def test_a_full_disk_leaves_nothing_where_nothing_was_kept(folder, monkeypatch):
+    def full(*_arguments, **_arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(ColloidsError, match="No space left"):
+        run_job(job(folder), ignore)
+    assert not (folder / "found.csv.parts").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is of Unix")
 def test_a_killed_run_does_not_block_the_next_one(folder, whole):
     code = (

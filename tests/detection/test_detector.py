@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from napari_colloids import ColloidsError
 from napari_colloids.detection import FLOOR, Options, detect, iter_detect
 from napari_colloids.detection.network import CentreNet
+from napari_colloids.detection.weights import bundled_network
 from napari_colloids.particles import positions_of
 from napari_colloids.scoring import match, score
 from napari_colloids.simulation import simulate
@@ -70,12 +73,26 @@ def test_in_32_bits_the_mirror_image_has_the_same_particles(dense, monkeypatch):
     assert pairs.distance.max() < 1e-4
 
 
-def test_progress_counts_the_tiles(dense):
+@pytest.mark.parametrize("tile", [None, 48])
+def test_progress_goes_on_within_a_tile(dense, tile):
     steps = []
-    detect(dense.stack, diameter=12, tile=48, progress=lambda done, total: steps.append((done, total)))
-    total = steps[0][1]
-    assert total > 4
-    assert steps == [(done, total) for done in range(total + 1)]
+    detect(dense.stack, diameter=12, tile=tile, progress=lambda done, total: steps.append((done, total)))
+    done, total = zip(*steps, strict=True)
+    assert len(set(total)) == 1
+    assert done[0] == 0
+    assert done[-1] == total[0]
+    assert all(0 <= later - before <= 0.4 * total[0] for before, later in pairwise(done))
+
+
+def test_a_search_is_stopped_within_a_tile(dense, monkeypatch):
+    heads = []
+    monkeypatch.setattr(bundled_network().head, "forward", heads.append)
+    steps = iter_detect(dense.stack, Options(diameter=12))
+    for step in steps:
+        if step.done > 0:
+            steps.close()
+    assert not heads
+    assert not torch.is_inference_mode_enabled()
 
 
 def test_closing_the_generator_cancels(dense):
@@ -158,15 +175,15 @@ def test_nothing_is_found_in_pure_noise():
 
 def test_when_memory_runs_out_tiles_shrink(monkeypatch):
     row = simulate(shape=(20, 20, 400), volume_fraction=0.4, radius=5, snr=8, cnr=7, seed=6).stack
-    forward = CentreNet.forward
+    in_steps = CentreNet.in_steps
 
     def limited(self, image):
         if image[0, 0].numel() > 32 * 32 * 200:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return forward(self, image)
+        return in_steps(self, image)
 
     expected = detect(row, diameter=10)
-    monkeypatch.setattr(CentreNet, "forward", limited)
+    monkeypatch.setattr(CentreNet, "in_steps", limited)
     found = detect(row, diameter=10)
     np.testing.assert_allclose(positions_of(found), positions_of(expected), atol=0.05)
     assert any("smaller tiles" in notice for notice in found.attrs["notices"])
@@ -176,7 +193,7 @@ def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
     def broken(self, image):
         raise RuntimeError("cuDNN error")
 
-    monkeypatch.setattr(CentreNet, "forward", broken)
+    monkeypatch.setattr(CentreNet, "in_steps", broken)
     with pytest.raises(ColloidsError, match="cuDNN"):
         detect(dense.stack, diameter=12)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
+
 from napari_colloids.detection.memory import attempts, is_out_of_memory
 from napari_colloids.detection.scale import Scale
+from napari_colloids.detection.tiles import cut
 
 
 def test_a_small_stack_is_one_tile():
@@ -20,14 +25,22 @@ def test_large_stacks_are_cut_and_wide_particles_more_so():
 
 
 def test_ever_smaller_and_at_last_the_cpu():
-    tries = list(attempts(Scale.for_diameter(10, (300,) * 3), 56, "cuda", 200))
+    scale = Scale.for_diameter(10, (300,) * 3)
+    tries = list(attempts(scale, 56, "cuda", 200))
     assert tries[0] == ("cuda", (200, 200, 200))
     places = [place for place, _ in tries]
     assert places == sorted(places, reverse=True)
     for place in ("cuda", "cpu"):
         cores = [core for where, core in tries if where == place]
-        assert cores == sorted(set(cores), reverse=True)
-        assert cores[-1] == (16, 16, 16)
+        tiles = [next(cut(scale.padded_shape, core, 56, 8)) for core in cores]
+        voxels = [np.prod(np.subtract(tile.high, tile.low)) for tile in tiles]
+        assert len(voxels) > 3
+        assert all(later <= before / 2 for before, later in pairwise(voxels))
+
+
+def test_where_the_halo_fills_the_stack_smaller_cores_are_not_tried():
+    scale = Scale.for_diameter(10, (60, 120, 120))
+    assert len(list(attempts(scale, 56, "cpu", None))) == 1
 
 
 def test_what_counts_as_out_of_memory():

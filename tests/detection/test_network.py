@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.resources import files
 
 import pytest
@@ -69,3 +71,20 @@ def test_the_bundled_weights_are_small_and_their_digest_is_checked():
 def test_a_foreign_file_is_refused():
     with pytest.raises(ColloidsError, match="does not hold"):
         network_from(b"not weights")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent():
+    code = """
+import os, torch
+from napari_colloids.detection.weights import bundled_network
+torch.set_num_threads(2)
+image = torch.rand(1, 1, 32, 32, 32)
+with torch.inference_mode():
+    bundled_network()(image)
+    child = os.fork()
+    bundled_network()(image)
+    if child:
+        raise SystemExit(os.waitpid(child, 0)[1])
+"""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False).returncode == 0

@@ -59,3 +59,8 @@ def test_counted_grey_levels_have_the_percentiles_of_sorted_ones(count, kind, se
 def test_nothing_to_see(value):
     with pytest.raises(ColloidsError):
         GreyLevels.of(np.full((10, 10, 10), value, np.float32))
+
+
+def test_values_beyond_32_bits_are_told(volume):
+    with pytest.raises(ColloidsError, match="too large"):
+        GreyLevels.of(volume.astype(np.float64) * 1e300 + 1e300)

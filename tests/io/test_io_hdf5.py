@@ -109,3 +109,16 @@ def test_imaris_cut_off_and_foreign(tmp_path, volume, refused, refused_when_cut)
     refused(path, "not by Imaris")
     write_ims(path, volume(2, 1, 5, 6, 7))
     refused_when_cut(path)
+
+
+def test_a_filter_that_is_missing_is_told(tmp_path, volume):
+    path, data = tmp_path / "a.h5", volume(4, 5, 6)
+    with h5py.File(path, "w") as file:
+        created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        created.set_chunk(data.shape)
+        created.set_filter(32008, h5py.h5z.FLAG_OPTIONAL)  # bitshuffle, of which h5py knows the number only
+        space = h5py.h5s.create_simple(data.shape)
+        dataset = h5py.h5d.create(file.id, b"0", h5py.h5t.py_create(data.dtype), space, created)
+        dataset.write_direct_chunk((0,) * data.ndim, data.tobytes(), filter_mask=0)
+    with pytest.raises(ColloidsError, match="filter of HDF5 that is not installed"):
+        read_stack(path)

@@ -61,6 +61,13 @@ def test_tiff(tmp_path, volume, holds, kind):
     holds(path, data, "tzyx")
 
 
+def test_pages_of_tiles_are_decoded_once(tmp_path):
+    """What is read of a page is decoded whole, so that chunks across it would decode it again and again."""
+    data = np.zeros((3, 4096, 4096), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", data, tile=(256, 256), compression="zlib", photometric="minisblack")
+    assert read_stack(tmp_path / "a.tif", lazy=True).data.chunksize[1:] == (4096, 4096)
+
+
 def test_tiff_in_another_process(tmp_path, volume, read_elsewhere):
     path = tmp_path / "a.tif"
     data = volume(3, 4, 40, 50)

@@ -40,3 +40,10 @@ def test_damaged_files_are_told(tmp_path):
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ColloidsError, match=r"a\.npy"):
         read_stack(path)
+
+
+def test_archives_are_told(tmp_path):
+    np.savez(tmp_path / "a.npz", np.zeros((4, 5, 6)))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(ColloidsError, match="archive"):
+        read_stack(tmp_path / "a.npy")

@@ -15,7 +15,7 @@ from napari_colloids.batch import tasks
 from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.run import finish
 from napari_colloids.batch.store import PartStore, written_before
-from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.series import of_volume
 from napari_colloids.errors import ColloidsError
 
@@ -86,7 +86,7 @@ def _local_cluster(workers: int | None) -> Any:
     specs = {}
     for number in range(count):
         environment = {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus else {}
-        options = {"nthreads": 1, "env": environment, "host": "127.0.0.1", "silence_logs": logging.ERROR}
+        options = {"nthreads": 1, "env": environment, "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
         specs[number] = {"cls": Nanny, "options": options}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": ":0"}}
     with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}):

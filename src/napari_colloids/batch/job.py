@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import ending, existing_file, to_json
 from napari_colloids.io.leica import leica_files
+from napari_colloids.io.stacks import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +50,7 @@ class Source:
     z_scale: float = 1.0
 
     def open(self) -> Stack:
-        """Open the file; its pixels stay there where they are many. The last stacks opened are kept open.
+        """Open the file; its pixels stay there where they are many. A stack and its mask are kept open.
 
         Raises
         ------
@@ -67,7 +69,8 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Return what would change if the file were another one: its name, sizes and times of its files."""
         path = Path(self.path)
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else _files_of(existing_file(path))
+        of_folder = path.is_dir() and ending(path) in FOLDERS  # others may be a whole disk, and are refused at once
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if of_folder else _files_of(existing_file(path))
         stats = [file.stat() for file in files]
         return {
             **asdict(self),
@@ -84,7 +87,7 @@ def _files_of(path: Path) -> list[Path]:
     return [path, *leica_files(path)] if ending(path) == ".xlef" else [path]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _opened(source: Source, _absolute: str, _modified: tuple[int, ...]) -> Stack:
     from napari_colloids.io import read_stack
 
@@ -222,7 +225,7 @@ def rectangle_outline(y0: float, x0: float, y1: float, x1: float) -> NDArray[np.
     return np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)], dtype=float)
 
 
-def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Job]:
+def jobs_of(sources: Sequence[Source], output: Path, *, into_folder: bool, **settings: Any) -> list[Job]:
     """Pair each input with the table to write.
 
     Parameters
@@ -230,7 +233,9 @@ def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Jo
     sources
         The inputs.
     output
-        A table, for one input; or a folder (which exists, or whose name has no ending).
+        A table, for one input; or a folder.
+    into_folder
+        Whether it is a folder. Inputs of one name that lie in several folders have the names of these before theirs.
     **settings
         Fields of `Job` that all have in common.
 
@@ -239,8 +244,10 @@ def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Jo
     ColloidsError
         If several inputs would write the same table, or an input or the summary would be overwritten.
     """
-    if output.is_dir() or not output.suffix:
-        targets = [output / f"{_stem(source, sources)}.csv" for source in sources]
+    if into_folder:
+        stems = [_stem(source, sources) for source in sources]
+        homes = _told_apart([Path(os.path.abspath(source.path)).parent for source in sources], stems)
+        targets = [output / f"{home}{stem}.csv" for home, stem in zip(homes, stems, strict=True)]
         if any(target.name.casefold() == SUMMARY for target in targets):
             raise ColloidsError(
                 f"{output / SUMMARY} tells how all inputs ended: give --output a file for the input of that name."
@@ -251,8 +258,9 @@ def jobs_of(sources: Sequence[Source], output: Path, **settings: Any) -> list[Jo
         raise ColloidsError(f"There are {len(sources)} inputs, so --output must be a folder, not the file {output}.")
     if len(set(targets)) < len(targets):
         raise ColloidsError("Two inputs have the same name and would write the same table; detect them one by one.")
+    read = {os.path.realpath(source.path) for source in sources}
     for target in targets:
-        if any(target.resolve() == Path(source.path).resolve() for source in sources):
+        if os.path.realpath(target) in read:
             raise ColloidsError(f"The output {target} is also an input; choose another name.")
     return [Job(source, target, **settings) for source, target in zip(sources, targets, strict=True)]
 
@@ -266,3 +274,16 @@ def _stem(source: Source, sources: Sequence[Source]) -> str:
     if source.index > 0 or sum(other.path == source.path for other in sources) > 1:
         parts.append(str(source.index))
     return "_".join(parts)
+
+
+def _told_apart(folders: Sequence[Path], stems: Sequence[str]) -> list[str]:
+    """Return for each input what to put before its stem: nothing, or as many of its folders as tell it from others."""
+    homes = [""] * len(stems)
+    for stem in {stem for stem in stems if stems.count(stem) > 1}:
+        alike = [number for number, other in enumerate(stems) if other == stem]
+        apart = {folders[number] for number in alike}
+        depth = next((n for n in range(1, 10) if len({folder.parts[-n:] for folder in apart}) == len(apart)), 0)
+        if len(apart) > 1 and depth:
+            for number in alike:
+                homes[number] = "".join(f"{part}_" for part in folders[number].parts[-depth:])
+    return homes

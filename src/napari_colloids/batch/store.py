@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.batch.lock import Lock
-from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.series import Part, merged_facts
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, replacing
@@ -65,6 +65,9 @@ class PartStore:
 
     def close(self) -> None:
         """Let other runs write the table; what is done is kept for them."""
+        if not any(self.folder.glob("frame*.npz")):
+            with suppress(OSError):
+                (self.folder / _ABOUT).unlink()
         self._lock.release()
         with suppress(OSError):  # there is something in it
             self.folder.rmdir()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_colloids.detection.finish import iter_finish
-from napari_colloids.detection.plan import DiameterEstimate, Plan, iter_plan
+from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.region import Region
 from napari_colloids.detection.search import Found, iter_search
 from napari_colloids.detection.series import Part, labelled
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.batch.job import Job
+    from napari_colloids.detection.estimate import DiameterEstimate
     from napari_colloids.detection.tiles import Box
 
 

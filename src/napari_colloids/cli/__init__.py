@@ -3,8 +3,13 @@
 Torch, h5py and the rest are imported inside the commands, so that ``--help`` answers at once.
 """
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,6 +25,8 @@ from napari_colloids.errors import ColloidsError
 
 #: Exit status for anything the user can mend.
 BAD_INPUT = 2
+#: Exit status after Ctrl-C, which typer gives, too.
+STOPPED = 130
 
 app = typer.Typer(
     name="napari-colloids",
@@ -50,6 +57,31 @@ def _options(
     """Find every colloid in dense 3D microscope stacks."""
 
 
+class _Stopped(KeyboardInterrupt):
+    """The process was asked to end; whatever tidies up after Ctrl-C does so now, too."""
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Make an exception of what batch systems and closed terminals send."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Stopped
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
+    for number in heard:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -61,11 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C.
+        0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C or where the process was
+        asked to end.
     """
+    if sys.stderr is None:  # it was closed: what is said is lost, what is done is not
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    status, message = None, ""
     try:
         given = sys.argv[1:] if arguments is None else list(arguments)
-        status = app(args=given or ["--help"], standalone_mode=False)
+        with _stopping():
+            status = app(args=given or ["--help"], standalone_mode=False)
     except ColloidsError as error:
         message = str(error)
     except typer.TyperException as error:  # unknown options, missing arguments, ...
@@ -73,9 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         message = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
     except (KeyboardInterrupt, typer.Abort):
+        status = STOPPED
+    if message:
+        typer.echo(f"Error: {' '.join(message.split())}", err=True)
+        return BAD_INPUT
+    if status == STOPPED:
         typer.echo("Stopped.", err=True)
-        return 130
-    else:
-        return status if isinstance(status, int) else 0
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
-    return BAD_INPUT
+    return status if isinstance(status, int) else 0

@@ -39,6 +39,8 @@ def benchmark(
     """Measure accuracy and speed on simulated volumes, side by side with trackpy and LoG."""
     from napari_colloids import benchmark as core
     from napari_colloids.benchmark import plots, refinement, report
+    from napari_colloids.benchmark.suites import suite
+    from napari_colloids.detection.weights import network_of
     from napari_colloids.io import replacing
 
     known = [*core.SUITES, refinement.NAME]
@@ -47,6 +49,10 @@ def benchmark(
     if unknown:
         raise ColloidsError(f"There is no suite {', '.join(sorted(unknown))}; the suites are: {', '.join(known)}.")
     chosen = _methods(methods)
+    if weights is not None:
+        network_of(weights)  # said now, and not after the rivals were tuned
+    for name in set(names) - {refinement.NAME}:
+        suite(name, metadata)
     made_folder(output)
     results = []
     for name in names:

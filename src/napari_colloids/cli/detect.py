@@ -1,5 +1,6 @@
 """``napari-colloids detect``: stacks in, particle tables out."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from glob import glob
 from pathlib import Path
@@ -22,7 +23,7 @@ def detect(
         list[str], typer.Argument(metavar="INPUT", help="Stacks (TIFF, HDF5, Leica, Nikon, Zeiss, ...) or patterns.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Table (.csv .xyz .h5 .parquet), or a folder for one CSV per input.")
+        str, typer.Option("--output", "-o", help="Table (.csv .xyz .h5 .parquet), or a folder for one CSV per input.")
     ],
     diameter: Annotated[
         float | None, typer.Option(metavar="PX", help="Particle diameter in lateral voxels  [default: estimated]")
@@ -125,16 +126,20 @@ def detect(
         network_of(weights)
     common = {"dataset": dataset, "axes": axes, "voxel_size": voxel_size, "z_scale": z_scale}
     sources = [source for path in _files(inputs) for source in _series_of(path, index, common)]
-    into_folder = output.is_dir() or not output.suffix
+    target = Path(output)
+    into_folder = target.is_dir() or not target.suffix or output.endswith(("/", os.sep))
     jobs = jobs_of(
         sources,
-        made_folder(output) if into_folder else output,
+        target,
+        into_folder=into_folder,
         options=options,
         frames=frames,
         channels=tuple(dict.fromkeys(channel or [0])),
         rectangles=() if rectangle is None else (rectangle,),
         mask=mask,
     )
+    if into_folder:
+        made_folder(target)
     for job in jobs:
         check_table_can_be_written(job.target)
     settings = {"skip_done": into_folder and not redo}
@@ -143,7 +148,7 @@ def detect(
     else:
         outcomes = _here(jobs, into_folder, settings)
     try:
-        return _report(outcomes, jobs, output if into_folder else None)
+        return _report(outcomes, jobs, target if into_folder else None)
     except KeyboardInterrupt:
         if any(job.target.with_name(f"{job.target.name}.parts").exists() for job in jobs):
             typer.echo("What is done is kept; the same command goes on from there.", err=True)
@@ -161,14 +166,15 @@ def _measured_psf(path: str, z_scale: float) -> "PSF":
 
 def _files(inputs: Sequence[str]) -> list[str]:
     """Return the inputs with patterns replaced by the files that they match."""
-    files: list[str] = []
+    files: dict[str, str] = {}  # by their absolute path, so that none is searched twice
     for given in inputs:
         found = [given] if Path(given).exists() else sorted(glob(given, recursive=True))
         if not found:
             what = "No file matches" if any(letter in given for letter in "*?[") else "There is no file"
             raise ColloidsError(f"{what} '{given}'.")
-        files += found
-    return list(dict.fromkeys(files))
+        for file in found:
+            files.setdefault(os.path.abspath(file), file)
+    return list(files.values())
 
 
 def _series_of(path: str, index: str, common: dict[str, Any]) -> "list[Source]":

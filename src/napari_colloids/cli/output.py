@@ -56,7 +56,7 @@ def made_folder(folder: Path) -> Path:
 def summary(count: int, facts: dict[str, Any]) -> str:
     """Return the facts of a detection in one line."""
     origin = "estimated" if facts["diameter_estimated"] else "given"
-    parts = [f"{count} particles", f"diameter {facts['diameter']:.1f} px ({origin})"]
+    parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {facts['diameter']:.1f} px ({origin})"]
     if facts.get("voxel_size") is None:
         parts.append("voxels taken for cubes (--voxel-size)")
     if "refined" in facts:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_colloids.detection.plan import DiameterEstimate
+    from napari_colloids.detection.estimate import DiameterEstimate
     from napari_colloids.detection.region import Region
     from napari_colloids.progress import Progress
 

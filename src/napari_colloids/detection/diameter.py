@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
+from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.inference import candidates_in, without_margin
 from napari_colloids.detection.network import MULTIPLE
-from napari_colloids.detection.plan import DiameterEstimate
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.progress import Progress
@@ -196,7 +196,8 @@ def _found(
     """
     scale = Scale.for_diameter(diameter, volume.shape, proportions)
     tile = _most_varied_part(overview, scale, edge)
-    (found,) = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
+    steps = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
+    (found,) = (step for step in steps if isinstance(step, Candidates))
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
     return CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), float(np.prod(visible))
 

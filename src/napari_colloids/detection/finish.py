@@ -96,7 +96,7 @@ def _refined(
     likely = found.confidence >= least
     known, doubtful = found[likely], found[~likely]
     aspect = aspect_of(plan.voxel_size)
-    low, box = _searched(plan)
+    low, box = plan.around(_AROUND)
     fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, aspect, plan.psf)
     confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
     both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
@@ -107,15 +107,6 @@ def _refined(
     errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
     refined = np.append(fit.refined, np.zeros(count, bool))
     return both[stays], {"errors": errors[stays], "refined": refined[stays]}, fit.facts, fit.notices
-
-
-def _searched(plan: Plan) -> tuple[NDArray[np.float64], tuple[slice, slice, slice]]:
-    """Return the first voxel of the part of the volume that was searched whole, and that part."""
-    low, high = plan.region.bounds(plan.shape)
-    around = np.ceil(_AROUND * plan.diameter / np.array(plan.proportions)).astype(int)
-    first, last = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
-    z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
-    return first.astype(float), (z, y, x)
 
 
 def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:

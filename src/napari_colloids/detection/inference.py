@@ -14,10 +14,11 @@ from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import CentreNet, Output
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, STRIDE, Scale
+from napari_colloids.progress import result_of
 from napari_colloids.stack import read_box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -50,8 +51,11 @@ def candidates_in(
     network: CentreNet,
     device: str,
     floor: float,
-) -> Iterator[Candidates]:
-    """Apply the network tile by tile; yields the candidates in each core, on the canonical scale.
+) -> Iterator[Candidates | float]:
+    """Apply the network tile by tile.
+
+    Yields the candidates in each core, on the canonical scale, and before them, again and again, which share of the
+    tile is about done: a tile may take half a minute, and nobody wants to wait for its end to stop.
 
     Parameters
     ----------
@@ -78,9 +82,8 @@ def candidates_in(
     # A CPU that computes has no time to read.
     images = _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
     for tile, image in images:
-        with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
-            output = look_twice(network, image[None, None].to(memory_format=torch.channels_last_3d))
-            confidence = network.confidence(output)
+        looks = iter_look_twice(network, image[None, None].to(memory_format=torch.channels_last_3d))
+        output, confidence = yield from _without_gradients(looks, network, device, half)
         found = decode(output, confidence, tile, floor)
         yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
 
@@ -98,7 +101,25 @@ def _one_ahead(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterato
             yield last[0], last[1].result()
 
 
+def _without_gradients(
+    looks: Generator[float, None, Output], network: CentreNet, device: str, half: torch.dtype | None
+) -> Generator[float, None, tuple[Output, Tensor]]:
+    """Take the steps of a look in the fastest way; between them, torch is as whoever waits for them has set it."""
+    while True:
+        with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
+            try:
+                share = next(looks)
+            except StopIteration as end:
+                return end.value, network.confidence(end.value)
+        yield share
+
+
 def look_twice(network: CentreNet, image: Tensor) -> Output:
+    """Do as `iter_look_twice`, in one go."""
+    return result_of(iter_look_twice(network, image))
+
+
+def iter_look_twice(network: CentreNet, image: Tensor) -> Generator[float, None, Output]:
     """Return the mean of what a network says of an image and of its mirror image through the middle.
 
     A trained network has the centres a little to one side, by another amount for every blur and size; the mean of a
@@ -110,17 +131,35 @@ def look_twice(network: CentreNet, image: Tensor) -> Output:
         On the device of the image.
     image
         Shape ``(1, 1, Z, Y, X)``.
+
+    Yields
+    ------
+    float
+        Which share is about done.
     """
     if image.shape[2] * image.shape[3] <= _SLOW and image.numel() <= _TOGETHER:
-        both = network(torch.cat([image, image.flip(2, 3, 4)]))
+        both = yield from network.in_steps(torch.cat([image, image.flip(2, 3, 4)]))
         plain, mirrored = (Output(*(field[i : i + 1] for field in both)) for i in (0, 1))
     else:
-        plain, mirrored = network(image), network(image.flip(2, 3, 4))
+        plain = yield from _share(network.in_steps(image), 0.0)
+        yield 0.5
+        mirrored = yield from _share(network.in_steps(image.flip(2, 3, 4)), 0.5)
     return Output(
         (plain.centre.float() + mirrored.centre.float().flip(1, 2, 3)) / 2,
         (plain.offset.float() - mirrored.offset.float().flip(2, 3, 4)) / 2,
         (plain.log_radius.float() + mirrored.log_radius.float().flip(1, 2, 3)) / 2,
     )
+
+
+def _share(steps: Generator[float, None, Output], before: float) -> Generator[float, None, Output]:
+    """Count the steps as half of the whole."""
+    while True:
+        try:
+            share = next(steps)
+        except StopIteration as end:
+            output: Output = end.value
+            return output
+        yield before + share / 2
 
 
 def without_margin(corner: tuple[int, int, int]) -> tuple[int, int, int]:

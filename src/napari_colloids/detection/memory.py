@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import MULTIPLE
-from napari_colloids.detection.tiles import Box, Shape, cheapest_core
+from napari_colloids.detection.tiles import Box, Shape, cheapest_core, tile_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ _COPIES = 2
 #: Largest share of the free memory, and on a CPU the largest amount, that a tile may take.
 _SHARE = 0.5
 _CPU_BYTES = 1.6e9
-#: Cores below this are hardly more than halo.
+#: Cores where not even the smallest tile seems to fit; they are hardly more than halo.
 _SMALLEST_CORE = 2 * MULTIPLE
 
 
@@ -51,13 +52,13 @@ def attempts(
     """
     box = box or Box((0, 0, 0), scale.padded_shape)
     for place in dict.fromkeys((device, "cpu")):
-        core = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box, voxel_bytes)
-        while True:
+        core: Shape | None = _asked_for(tile, scale, box) if tile else _fitting(place, scale, halo, box, voxel_bytes)
+        while core is not None:
             yield place, core
-            if max(core) <= _SMALLEST_CORE:
-                break
-            z, y, x = (max(_rounded(edge / 2), min(edge, _SMALLEST_CORE)) for edge in core)
-            core = z, y, x
+            # The tile has to shrink: smaller cores alone, whose halo fills the volume as before, would only be slower.
+            sides = zip(scale.padded_shape, core, box.low, box.high, strict=True)
+            voxels = math.prod(tile_length(n, edge, halo, MULTIPLE, a, b) for n, edge, a, b in sides)
+            core = cheapest_core(scale.padded_shape, halo, voxels / 2, MULTIPLE, box)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,17 +15,24 @@ calibration for binary classifiers, AISTATS (2017).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_colloids.detection.scale import STRIDE
+from napari_colloids.progress import result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # Otherwise Linux hands out the large arrays of a tile in pages of 4 kB, which takes up to a third as long as to compute
 # with them. torch asks for this variable when it makes its first tensor.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+# A forked process, as multiprocessing makes it on Linux, lacks the threads of its parent and would wait for them.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 #: Voxels per cell of the coarsest level: tiles that begin and end at multiples of it from each other see the same.
 MULTIPLE = 8
@@ -102,11 +109,18 @@ class CentreNet(nn.Module):
 
     def forward(self, image: Tensor) -> Output:
         """Apply the network to a batch of normalised images."""
+        return result_of(self.in_steps(image))
+
+    def in_steps(self, image: Tensor) -> Generator[float, None, Output]:
+        """Apply the network in steps, so that it can be stopped on the way; yields which share is about done."""
         fine = self.encode_fine(self.stem(_fold(image)))
+        yield 0.35
         middle = self.encode_middle(self.shrink_fine(_filled_up(fine)))
         coarse = self.bottom(self.shrink_middle(_filled_up(middle)))
         middle = self.decode_middle(middle + _as_long_as(middle, self.grow_middle(coarse)))
+        yield 0.5
         fine = self.decode_fine(fine + _as_long_as(fine, self.grow_fine(middle)))
+        yield 0.75
         maps = self.head(fine)
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
 

@@ -48,7 +48,7 @@ class GreyLevels:
         sample = (volume if isinstance(volume, Overview) else Overview.of(volume)).sample
         finite = sample.ravel() if sample.dtype.kind == "u" else sample[np.isfinite(sample)]
         if finite.size == 0:
-            raise ColloidsError("The stack holds no finite values (all are NaN or infinite).")
+            raise ColloidsError("The stack holds no finite values (all are NaN, infinite, or too large for 32 bits).")
         low, high = _percentiles(finite)
         if high <= low:  # a few particles in the dark: fall back on the extremes
             low, high = float(finite.min()), float(finite.max())

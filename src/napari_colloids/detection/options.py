@@ -112,7 +112,7 @@ class Options:
         if self.psf is not None and not self.refine:
             raise ColloidsError("A measured PSF is of use for the refinement only: ask for that, too.")
         if self.psf is not None and not hasattr(self.psf, "in_voxels"):
-            raise ColloidsError(f"A PSF is what measure_psf returns, not {self.psf!r}.")
+            raise ColloidsError(f"A PSF is what PSF.measured returns, not {self.psf!r}.")
         if not 0 <= self.border < float("inf"):
             raise ColloidsError(f"The border must be a number of voxels of at least 0, not {self.border:g}.")
 

@@ -38,8 +38,10 @@ class Overview:
         """Look at a volume ``(z, y, x)``."""
         step = _step(np.prod(np.shape(volume)))
         sample = read_box(volume, (slice(None, None, step),) * 3)
-        whole = sample.dtype.kind == "u" and sample.dtype.itemsize <= 2
-        return cls(sample if whole else sample.astype(np.float32), step)
+        if sample.dtype.kind == "u" and sample.dtype.itemsize <= 2:
+            return cls(sample, step)
+        with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
+            return cls(sample.astype(np.float32), step)
 
     def negative(self) -> Overview:
         """Return the overview of the volume's `Negative`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.options import DIAMETER_LIMITS, Options
 from napari_colloids.detection.overview import Overview
@@ -17,40 +18,21 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.stack import Negative, aspect_of, proportions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
 
     from napari_colloids.progress import Progress
     from napari_colloids.refinement import PSF
     from napari_colloids.stack import Stack, VoxelSize
 
+#: Voxels that a particle must be wide, at least, along each axis: with fewer it was never learnt.
+_LEAST = 1.0
+#: Longest edge of a voxel over its shortest where the diameter is not known yet.
+_LONGEST = 20.0
 #: Canonical voxels around a region that are searched, too: a particle that is not wanted may still be the reason to
 #: drop one that is.
 _SLACK = 16
-
-
-@dataclass(frozen=True)
-class DiameterEstimate:
-    """What the image says about the size of its particles.
-
-    Attributes
-    ----------
-    diameter
-        In voxels along x.
-    certain
-        Whether the particles found are clear, and found at this scale alone.
-    negative_certain
-        Whether the negative of the image has a certain diameter where the image has none: its particles may be dark
-        where bright ones were looked for, or bright where dark ones were.
-    """
-
-    diameter: float
-    certain: bool
-    negative_certain: bool = False
-
-    @classmethod
-    def told_by(cls, facts: Mapping[Any, Any]) -> DiameterEstimate:
-        """Return the estimate that a volume was searched with, from its table's ``attrs``."""
-        return cls(facts["diameter"], facts["diameter_certain"], facts["negative_certain"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +79,13 @@ class Plan:
     def scale(self) -> Scale:
         """The map to canonical voxels."""
         return Scale.for_diameter(self.diameter, self.shape, self.proportions)
+
+    def around(self, diameters: float) -> tuple[NDArray[np.intp], tuple[slice, ...]]:
+        """Return the first voxel of the part of the volume that lies so near to the region, and that part."""
+        low, high = self.region.bounds(self.shape)
+        beyond = np.ceil(diameters * self.diameter / np.array(self.proportions)).astype(int)
+        first, last = np.maximum(low - beyond, 0), np.minimum(high + beyond, self.shape)
+        return first, tuple(slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True))
 
     def box(self) -> Box:
         """Return the part of the padded canonical volume to search, for a region with what lies just around it."""
@@ -155,8 +144,27 @@ def iter_plan(
     if given is not None:
         estimate = DiameterEstimate(given, certain=True)
     elif estimate is None:
+        _check_voxels(stack, None)
         estimate = yield from _estimate(volume, overview, levels, proportions_of(stack.voxel_size), options.weights)
+    _check_voxels(stack, estimate.diameter)
     return Plan(options, stack.shape, stack.voxel_size, levels, estimate, region, psf)
+
+
+def _check_voxels(stack: Stack, diameter: float | None) -> None:
+    """Refuse voxels of which nobody can have meant the size: the stack would be stretched without end."""
+    edges = np.array(proportions_of(stack.voxel_size))
+    if diameter is None:
+        if edges.max() > _LONGEST * edges.min():
+            raise ColloidsError(
+                f"One edge of a voxel is {edges.max() / edges.min():.3g} times as long as another: is the voxel size "
+                f"{stack.voxel_size} in micrometres (z, y, x) right? If so, give the diameter."
+            )
+    elif diameter < _LEAST * edges.max():
+        raise ColloidsError(
+            f"Particles {diameter:.3g} voxels wide would be only {diameter / edges.max():.2g} voxels "
+            f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {stack.voxel_size} in micrometres "
+            "(z, y, x) right?"
+        )
 
 
 def _given_diameter(options: Options, stack: Stack) -> float | None:

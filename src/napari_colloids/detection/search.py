@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection.plan import Plan
 
+#: Steps that a tile counts as.
+_STEPS = 100
+
 
 @dataclass(frozen=True)
 class Found:
@@ -54,7 +57,7 @@ def iter_search(volume: Any, plan: Plan, box: Box | None = None) -> Generator[Pr
     Yields
     ------
     Progress
-        After every tile.
+        Several times in every tile.
     """
     if plan.options.method == "network":
         return (yield from _by_network(volume, plan, box or plan.box()))
@@ -79,7 +82,7 @@ def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, 
             found = yield from _tile_by_tile(volume, plan, box, core, halo, device)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                notices.append(f"Memory ran out on {device} with tiles of {core}: went on with smaller tiles.")
+                notices.append(f"Memory ran out on {device}: went on with smaller tiles.")
             elif asked == "auto" and device != "cpu":
                 broken = device
                 notices.append(f"The network failed on {device} ({error}): the CPU was used instead.")
@@ -100,11 +103,14 @@ def _tile_by_tile(
     every = cut(plan.scale.padded_shape, core, halo, MULTIPLE, box)
     tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
     network = network_on(device, plan.options.weights)
-    found = []
-    yield Progress(0, len(tiles), "detecting")
-    for candidates in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
-        found.append(candidates)
-        yield Progress(len(found), len(tiles), "detecting")
+    found: list[Candidates] = []
+    total = _STEPS * len(tiles)
+    yield Progress(0, total, "detecting")
+    for step in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
+        share = 0.0 if isinstance(step, Candidates) else step
+        if isinstance(step, Candidates):
+            found.append(step)
+        yield Progress(round((len(found) + share) * _STEPS), total, "detecting")
     return Candidates.joined(found)
 
 
@@ -114,10 +120,8 @@ def _by_baseline(volume: Any, plan: Plan) -> Generator[Progress, None, Found]:
 
     method = plan.options.method
     yield Progress(0, 1, f"detecting with {method}")
-    around = np.ceil(1.5 * plan.diameter / np.array(plan.proportions)).astype(int)
-    low, high = plan.region.bounds(plan.shape)
-    low, high = np.maximum(low - around, 0), np.minimum(high + around, plan.shape)
-    image = plan.levels.apply(read_box(volume, tuple(slice(a, b) for a, b in zip(low, high, strict=True)))).numpy()
+    low, box = plan.around(1.5)
+    image = plan.levels.apply(read_box(volume, box)).numpy()
     try:
         if method == "trackpy":
             found = locate_trackpy(image, plan.diameter, plan.proportions)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from napari_colloids.detection.detector import changed, iter_detect
-from napari_colloids.detection.plan import DiameterEstimate
+from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.stack import as_stack

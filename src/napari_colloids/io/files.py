@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import logging
@@ -33,6 +34,8 @@ def existing_file(path: AnyPath) -> Path:
     try:
         if file.is_dir():
             raise ColloidsError(f"'{file}' is a folder; give one file in it.")
+        if file.exists() and not file.is_file():
+            raise ColloidsError(f"'{file}' is no file, but a device or a pipe.")
         with file.open("rb") as handle:
             if not handle.read(1):
                 raise ColloidsError(f"'{file}' is empty (0 bytes); was it copied completely?")
@@ -101,12 +104,16 @@ def reading(path: AnyPath, kind: str) -> Iterator[None]:
         yield
     except ColloidsError:
         raise
-    except MemoryError as error:
-        raise ColloidsError(f"'{path}' does not fit into memory; read it with lazy=True, or crop it.") from error
     except Exception as error:  # parsers raise nearly anything on damaged bytes
-        raise ColloidsError(
-            f"'{path}' is not {kind}, or it is damaged or cut short ({one_line(error)}); copy it again."
-        ) from error
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:  # as a memory map says it
+            message = f"'{path}' does not fit into memory; read it with lazy=True, or crop it."
+        elif "plugin" in str(error):  # which is what HDF5 looks for
+            message = (
+                f"'{path}' is compressed by a filter of HDF5 that is not installed; save it with gzip, or uncompressed."
+            )
+        else:
+            message = f"'{path}' is not {kind}, or it is damaged or cut short ({one_line(error)}); copy it again."
+        raise ColloidsError(message) from error
 
 
 @contextmanager

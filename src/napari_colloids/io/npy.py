@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.files import reading
 from napari_colloids.io.lazy import FileArray
@@ -27,11 +28,13 @@ def npy_sources(path: Path) -> list[Source]:
     """
     with reading(path, _KIND):
         data = _mapped(str(path), None)
+        if not isinstance(data, np.ndarray):
+            raise ColloidsError(f"'{path}' is an archive of arrays (.npz); save one array with numpy.save.")
     axes = "ZYX"[-data.ndim :] if 0 < data.ndim <= 3 else UNLABELLED * data.ndim
     array = FileArray(
         _mapped, str(path.absolute()), None, data.shape, data.dtype, (1,) * data.ndim, _KIND, parallel=True
     )
-    return [Source("", axes, array, mapped=lambda: data)]
+    return [Source("", axes, array, mapped=True)]
 
 
 def _mapped(path: str, _key: Any) -> Any:

@@ -68,7 +68,7 @@ class Source:
     path
         Where it is in a file that is a hierarchy of its own (HDF5, Zarr).
     mapped
-        Returns a memory map of the pixels; None where they cannot be mapped.
+        Whether the opened array is a memory map of the pixels, which needs no reading.
     metadata
         Returns what is worth keeping beside.
     """
@@ -82,7 +82,7 @@ class Source:
     obstacle: str = ""
     unreadable: str = ""
     path: str = ""
-    mapped: Callable[[], Any] | None = None
+    mapped: bool = False
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
 
     def series(self, path: Path) -> Series:
@@ -140,8 +140,8 @@ class Source:
         return layout_of(self.axes, self.array.shape, name, axes)
 
     def _pixels(self, axes: str, lazy: bool | None) -> Any:
-        if lazy is None and self.mapped is not None:
-            return self.mapped()
+        if lazy is None and self.mapped:
+            return self.array.opener(self.array.path, self.array.key)
         return self.array.dask(axes) if lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE) else self.array.read()
 
     def _size(self) -> VoxelSize | None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from napari_colloids.io.series import Series, Source
     from napari_colloids.stack import Stack
 
-_FOLDERS = (".zarr",)
+#: Endings of folders that are stacks.
+FOLDERS = (".zarr",)
 #: What reads the files of an ending.
 _READERS: dict[str, Callable[[Path], list[Source]]] = {
     **dict.fromkeys((".tif", ".tiff"), tiff_sources),
@@ -35,7 +36,7 @@ _READERS: dict[str, Callable[[Path], list[Source]]] = {
     ".nd2": nd2_sources,
     ".czi": czi_sources,
     ".ims": imaris_sources,
-    **dict.fromkeys(_FOLDERS, zarr_sources),
+    **dict.fromkeys(FOLDERS, zarr_sources),
 }
 #: Endings of the files (and folders: ``.zarr``) that `read_stack` reads.
 STACK_ENDINGS = tuple(_READERS)
@@ -124,7 +125,7 @@ def _sources(path: AnyPath) -> tuple[Path, list[Source]]:
     if kind not in _READERS:
         existing_file(path)
         raise ColloidsError(f"'{path}' is not of a known kind; stacks are read from {', '.join(STACK_ENDINGS)} files.")
-    file = existing_folder(path) if kind in _FOLDERS else existing_file(path)
+    file = existing_folder(path) if kind in FOLDERS else existing_file(path)
     with warnings.catch_warnings():
         # What a library has to say about a file, it says by raising.
         warnings.simplefilter("ignore")

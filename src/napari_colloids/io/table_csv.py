@@ -38,7 +38,9 @@ def read_csv(path: Path, index: int) -> pd.DataFrame:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
             # Else the first value of rows with more values than names is silently taken for a label.
-            table = pd.read_csv(path, float_precision="round_trip", encoding="utf-8-sig", index_col=False)
+            table = pd.read_csv(
+                path, float_precision="round_trip", encoding="utf-8-sig", index_col=False, skipinitialspace=True
+            )
         except pd.errors.ParserWarning as error:
             raise ValueError("there are rows with more values than the header has names") from error
     if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(table.columns):

@@ -43,16 +43,12 @@ class ParticleWriter:
     def __init__(self, path: AnyPath, file: PartsFile, metadata: dict[str, Any]) -> None:
         self._path = path
         self._file = file
-        self._metadata = metadata
+        #: Change it as you like until the end.
+        self.metadata = metadata
         #: No rows, but the columns of the first part and the types of the first part with rows.
         self._example: pd.DataFrame | None = None
         self._has_rows = False
         self._failure: ColloidsError | None = None
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Where the table comes from; change it as you like until the end."""
-        return self._metadata
 
     def append(self, particles: pd.DataFrame) -> None:
         """Write one part.

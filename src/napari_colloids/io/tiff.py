@@ -50,7 +50,7 @@ def _source(path: Path, tif: tifffile.TiffFile, number: int) -> Source:
     series = tif.series[number]
     page = series.keyframe
     colour = "S" in series.axes and page.photometric not in _GREY
-    native = tuple(page.chunks) if page.is_tiled else tuple(page.shape)
+    native = tuple(page.shape)  # a page is decoded whole, tiles in it or not
     native = (1,) * (len(series.shape) - len(native)) + native[-len(series.shape) :]
     return Source(
         (series.name or f"image {number}") if len(tif.series) > 1 else "",
@@ -63,7 +63,7 @@ def _source(path: Path, tif: tifffile.TiffFile, number: int) -> Source:
         "(Fiji: Image > Type > 8-bit), or give the axes if these are not colours."
         if colour
         else "",
-        mapped=None if series.dataoffset is None else partial(_mapped, path, *_piece(tif, series)),
+        mapped=series.dataoffset is not None,
     )
 
 
@@ -75,26 +75,14 @@ def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
     return "ZYX" if axes == "CYX" and mislabelled else axes
 
 
-def _piece(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[Any, int, tuple[int, ...]]:
-    """Return what and where the pixels of a series are that lie in one piece: type, offset and shape."""
-    return series.dtype.newbyteorder(tif.byteorder), series.dataoffset or 0, series.shape
-
-
-def _mapped(path: Path | str, dtype: Any, offset: int, shape: tuple[int, ...]) -> Any:
-    """Map pixels that lie in one piece."""
-    try:
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-    except ValueError as error:  # longer than the file
-        raise ColloidsError(_explain(path, error)) from error
-
-
 def _open(path: str, number: int) -> Any:
     """Return the pixels of a series: mapped, page by page, or all of them where the pages are not its planes."""
 
     def pixels(tif: tifffile.TiffFile) -> Any:
         series = tif.series[number]
         if series.dataoffset is not None:
-            return _mapped(path, *_piece(tif, series))
+            dtype = series.dtype.newbyteorder(tif.byteorder)
+            return np.memmap(path, dtype, "r", series.dataoffset, series.shape)  # a ValueError if longer than the file
         leading = len(series.shape) - len(series.keyframe.shape)
         if leading < 0 or tuple(series.shape[leading:]) != tuple(series.keyframe.shape):
             return series.asarray()

@@ -21,21 +21,19 @@ _CENTIMETRE = 1e4
 def voxel_size(tif: tifffile.TiffFile, series: int) -> VoxelSize | None:
     """Return the voxel size in micrometres ``(z, y, x)``, or None unless the file gives all three."""
     if tif.is_ome:
-        size = _ome_voxel_size(_ome_pixels(tif, series))
-    elif tif.is_imagej:
+        return _ome_voxel_size(_ome_pixels(tif, series))
+    page = tif.series[series].keyframe
+    if tif.is_imagej:
         # ImageJ leaves a spacing of 1 out, and some versions write it with a minus sign.
-        size = _tagged_voxel_size(tif.series[series].keyframe, {"spacing": 1.0, **(tif.imagej_metadata or {})})
-    else:
-        size = _tagged_voxel_size(tif.series[series].keyframe, _shaped_metadata(tif, series))
-    return size if size is not None and all(0 < length < float("inf") for length in size) else None
+        return _tagged_voxel_size(page, {"spacing": 1.0, **(tif.imagej_metadata or {})})
+    return _tagged_voxel_size(page, _shaped_metadata(tif, series))
 
 
 def channel_names(tif: tifffile.TiffFile, series: int) -> tuple[str, ...]:
     """Return the names of the channels in an OME file; empty where there are none."""
     if not tif.is_ome:
         return ()
-    names = [channel.get("Name") for channel in _as_list(_ome_pixels(tif, series).get("Channel"))]
-    return tuple(map(str, names)) if all(name is not None for name in names) else ()
+    return tuple(str(channel.get("Name", "")) for channel in _as_list(_ome_pixels(tif, series).get("Channel")))
 
 
 def frame_interval(tif: tifffile.TiffFile, series: int) -> float | None:

@@ -60,12 +60,9 @@ class Domain:
     def arrangements(self) -> dict[str, list[Arrangement]]:
         """Arrangements of spheres of mean radius 1 by kind."""
         rng = np.random.default_rng([self.seed, 1])
-        pool: dict[str, list[Arrangement]] = {"random": [], "crystal": [], "gel": [], "strings": [], "dilute": []}
         share = {"random": 0.72, "crystal": 0.06, "gel": 0.07, "strings": 0.07, "dilute": 0.08}
-        for kind, part in share.items():
-            for _ in range(max(1, round(part * self.packings))):
-                pool[kind].append(_unit_arrangement(kind, rng))
-        return pool
+        counts = {kind: max(1, round(part * self.packings)) for kind, part in share.items()}
+        return {kind: [_unit_arrangement(kind, rng) for _ in range(count)] for kind, count in counts.items()}
 
     def sample(self, number: int, nano: float = 0.25, shells: float = 0.15) -> Sample:
         """Return scene `number`, where the share `nano` of all scenes are nano-colloids and `shells` dark inside."""

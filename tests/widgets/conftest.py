@@ -57,6 +57,17 @@ def challenge_file(tmp_path, simulated):
 
 
 @pytest.fixture
+def export(qtbot):
+    """Export from a panel or a widget, and wait until it is done."""
+
+    def to(panel, path):
+        panel.export_to(path)
+        qtbot.waitUntil(lambda: not panel.export.busy, timeout=30_000)
+
+    return to
+
+
+@pytest.fixture
 def click(qtbot):
     """Click a button as a user does; check boxes on the box itself, at their left."""
     from qtpy.QtCore import QPoint, Qt

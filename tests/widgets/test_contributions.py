@@ -13,6 +13,7 @@ from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.reader import get_particle_reader, get_stack_reader
+from napari_colloids.widgets.spheres import add_layer
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +77,7 @@ def test_other_files_are_left_alone(tmp_path, name):
 def test_the_time_between_frames_comes_back(viewer, tmp_path):
     table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], frame=[0, 2])
     place = {"scale": (2.5, 0.3, 0.1, 0.1), "units": ("s", *("um",) * 3), "axis_labels": ("t", "z", "y", "x")}
-    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    points = add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
     viewer.layers.save(str(tmp_path / "found.csv"), plugin="napari-colloids")
     (again,) = viewer.open(tmp_path / "found.csv", plugin="napari-colloids")
     assert tuple(again.scale) == pytest.approx(place["scale"])
@@ -97,7 +98,7 @@ def test_channels_of_a_table_are_layers_of_their_own(viewer, tmp_path):
 def test_saved_points_come_back_as_they_were_shown(viewer, tmp_path, ending):
     table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
     place = {"scale": (0.3, 0.1, 0.1), "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
-    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    points = add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
     layers.show_above(points, 0.5)
     path = tmp_path / f"found{ending}"
     (written,) = viewer.layers.save(str(path), plugin="napari-colloids")
@@ -112,7 +113,7 @@ def test_saved_points_come_back_as_they_were_shown(viewer, tmp_path, ending):
 def test_csv_has_voxels_and_micrometres(viewer, tmp_path):
     table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
     place = {"scale": (0.3, 0.1, 0.1), "units": ("um",) * 3}
-    points = layers.add_layer(viewer, layers.particle_layer_data(table, place))
+    points = add_layer(viewer, layers.particle_layer_data(table, place))
     layers.show_above(points, 0.5)
     viewer.layers.save(str(tmp_path / "found.csv"), plugin="napari-colloids")
     written = pd.read_csv(tmp_path / "found.csv", comment="#")

@@ -15,6 +15,7 @@ from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.load import LoadWidget
 from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.simulate import SimulateWidget
+from napari_colloids.widgets.spheres import add_layer
 
 TIMEOUT = 30_000
 
@@ -35,7 +36,7 @@ def load(viewer, path, qtbot, click, index=0):
     widget.path.setText(str(path))
     widget.path.editingFinished.emit()
     qtbot.waitUntil(widget.button.isEnabled, timeout=TIMEOUT)
-    widget.index.setValue(index)
+    widget.picker.index.setValue(index)
     before = len(viewer.layers)
     click(widget.button)
     qtbot.waitUntil(lambda: len(viewer.layers) > before and widget.button.isEnabled(), timeout=TIMEOUT)
@@ -60,7 +61,7 @@ def scored_truths(truth, image, diameter=10.0):
     return int(((truth.data >= low) & (truth.data <= high)).all(axis=1).sum())
 
 
-def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, challenge_file, tmp_path):
+def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, export, challenge_file, tmp_path):
     viewer = make_napari_viewer(show=True)
     load(viewer, challenge_file, qtbot, click)
     image, truth = viewer.layers
@@ -85,7 +86,7 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ch
     assert 0 < shown < len(confidence)
     assert panel.count.text() == f"{shown} of {len(confidence)} shown"
 
-    panel.export_to(tmp_path / "found.csv")
+    export(panel, tmp_path / "found.csv")
     written = pd.read_csv(tmp_path / "found.csv", comment="#")
     assert len(written) == shown
     np.testing.assert_allclose(written["z_um"], written["z"] * 0.2)
@@ -113,8 +114,8 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     found["x"] += 0.7
     found["confidence"] = 0.9
     (described,) = layers.image_layer_data(simulated.stack)
-    image = layers.add_layer(viewer, described)
-    layers.add_layer(
+    image = add_layer(viewer, described)
+    add_layer(
         viewer, layers.particle_layer_data(simulated.particles, places.frame_of(image), name="truth", kind="truth")
     )
     # The same detections in half as large voxels with another origin: the world positions are equal.
@@ -122,7 +123,7 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     moved[["z", "y", "x"]] = found[["z", "y", "x"]] * 2 - 4
     moved["radius"] *= 2
     frame = {"scale": image.scale / 2, "translate": image.scale * 2, "units": image.units}
-    layers.add_layer(viewer, layers.particle_layer_data(moved, frame, name="found"))
+    add_layer(viewer, layers.particle_layer_data(moved, frame, name="found"))
     widget = dock(viewer, ScoreWidget)
     click(widget.button)
     qtbot.waitUntil(lambda: widget.toggles["missed"].isEnabled(), timeout=TIMEOUT)
@@ -137,11 +138,11 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
 
 def test_another_volume_and_a_typed_voxel_size(viewer, qtbot, click, challenge_file, stack_file):
     widget = load(viewer, challenge_file, qtbot, click, index=1)
-    assert widget.index.maximum() == 1
+    assert widget.picker.index.maximum() == 1
     assert viewer.layers[0].data.shape == (16, 20, 24)
     widget.path.setText(str(stack_file))
     widget.path.editingFinished.emit()
-    qtbot.waitUntil(lambda: not widget.index.isEnabled() and widget.button.isEnabled(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not widget.picker.index.isEnabled() and widget.button.isEnabled(), timeout=TIMEOUT)
     for box, value in zip(widget.voxel_size, (0.3, 0.1, 0.1), strict=True):
         assert box.isEnabled()
         box.setValue(value)
@@ -189,12 +190,12 @@ def test_results_are_hidden_by_a_new_one_of_their_image_whatever_its_name(viewer
 def test_a_new_result_hides_how_the_one_before_was_scored_and_what_was_loaded(viewer, qtbot, click, simulated):
     viewer.add_image(np.asarray(simulated.stack.data), name="beads")
     noted = [
-        layers.add_layer(
+        add_layer(
             viewer, layers.particle_layer_data(simulated.particles, name=kind, kind=kind, note={"image": "beads"})
         )
         for kind in ("true positives", "false positives", "missed", "particles")
     ]
-    truth = layers.add_layer(viewer, layers.particle_layer_data(simulated.particles, name="truth", kind="truth"))
+    truth = add_layer(viewer, layers.particle_layer_data(simulated.particles, name="truth", kind="truth"))
     detect(viewer, qtbot, click)
     assert not any(layer.visible for layer in noted)
     assert truth.visible
@@ -204,7 +205,7 @@ def test_threshold_follows_the_selected_layer(viewer, qtbot, click, simulated):
     widget = dock(viewer, DetectWidget)
     assert not widget.threshold.isEnabled()
     table = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
-    first, second = (layers.add_layer(viewer, layers.particle_layer_data(table, name=name)) for name in "ab")
+    first, second = (add_layer(viewer, layers.particle_layer_data(table, name=name)) for name in "ab")
     panel = widget.threshold
     viewer.layers.selection.active = second
     panel.slider.setValue(0.5)
@@ -221,7 +222,7 @@ def test_a_button_brings_the_default_threshold_of_the_network_back(viewer, qtbot
     panel = widget.threshold
     table = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
     by_network, by_log = (
-        layers.add_layer(viewer, layers.particle_layer_data(table, name=method, note={"method": method}))
+        add_layer(viewer, layers.particle_layer_data(table, name=method, note={"method": method}))
         for method in ("network", "log")
     )
     viewer.layers.selection.active = by_log
@@ -266,7 +267,7 @@ def test_points_added_or_moved_by_hand_are_certain_but_not_fitted(viewer):
     errors = [[0.1, 0.2, 0.3, 0.4]] * 3
     table = particle_table([[4, 4, 4], [8, 8, 8], [12, 12, 12]], radius=[3, 3, 9], confidence=[0.1, 0.9, 0.9])
     table = table.assign(refined=1, **dict(zip(ERRORS, np.transpose(errors), strict=True)))
-    layer = layers.add_layer(viewer, layers.particle_layer_data(table, name="found"))
+    layer = add_layer(viewer, layers.particle_layer_data(table, name="found"))
     layers.show_above(layer, 0.5)
     layer.selected_data = {0}  # napari gives its features to those that follow
     layer.add([[6.0, 6.0, 6.0]])

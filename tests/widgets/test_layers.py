@@ -11,6 +11,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets import layers, places
+from napari_colloids.widgets.spheres import add_layer
 
 SIZE = (0.3, 0.1, 0.1)
 
@@ -158,7 +159,7 @@ def test_channels_and_trajectories_go_through_a_layer_and_back(two_channels):
 
 
 def test_a_point_added_by_hand_is_of_one_channel_and_a_trajectory_of_its_own(viewer, two_channels):
-    points = layers.add_layer(viewer, layers.particle_layer_data(two_channels))
+    points = add_layer(viewer, layers.particle_layer_data(two_channels))
     points.add([[1, 9, 9, 9], [1, 3, 9, 9]])
     points.selected_data = {0}  # napari gives its features to those that follow
     points.add([[1, 9, 9, 3]])
@@ -169,7 +170,7 @@ def test_a_point_added_by_hand_is_of_one_channel_and_a_trajectory_of_its_own(vie
 
 def test_a_point_moved_by_hand_does_not_change_the_channel_of_those_that_follow(viewer, two_channels):
     refined = two_channels.assign(refined=1, z_err=0.1, y_err=0.1, x_err=0.1, radius_err=0.1)
-    points = layers.add_layer(viewer, layers.particle_layer_data(refined))
+    points = add_layer(viewer, layers.particle_layer_data(refined))
     points.selected_data = {3}
     points._move([3], points.data[3] + 1)
     points.add([[1, 9, 9, 9]])

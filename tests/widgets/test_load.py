@@ -1,6 +1,7 @@
 """Choosing what of a file is loaded: series, channel, frames, axes; and dropping such files onto the window."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import tifffile
 from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 
-from napari_colloids.widgets.load import LoadWidget
+from napari_colloids.widgets.load import LoadWidget, _look
 
 TIMEOUT = 30_000
 
@@ -99,6 +100,27 @@ def test_what_is_no_longer_so_is_not_shown(look, film, qtbot):
         widget.path.editingFinished.emit()
         qtbot.waitUntil(lambda: not widget.button.isEnabled(), timeout=TIMEOUT)
         assert widget.picker.series.count() == 0
+
+
+def test_a_file_is_not_offered_when_its_path_was_emptied_meanwhile(viewer, film, qtbot, monkeypatch):
+    looks, goes_on = threading.Event(), threading.Event()
+
+    def look_later(path):
+        looks.set()
+        goes_on.wait(TIMEOUT / 1000)
+        return _look(path)
+
+    monkeypatch.setattr("napari_colloids.widgets.load._look", look_later)
+    widget = LoadWidget(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(widget)
+    for text in (str(film[0]), ""):
+        widget.path.setText(text)
+        widget.path.editingFinished.emit()
+        qtbot.waitUntil(looks.is_set, timeout=TIMEOUT)
+    goes_on.set()
+    qtbot.waitUntil(lambda: not widget._looking.running, timeout=TIMEOUT)
+    assert widget.picker.series.count() == 0
+    assert not widget.button.isEnabled()
 
 
 def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path):

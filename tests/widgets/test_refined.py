@@ -16,6 +16,7 @@ from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.reader import read_tables
 from napari_colloids.widgets.residual import residual_layer_data
+from napari_colloids.widgets.spheres import add_layer
 
 TIMEOUT = 60_000
 REFINED = [*ERRORS, "refined"]
@@ -55,14 +56,16 @@ def add_truth(viewer, image, simulated):
     """Add the true particles as if they had been detected."""
     table = simulated.particles.assign(confidence=0.9)
     note = {"image": image.name, "diameter": 10.0}
-    return layers.add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name="found", note=note))
+    return add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name="found", note=note))
 
 
 def residuals(viewer):
     return [layer for layer in viewer.layers if layers.note_of(layer).get("kind") == "residual"]
 
 
-def test_accurate_positions_with_errors_are_shown_and_exported(viewer, widget, simulated, qtbot, click, tmp_path):
+def test_accurate_positions_with_errors_are_shown_and_exported(
+    viewer, widget, simulated, qtbot, click, export, tmp_path
+):
     seen = []
     widget._task.progressed.connect(lambda done, total, message: seen.append(message.partition(":")[0]))
     finish(widget, qtbot, click)
@@ -80,7 +83,7 @@ def test_accurate_positions_with_errors_are_shown_and_exported(viewer, widget, s
     assert np.median(away) < 0.05
 
     points.add([[5.0, 5, 5]])  # by hand
-    widget.threshold.export_to(tmp_path / "found.csv")
+    export(widget.threshold, tmp_path / "found.csv")
     written = pd.read_csv(tmp_path / "found.csv")
     assert written["refined"].tolist()[-1] == 0
     assert written[ERRORS].iloc[-1].isna().all()
@@ -206,7 +209,7 @@ def test_the_residual_of_the_time_step_on_show(viewer, simulated, qtbot, click):
     later = table.assign(frame=2, x=table["x"] + 3)
     note = {"image": "film", "diameter": 10.0}
     widget = docked(viewer)
-    layers.add_layer(
+    add_layer(
         viewer, layers.particle_layer_data(pd.concat([table, later]), places.frame_of(image), name="p", note=note)
     )
     viewer.dims.set_current_step(0, 1)
@@ -224,6 +227,19 @@ def test_the_residual_of_the_time_step_on_show(viewer, simulated, qtbot, click):
     finish(widget, qtbot, click, widget.threshold.residual)
     assert "no points on show" in widget.status.text()
     assert residuals(viewer) == [residual]
+
+
+def test_no_residual_of_voxels_that_are_not_square(viewer, simulated, qtbot, click):
+    image = viewer.add_image(np.asarray(simulated.stack.data), name="beads", scale=(0.1, 0.2, 0.1), units=("um",) * 3)
+    widget = docked(viewer)
+    add_truth(viewer, image, simulated)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    assert widget.status.text().startswith("Refinement and residual need voxels that are as long along y as along x;")
+    assert "2 times as long" in widget.status.text()
+    assert residuals(viewer) == []
+    assert widget.threshold.residual.text() == "Residual"
+    assert widget.threshold.residual.isEnabled()
+    assert widget.button.isEnabled()
 
 
 def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated, qtbot, click, monkeypatch):
@@ -253,7 +269,7 @@ def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated
 def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtbot, click):
     few = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
     note = {"image": "beads", "diameter": 10.0}
-    layers.add_layer(viewer, layers.particle_layer_data(few, places.frame_of(image), name="few", note=note))
+    add_layer(viewer, layers.particle_layer_data(few, places.frame_of(image), name="few", note=note))
     widget.threshold.slider.setValue(0.98)
     finish(widget, qtbot, click, widget.threshold.residual)
     assert "no residual" in widget.status.text()
@@ -264,7 +280,7 @@ def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtb
 def test_the_button_waits_for_points_and_their_image(viewer, widget, image, simulated, click):
     button = widget.threshold.residual
     assert not button.isEnabled()
-    layers.add_layer(viewer, layers.particle_layer_data(simulated.particles.assign(confidence=0.9), name="from a file"))
+    add_layer(viewer, layers.particle_layer_data(simulated.particles.assign(confidence=0.9), name="from a file"))
     assert not button.isEnabled()
     points = add_truth(viewer, image, simulated)
     viewer.layers.selection.active = points
@@ -304,6 +320,8 @@ def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simul
     points = add_truth(viewer, image, simulated)
     click(widget.threshold.residual)
     viewer.layers.remove(points)
+    assert widget.threshold.residual.text() == "Cancelling…"
+    assert not widget.threshold.residual.isEnabled()
     qtbot.waitUntil(lambda: not widget.threshold.residual.busy, timeout=60_000)
     assert residuals(viewer) == []
     assert widget.button.isEnabled()

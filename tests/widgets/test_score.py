@@ -9,6 +9,7 @@ from napari_colloids.scoring import score
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.origin import is_of
 from napari_colloids.widgets.score import ScoreWidget
+from napari_colloids.widgets.spheres import add_layer
 
 SHAPE = (16, 60, 60)
 PLACE = {"scale": (1.0, 0.1, 0.1), "units": ("um",) * 3}
@@ -28,7 +29,7 @@ def dock(viewer):
 
 
 def add(viewer, table, place, kind):
-    return layers.add_layer(viewer, layers.particle_layer_data(table, place, name=kind, kind=kind))
+    return add_layer(viewer, layers.particle_layer_data(table, place, name=kind, kind=kind))
 
 
 def press_score(widget, qtbot, click):
@@ -48,7 +49,7 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
     place = np.concatenate([place[3:], [[7, 40, 40]]]) + np.array([0.9, 0, 0])
     found = particle_table(place, radius=6, confidence=0.9)
     for table, kind in ((truth, "truth"), (found, "particles")):
-        layers.add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name=kind, kind=kind))
+        add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name=kind, kind=kind))
     widget = ScoreWidget(viewer)
     viewer.window.add_dock_widget(widget)
     assert widget.diameter.value() == 12

@@ -124,6 +124,35 @@ def test_an_error_in_a_frame_keeps_those_before(viewer, widget, series, qtbot, c
     assert widget.button.isEnabled()
 
 
+def test_a_frame_that_cannot_be_read_is_said_in_sentences(viewer, widget, image, series, qtbot, click):
+    def chunk(block_info=None):
+        frame = block_info[None]["array-location"][0][0]
+        if frame == 3:
+            raise OSError(5, "Input/output error", "/mnt/nas/series.zarr")
+        return series[frame : frame + 1]
+
+    chunks = ((1,) * FRAMES, *((n,) for n in series.shape[1:]))
+    image.data = dask.array.map_blocks(chunk, chunks=chunks, dtype=series.dtype, meta=np.empty((0,) * 4, series.dtype))
+    choose(widget.frames, "all")
+    finish(widget, qtbot, click)
+    assert widget.status.text().startswith(
+        "The image could not be read: [Errno 5] Input/output error: '/mnt/nas/series.zarr'. "
+        f"Stopped: 3 of {FRAMES} frames are done"
+    )
+
+
+def test_the_rows_that_a_series_needs_are_shown_for_one(viewer, widget, series):
+    def shown():
+        rows = (widget.image, widget.frames, widget.frame_from, widget.frame_to, widget.mode, widget.method)
+        return [row.isVisibleTo(widget) for row in rows]
+
+    assert shown() == [True, True, False, False, True, True]
+    choose(widget.frames, "range")
+    assert shown() == [True] * 6
+    widget.image.choose(viewer.add_image(series[0], name="one"))
+    assert shown() == [True, False, False, False, True, True]
+
+
 def test_a_range_and_the_frame_on_show(viewer, widget, qtbot, click):
     choose(widget.frames, "range")
     widget.frame_from.setValue(1)

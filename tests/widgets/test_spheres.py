@@ -9,6 +9,7 @@ from napari.utils._proxies import PublicOnlyProxy
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets import layers, places
+from napari_colloids.widgets.spheres import add_layer, watch
 
 RADIUS = 6.0
 
@@ -22,9 +23,9 @@ def shown_radius(viewer, points):
 def scene(viewer, aspect):
     shape = (round(41 / aspect), 41, 41)
     (data,) = layers.image_layer_data(Stack(np.zeros(shape, np.uint8), voxel_size=(0.1 * aspect, 0.1, 0.1)))
-    image = layers.add_layer(viewer, data)
+    image = add_layer(viewer, data)
     table = particle_table([[shape[0] // 2, 20, 20]], radius=RADIUS, confidence=0.9)
-    return image, layers.add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image)))
+    return image, add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image)))
 
 
 @pytest.mark.parametrize("aspect", [1.0, 3.0, 0.5])
@@ -57,7 +58,7 @@ def test_balls_in_3d_and_rings_again(viewer):
 
 def test_hidden_points_are_hidden_in_3d_as_well(viewer):
     table = particle_table([[5, 5, 5], [9, 9, 9]], radius=RADIUS, confidence=[0.2, 0.9])
-    points = layers.add_layer(viewer, layers.particle_layer_data(table))
+    points = add_layer(viewer, layers.particle_layer_data(table))
     viewer.dims.ndisplay = 3
     layers.show_above(points, 0.5)
     assert points._view_size.tolist() == [0.0, 2 * RADIUS]
@@ -66,6 +67,42 @@ def test_hidden_points_are_hidden_in_3d_as_well(viewer):
     layers.show_above(points, 0.5)
     viewer.dims.ndisplay = 2
     assert points.size.tolist() == [2 * RADIUS, 2 * RADIUS]
+
+
+def test_the_threshold_draws_once(viewer):
+    table = particle_table([[5, 5, 5], [9, 9, 9]], radius=RADIUS, confidence=[0.2, 0.9])
+    points = add_layer(viewer, layers.particle_layer_data(table))
+    drawn = []
+    points.events.set_data.connect(lambda event: drawn.append(points._view_size.tolist()))
+    watch(viewer).show_above(points, 0.5)
+    assert points.shown.tolist() == [False, True]
+    assert len(drawn) == 1
+    viewer.dims.ndisplay = 3
+    for threshold, first in ((0.1, 2 * RADIUS), (0.5, 0.0)):
+        drawn.clear()
+        watch(viewer).show_above(points, threshold)
+        assert drawn == [[first, 2 * RADIUS]]
+    viewer.dims.ndisplay = 2
+    assert points.shown.tolist() == [False, True]
+
+
+def test_points_of_others_follow_their_threshold_in_3d(viewer):
+    points = viewer.add_points(np.ones((2, 3)), features={"confidence": [0.2, 0.9]})
+    viewer.dims.ndisplay = 3
+    drawn = []
+    points.events.set_data.connect(drawn.append)
+    watch(viewer).show_above(points, 0.5)
+    assert points.shown.tolist() == [False, True]
+    assert len(drawn) == 1
+
+
+@pytest.mark.parametrize("missing", [np.nan, 0.0])
+def test_a_radius_that_is_missing_is_the_median(viewer, missing):
+    table = particle_table([[5, 5, 5], [9, 9, 9], [9, 5, 5]], radius=[4, 6, 20], confidence=0.9)
+    points = add_layer(viewer, layers.particle_layer_data(table))
+    points.features = points.features.assign(radius=[4, 6, missing])
+    viewer.dims.ndisplay = 3
+    assert points.size.tolist() == [8, 12, 10]
 
 
 def test_thick_slices_change_no_other_layer(viewer):

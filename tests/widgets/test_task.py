@@ -55,8 +55,8 @@ def test_steps_and_result_arrive(task, qtbot):
     ("error", "message"),
     [
         (ColloidsError("Type the diameter."), "Type the diameter."),
-        (RuntimeError("CUDA error:\n out of memory"), "Unexpected error (RuntimeError): CUDA error: out of memory"),
-        (MemoryError(), "Unexpected error (MemoryError): MemoryError"),
+        (RuntimeError("CUDA error:\n out of memory"), "Unexpected error (RuntimeError): CUDA error: out of memory."),
+        (MemoryError(), "Unexpected error (MemoryError): MemoryError."),
     ],
     ids=["ours", "runtime", "memory"],
 )
@@ -97,6 +97,47 @@ def test_cancel_stops_at_the_next_step(task, qtbot):
         may_go_on.set()
     qtbot.waitUntil(lambda: not task.running, timeout=TIMEOUT)
     assert len(steps) <= 2
+
+
+def test_a_cancel_after_the_last_step_is_told(task, qtbot):
+    told = []
+    task.succeeded.connect(lambda _: told.append("succeeded"))
+    task.failed.connect(told.append)
+    task.cancelled.connect(lambda: told.append("cancelled"))
+    at_the_end, may_end = threading.Event(), threading.Event()
+
+    def work():
+        yield Step(1, 1)
+        at_the_end.set()
+        may_end.wait(TIMEOUT / 1000)
+        return 1
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+        qtbot.waitUntil(at_the_end.is_set, timeout=TIMEOUT)
+        assert not task.cancelling
+        task.cancel()
+        assert task.cancelling
+        may_end.set()
+    assert told == ["cancelled"]
+    assert not task.cancelling
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(call(lambda: 1))
+        assert not task.cancelling
+    assert told == ["cancelled", "succeeded"]
+
+
+def test_an_image_that_cannot_be_read_is_no_error_of_ours(task, qtbot, caplog):
+    messages = []
+    task.failed.connect(messages.append)
+
+    def work():
+        raise OSError(5, "Input/output error", "/mnt/nas/series.zarr")
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(call(work))
+    assert messages == ["The image could not be read: [Errno 5] Input/output error: '/mnt/nas/series.zarr'."]
+    assert not caplog.records
 
 
 def test_work_stops_when_its_widget_goes(qapp, qtbot):

@@ -16,6 +16,7 @@ from napari_colloids.structure import (
     suggest_search_range,
 )
 from napari_colloids.widgets import layers
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.track import TrackWidget, _link
 
 TIMEOUT = 30_000
@@ -46,7 +47,7 @@ def dock(viewer, qtbot):
 
 
 def add(viewer, table, place=PLACE, threshold=0.5):
-    points = layers.add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
+    points = add_layer(viewer, layers.particle_layer_data(table, place, name="found"))
     layers.show_above(points, threshold)
     return points
 
@@ -63,7 +64,7 @@ def press_link(widget, qtbot, click):
     qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
 
 
-def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, found, tmp_path):
+def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, export, found, tmp_path):
     widget = dock(viewer, qtbot)
     assert not widget.button.isEnabled()
     points = add(viewer, found)
@@ -86,7 +87,8 @@ def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, found, tm
     ordered = expected.sort_values(["particle", "frame"])
     np.testing.assert_allclose(tracks.data, ordered[["particle", "frame", *POSITION]])
     diffusion = diffusion_coefficient(mean_squared_displacement(expected))
-    for part in ("50 trajectories", "mean length 8.0", f"{diffusion.coefficient:.3g} µm²/frame"):
+    error = f"localisation error at most {diffusion.localisation_error:.2g} µm"
+    for part in ("50 trajectories", "mean length 8.0", f"{diffusion.coefficient:.3g} µm²/frame", error):
         assert part in widget.status.text()
     (dots, line) = widget.plot.axes.get_lines()
     assert len(dots.get_xdata()) == 4
@@ -98,7 +100,7 @@ def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, found, tm
     assert widget.plot.axes.get_xlabel() == "lag (s)"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_xdata(), [0.5, 1.0, 1.5, 2.0])
 
-    widget.export_to(tmp_path / "tracks.csv")
+    export(widget, tmp_path / "tracks.csv")
     written = read_particles(tmp_path / "tracks.csv")
     assert written["particle"].tolist() == expected["particle"].tolist()
     np.testing.assert_allclose(written["z_um"], written["z"] * 0.3)
@@ -153,6 +155,7 @@ def test_what_cannot_be_linked_is_said(viewer, qtbot, click, found):
     widget.search_range.setValue(9.0)
     press_link(widget, qtbot, click)
     assert "lower the search range" in widget.status.text()
+    assert not widget.export.isEnabled()
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
     widget.export_to("nowhere.csv")
     assert "link particles first" in widget.status.text()
@@ -173,7 +176,7 @@ def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
     assert "missing.csv" in widget.status.text()
 
 
-def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, tmp_path):
+def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, export, tmp_path):
     steps = np.arange(6)
     # In every frame the other channel's particle is the nearer one to where this one was.
     paths = [np.column_stack([steps * 0 + z, steps * 1.0, steps * 0]) for z in (4, 4.5)]
@@ -190,7 +193,7 @@ def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, tmp_path):
     np.testing.assert_allclose(
         viewer.layers["both tracks"].data, expected.sort_values(["particle", "frame"])[["particle", "frame", *POSITION]]
     )
-    widget.export_to(tmp_path / "tracks.csv")
+    export(widget, tmp_path / "tracks.csv")
     written = read_particles(tmp_path / "tracks.csv")
     pd.testing.assert_frame_equal(written[["channel", "particle"]], expected[["channel", "particle"]])
 
@@ -201,14 +204,14 @@ def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, tmp_path):
     pd.testing.assert_frame_equal(again[list(written)], written)
 
 
-def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, found, tmp_path):
+def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, export, found, tmp_path):
     widget = dock(viewer, qtbot)
     add(viewer, found, {**PLACE, "scale": (2.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
     measured(widget, qtbot)
     press_link(widget, qtbot, click)
     said = widget.status.text()
     assert "µm²/s" in said
-    widget.export_to(tmp_path / "tracks.csv")
+    export(widget, tmp_path / "tracks.csv")
     assert read_particles(tmp_path / "tracks.csv").attrs["frame_interval"] == 2.0
     widget.status.say(said)
     add(viewer, found, {**PLACE, "scale": (20.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
@@ -222,6 +225,29 @@ def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
     add(viewer, found, place)
     widget = dock(viewer, qtbot)
     assert widget.interval.value() == pytest.approx(0.25)
+    measured(widget, qtbot)
+
+
+def test_cancelling_stays_so_when_points_are_added(viewer, qtbot, click, found, monkeypatch):
+    goes_on = threading.Event()
+
+    def link_later(*args):
+        goes_on.wait(TIMEOUT / 1000)
+        return (yield from _link(*args))
+
+    monkeypatch.setattr("napari_colloids.widgets.track._link", link_later)
+    widget = dock(viewer, qtbot)
+    add(viewer, found)
+    measured(widget, qtbot)
+    click(widget.button)
+    click(widget.button)
+    add(viewer, found)
+    assert widget.button.text() == "Cancelling…"
+    assert not widget.button.isEnabled()
+    goes_on.set()
+    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    assert widget.status.text().startswith("Cancelled")
+    assert widget.button.isEnabled()
     measured(widget, qtbot)
 
 

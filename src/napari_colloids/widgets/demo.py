@@ -44,13 +44,14 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     from napari_colloids.widgets.reader import layers_of
     from napari_colloids.widgets.results import summary
     from napari_colloids.widgets.score import ScoreWidget
+    from napari_colloids.widgets.spheres import add_layer
 
     stack = replace(stack, name="demo")
     viewer = napari.Viewer(title="napari-colloids demo", show=True)
-    image, true = (layers.add_layer(viewer, one) for one in layers_of(stack, truth))
+    image, true = (add_layer(viewer, one) for one in layers_of(stack, truth))
     true.visible = False
     note = {**{str(key): value for key, value in particles.attrs.items()}, "image": image.name}
-    found = layers.add_layer(
+    found = add_layer(
         viewer, layers.particle_layer_data(particles, places.frame_of(image), name="demo particles", note=note)
     )
     # What is shown was found with the defaults, whatever was chosen in this window last time.
@@ -60,8 +61,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         for name, widget in (("Detect", detect), ("Score", score))
     ]
     detect.threshold.layers.choose(found)
-    if particles.attrs:
-        detect.status.say(summary(particles, int(found.shown.sum())))
+    detect.status.say(summary(particles, int(found.shown.sum())))
     score.button.click()
     viewer.window.resize(*SIZE)
     docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)

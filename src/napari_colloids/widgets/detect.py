@@ -57,7 +57,6 @@ class DetectWidget(Panel):
         self._task = Task(self, "Detecting particles")
         self._search: Search | None = None
         self._partial: Partial | None = None
-        self._cancelling = False
         self._followed: Any = None
         defaults = Options()
         self.image = LayerCombo(
@@ -202,13 +201,13 @@ class DetectWidget(Panel):
         for box in (self.mode, self.pixels, self.micrometres):
             diameter.addWidget(box)
         top = form()
-        frames = QHBoxLayout()
-        frames.addWidget(self.frame_from)
-        frames.addWidget(self.frame_to)
+        self._range = QHBoxLayout()
+        self._range.addWidget(self.frame_from)
+        self._range.addWidget(self.frame_to)
         self._rows = top
         top.addRow("Image", self.image)
         top.addRow("Frames", self.frames)
-        top.addRow("From, to", frames)
+        top.addRow("From, to", self._range)
         top.addRow("Diameter", diameter)
         top.addRow("Method", self.method)
         top.addRow("Positions", self.refine)
@@ -276,8 +275,8 @@ class DetectWidget(Panel):
 
     def _on_frames(self, _: int = 0) -> None:
         series = self.image.layer is not None and self.image.layer.ndim == 4
-        self._rows.setRowVisible(1, series)
-        self._rows.setRowVisible(2, series and self.frames.currentData() == "range")
+        self._rows.setRowVisible(self.frames, series)
+        self._rows.setRowVisible(self._range, series and self.frames.currentData() == "range")
 
     def _on_image(self, image: Any) -> None:
         if self._followed is not None:
@@ -308,11 +307,10 @@ class DetectWidget(Panel):
         self._refresh_button()
 
     def _refresh_button(self) -> None:
-        running, waiting = self._task.running, self.threshold.residual.busy
-        if running and self._cancelling:
-            return
-        self.button.setText("Cancel" if running else "Detect")
-        self.button.setEnabled(running or (self.image.layer is not None and not waiting))
+        running, cancelling, waiting = self._task.running, self._task.cancelling, self.threshold.residual.busy
+        self.button.setText("Cancelling…" if cancelling else "Cancel" if running else "Detect")
+        ready = self.image.layer is not None and not waiting
+        self.button.setEnabled(not cancelling and (running or ready))
         self.threshold.residual.hold(running)
         if running:
             tip = "Stop after the tile or the block of particles that is at work; frames that are done are kept."
@@ -326,10 +324,8 @@ class DetectWidget(Panel):
 
     def _on_button(self) -> None:
         if self._task.running:
-            self._cancelling = True
-            self.button.setEnabled(False)
-            self.button.setText("Cancelling…")
             self._task.cancel()
+            self._refresh_button()
             return
         image = self.image.layer
         if image is None:
@@ -342,7 +338,6 @@ class DetectWidget(Panel):
         if not search.goes_on_with(self._search):
             self._partial = None
         self._search = search
-        self._cancelling = False
         self._task.start(search.run)
         self._on_began()
 

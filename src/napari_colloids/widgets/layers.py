@@ -131,7 +131,7 @@ def particle_layer_data(
     elif leading:
         positions = np.column_stack([np.tile(np.asarray(leading, dtype=float), (len(table), 1)), positions])
     place = _fitted(frame or {}, positions.shape[1])
-    radius = _radius(table)
+    radius = radii_of(table)
     features = pd.DataFrame({"radius": radius})
     if "confidence" in table:
         features["confidence"] = table["confidence"].to_numpy(dtype=float)
@@ -226,18 +226,6 @@ def confidence_colormap() -> Any:
     from napari.utils.colormaps import Colormap
 
     return Colormap(CONFIDENCE_COLOURS, name="confidence")
-
-
-def add_layer(viewer: Any, layer_data: LayerData) -> Any:
-    """Add one described layer to the viewer (main thread only), keep its spheres right, and return it."""
-    from napari.layers import Layer
-
-    from napari_colloids.widgets.spheres import watch
-
-    watch(viewer)
-    layer = Layer.create(*layer_data)
-    viewer.add_layer(layer)
-    return layer  # what add_layer of a proxy returns is but a proxy
 
 
 def note_of(layer: Layer) -> dict[str, Any]:
@@ -397,7 +385,8 @@ def _is_whole(values: pd.Series[Any] | None) -> bool:
     return values is not None and pd.api.types.is_integer_dtype(values) and not values.isna().any()
 
 
-def _radius(table: pd.DataFrame) -> NDArray[np.float64]:
+def radii_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the radius of every particle (or of a layer's features) in lateral voxels; the median where it lacks."""
     if "radius" not in table:
         return np.full(len(table), DEFAULT_RADIUS)
     radius = table["radius"].to_numpy(dtype=float)

@@ -15,6 +15,7 @@ from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.widgets import layers, reader
 from napari_colloids.widgets.controls import Panel, Status, form, number
 from napari_colloids.widgets.series import Choice, SeriesPicker
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.task import Task, call
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ class LoadWidget(Panel):
         self.folder = QPushButton("Folder…")
         self.folder.setToolTip("Choose a Zarr folder.")
         self.picker = SeriesPicker(self)
-        self.index = self.picker.index
         tip = "Edge of a voxel along {} in micrometres (µm). Type it where the file does not say."
         self.voxel_size = [
             number(0.0, 0.0, 1000.0, decimals=6, unit="µm", tooltip=tip.format(axis)) for axis in ("z", "y", "x")
@@ -83,12 +83,10 @@ class LoadWidget(Panel):
             return
         self._found = None
         self.picker.show([])
-        if path is None:
-            self._refresh()
-            return
         # A path that was changed while another was being looked at is looked at next.
         self._stale = self._looking.running
-        self._looking.start(call(lambda: _look(path)))
+        if path is not None:
+            self._looking.start(call(lambda: _look(path)))
         self._refresh()
 
     def _lay_out(self) -> None:
@@ -168,7 +166,7 @@ class LoadWidget(Panel):
         self._refresh()
 
     def _on_loaded(self, described: list[layers.LayerData]) -> None:
-        added = [layers.add_layer(self._viewer, one) for one in described]
+        added = [add_layer(self._viewer, one) for one in described]
         self._viewer.layers.selection.active = added[0]
         true = sum(len(layer.data) for layer in added if isinstance(layer, Points))
         self.status.say(f"Loaded {added[0].name}" + (f" with {true} true particles." if true else "."))

@@ -48,11 +48,11 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
             series = list_series(one)
             readable = [number for number, found in enumerate(series) if not found.problem]
             stack, truth = load(Path(one), index=readable[0] if readable else 0)
-        except ColloidsError:
-            # An HDF5 file without an image may be a particle table of ours.
-            if not _is_saved_table(Path(one)):
-                raise
-            layers += read_tables(one)
+        except ColloidsError as error:
+            try:  # an HDF5 file without an image may be a particle table of ours
+                layers += read_tables(one)
+            except ColloidsError:
+                raise error from None
             continue
         layers += layers_of(stack, truth)
         if len(readable) > 1:
@@ -136,8 +136,7 @@ def load(
     from napari_colloids.io import read_stack, read_truth
 
     stack = _part(read_stack(path, index=index, voxel_size=voxel_size, axes=axes), channel, frames)
-    truth = read_truth(path, index) if path.suffix.lower() in (".h5", ".hdf5") else None
-    return stack, truth
+    return stack, read_truth(path, index)
 
 
 def _part(stack: Stack, channel: int | None, frames: tuple[int, int] | None) -> Stack:
@@ -182,16 +181,6 @@ def _has_positions(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return {name.strip().strip('"') for name in header.split(",")}.issuperset(POSITION)
-
-
-def _is_saved_table(path: Path) -> bool:
-    from napari_colloids.io import read_particles
-
-    try:
-        read_particles(path)
-    except ColloidsError:
-        return False
-    return True
 
 
 def _keep_spheres_right() -> None:

@@ -14,6 +14,7 @@ from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.origin import is_known, is_of, made_from
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.task import Task
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ResidualButton(QPushButton):
         self._viewer = viewer
         self._status = status
         self._points: Any = None
-        self._held = self._cancelled = False
+        self._held = False
         self._task = Task(self, "Residual")
         self._task.progressed.connect(self.progressed)
         self._task.succeeded.connect(self._on_done)
@@ -94,11 +95,9 @@ class ResidualButton(QPushButton):
         return next((one for one in self._viewer.layers if layers.is_stack(one) and is_of(self._points, one)), None)
 
     def _refresh(self) -> None:
-        running, ready = self._task.running, self._image() is not None
-        if running and self._cancelled:
-            return
-        self.setText("Cancel" if running else "Residual")
-        self.setEnabled(running or (ready and not self._held))
+        running, cancelling, ready = self._task.running, self._task.cancelling, self._image() is not None
+        self.setText("Cancelling…" if cancelling else "Cancel" if running else "Residual")
+        self.setEnabled(not cancelling and (running or (ready and not self._held)))
         if running:
             tip = "Stop after the block that is at work."
         elif ready:
@@ -113,12 +112,9 @@ class ResidualButton(QPushButton):
 
     def _on_clicked(self) -> None:
         if self._task.running:
-            self._cancelled = True
-            self.setEnabled(False)
-            self.setText("Cancelling…")
             self._task.cancel()
+            self._refresh()
             return
-        self._cancelled = False
         image = self._image()
         if image is None:  # gone since
             self._refresh()
@@ -137,7 +133,7 @@ class ResidualButton(QPushButton):
         described = residual_layer_data(residual, request.place, request.index, name=request.name)
         for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.image)]:
             self._viewer.layers.remove(layer)
-        layer = layers.add_layer(self._viewer, described)
+        layer = add_layer(self._viewer, described)
         made_from(layer, request.image)
         # Below the points, over the image.
         if request.image in self._viewer.layers:

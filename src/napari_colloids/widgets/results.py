@@ -11,6 +11,7 @@ from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import notice
 from napari_colloids.widgets.origin import is_of, made_from
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | No
         if is_of(layer, image):
             layer.visible = False
     described = layers.particle_layer_data(table, search.place, name=name, leading=search.leading, note=note)
-    layer = layers.add_layer(viewer, described)
+    layer = add_layer(viewer, described)
     made_from(layer, image)
     return layer
 

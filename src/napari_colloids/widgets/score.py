@@ -17,6 +17,7 @@ from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number
 from napari_colloids.widgets.origin import made_from
 from napari_colloids.widgets.plots import PrecisionRecallPlot
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.task import Task, call
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class ScoreWidget(Panel):
             leading=compared.index,
             note={"image": compared.name},
         )
-        layer = self._outcomes[kind] = layers.add_layer(self._viewer, described)
+        layer = self._outcomes[kind] = add_layer(self._viewer, described)
         layer.events.visible.connect(self._on_outcome)
         image = compared.image()
         if image is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_colloids.detection import Options
-    from napari_colloids.detection.plan import DiameterEstimate
+    from napari_colloids.detection.estimate import DiameterEstimate
     from napari_colloids.widgets.regions import Marked
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers, reader
+from napari_colloids.widgets import reader
 from napari_colloids.widgets.controls import Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.remembered import remember
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.task import Task, call
 
 if TYPE_CHECKING:
@@ -170,6 +171,6 @@ class SimulateWidget(Panel):
 
     def _on_made(self, made: Simulation) -> None:
         described = reader.layers_of(replace(made.stack, name=self._name), made.particles)
-        added = [layers.add_layer(self._viewer, one) for one in described]
+        added = [add_layer(self._viewer, one) for one in described]
         self._viewer.layers.selection.active = added[0]
         self.status.say(f"Simulated {len(made.particles)} particles.")

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes, Vectors
+from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
 from napari_colloids.widgets import layers
@@ -21,11 +21,20 @@ from napari_colloids.widgets.by_hand import keep_honest
 _watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
 
 
-def watch(viewer: Any) -> None:
+def watch(viewer: Any) -> SphereView:
     """Keep the particle layers of this viewer right from now on, those it has and those it will get."""
     viewer = bare(viewer)
     if viewer not in _watched:
         _watched[viewer] = SphereView(viewer)
+    return _watched[viewer]
+
+
+def add_layer(viewer: Any, layer_data: layers.LayerData) -> Any:
+    """Add one described layer to the viewer (main thread only), keep its spheres right, and return it."""
+    watch(viewer)
+    layer = Layer.create(*layer_data)
+    viewer.add_layer(layer)
+    return layer  # what add_layer of a proxy returns is but a proxy
 
 
 class SphereView:
@@ -39,6 +48,19 @@ class SphereView:
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_moved)
         viewer.dims.events.order.connect(self._on_moved)
+
+    def show_above(self, layer: Points, threshold: float) -> None:
+        """Show the points with at least this confidence and hide the others, drawing them but once.
+
+        In 3D it is the change of size that is seen, and drawn.
+        """
+        viewer = self._viewer()
+        if viewer is not None and viewer.dims.ndisplay == 3 and _is_ours(layer):
+            with layer.events.set_data.blocker():
+                layers.show_above(layer, threshold)
+            self._resize(layer)
+        else:
+            layers.show_above(layer, threshold)
 
     def _on_inserted(self, event: Any) -> None:
         self._adopt(event.value)
@@ -64,7 +86,7 @@ class SphereView:
             self._resize(event.source)
 
     def _on_drawn(self, event: Any) -> None:
-        """Follow the threshold in 3D; a change of size draws once more, with nothing left to change then."""
+        """Follow what is hidden by others in 3D; a change of size draws once more, with nothing left to change then."""
         viewer = self._viewer()
         if viewer is not None and viewer.dims.ndisplay == 3:
             self._resize(event.source)
@@ -97,7 +119,7 @@ class SphereView:
             for other in viewer.layers:
                 if not _is_ours(other):
                     _keep_thin(other)
-        largest = 2 * float(_radii(layer).max()) * abs(float(layer.scale[-1]))
+        largest = 2 * float(layers.radii_of(layer.features).max()) * abs(float(layer.scale[-1]))
         thickness = list(viewer.dims.thickness)
         for axis in range(max(len(thickness) - 3, 0), len(thickness)):
             thickness[axis] = max(thickness[axis], 1.01 * largest)
@@ -112,7 +134,7 @@ class SphereView:
         if viewer.dims.ndisplay == 3:
             look = layers.solid_look(kind, by_confidence)
         else:
-            look = layers.flat_look(kind, by_confidence, float(np.median(_radii(layer))))
+            look = layers.flat_look(kind, by_confidence, float(np.median(layers.radii_of(layer.features))))
         # The colormap must be in place before the colour is mapped through it.
         for attribute in sorted(look, key=lambda name: name.endswith("_color")):
             setattr(layer, attribute, look[attribute])
@@ -127,7 +149,7 @@ class SphereView:
         viewer = self._viewer()
         if viewer is None or not len(layer.data):
             return
-        radius = _radii(layer)
+        radius = layers.radii_of(layer.features)
         size = 2 * radius
         if viewer.dims.ndisplay == 3:
             size = np.where(layer.shown, size, 0.0)
@@ -148,13 +170,6 @@ class SphereView:
 def _is_ours(layer: Any) -> bool:
     # Layers of others have a note as well, once their threshold was moved; but none of their kind.
     return "kind" in layers.note_of(layer) and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
-
-
-def _radii(layer: Points) -> Any:
-    """Radius of every point in lateral voxels; points added by hand without one get the median."""
-    radius = layer.features["radius"].to_numpy(dtype=float)
-    known = np.isfinite(radius)
-    return np.where(known, radius, np.median(radius[known]) if known.any() else layers.DEFAULT_RADIUS)
 
 
 def _keep_thin(layer: Any) -> None:

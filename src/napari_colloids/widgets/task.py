@@ -43,6 +43,8 @@ class Task(QObject):
         super().__init__(parent)
         self._name = name
         self._run = _Run()
+        #: Whether the end of what is under way was told.
+        self._told = False
         # A window that closes takes its task along; the thread then stops at its next step.
         self.destroyed.connect(self._run.stop)
 
@@ -51,15 +53,20 @@ class Task(QObject):
         """Whether work is under way."""
         return self._run.worker is not None
 
+    @property
+    def cancelling(self) -> bool:
+        """Whether what is under way was asked to stop, and has not yet."""
+        return self.running and bool(self._run.worker.abort_requested)
+
     def start(self, work: Work) -> None:
         """Start; ignored while other work of this task is under way."""
         if self.running:
             return
         worker = thread_worker(_guarded)(work)
         self._run.worker, self._run.bar = worker, progress(total=0, desc=self._name)
+        self._told = False
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
-        worker.aborted.connect(self.cancelled)
         worker.finished.connect(self._on_finished)
         worker.start()
 
@@ -75,6 +82,7 @@ class Task(QObject):
         self.progressed.emit(int(step.done), int(step.total), str(step.message))
 
     def _on_returned(self, outcome: _Outcome) -> None:
+        self._told = True
         if outcome.error is not None:
             self.failed.emit(outcome.error)
         else:
@@ -82,6 +90,8 @@ class Task(QObject):
 
     def _on_finished(self) -> None:
         self._run.stop()
+        if not self._told:  # napari says nothing where it was asked to stop after the last step
+            self.cancelled.emit()
         self.ended.emit()
 
 
@@ -121,7 +131,12 @@ def _as_colloids_error(work: Work) -> Generator[Any, None, Any]:
         return (yield from work())
     except ColloidsError:
         raise
+    except OSError as error:  # a lazy image is read here, maybe over a network
+        raise ColloidsError(f"The image could not be read: {_words(error)}.") from error
     except Exception as error:
         _log.exception("Unexpected error in a worker")
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise ColloidsError(f"Unexpected error ({type(error).__name__}): {text}") from error
+        raise ColloidsError(f"Unexpected error ({type(error).__name__}): {_words(error)}.") from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

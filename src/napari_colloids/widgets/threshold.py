@@ -11,12 +11,13 @@ from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, Q
 from superqt import QDoubleSlider
 
 from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
-from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status, number
+from napari_colloids.widgets.export import ExportButton
 from napari_colloids.widgets.plots import ConfidenceHistogram
 from napari_colloids.widgets.residual import ResidualButton
 from napari_colloids.widgets.saving import ask_for_table
+from napari_colloids.widgets.spheres import watch
 from napari_colloids.widgets.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ class ThresholdPanel(QWidget):
         )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()
-        self.export = QPushButton("Export CSV…")
-        self.export.setToolTip(
-            "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
+        self.export = ExportButton(
+            status, "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
         )
         self.residual = ResidualButton(viewer, status)
         self._followed: Any = None
@@ -94,17 +94,13 @@ class ThresholdPanel(QWidget):
         self._on_layer(self.layers.layer)
 
     def export_to(self, path: Path) -> None:
-        """Write the points on show and say how many there were."""
+        """Write the points on show in the background, and say how many there were."""
         layer = self.layers.layer
         if layer is None:
             self._status.fail("There is nothing to export yet: detect particles first.")
             return
-        try:
-            writer.save(layer, path)
-        except (ColloidsError, OSError) as error:
-            self._status.fail(str(error))
-        else:
-            self._status.say(f"Wrote {int(layer.shown.sum())} particles to {path}.")
+        table = layers.table_of(layer)  # a copy: the layer may change while it is written
+        self.export.write(path, table, writer.origin_of(layer), f"{len(table)} particles")
 
     def _on_active(self, event: Any) -> None:
         if isalive(self):
@@ -157,7 +153,7 @@ class ThresholdPanel(QWidget):
     def _apply(self, layer: Any, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.
         layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
-        layers.show_above(layer, threshold)
+        watch(self._viewer).show_above(layer, threshold)
         self._tell(layer, threshold)
 
     def _tell(self, layer: Any, threshold: float) -> None:

@@ -16,9 +16,11 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QP
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
+from napari_colloids.widgets.export import ExportButton
 from napari_colloids.widgets.origin import is_of, made_from
 from napari_colloids.widgets.remembered import remember
 from napari_colloids.widgets.saving import FILTER, ask_for_table
+from napari_colloids.widgets.spheres import add_layer
 from napari_colloids.widgets.task import Task, call
 from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
@@ -81,9 +83,10 @@ class TrackWidget(Panel):
         self.bar.setVisible(False)
         self.status = Status()
         self.plot = MsdPlot()
-        self.export = QPushButton("Export CSV…")
-        self.export.setToolTip("Write the linked points with the number of their trajectory ('particle').")
-        self.export.setEnabled(False)
+        self.export = ExportButton(
+            self.status, "Write the linked points with the number of their trajectory ('particle')."
+        )
+        self.export.allow(False)
         self._lay_out()
         self._connect()
         remember("track", {"memory": self.memory, "min_length": self.min_length, "drift": self.drift})
@@ -95,22 +98,15 @@ class TrackWidget(Panel):
         return self._task.running or self._measuring.running
 
     def export_to(self, path: Path) -> None:
-        """Write the trajectories and say how many there were."""
-        from napari_colloids import __version__
-        from napari_colloids.io import write_particles
-
+        """Write the trajectories in the background, and say how many there were."""
         if self._result is None:
             self.status.fail("There are no trajectories to export yet: link particles first.")
             return
         tracks, note = self._result.tracks, self._result.note
         if self._seconds is not None:
             note["frame_interval"] = self._seconds
-        try:
-            write_particles(path, tracks, metadata={"program": f"napari-colloids {__version__}", **note})
-        except (ColloidsError, OSError) as error:
-            self.status.fail(str(error))
-        else:
-            self.status.say(f"Wrote {tracks['particle'].nunique()} trajectories ({len(tracks)} points) to {path}.")
+        count = f"{tracks['particle'].nunique()} trajectories ({len(tracks)} points)"
+        self.export.write(path, tracks, note, count)
 
     def _lay_out(self) -> None:
         points, searching = QHBoxLayout(), QHBoxLayout()
@@ -147,10 +143,10 @@ class TrackWidget(Panel):
         self._task.ended.connect(self._on_ended)
 
     def _refresh(self) -> None:
-        running = self._task.running
+        running, cancelling = self._task.running, self._task.cancelling
         self.bar.setVisible(running)
-        self.button.setText("Cancel" if running else "Link")
-        self.button.setEnabled(running or self.points.layer is not None)
+        self.button.setText("Cancelling…" if cancelling else "Cancel" if running else "Link")
+        self.button.setEnabled(not cancelling and (running or self.points.layer is not None))
         self.suggest.setEnabled(self.points.layer is not None and not self.busy)
         if running:
             tip = "Stop after the frame that is being linked."
@@ -213,9 +209,8 @@ class TrackWidget(Panel):
 
     def _on_button(self) -> None:
         if self._task.running:
-            self.button.setEnabled(False)
-            self.button.setText("Cancelling…")
             self._task.cancel()
+            self._refresh()
             return
         points = self.points.layer
         if points is None:
@@ -261,12 +256,12 @@ class TrackWidget(Panel):
             if points is not None and isinstance(layer, Tracks) and is_of(layer, points):
                 layer.visible = False
         self._show(result.request.interval)
-        self.export.setEnabled(len(result.tracks) > 0)
+        self.export.allow(len(result.tracks) > 0)
         if len(result.tracks):
             request = result.request
             name = f"{request.name.removesuffix(' particles')} tracks"
             described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
-            tracks = layers.add_layer(self._viewer, described)
+            tracks = add_layer(self._viewer, described)
             if points is not None:
                 made_from(tracks, points)
 
@@ -297,7 +292,7 @@ class TrackWidget(Panel):
         except (ColloidsError, OSError) as error:
             self.status.fail(str(error))
             return
-        layer = layers.add_layer(self._viewer, described)
+        layer = add_layer(self._viewer, described)
         if layer.ndim < 4:
             self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")
         self.points.choose(layer)
@@ -377,6 +372,7 @@ def summary(result: _Result, diffusion: Diffusion | None) -> str:
     if diffusion is not None:
         per = html.escape(diffusion.unit.replace("um", "µm").replace("^2", "²"))
         lines.append(
-            f"D = {diffusion.coefficient:.3g} {per}; localisation error {diffusion.localisation_error:.2g} {unit}."
+            f"D = {diffusion.coefficient:.3g} {per}; localisation error at most {diffusion.localisation_error:.2g} "
+            f"{unit} (crowding adds to it)."
         )
     return "<br>".join(lines)

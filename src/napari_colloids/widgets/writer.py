@@ -9,6 +9,7 @@ from napari_colloids.widgets.layers import note_of, table_of
 from napari_colloids.widgets.places import interval_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Points
 
 
@@ -47,13 +48,29 @@ def save(layer: Points, path: Path) -> Path:
     ColloidsError
         If the points are 2D or the file cannot be written.
     """
+    write_table(path, table_of(layer), origin_of(layer))
+    return path
+
+
+def origin_of(layer: Points) -> dict[str, Any]:
+    """Return what a table of this layer is to say about where it comes from."""
+    note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "by_confidence")}
+    origin = {"layer": layer.name, **note}
+    interval = interval_of(layer)
+    if interval is not None:
+        origin["frame_interval"] = interval
+    return origin
+
+
+def write_table(path: Path, table: pd.DataFrame, origin: dict[str, Any]) -> None:
+    """Write a particle table, with a note of where it comes from, this program included.
+
+    Raises
+    ------
+    ColloidsError
+        If the file cannot be written.
+    """
     from napari_colloids import __version__
     from napari_colloids.io import write_particles
 
-    note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "by_confidence")}
-    metadata = {"layer": layer.name, "program": f"napari-colloids {__version__}", **note}
-    interval = interval_of(layer)
-    if interval is not None:
-        metadata["frame_interval"] = interval
-    write_particles(path, table_of(layer), metadata=metadata)
-    return path
+    write_particles(path, table, metadata={"program": f"napari-colloids {__version__}", **origin})

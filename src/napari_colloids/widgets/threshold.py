@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, Q
 from superqt import QDoubleSlider
 
 from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
+from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status, number
 from napari_colloids.widgets.export import ExportButton
@@ -99,7 +100,11 @@ class ThresholdPanel(QWidget):
         if layer is None:
             self._status.fail("There is nothing to export yet: detect particles first.")
             return
-        table = layers.table_of(layer)  # a copy: the layer may change while it is written
+        try:
+            table = layers.table_of(layer)  # a copy: the layer may change while it is written
+        except ColloidsError as error:
+            self._status.fail(str(error))
+            return
         self.export.write(path, table, writer.origin_of(layer), f"{len(table)} particles")
 
     def _on_active(self, event: Any) -> None:

@@ -82,6 +82,7 @@ def candidates_in(
     # A CPU that computes has no time to read.
     images = _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
     for tile, image in images:
+        yield 0.0
         looks = iter_look_twice(network, image[None, None].to(memory_format=torch.channels_last_3d))
         output, confidence = yield from _without_gradients(looks, network, device, half)
         found = decode(output, confidence, tile, floor)

@@ -113,7 +113,9 @@ class CentreNet(nn.Module):
 
     def in_steps(self, image: Tensor) -> Generator[float, None, Output]:
         """Apply the network in steps, so that it can be stopped on the way; yields which share is about done."""
-        fine = self.encode_fine(self.stem(_fold(image)))
+        fine = self.stem(_fold(image))
+        yield 0.1
+        fine = self.encode_fine(fine)
         yield 0.35
         middle = self.encode_middle(self.shrink_fine(_filled_up(fine)))
         coarse = self.bottom(self.shrink_middle(_filled_up(middle)))

@@ -24,6 +24,20 @@ def test_what_was_measured_can_be_written_to_a_file(dense):
     assert json.loads(json.dumps(dense.refined.attrs)) == dense.refined.attrs
 
 
+def test_a_psf_longer_than_the_particles(make_scene):
+    """It is not taken for a sharp one with a halo, in which the fit sees spheres that are not there."""
+    scene = make_scene(shape=(44, 44, 44), radius=4, psf_sigma=(6, 1.5, 1.5), volume_fraction=0.3, snr=12, cnr=10)
+    assert scene.refined.attrs["psf_sigma"] == pytest.approx([6, 1.5], rel=0.08)
+    assert scene.refined.attrs["psf_tail"] < 0.25
+    assert len(scene.refined) <= len(scene.start) + 2
+
+
+def test_a_psf_much_longer_than_the_particles_is_not_fitted(make_scene):
+    scene = make_scene(shape=(44, 44, 44), radius=4, psf_sigma=(10, 1.5, 1.5), volume_fraction=0.3, snr=12, cnr=10)
+    assert (scene.refined["refined"] == 0).all()
+    assert "too blurred along z" in scene.refined.attrs["notices"][0]
+
+
 def noise(snr, photons, brightness=200.0, scale=1.0):
     """Return gain and floor of a simulation."""
     level = brightness * scale

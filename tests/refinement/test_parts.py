@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.blocks import cut_by_count
+from napari_colloids.refinement.fit import Box, Model, with_lamp
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.missed import find_missed
+from napari_colloids.refinement.optics import Detector, Optics
 from napari_colloids.refinement.profile import Profile
 from napari_colloids.refinement.slow import TERMS, Slow
 from napari_colloids.refinement.spheres import Spheres, draw
@@ -163,3 +165,34 @@ def test_new_spheres_keep_their_distance():
     places = found(residual, weight, known=[PLACES[0] + [0, 0, 3]])
     assert len(places) == 2
     assert np.linalg.norm(places - PLACES[0], axis=1).min() > 8
+
+
+def lamp_of(spread, slope, count=100):
+    """Return the logarithm of the lamp at some particles, as it is and as their brightness tells it."""
+    rng = np.random.default_rng(2)
+    places = rng.uniform(0, 63, (count, 3))
+    lit = slope * (places[:, 0] / 31.5 - 1)
+    spheres = Spheres(places, np.full(count, 6.0), np.exp(rng.normal(0, spread, count) + lit))
+    nothing = np.zeros((64, 64, 64), np.float32)
+    box = Box(nothing, nothing, np.zeros(3, int), 1.0)
+    model = Model(spheres, Optics((3.0, 1.3)), Detector(), np.zeros(TERMS), np.zeros(TERMS - 1))
+    for _ in range(5):  # it stays where it is
+        model = with_lamp(model, box)
+    told = model.lamp @ box.slow.at(places)[1:]
+    np.testing.assert_allclose(model.spheres.brightness * np.exp(told), spheres.brightness)
+    return lit, told
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.5])
+def test_particles_of_unequal_brightness_make_no_lamp(spread):
+    assert np.std(lamp_of(spread, 0.0)[1]) < 0.1 * spread
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3])
+def test_a_lamp_is_told_from_unequal_brightness(spread):
+    lit, told = lamp_of(spread, 0.5)
+    assert np.std(told - lit) < max(0.15 * np.std(lit), 0.3 * spread)
+
+
+def test_as_few_particles_as_the_lamp_has_terms_tell_of_none():
+    assert not lamp_of(0.3, 0.5, count=TERMS)[1].any()

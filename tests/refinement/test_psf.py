@@ -46,6 +46,22 @@ def test_a_leaning_and_astigmatic_psf():
     assert round_ > upright.lean[3]  # the tilt along y widens that direction
 
 
+def test_the_noise_of_the_dark_around_it_does_not_count():
+    place = (20, 20, 20)
+    psf = PSF.measured(bead((3, 1.3, 1.3), (41, 41, 41), place, noise=4))
+    assert psf.sigma == pytest.approx((3, 1.3), rel=0.06)
+    # One that is fainter, elsewhere in the image, is no other than it.
+    fainter = np.roll(bead((3, 1.3, 1.3), (41, 41, 41), place), 12, axis=2) * 0.25
+    assert PSF.measured(bead((3, 1.3, 1.3), (41, 41, 41), place) + fainter).sigma == pytest.approx(psf.sigma, rel=0.06)
+
+
+def hot_voxel():
+    """Return noise in which one voxel is far too bright."""
+    image = np.random.default_rng(0).normal(10, 2, (25, 25, 25))
+    image[12, 12, 12] = 200
+    return image
+
+
 def test_its_voxels_may_be_others_than_those_of_the_stack():
     fine = PSF.measured(Stack(bead((4, 2, 2)), voxel_size=(0.1, 0.05, 0.05)))
     psf = fine.in_voxels((0.2, 0.1, 0.1), aspect=2)
@@ -64,6 +80,8 @@ def test_its_voxels_may_be_others_than_those_of_the_stack():
         np.zeros((3, 20, 20)),
         np.zeros((20, 20)),
         np.random.default_rng(0).normal(100, 10, (30, 30, 30)),
+        hot_voxel(),
+        bead((3, 1.2, 1.2)) + 0.8 * np.roll(bead((3, 1.2, 1.2)), 9, axis=2),
         bead((3, 1.2, 1.2)) + np.roll(bead((3, 1.2, 1.2)), 9, axis=2) + np.roll(bead((3, 1.2, 1.2)), 9, axis=1),
     ],
 )

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 #: First guesses: widths of the PSF in radii, polydispersity, spread of the brightness.
 _SIGMA = (0.5, 0.22)
+#: From these widths, a PSF longer than the particles ends as a sharp one with all the halo it may have: with a halo
+#: beyond this, a second fit begins with wide ones.
+_HALO = 0.25
+_WIDE = (1.3, 0.3)
 _POLYDISPERSITY = 0.05
 _SPREAD = 0.3
 #: Least values of the last two: below, they no longer matter.
@@ -61,7 +65,8 @@ _SHARPEST = 0.6
 _HOLLOW = -0.05
 _SHELL = 0.6
 _SHELLS = (0.1, 0.9)
-#: What cannot be right: radius over that of the detections, axial width in radii, spread of the brightness.
+#: What cannot be right: radius over that of the detections, axial width (with the halo) in radii, spread of the
+#: brightness.
 _LIKELY = (0.8, 1.25)
 _BLURRED = 2.2
 _UNEVEN = 0.8
@@ -127,7 +132,9 @@ class Estimate:
             return "the background is cut off, and cannot be told"
         if not _LIKELY[0] < self.radius / radius < _LIKELY[1]:
             return "the fit does not agree with the diameter"
-        if not np.isfinite(optics.psf_sigma).all() or optics.psf_sigma[0] > _BLURRED * radius:
+        # A PSF much longer than the particles is drawn with a halo, which is as much of its length as the core.
+        length = optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail)
+        if not np.isfinite(optics.psf_sigma).all() or length > _BLURRED * radius:
             return "the particles are too blurred along z"
         if self.brightness_spread > _UNEVEN:
             return "the particles are too unequally bright"
@@ -179,13 +186,23 @@ def estimate(
     doubts = _DOUBTS
     if measured is not None:
         model, doubts = replace(model, optics=measured), _MEASURED
-    solid = _fitted(box, model, priors, doubts)
-    if _centre_light(box, solid[0], solid[2]) > _HOLLOW:
-        return _estimate_of(*solid[:2])
-    hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, doubts)
-    seen = [fit.detector.see(box.where_known(view.light)) for fit, _, view in (solid, hollow)]
-    noise = [float(np.log(one.deviation).mean()) for one in seen]
-    return _estimate_of(*(hollow if noise[1] < noise[0] else solid)[:2])
+    fit = _fitted(box, model, priors, doubts)
+    if measured is None and fit[0].optics.psf_tail > _HALO:
+        wide = replace(model, optics=_with_widths(_WIDE, priors.radius))
+        likelier = _fitted(box, wide, priors, doubts)
+        if _noise(box, likelier) < _noise(box, fit):
+            model, fit = wide, likelier
+    if _centre_light(box, fit[0], fit[2]) < _HOLLOW:
+        hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_SHELL)), priors, doubts)
+        if _noise(box, hollow) < _noise(box, fit):
+            fit = hollow
+    return _estimate_of(*fit[:2])
+
+
+def _noise(box: Box, fit: tuple[Model, Priors, View]) -> float:
+    """Return the mean logarithm of the noise that a fit leaves: the likelier of two has less."""
+    model, _, view = fit
+    return float(np.log(model.detector.see(box.where_known(view.light)).deviation).mean())
 
 
 def _fitted(box: Box, model: Model, priors: Priors, doubts: tuple[float, ...]) -> tuple[Model, Priors, View]:
@@ -264,9 +281,14 @@ def _begun(box: Box, centres: Array, radii: Array, detector: Detector) -> tuple[
     spheres = Spheres(
         centres, radii if alike > _MIXED else np.full(count, radius), np.full(count, max(high - low, 1e-6))
     )
-    optics = Optics((_SIGMA[0] * radius, _SIGMA[1] * radius))
-    model = Model(spheres, optics, detector, np.array([low, *[0.0] * (TERMS - 1)]), np.zeros(TERMS - 1))
+    even = np.zeros(TERMS - 1)
+    model = Model(spheres, _with_widths(_SIGMA, radius), detector, np.append(low, even), even)
     return model, Priors(centres, DOUBT * radius / [box.aspect, 1, 1], radii, radius, alike, _SPREAD)
+
+
+def _with_widths(sigma: tuple[float, float], radius: float) -> Optics:
+    """Return a PSF of widths in radii."""
+    return Optics((sigma[0] * radius, sigma[1] * radius))
 
 
 def _lean_unit(optics: Optics) -> Array:

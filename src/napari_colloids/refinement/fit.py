@@ -35,9 +35,11 @@ RADIUS_DOUBT = 0.06
 #: Neighbours whose mean brightness is expected of a sphere, and the least brightness of it.
 _NEIGHBOURS = 24
 _DARKEST = 0.02
-#: Spheres darker than this, of the median, say nothing of the lamp; and how many it takes to believe in a slope.
+#: Spheres darker than this, of the median, say nothing of the lamp; how many it takes to believe in a slope; and how
+#: many times what chance explains is not believed.
 _USUAL = 0.3
-_EVEN = 5.0
+_EVEN = 1.0
+_CHANCE = 4.0
 #: With which part of the usual brightness a new sphere begins.
 _FAINT = 0.1
 
@@ -309,15 +311,31 @@ def with_lamp(model: Model, box: Box) -> Model:
     usual = spheres.brightness > _USUAL * np.median(spheres.brightness)
     # The light of what lies outside says as much of its place as of the lamp.
     usual &= np.all((spheres.positions > box.low) & (spheres.positions < last), axis=1)
-    if not usual.any():
-        return model
-    bright = np.log(spheres.brightness[usual])
     known = columns[:, usual]
-    known, bright = known - known.mean(axis=1, keepdims=True), bright - bright.mean()
-    # Few particles, or all in one plane, tell little of a slope.
-    weights = np.linalg.solve(known @ known.T + _EVEN * np.eye(len(known)), known @ bright)
-    dimmed = replace(spheres, brightness=spheres.brightness * np.exp(-weights @ columns))
-    return replace(model, spheres=dimmed, lamp=model.lamp + weights)
+    lamp = _lamp_of(known, np.log(spheres.brightness[usual]) + model.lamp @ known)
+    dimmed = replace(spheres, brightness=spheres.brightness * np.exp((model.lamp - lamp) @ columns))
+    return replace(model, spheres=dimmed, lamp=lamp)
+
+
+def _lamp_of(columns: Array, bright: Array) -> Array:
+    """Return the weights of the lamp's terms, ``(K, N)`` at the spheres, that the logarithms of their light tell.
+
+    Particles of unequal brightness seem to have a lamp of their own, the more so the fewer there are: what is no more
+    than the spread explains is left out, and the rest shrunk by as much (the garrote of Breiman, Technometrics 37, 373,
+    1995), in directions that are independent of each other.
+    """
+    terms, count = columns.shape
+    if count <= terms + 1:
+        return np.zeros(terms)
+    columns, bright = columns - columns.mean(axis=1, keepdims=True), bright - bright.mean()
+    strength, directions = np.linalg.eigh(columns @ columns.T)
+    # Particles all in one plane tell little of a slope.
+    strength = strength + _EVEN
+    along = directions.T @ columns @ bright
+    explained = along**2 / strength
+    spread = (bright @ bright - explained.sum()) / (count - terms - 1)
+    kept = np.maximum(1 - _CHANCE * spread / np.maximum(explained, 1e-12), 0)
+    return np.asarray(directions @ (kept * along / strength))
 
 
 def with_missed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import least_squares
 
 from napari_colloids.errors import ColloidsError
@@ -33,8 +34,11 @@ _STEPS = 60
 _VOXEL = 1 / 12
 #: The PSF is never finer than this, in voxels.
 _FINEST = 0.1
-#: Part of the light that the model must explain for the image to be that of a bead.
+#: Part of the light within so many standard deviations that the model must explain for the image to be that of a bead;
+#: and the brightness, of the bead's, from which anything else is another one.
 _BEAD = 0.8
+_NEAR = 3.0
+_ANOTHER = 0.5
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,25 @@ def _fitted(light: Array) -> Array | None:
     )
     first = np.clip(_first_guess(light, axes), *(bounds.T * 0.99))
     fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, bounds=bounds.T, max_nfev=_STEPS)
-    left = np.var(light - _bead(axes, fit.x))
-    return fit.x if left < (1 - _BEAD) * np.var(light) and (np.exp(fit.x[6:8]) < max(light.shape)).all() else None
+    return fit.x if _is_bead(light, axes, fit.x) else None
+
+
+def _is_bead(light: Array, axes: Array, numbers: Array) -> bool:
+    """Return whether numbers of `_bead` describe what they lie on, and nothing else shines as well.
+
+    The dark around a bead has many voxels, whose noise says nothing of it.
+    """
+    if (np.exp(numbers[6:8]) > max(light.shape)).any():
+        return False
+    bead, near = _bead(axes, numbers), _squared_distance(axes, numbers) < _NEAR**2
+    left = light - bead
+    # As many numbers describe as many voxels, a hot one for instance, whatever they are of.
+    if near.sum() <= len(numbers) or np.mean(left[near] ** 2) > (1 - _BEAD) * np.var(light[near]):
+        return False
+    # As bright as a spot of the same width would be: single voxels may be noise.
+    widths = np.sqrt(np.diag(_covariance(numbers)))
+    another, itself = (gaussian_filter(part, widths, mode="constant").max() for part in (left, bead - numbers[0]))
+    return bool(another < _ANOTHER * itself)
 
 
 def _first_guess(light: Array, axes: Array) -> Array:
@@ -159,11 +180,15 @@ def _first_guess(light: Array, axes: Array) -> Array:
 
 def _bead(axes: Array, numbers: Array) -> Array:
     """Draw a point through the PSF, a halo of twice the width included."""
-    away = axes - numbers[2:5, None, None, None]
-    squared = np.einsum("izyx,ij,jzyx->zyx", away, np.linalg.inv(_covariance(numbers)), away)
-    tail = numbers[5]
+    squared, tail = _squared_distance(axes, numbers), numbers[5]
     shape = (1 - tail) * np.exp(-squared / 2) + tail / 8 * np.exp(-squared / 8)
     return np.asarray(numbers[0] + np.exp(numbers[1]) * shape)
+
+
+def _squared_distance(axes: Array, numbers: Array) -> Array:
+    """Return the squared distance of voxels from the bead, in standard deviations of the core."""
+    away = axes - numbers[2:5, None, None, None]
+    return np.asarray(np.einsum("izyx,ij,jzyx->zyx", away, np.linalg.inv(_covariance(numbers)), away))
 
 
 def _covariance(numbers: Array) -> Array:

@@ -63,6 +63,20 @@ def test_positions_of_the_wrong_shape(positions):
         particle_table(positions)
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"radius": [1, 2]}, "3 positions"),
+        ({"confidence": np.ones((3, 1))}, "3 positions"),
+        ({"frame": [0, 0.5, 1]}, "whole numbers"),
+        ({"particle": [0, np.nan, 1]}, "whole numbers"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns, message):
+    with pytest.raises(ColloidsError, match=message):
+        particle_table(np.zeros((3, 3)), **columns)
+
+
 def test_check_drops_rows_without_a_position():
     table = pd.DataFrame({"z": [1, np.nan, 3], "y": [1, 2, 3], "x": [1, 2, 3]})
     assert check_particles(table)["z"].tolist() == [1, 3]

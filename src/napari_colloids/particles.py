@@ -75,7 +75,8 @@ def particle_table(
     Raises
     ------
     ColloidsError
-        If the positions are not ``(N, 3)``.
+        If the positions are not ``(N, 3)``, or there are fewer or more values than positions, or no whole numbers where
+        these are needed.
     """
     centres = np.asarray(positions, dtype=float)
     if centres.size == 0:
@@ -90,9 +91,17 @@ def particle_table(
     given |= {"refined": refined, "particle": particle}
     for name, values in given.items():
         if values is not None:
-            kind = int if name in WHOLE else float
-            columns[name] = np.broadcast_to(np.asarray(values, dtype=kind), len(centres))
+            columns[name] = _column(name, values, len(centres))
     return with_micrometres(pd.DataFrame(columns), voxel_size)
+
+
+def _column(name: str, values: ArrayLike, count: int) -> NDArray[Any]:
+    given = np.asarray(values)
+    if given.shape not in ((), (1,), (count,)):
+        raise ColloidsError(f"'{name}' has shape {given.shape}, but there are {count} positions.")
+    if name in WHOLE and given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
+        raise ColloidsError(f"'{name}' must hold whole numbers.")
+    return np.broadcast_to(given.astype(int if name in WHOLE else float), count)
 
 
 def with_micrometres(particles: pd.DataFrame, voxel_size: Sequence[float] | None) -> pd.DataFrame:

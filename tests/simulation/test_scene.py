@@ -262,6 +262,12 @@ def test_presets_show_particles(name):
         {"psf_tilt": (float("nan"), 0)},
         {"psf_tilt": (0, 1000)},
         {"arrangement": "crystal", "volume_fraction": 0},
+        {"radius": "6"},
+        {"radius": None},
+        {"shape": 64},
+        {"shape": "big"},
+        {"psf_sigma": 2.0},
+        {"seed": "a"},
     ],
 )
 def test_nonsense_is_refused(changes):

@@ -105,7 +105,7 @@ class Parameters:
     Raises
     ------
     ColloidsError
-        If a value is out of range.
+        If a value is out of range, or of a wrong type.
     """
 
     shape: tuple[int, int, int] = (64, 64, 64)
@@ -132,6 +132,12 @@ class Parameters:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        try:
+            self._check()
+        except (TypeError, ValueError) as error:
+            raise ColloidsError(f"A parameter of the simulation has a wrong type: {error}.") from error
+
+    def _check(self) -> None:
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:

@@ -177,10 +177,10 @@ def test_when_memory_runs_out_tiles_shrink(monkeypatch):
     row = simulate(shape=(20, 20, 400), volume_fraction=0.4, radius=5, snr=8, cnr=7, seed=6).stack
     in_steps = CentreNet.in_steps
 
-    def limited(self, image):
+    def limited(self, image, *shares):
         if image[0, 0].numel() > 32 * 32 * 200:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return in_steps(self, image)
+        return in_steps(self, image, *shares)
 
     expected = detect(row, diameter=10)
     monkeypatch.setattr(CentreNet, "in_steps", limited)
@@ -190,7 +190,7 @@ def test_when_memory_runs_out_tiles_shrink(monkeypatch):
 
 
 def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
-    def broken(self, image):
+    def broken(self, image, *shares):
         raise RuntimeError("cuDNN error")
 
     monkeypatch.setattr(CentreNet, "in_steps", broken)

@@ -228,14 +228,20 @@ def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
     measured(widget, qtbot)
 
 
-def test_cancelling_stays_so_when_points_are_added(viewer, qtbot, click, found, monkeypatch):
-    goes_on = threading.Event()
+@pytest.fixture
+def goes_on(monkeypatch):
+    """Return an event that linking waits for."""
+    event = threading.Event()
 
     def link_later(*args):
-        goes_on.wait(TIMEOUT / 1000)
+        event.wait(TIMEOUT / 1000)
         return (yield from _link(*args))
 
     monkeypatch.setattr("napari_colloids.widgets.track._link", link_later)
+    return event
+
+
+def test_cancelling_stays_so_when_points_are_added(viewer, qtbot, click, found, goes_on):
     widget = dock(viewer, qtbot)
     add(viewer, found)
     measured(widget, qtbot)
@@ -252,14 +258,7 @@ def test_cancelling_stays_so_when_points_are_added(viewer, qtbot, click, found, 
 
 
 @pytest.mark.parametrize("typed", [None, 0.123])
-def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, monkeypatch):
-    goes_on = threading.Event()
-
-    def link_later(*args):
-        goes_on.wait(TIMEOUT / 1000)
-        return (yield from _link(*args))
-
-    monkeypatch.setattr("napari_colloids.widgets.track._link", link_later)
+def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, goes_on):
     widget = dock(viewer, qtbot)
     points = add(viewer, found)
     measured(widget, qtbot)

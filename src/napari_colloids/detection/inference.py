@@ -142,25 +142,14 @@ def iter_look_twice(network: CentreNet, image: Tensor) -> Generator[float, None,
         both = yield from network.in_steps(torch.cat([image, image.flip(2, 3, 4)]))
         plain, mirrored = (Output(*(field[i : i + 1] for field in both)) for i in (0, 1))
     else:
-        plain = yield from _share(network.in_steps(image), 0.0)
+        plain = yield from network.in_steps(image, 0.0, 0.5)
         yield 0.5
-        mirrored = yield from _share(network.in_steps(image.flip(2, 3, 4)), 0.5)
+        mirrored = yield from network.in_steps(image.flip(2, 3, 4), 0.5, 0.5)
     return Output(
         (plain.centre.float() + mirrored.centre.float().flip(1, 2, 3)) / 2,
         (plain.offset.float() - mirrored.offset.float().flip(2, 3, 4)) / 2,
         (plain.log_radius.float() + mirrored.log_radius.float().flip(1, 2, 3)) / 2,
     )
-
-
-def _share(steps: Generator[float, None, Output], before: float) -> Generator[float, None, Output]:
-    """Count the steps as half of the whole."""
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as end:
-            output: Output = end.value
-            return output
-        yield before + share / 2
 
 
 def without_margin(corner: tuple[int, int, int]) -> tuple[int, int, int]:

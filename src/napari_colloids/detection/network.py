@@ -111,18 +111,21 @@ class CentreNet(nn.Module):
         """Apply the network to a batch of normalised images."""
         return result_of(self.in_steps(image))
 
-    def in_steps(self, image: Tensor) -> Generator[float, None, Output]:
-        """Apply the network in steps, so that it can be stopped on the way; yields which share is about done."""
+    def in_steps(self, image: Tensor, before: float = 0.0, part: float = 1.0) -> Generator[float, None, Output]:
+        """Apply the network in steps, so that it can be stopped on the way.
+
+        Yields which share is about done of a whole that this is a `part` of, where `before` was done already.
+        """
         fine = self.stem(_fold(image))
-        yield 0.1
+        yield before + 0.1 * part
         fine = self.encode_fine(fine)
-        yield 0.35
+        yield before + 0.35 * part
         middle = self.encode_middle(self.shrink_fine(_filled_up(fine)))
         coarse = self.bottom(self.shrink_middle(_filled_up(middle)))
         middle = self.decode_middle(middle + _as_long_as(middle, self.grow_middle(coarse)))
-        yield 0.5
+        yield before + 0.5 * part
         fine = self.decode_fine(fine + _as_long_as(fine, self.grow_fine(middle)))
-        yield 0.75
+        yield before + 0.75 * part
         maps = self.head(fine)
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
 

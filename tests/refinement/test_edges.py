@@ -120,6 +120,16 @@ def test_particles_given_twice_count_once(dense):
     pd.testing.assert_frame_equal(refined, dense.refined)
 
 
+def test_false_detections_beside_particles_in_a_crowd_do_no_harm(dense):
+    beside = dense.start.iloc[::12].copy()
+    shifts = np.random.default_rng(3).normal(size=(len(beside), 3))
+    beside[list(POSITION)] += 0.6 * beside["radius"].mean() * shifts / np.linalg.norm(shifts, axis=1, keepdims=True)
+    refined = refine(dense.simulation.stack, pd.concat([dense.start, beside], ignore_index=True))
+    within, without = (np.sqrt(np.mean(dense.errors(t) ** 2, axis=0)) for t in (refined, dense.refined))
+    assert (within < 1.2 * without).all()
+    assert len(refined) <= len(dense.refined) + 0.1 * len(beside)
+
+
 def test_of_two_detections_of_one_particle_the_nearer_stays(dilute, guess):
     start = guess(dilute)
     truth = positions_of(dilute.particles)

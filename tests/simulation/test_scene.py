@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from napari_colloids import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import PRESETS, Parameters, simulate
-from napari_colloids.simulation.arrangement import Arrangement
+from napari_colloids.simulation.arrangement import Arrangement, arrange
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.optics import TRUNCATE, blur
 from napari_colloids.simulation.scene import photograph
@@ -161,6 +161,14 @@ def test_a_binary_mixture_has_two_sizes_of_equal_number_without_overlap():
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1) - radii[:, None] - radii[None]
     np.fill_diagonal(apart, 1)
     assert apart.min() > -1e-6
+
+
+def test_a_mixture_may_have_few_large_particles():
+    mixture = arrange("random", (60.0,) * 3, 0.4, 3.0, 0.0, np.random.default_rng(1), size_ratio=2.0, large_share=0.2)
+    assert np.mean(mixture.radii > 3) == pytest.approx(0.2, abs=0.01)
+    assert mixture.radii.max() / mixture.radii.min() == pytest.approx(2.0)
+    assert mixture.radii.mean() == pytest.approx(3.0, rel=0.01)
+    assert (4 / 3 * np.pi * mixture.radii**3).sum() / 60**3 == pytest.approx(0.4, rel=0.02)
 
 
 def test_brightness_varies_between_particles_as_asked_for():

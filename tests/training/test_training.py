@@ -298,6 +298,29 @@ def test_a_share_of_the_scenes_has_dark_cores():
     assert 4 <= sum(dark) - alike <= 20
 
 
+@pytest.mark.parametrize("kind", ["mixtures", "solid_strings"])
+def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(kind):
+    domain = Domain(seed=5, packings=40)
+    scenes = {
+        share: [domain.sample(number, shells=0, **{kind: share}) for number in range(40)] for share in (0.3, 0.6, 1.0)
+    }
+    chosen = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.3], scenes[1.0], strict=True)]
+    often = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.6], scenes[1.0], strict=True)]
+    assert 4 <= sum(chosen) <= 20
+    assert 16 <= sum(often) <= 32
+    assert all(b for a, b in zip(chosen, often, strict=True) if a)
+
+
+def test_mixtures_have_large_particles_among_small_ones():
+    mixtures = Domain(seed=5, packings=40).arrangements["mixture"]
+    largest = [mixture.radii.max() / mixture.radii.min() for mixture in mixtures]
+    shares = [np.mean(mixture.radii > np.sqrt(mixture.radii.min() * mixture.radii.max())) for mixture in mixtures]
+    assert min(largest) > 1.3
+    assert max(largest) > 2.5
+    assert min(shares) < 0.1
+    assert max(shares) > 0.3
+
+
 def test_calibration_makes_probabilities_of_confidences():
     rng = np.random.default_rng(0)
     raw = expit(rng.normal(0, 3, 40_000))
@@ -324,9 +347,10 @@ def test_the_network_uses_the_calibration_that_was_fitted():
 
 def test_the_bundled_recipe_can_be_read():
     recipe = Config.read(Path(str(files("napari_colloids.training").joinpath("bundled.toml"))))
-    assert recipe.steps == 66_000
-    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5, 0.5, 0.45]
-    assert [stage.shells for stage in recipe.stages] == [0.15, 0.15, 0.15, 0.15, 0.35]
+    assert recipe.steps == 74_000
+    assert [stage.nano for stage in recipe.stages] == [0.25, 0.4, 0.5, 0.5, 0.45, 0.45]
+    assert [stage.shells for stage in recipe.stages] == [0.15, 0.15, 0.15, 0.15, 0.35, 0.3]
+    assert [stage.mixtures for stage in recipe.stages] == [0, 0, 0, 0, 0, 0.2]
 
 
 def test_wrong_configurations_are_refused(tmp_path, config):

@@ -88,6 +88,7 @@ def arrange(
     rng: np.random.Generator,
     *,
     size_ratio: float = 1.0,
+    large_share: float = 0.5,
     around: Array | float = 0.0,
 ) -> Arrangement:
     """Place spheres in a box.
@@ -108,7 +109,9 @@ def arrange(
     rng
         Source of randomness.
     size_ratio
-        Large over small mean radius of a binary mixture of equal numbers; 1 is one size. Crystals are of one size.
+        Large over small mean radius of a binary mixture; 1 is one size. Crystals are of one size.
+    large_share
+        Share of the large ones in the number of a mixture.
     around
         How far beyond the box (z, y, x, or all alike) there must be spheres too. The other arrangements repeat;
         crystals are made as much larger, by two diameters at least.
@@ -123,12 +126,15 @@ def arrange(
     edges = np.maximum(box, 8.0 * radius)
     if kind == "crystal":
         return _crystal(edges, np.maximum(around, 4 * radius), volume_fraction, radius, polydispersity, rng)
-    species = 2 / (1 + size_ratio) * np.array([1.0, size_ratio])
-    mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2) * float(np.mean(species**3))
+    species = 1 / (1 - large_share + large_share * size_ratio) * np.array([1.0, size_ratio])
+    cubed = (1 - large_share) * species[0] ** 3 + large_share * species[1] ** 3
+    mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2) * float(cubed)
     count = round(volume_fraction * float(np.prod(edges)) / mean_volume)
     radii = _draw_radii(count, radius, polydispersity, rng)
     if size_ratio != 1:
-        radii *= species[rng.permutation(count) % 2]
+        number = rng.permutation(count)
+        large = np.floor((number + 1) * large_share) > np.floor(number * large_share)  # every second, every third, ...
+        radii *= species[large.astype(int)]
     if kind == "random":
         return _packing(edges, radii, rng)
     return _grow(edges, radii, rng, strings=kind == "strings")

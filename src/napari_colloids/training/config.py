@@ -43,6 +43,10 @@ class Stage:
         Share of the scenes that are nano-colloids.
     shells
         Share of the scenes whose particles have a dark core. Those of strings have one besides.
+    mixtures
+        Share of the scenes that are mixtures of large particles, often few, and small ones.
+    solid_strings
+        Share of the scenes that are strings of beads without a dark core.
 
     References
     ----------
@@ -53,9 +57,17 @@ class Stage:
     learning_rate: float = 2e-3
     nano: float = 0.25
     shells: float = 0.15
+    mixtures: float = 0.0
+    solid_strings: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), nano=(0.0, 1.0), shells=(0.0, 1.0))
+        shares = dict.fromkeys(self.shares, (0.0, 1.0))
+        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), **shares)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the scenes by name."""
+        return {name: value for name, value in asdict(self).items() if name not in {"steps", "learning_rate"}}
 
 
 @dataclass(frozen=True)

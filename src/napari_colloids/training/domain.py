@@ -26,6 +26,8 @@ from napari_colloids.training.targets import Targets, make_targets
 SIZE = 64
 #: Edge of the boxes that are packed in advance, in particle radii.
 _BOX = 17.0
+#: Mixtures of large and small particles, over all other arrangements.
+_MIXTURES = 0.2
 #: Particles of less than this brightness (over the mean) are not asked for: a network that is made to tell where they
 #: are learns to fill gaps.
 _FAINT = 0.4
@@ -58,17 +60,27 @@ class Domain:
 
     @cached_property
     def arrangements(self) -> dict[str, list[Arrangement]]:
-        """Arrangements of spheres of mean radius 1 by kind."""
+        """Arrangements by kind, of spheres of about radius 1."""
         rng = np.random.default_rng([self.seed, 1])
         share = {"random": 0.72, "crystal": 0.06, "gel": 0.07, "strings": 0.07, "dilute": 0.08}
         counts = {kind: max(1, round(part * self.packings)) for kind, part in share.items()}
-        return {kind: [_unit_arrangement(kind, rng) for _ in range(count)] for kind, count in counts.items()}
+        pool = {kind: [_unit_arrangement(kind, rng) for _ in range(count)] for kind, count in counts.items()}
+        rng = np.random.default_rng([self.seed, 4])
+        pool["mixture"] = [_unit_mixture(rng) for _ in range(max(1, round(_MIXTURES * self.packings)))]
+        return pool
 
-    def sample(self, number: int, nano: float = 0.25, shells: float = 0.15) -> Sample:
-        """Return scene `number`, where the share `nano` of all scenes are nano-colloids and `shells` dark inside."""
+    def sample(
+        self, number: int, nano: float = 0.25, shells: float = 0.15, mixtures: float = 0.0, solid_strings: float = 0.0
+    ) -> Sample:
+        """Return scene `number`; the shares are those of `Stage`."""
         rng = np.random.default_rng([self.seed, 2, number])
         kinds = ["random", "crystal", "gel", "strings", "dilute", "empty"]
         kind = str(rng.choice(kinds, p=[0.67, 0.06, 0.07, 0.07, 0.08, 0.05]))
+        dark = kind == "strings"
+        if mixtures or solid_strings:
+            among = rng.random()
+            if among < mixtures + solid_strings:
+                kind, dark = "mixture" if among < mixtures else "strings", False
         # Most stacks come at the right scale; the rest teaches the sizes around it.
         tolerance = 0.10 if rng.random() < 0.6 else 0.30
         diameter = CANONICAL_DIAMETER * float(np.exp(np.clip(rng.normal(0, tolerance), -0.55, 0.6)))
@@ -83,7 +95,7 @@ class Domain:
         z, y, x = (max(2, int((SIZE - m) * f)) for m, f in zip(before + after, steps, strict=True))
         optics = _nano(rng, radius, aspect) if rng.random() < nano else _optics(rng, radius, aspect)
         parameters = replace(optics, shape=(z, y, x), radius=radius, voxel_aspect=aspect)
-        if kind == "strings" or rng.random() < shells:
+        if dark or rng.random() < shells:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.92)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
         simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)
@@ -146,6 +158,17 @@ def _unit_arrangement(kind: str, rng: np.random.Generator) -> Arrangement:
     name = "random" if kind == "dilute" else kind
     box = 2 * _BOX if kind == "crystal" else _BOX  # crystals do not repeat
     return arrange(name, (box, box, box), fraction, 1.0, spread, rng, size_ratio=ratio)
+
+
+def _unit_mixture(rng: np.random.Generator) -> Arrangement:
+    """Mix large and small spheres; radius 1 is the mean or, as where somebody has measured these, that of the small."""
+    ratio, share = float(rng.uniform(1.4, 3.0)), _log_uniform(rng, 0.03, 0.5)
+    fraction = 0.1 + 0.45 * float(rng.beta(1.6, 0.9))
+    spread = float(rng.uniform(0, 0.05))
+    made = arrange("random", (_BOX, _BOX, _BOX), fraction, 1.0, spread, rng, size_ratio=ratio, large_share=share)
+    unit = 1 / (1 + share * (ratio - 1)) if rng.random() < 0.3 else 1.0
+    box = _BOX / unit
+    return Arrangement(made.positions / unit, made.radii / unit, (box, box, box), periodic=True)
 
 
 def _optics(rng: np.random.Generator, radius: float, aspect: float) -> Parameters:

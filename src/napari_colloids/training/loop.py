@@ -44,7 +44,7 @@ class _Scenes(Dataset[tuple[np.ndarray, ...]]):
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         number += self.first
         stage, _ = self.config.stage_at(number // self.config.batch)
-        sample = self.domain.sample(number, nano=stage.nano, shells=stage.shells)
+        sample = self.domain.sample(number, **stage.shares)
         return (sample.image, *sample.targets)
 
 

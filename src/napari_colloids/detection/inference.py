@@ -214,7 +214,7 @@ def _resampled(image: Tensor, bands: list[_Band], axis: int) -> Tensor:
 
 
 def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Candidates:
-    """Turn the maps of a tile into candidates: local maxima of the confidence in the core, moved by the offset.
+    """Turn the maps of a tile into candidates: the most certain of neighbouring cells in the core, moved by the offset.
 
     Parameters
     ----------
@@ -227,7 +227,8 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
     floor
         Smallest confidence that is kept.
     """
-    peaks = (_highest_around(confidence) == confidence) & (confidence >= floor)
+    # The confidence rises with the centre's logit, but in 32 bits it is soon 1, and then neighbours are equal.
+    peaks = (_highest_around(output.centre) == output.centre) & (confidence >= floor)
     first, last = (
         (torch.tensor(corner) - torch.tensor(tile.low)).to(peaks.device) // STRIDE
         for corner in (tile.core_low, tile.core_high)
@@ -247,11 +248,11 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
     )
 
 
-def _highest_around(confidence: Tensor) -> Tensor:
+def _highest_around(cells: Tensor) -> Tensor:
     """Return the largest of the 3 x 3 x 3 cells around each cell; max_pool3d takes a CPU 60 times as long."""
-    highest = functional.pad(confidence, (1,) * 6)
+    highest = functional.pad(cells, (1,) * 6, value=-torch.inf)
     for axis in (1, 2, 3):
-        size = confidence.shape[axis]
+        size = cells.shape[axis]
         before, here, after = (highest.narrow(axis, first, size) for first in (0, 1, 2))
         highest = torch.maximum(torch.maximum(before, here), after)
     return highest

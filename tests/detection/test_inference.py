@@ -10,8 +10,9 @@ import torch
 from scipy import ndimage
 
 from napari_colloids import Options, detect
-from napari_colloids.detection.inference import _highest_around, _one_ahead
-from napari_colloids.detection.tiles import cut
+from napari_colloids.detection.inference import _highest_around, _one_ahead, decode
+from napari_colloids.detection.network import Output
+from napari_colloids.detection.tiles import Tile, cut
 from napari_colloids.scoring import match
 from napari_colloids.simulation import PRESETS, simulate
 
@@ -49,9 +50,20 @@ def test_what_fails_in_reading_a_tile_ends_the_search():
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (9, 8, 7)])
 def test_the_highest_around_a_cell_is_that_of_its_neighbours_and_itself(shape):
-    confidence = torch.rand(shape, generator=torch.Generator().manual_seed(3))
-    around = ndimage.maximum_filter(confidence.numpy(), 3, mode="constant")
-    np.testing.assert_array_equal(_highest_around(confidence[None])[0], around)
+    logit = torch.randn(shape, generator=torch.Generator().manual_seed(3)) - 3
+    around = ndimage.maximum_filter(logit.numpy(), 3, mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(_highest_around(logit[None])[0], around)
+
+
+def test_of_neighbouring_cells_with_a_confidence_of_one_the_more_certain_is_the_particle():
+    centre = torch.full((1, 8, 8, 8), -20.0)
+    centre[0, 4, 4, 3], centre[0, 4, 4, 4] = 40.0, 41.0
+    output = Output(centre, torch.zeros(1, 3, 8, 8, 8), torch.zeros(1, 8, 8, 8))
+    corner = (0, 0, 0), (16, 16, 16)
+    confidence = torch.sigmoid(centre)
+    assert confidence[0, 4, 4, 3] == confidence[0, 4, 4, 4] == 1
+    found = decode(output, confidence, Tile(*corner, *corner), 0.5)
+    np.testing.assert_array_equal(found.positions, [[8.5, 8.5, 8.5]])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no NVIDIA GPU")

@@ -173,6 +173,7 @@ def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
         ("[[stages]]\nsteps = 0", "steps must be a whole number"),
         ("[[stages]]\nnano = 3", "nano must be a number"),
         ("[[stages]]\nshells = -1", "shells must be a number"),
+        ("[[stages]]\nmixtures = 0.8\nsolid_strings = 0.3", "at most 1 together"),
     ],
 )
 def test_settings_that_make_no_sense_are_one_clear_line(tmp_path, line, words):

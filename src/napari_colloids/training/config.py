@@ -63,6 +63,8 @@ class Stage:
     def __post_init__(self) -> None:
         shares = dict.fromkeys(self.shares, (0.0, 1.0))
         _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), **shares)
+        if self.mixtures + self.solid_strings > 1:
+            raise ColloidsError("mixtures and solid_strings are shares of the same scenes: at most 1 together.")
 
     @property
     def shares(self) -> dict[str, float]:

@@ -26,7 +26,7 @@ from napari_colloids.training.targets import Targets, make_targets
 SIZE = 64
 #: Edge of the boxes that are packed in advance, in particle radii.
 _BOX = 17.0
-#: Mixtures of large and small particles, over all other arrangements.
+#: How many mixtures of large and small particles are packed in advance, over all other arrangements.
 _MIXTURES = 0.2
 #: Particles of less than this brightness (over the mean) are not asked for: a network that is made to tell where they
 #: are learns to fill gaps.

@@ -19,7 +19,7 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter, shift
 from scipy.special import jv
 
-from napari_colloids.simulation.arrangement import arrange
+from napari_colloids.simulation.arrangement import arrange, draw_species
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -305,9 +305,7 @@ def _place(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array, A
     cubed = (1 - share) * species[0] ** 3 + share * species[1] ** 3
     volume = 4 / 3 * np.pi * scene.radius**3 * (1 + 3 * scene.polydispersity**2) * cubed
     count = round(scene.volume_fraction * float(np.prod(box)) / float(volume))
-    number = rng.permutation(count)
-    large = np.floor((number + 1) * share) > np.floor(number * share)  # every second one, every third, ...
-    radii = scene.radius * species[large.astype(int)]
+    radii = scene.radius * species[draw_species(count, share, rng)]
     radii *= 1 + scene.polydispersity * np.clip(rng.standard_normal(count), -2.5, 2.5)
     packed = min(scene.volume_fraction + EXCESS, max(DENSEST, scene.volume_fraction))
     swell = (packed / scene.volume_fraction) ** (1 / 3)

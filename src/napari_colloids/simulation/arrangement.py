@@ -126,18 +126,27 @@ def arrange(
     edges = np.maximum(box, 8.0 * radius)
     if kind == "crystal":
         return _crystal(edges, np.maximum(around, 4 * radius), volume_fraction, radius, polydispersity, rng)
-    species = 1 / (1 - large_share + large_share * size_ratio) * np.array([1.0, size_ratio])
+    species = species_radii(size_ratio, large_share)
     cubed = (1 - large_share) * species[0] ** 3 + large_share * species[1] ** 3
     mean_volume = 4 / 3 * np.pi * radius**3 * (1 + 3 * polydispersity**2) * float(cubed)
     count = round(volume_fraction * float(np.prod(edges)) / mean_volume)
     radii = _draw_radii(count, radius, polydispersity, rng)
     if size_ratio != 1:
-        number = rng.permutation(count)
-        large = np.floor((number + 1) * large_share) > np.floor(number * large_share)  # every second, every third, ...
-        radii *= species[large.astype(int)]
+        radii *= species[draw_species(count, large_share, rng)]
     if kind == "random":
         return _packing(edges, radii, rng)
     return _grow(edges, radii, rng, strings=kind == "strings")
+
+
+def species_radii(size_ratio: float, large_share: float) -> Array:
+    """Return the radii of the small and the large spheres of a mixture over the mean radius."""
+    return 1 / (1 - large_share + large_share * size_ratio) * np.array([1.0, size_ratio])
+
+
+def draw_species(count: int, large_share: float, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return 1 for each of so many spheres that is a large one, and 0 for the others: every second, every third, ..."""
+    number = rng.permutation(count)
+    return (np.floor((number + 1) * large_share) > np.floor(number * large_share)).astype(np.intp)
 
 
 def _draw_radii(count: int, radius: float, polydispersity: float, rng: np.random.Generator) -> Array:

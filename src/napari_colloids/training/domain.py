@@ -17,7 +17,7 @@ from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.particles import positions_of
-from napari_colloids.simulation.arrangement import Arrangement, arrange
+from napari_colloids.simulation.arrangement import Arrangement, arrange, species_radii
 from napari_colloids.simulation.exposure import smooth_field
 from napari_colloids.simulation.scene import Parameters, photograph
 from napari_colloids.training.targets import Targets, make_targets
@@ -166,7 +166,7 @@ def _unit_mixture(rng: np.random.Generator) -> Arrangement:
     fraction = 0.1 + 0.45 * float(rng.beta(1.6, 0.9))
     spread = float(rng.uniform(0, 0.05))
     made = arrange("random", (_BOX, _BOX, _BOX), fraction, 1.0, spread, rng, size_ratio=ratio, large_share=share)
-    unit = 1 / (1 + share * (ratio - 1)) if rng.random() < 0.3 else 1.0
+    unit = float(species_radii(ratio, share)[0]) if rng.random() < 0.3 else 1.0
     box = _BOX / unit
     return Arrangement(made.positions / unit, made.radii / unit, (box, box, box), periodic=True)
 

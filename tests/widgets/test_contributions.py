@@ -13,6 +13,7 @@ from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.reader import get_particle_reader, get_stack_reader
+from napari_colloids.widgets.sample_data import dilute
 from napari_colloids.widgets.spheres import add_layer
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +135,32 @@ def test_sample_data(viewer):
         assert image.ndim == 3
         inside = np.asarray(image.data)[tuple(np.rint(truth.data).astype(int).clip(0, 63).T)]
         assert inside.mean() > 1.15 * np.asarray(image.data).mean()
+
+
+def shown_radii(viewer, points):
+    """Radii of the rings on show, and those of the true cross-sections, both rising."""
+    distance = points.data[:, 0] - points.world_to_data(viewer.dims.point)[0]
+    squared = points.features["radius"].to_numpy() ** 2 - distance**2
+    return np.sort(points._view_size) / 2, np.sort(np.sqrt(squared[squared > 0]))
+
+
+def test_truth_is_shown_in_cross_section_at_once(make_napari_viewer, challenge_file):
+    reading, current = make_napari_viewer(), make_napari_viewer()
+    for layers_of in (
+        lambda: reading.open_sample("napari-colloids", "dense"),
+        lambda: reading.open(challenge_file, plugin="napari-colloids"),
+    ):
+        reading.layers.clear()
+        _, truth = layers_of()
+        drawn, true = shown_radii(reading, truth)
+        assert len(true) > 5
+        np.testing.assert_allclose(drawn[drawn > 0], true, atol=1e-5)
+    assert not current.layers
+
+
+def test_samples_and_files_are_read_without_a_viewer(challenge_file):
+    assert [kind for _, _, kind in dilute()] == ["image", "points"]
+    assert [kind for _, _, kind in get_stack_reader(str(challenge_file))(str(challenge_file))] == ["image", "points"]
 
 
 def test_widgets_open_from_the_menu(viewer):

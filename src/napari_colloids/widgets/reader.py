@@ -41,6 +41,7 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
     from napari_colloids.io import list_series
+    from napari_colloids.widgets.spheres import watch_all
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
@@ -58,13 +59,14 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
         if len(readable) > 1:
             number = len(readable)
             show_info(f"{Path(one).name} holds {number} stacks; this is the first. The Load widget opens the others.")
-    _keep_spheres_right()
+    watch_all()
     return layers
 
 
 def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     """Read particle tables as napari Points layers, one per channel as of a stack, scaled as `table_layer` does."""
     from napari_colloids.io import read_particles
+    from napari_colloids.widgets.spheres import watch_all
 
     layers = []
     for one in [path] if isinstance(path, str) else path:
@@ -74,7 +76,7 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
             continue
         for channel, part in table.groupby("channel"):
             layers.append(table_layer(part, f"{name} channel {channel}"))
-    _keep_spheres_right()
+    watch_all()
     return layers
 
 
@@ -181,14 +183,3 @@ def _has_positions(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return {name.strip().strip('"') for name in header.split(",")}.issuperset(POSITION)
-
-
-def _keep_spheres_right() -> None:
-    """Readers get no viewer; the one that is reading is the current one."""
-    from napari import current_viewer
-
-    from napari_colloids.widgets.spheres import watch
-
-    viewer = current_viewer()
-    if viewer is not None:
-        watch(viewer)

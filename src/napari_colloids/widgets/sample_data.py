@@ -14,8 +14,10 @@ def _sample(preset: str) -> list[LayerData]:
     from dataclasses import replace
 
     from napari_colloids.simulation import PRESETS, simulate
+    from napari_colloids.widgets.spheres import watch_all
 
     made = simulate(PRESETS[preset])
+    watch_all()
     return layers_of(replace(made.stack, name=preset), made.particles)
 
 

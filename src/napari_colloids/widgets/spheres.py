@@ -11,12 +11,14 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.bare import bare
 from napari_colloids.widgets.by_hand import keep_honest
+from napari_colloids.widgets.slider_range import SliderRange
 
 _watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
 
@@ -27,6 +29,15 @@ def watch(viewer: Any) -> SphereView:
     if viewer not in _watched:
         _watched[viewer] = SphereView(viewer)
     return _watched[viewer]
+
+
+def watch_all() -> None:
+    """Keep the particle layers of every open viewer right: readers and samples do not get to know theirs.
+
+    The current viewer need not be the one that reads; without a window there is none.
+    """
+    for viewer in list(Viewer._instances):
+        watch(viewer)
 
 
 def add_layer(viewer: Any, layer_data: layers.LayerData) -> Any:
@@ -42,6 +53,7 @@ class SphereView:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(viewer)
+        self._range = SliderRange(viewer)
         for layer in viewer.layers:
             self._adopt(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)

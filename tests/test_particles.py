@@ -21,7 +21,7 @@ def test_columns_and_their_order():
         refined=[True, False],
         voxel_size=(0.3, 0.1, 0.1),
     )
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == list(COLUMNS)
     assert table[["z_err", "y_err", "x_err", "radius_err"]].to_numpy()[1].tolist() == [0.5, 0.6, 0.7, 0.8]
     assert table["refined"].tolist() == [1, 0]
     assert table["frame"].tolist() == [3, 3]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Negative, Stack, as_stack, checked_voxel_size, read_box
+from napari_colloids.stack import Inverted, Stack, as_stack, checked_voxel_size, read_box
 
 
 def test_volume_picks_frame_and_channel():
@@ -37,7 +37,7 @@ small = st.tuples(*[st.integers(2, 4)] * 3)
 )
 def test_a_negative_turns_the_order_of_the_grey_levels_round_and_loses_none(data):
     box = (slice(1, None), slice(None, None, 2), slice(0, 2))
-    negative = read_box(Negative(data)[:, :, :], box)
+    negative = read_box(Inverted(data)[:, :, :], box)
     assert negative.dtype.kind == data.dtype.kind
     order = np.unique(data[box], return_inverse=True)[1]
     turned = np.unique(negative, return_inverse=True)[1]
@@ -53,7 +53,7 @@ def test_a_negative_is_not_read_before_it_is_asked_for():
         return np.full((1, 4, 5), where[0], np.uint8)
 
     data = da.map_blocks(plane, chunks=((1,) * 3, (4,), (5,)), dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
-    part = Negative(data)[1:]
+    part = Inverted(data)[1:]
     assert part.shape == (2, 4, 5)
     assert not read
     np.testing.assert_array_equal(read_box(part, (slice(1, 2), slice(None), slice(None))), np.full((1, 4, 5), 253))

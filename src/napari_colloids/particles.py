@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,32 +19,73 @@ if TYPE_CHECKING:
 
     from napari_colloids.stack import VoxelSize
 
-#: Position in voxels; voxel centres lie at integers.
+
+@dataclass(frozen=True)
+class Column:
+    """A column that particle tables may have.
+
+    Attributes
+    ----------
+    doc
+        What it holds.
+    unit
+        ``voxels`` (along its own axis), ``px`` (lateral voxels), ``µm`` or nothing.
+    whole
+        Whether it holds whole numbers; all others are floats.
+    by_hand
+        Value for a particle that was added or moved by hand; None where it keeps its own or takes that of its
+        neighbours.
+    feature
+        Whether it is a property of the particle; the others say where it is.
+    """
+
+    doc: str
+    unit: str = ""
+    whole: bool = False
+    by_hand: float | None = None
+    feature: bool = True
+
+
+_UNKNOWN = math.nan
+
+#: All columns that the table may have, in the order in which they are written.
+COLUMNS: dict[str, Column] = {
+    "frame": Column("Time point.", whole=True, feature=False),
+    "channel": Column("Channel of the image.", whole=True),
+    "z": Column("Position along z; voxel centres lie at integers.", "voxels", feature=False),
+    "y": Column("Position along y.", "voxels", feature=False),
+    "x": Column("Position along x.", "voxels", feature=False),
+    "radius": Column("Radius.", "px"),
+    "confidence": Column("Calibrated probability (0-1) of being a true particle.", by_hand=1.0),
+    "z_err": Column("Standard error of z.", "voxels", by_hand=_UNKNOWN),
+    "y_err": Column("Standard error of y.", "voxels", by_hand=_UNKNOWN),
+    "x_err": Column("Standard error of x.", "voxels", by_hand=_UNKNOWN),
+    "radius_err": Column("Standard error of the radius.", "px", by_hand=_UNKNOWN),
+    "refined": Column("1 where position and radius are those of a fit, 0 where they are not.", whole=True, by_hand=0),
+    "particle": Column("Number of the trajectory.", whole=True),
+    "z_um": Column("Position along z.", "µm", feature=False),
+    "y_um": Column("Position along y.", "µm", feature=False),
+    "x_um": Column("Position along x.", "µm", feature=False),
+    "radius_um": Column("Radius.", "µm", feature=False),
+}
+#: Position in voxels.
 POSITION = ["z", "y", "x"]
 #: Position in micrometres, present where the voxel size is known.
 POSITION_UM = ["z_um", "y_um", "x_um"]
-#: Standard errors of position and radius, in their units; there where the particles were refined.
+#: Standard errors of position and radius, present where the particles were refined.
 ERRORS = ["z_err", "y_err", "x_err", "radius_err"]
-#: All columns the table may have, in the order they are written.
-COLUMNS = [
-    *("frame", "channel", *POSITION, "radius", "confidence"),
-    *(*ERRORS, "refined", "particle", *POSITION_UM, "radius_um"),
-]
-#: The columns that hold whole numbers; all others are floats.
-WHOLE = frozenset({"frame", "channel", "particle", "refined"})
+#: The columns that hold whole numbers.
+WHOLE = frozenset(name for name, column in COLUMNS.items() if column.whole)
+#: The properties of a particle, in order.
+FEATURES = [name for name, column in COLUMNS.items() if column.feature]
 
 
 def particle_table(
     positions: ArrayLike,
     *,
-    radius: ArrayLike | None = None,
-    confidence: ArrayLike | None = None,
-    frame: ArrayLike | None = None,
-    channel: ArrayLike | None = None,
-    particle: ArrayLike | None = None,
-    errors: ArrayLike | None = None,
-    refined: ArrayLike | None = None,
     voxel_size: Sequence[float] | None = None,
+    errors: ArrayLike | None = None,
+    **columns: ArrayLike | None,
 ) -> pd.DataFrame:
     """Make a particle table.
 
@@ -50,49 +93,49 @@ def particle_table(
     ----------
     positions
         Shape ``(N, 3)``: z, y, x in voxels.
-    radius
-        Radius in lateral voxels, one value or N.
-    confidence
-        Probability (0-1) of being a true particle, one value or N.
-    frame
-        Time point, one value or N.
-    channel
-        Channel of the image, one value or N.
-    particle
-        Number of the trajectory, one value or N.
-    errors
-        Shape ``(N, 4)``: standard errors of z, y, x in voxels and of the radius; NaN where they are not known.
-    refined
-        1 where position and radius are those of a fit, 0 where they are the network's; one value or N.
     voxel_size
         Micrometres ``(z, y, x)``; adds the columns in micrometres.
+    errors
+        Shape ``(N, 4)``: standard errors of z, y, x in voxels and of the radius; NaN where they are not known.
+    **columns
+        Further columns of `COLUMNS`, each with one value or N: ``radius``, ``confidence``, ``frame``, ``channel``,
+        ``particle``, ``refined``, ...; None leaves one out.
 
     Returns
     -------
     pandas.DataFrame
-        The given columns of `COLUMNS`.
+        The given columns, in the order of `COLUMNS`.
 
     Raises
     ------
     ColloidsError
-        If the positions are not ``(N, 3)``, or there are fewer or more values than positions, or no whole numbers where
-        these are needed.
+        If the positions are not ``(N, 3)``, there is no such column, there are fewer or more values than positions, or
+        no whole numbers where these are needed.
+
+    Examples
+    --------
+    >>> from napari_colloids import particle_table
+    >>> table = particle_table([[3, 4, 5]], radius=2.5, frame=0, voxel_size=(0.2, 0.1, 0.1))
+    >>> table[["frame", "z", "radius", "z_um", "radius_um"]].to_dict("records")
+    [{'frame': 0, 'z': 3.0, 'radius': 2.5, 'z_um': 0.6000000000000001, 'radius_um': 0.25}]
     """
     centres = np.asarray(positions, dtype=float)
     if centres.size == 0:
         centres = centres.reshape(0, 3)
     if centres.ndim != 2 or centres.shape[1] != 3:
         raise ColloidsError(f"Positions must have shape (N, 3) for z, y, x; these have {centres.shape}.")
-    columns: dict[str, Any] = {}
-    given = {"frame": frame, "channel": channel, **dict(zip(POSITION, centres.T, strict=True))}
-    given |= {"radius": radius, "confidence": confidence}
+    unknown = set(columns) - set(COLUMNS)
+    if unknown:
+        raise ColloidsError(f"A particle table has no column {', '.join(sorted(unknown))}.")
+    given: dict[str, ArrayLike | None] = {**columns, **dict(zip(POSITION, centres.T, strict=True))}
     if errors is not None:
         given |= dict(zip(ERRORS, np.asarray(errors, dtype=float).reshape(-1, len(ERRORS)).T, strict=True))
-    given |= {"refined": refined, "particle": particle}
-    for name, values in given.items():
+    made = {}
+    for name in COLUMNS:
+        values = given.get(name)
         if values is not None:
-            columns[name] = _column(name, values, len(centres))
-    return with_micrometres(pd.DataFrame(columns), voxel_size)
+            made[name] = _column(name, values, len(centres))
+    return with_micrometres(pd.DataFrame(made), voxel_size)
 
 
 def _column(name: str, values: ArrayLike, count: int) -> NDArray[Any]:
@@ -175,20 +218,20 @@ def implied_voxel_size(particles: pd.DataFrame) -> VoxelSize | None:
     return (sizes[0], sizes[1], sizes[2])
 
 
-def first_of_each(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
-    """Return which of so many particles are left if of each pair only one may stay and the first go first.
+def greedy_suppression(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    """Greedy suppression: keep each particle unless an earlier kept one conflicts with it.
 
     Parameters
     ----------
     pairs
-        Numbers of the particles, shape ``(M, 2)``: the smaller first.
+        Particles that conflict, shape ``(M, 2)``: the earlier one first.
     count
-        How many there are.
+        Number of particles.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(count,)``.
+        Which are kept, shape ``(count,)``.
     """
     stays = [True] * count
     # By the first of the two: whoever is still there when its turn comes stays for good.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,15 +14,31 @@ from napari_colloids.errors import ColloidsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 #: Axes a stack may have, in the only order they may come in: time, channel, then space.
 AXES = "tczyx"
 
 VoxelSize = tuple[float, float, float]
 
-#: Relative difference of the edges along y and x from which a voxel is not square.
-_NOT_SQUARE = 0.02
+
+class Volume(Protocol):
+    """An array that is read when it is sliced: NumPy, memory map, dask, or the `Inverted` view of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the grey levels."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return a part."""
+
+
+#: Relative difference of the edges along y and x up to which a voxel counts as square.
+_SQUARE_TOLERANCE = 0.02
 
 
 def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
@@ -68,7 +84,7 @@ def aspect_of(voxel_size: VoxelSize | None) -> float:
         If the voxel is not square across z.
     """
     height, depth, _ = proportions_of(voxel_size)
-    if abs(depth - 1) > _NOT_SQUARE:
+    if abs(depth - 1) > _SQUARE_TOLERANCE:
         raise ColloidsError(
             f"Refinement and residual need voxels that are as long along y as along x; here they are {depth:.3g} times "
             "as long. Resample the stack, or do without."
@@ -123,12 +139,12 @@ class Stack:
         positive, finite number.
     """
 
-    data: Any
+    data: Volume
     axes: str = "zyx"
     voxel_size: VoxelSize | None = None
     name: str = "stack"
     channel_names: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     frame_interval: float | None = None
 
     def __post_init__(self) -> None:
@@ -153,6 +169,15 @@ class Stack:
         object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
         object.__setattr__(self, "frame_interval", checked_frame_interval(self.frame_interval))
 
+    def __repr__(self) -> str:
+        lengths = " x ".join(f"{letter} {n}" for letter, n in zip(self.axes, np.shape(self.data), strict=True))
+        if self.voxel_size is None:
+            size = "voxel size unknown"
+        else:
+            size = f"voxel size {' x '.join(f'{edge:g}' for edge in self.voxel_size)} µm"
+        interval = "" if self.frame_interval is None else f", {self.frame_interval:g} s per frame"
+        return f"Stack('{self.name}', {lengths}, {np.dtype(self.data.dtype)}, {size}{interval})"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of one volume ``(z, y, x)`` in voxels."""
@@ -169,7 +194,7 @@ class Stack:
         """Number of channels (1 without a channel axis)."""
         return self._length("c")
 
-    def volume(self, frame: int = 0, channel: int = 0, *, dark: bool = False) -> Any:
+    def volume(self, frame: int = 0, channel: int = 0, *, dark: bool = False) -> Volume:
         """Return one 3D volume ``(z, y, x)`` without reading it into memory.
 
         Parameters
@@ -193,7 +218,7 @@ class Stack:
                 )
             if axis in self.axes:
                 volume = volume[index]
-        return Negative(volume) if dark else volume
+        return Inverted(volume) if dark else volume
 
     def with_voxel_size(self, voxel_size: Sequence[float] | None) -> Stack:
         """Return the same stack with another voxel size in micrometres ``(z, y, x)``."""
@@ -223,25 +248,29 @@ class Stack:
         return int(np.shape(self.data)[self.axes.index(axis)]) if axis in self.axes else 1
 
 
-def as_stack(data: Any) -> Stack:
-    """Wrap a bare 3D array in a `Stack`; a `Stack` is passed through.
+def as_stack(data: Stack | ArrayLike, axes: str = "zyx") -> Stack:
+    """Wrap an array in a `Stack`; a `Stack` is passed through.
 
     Parameters
     ----------
     data
-        A `Stack`, or an array of shape ``(z, y, x)``.
+        A `Stack`, or an array (NumPy, memory map or dask).
+    axes
+        What the dimensions of an array are.
 
     Raises
     ------
     ColloidsError
-        If the array is not a non-empty 3D array of real numbers.
+        If the array is not a non-empty array of real numbers with these axes.
     """
-    return data if isinstance(data, Stack) else Stack(data if hasattr(data, "dtype") else np.asanyarray(data))
+    if isinstance(data, Stack):
+        return data
+    return Stack(data if hasattr(data, "dtype") else np.asanyarray(data), axes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
-class Negative:
-    """A volume whose dark voxels are bright and whose bright ones are dark; `read_box` turns round what it reads.
+class Inverted:
+    """Inverted view of a volume: dark voxels are bright and bright ones dark. `read_box` inverts what it reads.
 
     Attributes
     ----------
@@ -249,7 +278,7 @@ class Negative:
         Array-like ``(z, y, x)``.
     """
 
-    volume: Any
+    volume: Volume
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -262,18 +291,18 @@ class Negative:
         dtype = np.dtype(self.volume.dtype)
         return np.dtype(np.float32) if dtype.kind == "u" and dtype.itemsize > 2 else dtype
 
-    def __getitem__(self, box: tuple[slice, ...]) -> Negative:
-        """Return the negative of a part, which is not read yet."""
-        return Negative(self.volume[box])
+    def __getitem__(self, box: tuple[slice, ...]) -> Inverted:
+        """Return the inverted view of a part, which is not read yet."""
+        return Inverted(self.volume[box])
 
 
-def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
+def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[Any]:
     """Read a part of a volume into memory, wherever the volume lies.
 
     Parameters
     ----------
     volume
-        Array-like (NumPy, memory map or dask), or the `Negative` of one.
+        Array-like (NumPy, memory map or dask), or the `Inverted` of one.
     box
         A slice per dimension.
 
@@ -282,7 +311,7 @@ def read_box(volume: Any, box: tuple[slice, ...]) -> NDArray[Any]:
     numpy.ndarray
         Not to be written to: it may share the memory of the volume.
     """
-    if isinstance(volume, Negative):
+    if isinstance(volume, Inverted):
         # Wide unsigned integers would be turned into numbers so large that their differences are lost in 32 bits.
         part = read_box(volume.volume, box).astype(volume.dtype, copy=False)
         return -part if part.dtype.kind == "f" else np.invert(part)

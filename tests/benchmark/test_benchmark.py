@@ -19,6 +19,7 @@ from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.benchmark.report import threshold_of
 from napari_colloids.benchmark.suites import Point, Suite, suite
 from napari_colloids.cli import main
+from napari_colloids.detection import METHODS
 from napari_colloids.particles import particle_table
 
 SMALL = Scene(shape=(40, 40, 40), radius=4, psf=(1.6, 0.8), volume_fraction=0.3, snr=8, cnr=8)
@@ -89,15 +90,15 @@ def test_reliabilities_add_up(volume):
     assert both.error == pytest.approx(first.error) == pytest.approx(0.45)
 
 
-@pytest.mark.parametrize("method", rivals.GRIDS)
+@pytest.mark.parametrize("method", rivals.TUNABLE)
 def test_tuning_never_makes_a_rival_worse(method, volume, monkeypatch):
-    monkeypatch.setitem(rivals.GRIDS, method, {"separation": (0.6, 1.4)})
+    monkeypatch.setattr(METHODS[method].locator, "GRID", {"separation": (0.6, 1.4)})
     shipped = rivals.shipped(method)
     wrong = replace(shipped.settings, separation=1.4)
     monkeypatch.setattr(rivals, "shipped", lambda _method: replace(shipped, settings=wrong))
     best = rivals.tune(method, [volume], by_ap=False)
     assert best.settings.separation == 0.6
-    found = rivals.find(volume, wrong)
+    found = rivals.find(volume, method, wrong)
     assert best.reached > measure(volume, found, 0.0).figures["f1"]
 
 

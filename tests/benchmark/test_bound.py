@@ -13,7 +13,7 @@ from napari_colloids.simulation import Parameters, Simulation, simulate
 from napari_colloids.simulation.arrangement import Arrangement
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.optics import blur, draw_spheres
-from napari_colloids.simulation.scene import photograph
+from napari_colloids.simulation.scene import image_arrangement
 
 #: Bright and 16 bit: no grey level is cut off, and noise of one strength everywhere.
 CLEAN = Parameters(shape=(40, 32, 36), radius=5.0, psf_sigma=(2.5, 1.2, 1.2), snr=20, cnr=15, photon_noise=0, bits=16)
@@ -23,7 +23,7 @@ PAIR = np.array([[14.3, 15.6, 17.4], [24.5, 16.2, 18.1]])
 def imaged(parameters: Parameters, places: np.ndarray) -> Simulation:
     box = tuple(map(float, parameters.shape))
     spheres = Arrangement(places + 0.5, np.full(len(places), parameters.radius), box, periodic=False)
-    return photograph(spheres, parameters, np.random.default_rng(1))
+    return image_arrangement(spheres, parameters, np.random.default_rng(1))
 
 
 def by_differences(parameters: Parameters, places: np.ndarray) -> Bound:

@@ -14,7 +14,7 @@ from napari_colloids.simulation import PRESETS, Parameters, simulate
 from napari_colloids.simulation.arrangement import Arrangement, arrange
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.optics import TRUNCATE, blur
-from napari_colloids.simulation.scene import photograph
+from napari_colloids.simulation.scene import image_arrangement
 
 #: No noise to speak of, no background.
 CLEAR = Parameters(shape=(40, 40, 40), snr=1000, cnr=1000, photon_noise=0.0, bits=16, brightness=150)
@@ -23,7 +23,7 @@ CLEAR = Parameters(shape=(40, 40, 40), snr=1000, cnr=1000, photon_noise=0.0, bit
 def one_sphere(centre_um: tuple[float, float, float], parameters: Parameters) -> np.ndarray:
     """Photograph a single sphere; the position is in lateral voxel widths from the corner of the box."""
     arrangement = Arrangement(np.array([centre_um]), np.array([parameters.radius]), (40.0, 40.0, 40.0), periodic=False)
-    simulation = photograph(arrangement, parameters, np.random.default_rng(0))
+    simulation = image_arrangement(arrangement, parameters, np.random.default_rng(0))
     return simulation
 
 
@@ -66,7 +66,7 @@ def test_noise_is_what_was_asked_for(snr, cnr, photons):
     corners = np.array([[12.0, 12, 12], [12, 36, 36], [36, 12, 36], [36, 36, 12]])
     spheres = Arrangement(corners, np.full(4, 10.0), (48.0,) * 3, periodic=False)
     sharp = Parameters(**{**parameters.__dict__, "psf_sigma": (0.0, 0.0, 0.0)})
-    simulation = photograph(spheres, sharp, np.random.default_rng(1))
+    simulation = image_arrangement(spheres, sharp, np.random.default_rng(1))
     image = simulation.stack.data.astype(float)
     distance = np.min(
         [np.linalg.norm(np.indices(image.shape).T - p[::-1], axis=-1).T for p in positions_of(simulation.particles)],
@@ -177,7 +177,7 @@ def test_brightness_varies_between_particles_as_asked_for():
     sharp = Parameters(
         **{**CLEAR.__dict__, "shape": (80, 80, 80), "psf_sigma": (0.0,) * 3, "brightness": 20, "brightness_spread": 0.6}
     )
-    simulation = photograph(spheres, sharp, np.random.default_rng(1))
+    simulation = image_arrangement(spheres, sharp, np.random.default_rng(1))
     levels = simulation.stack.data[tuple(np.rint(positions_of(simulation.particles)).astype(int).T)].astype(float)
     assert levels.min() > 0
     assert levels.std() / levels.mean() == pytest.approx(0.6, rel=0.1)

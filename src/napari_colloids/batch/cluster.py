@@ -16,6 +16,7 @@ from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.run import finish
 from napari_colloids.batch.store import PartStore, written_before
 from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.detection.record import Record
 from napari_colloids.detection.series import of_volume
 from napari_colloids.errors import ColloidsError
 
@@ -230,7 +231,7 @@ class _Volume:
             self.work.fail(of_volume(result.message, self.part, self.work.parts))
             return None
         if not isinstance(result, tasks.Planned):
-            self._learn(DiameterEstimate.told_by(result.attrs))
+            self._learn(DiameterEstimate.of_record(Record.from_attrs(result.attrs)))
             self.work.keep(self.part, result)
             return None
         self._learn(result.plan.estimate)

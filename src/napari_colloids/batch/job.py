@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids import __version__
-from napari_colloids.batch.outcome import SUMMARY
 from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.stack import Stack, VoxelSize
+
+#: File name of the table of all jobs in a folder.
+SUMMARY = "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,13 @@ class Job:
     target
         The table to write.
     options
-        How to search; frame and channel are not looked at.
+        How to search.
     frames
         ``A:B`` or None for all.
     channels
         One or several.
+    z_range
+        First slice to search and the one after the last; None for all.
     rectangles
         Corners ``(y0, x0, y1, x1)`` in voxels of what to search; none means everywhere.
     mask
@@ -124,6 +128,7 @@ class Job:
     options: Options = field(default_factory=Options)
     frames: str | None = None
     channels: tuple[int, ...] = (0,)
+    z_range: tuple[int, int] | None = None
     rectangles: tuple[tuple[float, float, float, float], ...] = ()
     mask: str | None = None
 
@@ -162,14 +167,14 @@ class Job:
         """
         outlines = [rectangle_outline(*rectangle) for rectangle in self.rectangles]
         if self.mask is None:
-            return Region(outlines=outlines)
+            return Region(self.z_range, outlines)
         mask = Source(self.mask).open()
         if mask.n_frames > 1 or mask.n_channels > 1:
             raise ColloidsError(
                 f"The mask '{self.mask}' has {mask.n_frames} frames and {mask.n_channels} channels; it must be one "
                 "volume, which holds for all frames and channels."
             )
-        return Region(outlines=outlines, mask=mask.volume())
+        return Region(self.z_range, outlines, mask.volume())
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the result: the input, the settings, the weights and the version.
@@ -177,13 +182,14 @@ class Job:
         Where it runs and in what tiles changes nothing.
         """
         # Of the weights the digest counts, not where they lie.
-        settings = asdict(self.options) | dict.fromkeys(("device", "tile", "frame", "channel", "weights"))
+        settings = asdict(self.options) | dict.fromkeys(("device", "tile", "weights"))
         mask = None if self.mask is None else Source(self.mask).state()
         content = {
             "source": self.source.state(),
             "options": settings,
             "frames": self.frames,
             "channels": self.channels,
+            "z_range": self.z_range,
             "rectangles": self.rectangles,
             "mask": mask,
             "program": program(self.options.weights),
@@ -206,6 +212,7 @@ class Job:
                 "z_scale": self.source.z_scale,
                 "frames": [parts[0].frame, parts[-1].frame + 1],
                 "channels": self.channels,
+                "z_range": self.z_range,
                 "rectangles": self.rectangles,
                 "mask": self.mask,
             },

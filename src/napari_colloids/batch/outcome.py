@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from napari_colloids.batch.job import SUMMARY, Job
+from napari_colloids.detection.record import Record
 from napari_colloids.io import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from napari_colloids.batch.job import Job
+    from napari_colloids.stack import VoxelSize
 
-#: File name of the table of all jobs.
-SUMMARY = "summary.csv"
-#: What it holds of the facts of a job.
-_FACTS = ("refined", "diameter", "diameter_certain", "seconds", "mvoxel_per_s")
+#: Columns of the summary that come from the record of the run.
+_RECORD_COLUMNS = ("diameter", "diameter_certain", "seconds", "mvoxel_per_s")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,12 @@ class Outcome:
         ``done``, ``skipped`` (the table was there) or ``failed``.
     particles, volumes
         How many were found and searched.
-    facts
-        How they were found, as `detect` says it, with the ``voxel_size`` and how many were ``refined``.
+    record
+        How they were found.
+    refined
+        How many were refined; None where that was not asked for.
+    voxel_size
+        Of the stack, in micrometres ``(z, y, x)``.
     message
         What went wrong.
     """
@@ -45,15 +49,18 @@ class Outcome:
     state: Literal["done", "skipped", "failed"]
     particles: int = 0
     volumes: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
+    record: Record | None = None
+    refined: int | None = None
+    voxel_size: VoxelSize | None = None
     message: str = ""
 
     @classmethod
-    def skipped(cls, job: Job, facts: dict[str, Any]) -> Outcome:
+    def skipped(cls, job: Job, written: dict[str, Any]) -> Outcome:
         """Return the outcome of a job whose table is there, from what was written beside it."""
-        first, end = facts["options"]["frames"]
-        volumes = (end - first) * len(facts["options"]["channels"])
-        return cls(job, "skipped", facts["particles"], volumes, facts)
+        first, end = written["options"]["frames"]
+        volumes = (end - first) * len(written["options"]["channels"])
+        record, refined = Record.from_attrs(written), written.get("refined")
+        return cls(job, "skipped", written["particles"], volumes, record, refined, written["voxel_size"])
 
 
 class Log:
@@ -88,7 +95,8 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
             "state": outcome.state,
             "particles": outcome.particles,
             "volumes": outcome.volumes,
-            **{name: outcome.facts.get(name) for name in _FACTS},
+            "refined": outcome.refined,
+            **{name: getattr(outcome.record, name, None) for name in _RECORD_COLUMNS},
             "message": outcome.message,
         }
         for outcome in outcomes

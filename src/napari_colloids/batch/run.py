@@ -10,9 +10,11 @@ from napari_colloids.batch.outcome import Log, Outcome
 from napari_colloids.batch.store import PartStore, written_before
 from napari_colloids.detection import Part, iter_detect_series
 from napari_colloids.errors import ColloidsError
-from napari_colloids.words import refinement_words
+from napari_colloids.formatting import refinement_words
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from napari_colloids.batch.job import Job
 
 #: Called with steps done, their total, and what is being done.
@@ -52,7 +54,7 @@ def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = F
         done = store.done()
         log(f"{len(parts)} volumes of {stack.shape} voxels" + (f", {len(done)} of them done before" if done else ""))
 
-        def keep(part: Part, table) -> None:  # type: ignore[no-untyped-def]
+        def keep(part: Part, table: pd.DataFrame) -> None:
             store.keep(part, table)
             log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
 
@@ -75,10 +77,9 @@ def finish(job: Job, store: PartStore, log: Log) -> Outcome:
         raise ColloidsError(f"'{job.name}', its mask or the weights were changed during the search: run again.")
     stack = job.source.open()
     parts = job.parts(stack)
-    count, facts = store.join(parts, job.provenance(stack, parts, store.fingerprint))
-    for notice in facts["notices"]:
+    count, record, refined = store.join(parts, job.provenance(stack, parts, store.fingerprint))
+    for notice in record.notices:
         log(notice)
-    facts["voxel_size"] = stack.voxel_size
-    words = f", {refinement_words(facts['refined'], facts, stack.voxel_size)}" if "refined" in facts else ""
-    log(f"done: {count} particles, diameter {facts['diameter']:.2f} px{words}, {facts['seconds']:.1f} s")
-    return Outcome(job, "done", count, len(parts), facts)
+    words = "" if refined is None else f", {refinement_words(refined, record.optics, stack.voxel_size)}"
+    log(f"done: {count} particles, diameter {record.diameter:.2f} px{words}, {record.seconds:.1f} s")
+    return Outcome(job, "done", count, len(parts), record, refined, stack.voxel_size)

@@ -7,14 +7,15 @@ import re
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from napari_colloids.batch.lock import Lock
 from napari_colloids.detection.estimate import DiameterEstimate
-from napari_colloids.detection.series import Part, merged_facts
+from napari_colloids.detection.record import Record
+from napari_colloids.detection.series import Part
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, replacing
 from napari_colloids.io.files import to_json
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
 _ABOUT = "about.json"
 _LOCK = "lock.json"
 #: Names, beside the columns of a volume, of what says as JSON how it was searched, and of the job that it is of.
-_FACTS, _FINGERPRINT = "facts", "fingerprint"
+_RECORD, _FINGERPRINT = "record", "fingerprint"
 #: The files of the folder, unfinished ones of a run that was killed included; others are nobody's business.
 _OURS = (_ABOUT, "frame*.npz", ".napari-colloids-*")
+
+
+class Joined(NamedTuple):
+    """What a table of several volumes holds: the number of particles, how they were found, how many were refined."""
+
+    particles: int
+    record: Record
+    refined: int | None
 
 
 class PartStore:
@@ -96,7 +105,7 @@ class PartStore:
                 file.write_text(about, encoding="utf-8")
             self._about = about
         arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
-        arrays |= {_FACTS: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
+        arrays |= {_RECORD: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
         with replacing(self._file(part)) as file, file.open("wb") as opened:
             np.savez(opened, **arrays)
 
@@ -112,8 +121,8 @@ class PartStore:
         try:
             # Opened here, as numpy leaves a file open that turns out to be damaged.
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-                table = pd.DataFrame({name: arrays[name] for name in arrays if name not in (_FACTS, _FINGERPRINT)})
-                table.attrs = json.loads(str(arrays[_FACTS]))
+                table = pd.DataFrame({name: arrays[name] for name in arrays if name not in (_RECORD, _FINGERPRINT)})
+                table.attrs = json.loads(str(arrays[_RECORD]))
                 fingerprint = str(arrays[_FINGERPRINT])
         except MemoryError:
             raise
@@ -123,31 +132,26 @@ class PartStore:
             raise ColloidsError(f"'{file}' is of another input or other settings: run again.")
         return table
 
-    def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Write the table of all volumes, with never more than one of them in memory, and remove their files.
-
-        Returns
-        -------
-        tuple
-            The number of particles and how they were found (see `merged_facts`), with the number of those that were
-            ``refined`` where that was asked for.
-        """
+    def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> Joined:
+        """Write the table of all volumes, with never more than one of them in memory, and remove their files."""
         count = 0
-        facts = []
-        refined: dict[str, int] = {}
+        records = []
+        refined: int | None = None
         with particle_writer(self.target, metadata=provenance) as writer:
             for part in parts:
                 table = self.load(part)
-                facts.append(dict(table.attrs))
+                records.append(Record.from_attrs(table.attrs))
                 table.attrs = {}
                 writer.append(table)
                 count += len(table)
                 if "refined" in table:
-                    refined["refined"] = refined.get("refined", 0) + int(table["refined"].sum())
-            merged = {**merged_facts(facts), **refined}
-            writer.metadata.update(merged, particles=count)
+                    refined = (refined or 0) + int(table["refined"].sum())
+            record = Record.merged(records)
+            writer.metadata.update(record.to_attrs(), particles=count)
+            if refined is not None:
+                writer.metadata["refined"] = refined
         self.clear()
-        return count, merged
+        return Joined(count, record, refined)
 
     def clear(self) -> None:
         """Remove what is done, and nothing in the folder that is not ours."""

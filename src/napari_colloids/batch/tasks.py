@@ -39,8 +39,9 @@ class Failure:
 
 
 class Planned(NamedTuple):
-    """A plan, the boxes that it is carried out in (None for all at once), and the seconds it took to make."""
+    """Plan of a volume, the boxes that it is carried out in (None for all at once), and the seconds it took to make."""
 
+    part: Part
     plan: Plan
     boxes: list[Box | None]
     seconds: float
@@ -64,15 +65,16 @@ def start_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Pla
 def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Planned | Failure:
     """Look at a volume."""
     started = time.perf_counter()
-    options = replace(job.options, frame=part.frame, channel=part.channel)
     try:
-        plan = result_of(iter_plan(job.source.open(), options, job.region(), estimate))
+        stack = job.source.open()
+        volume = stack.volume(*part, dark=job.options.dark)
+        plan = result_of(iter_plan(volume, stack.voxel_size, job.options, job.region(), estimate))
     except ColloidsError as error:
         return Failure(str(error))
     boxes = _boxes_of(plan)
     # The region, maybe with a large mask, does not travel: whoever needs it gets it from the job.
     bare = replace(plan, region=Region(plan.region.z_range))
-    return Planned(bare, boxes, time.perf_counter() - started)
+    return Planned(part, bare, boxes, time.perf_counter() - started)
 
 
 def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failure:
@@ -80,7 +82,8 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
     started = time.perf_counter()
     plan = _with_region(job, planned.plan)
     try:
-        found = result_of(iter_search(plan.options.volume_of(job.source.open()), plan, box))
+        volume = job.source.open().volume(*planned.part, dark=plan.options.dark)
+        found = result_of(iter_search(volume, plan, box))
     except ColloidsError as error:
         return Failure(str(error))
     return Searched(found, time.perf_counter() - started)
@@ -96,7 +99,7 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     seconds = planned.seconds + sum(searched.seconds for searched in parts if isinstance(searched, Searched))
     plan = _with_region(job, planned.plan)
     stack = job.source.open()
-    volume = plan.options.volume_of(stack)
+    volume = stack.volume(*part, dark=plan.options.dark)
     try:
         table = result_of(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
     except ColloidsError as error:

@@ -9,6 +9,7 @@ beside their mean is left out: a few percent of the bound.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,10 @@ from napari_colloids.refinement.profile import REACH, Profile
 from napari_colloids.refinement.slow import Slow
 from napari_colloids.refinement.spheres import Spheres, draw
 from napari_colloids.simulation.exposure import background_level
-from napari_colloids.simulation.scene import Parameters, Simulation, packed, photograph, seeded
+from napari_colloids.simulation.scene import Simulation, image_arrangement, packed_box, seeded
+
+if TYPE_CHECKING:
+    from napari_colloids.simulation.parameters import Parameters
 
 Array = NDArray[np.float64]
 
@@ -58,10 +62,10 @@ def with_neighbours(parameters: Parameters) -> tuple[Simulation, NDArray[np.bool
     The stack is the one that `simulate` makes of these parameters.
     """
     parameters, rng = seeded(parameters)
-    arrangement = packed(parameters, rng)
+    arrangement = packed_box(parameters, rng)
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     reach = float(arrangement.radii.max(initial=0.0)) / aspect + REACH * np.array(parameters.psf_sigma)
-    simulation = photograph(arrangement, parameters, rng, beyond=float((reach * aspect).max()))
+    simulation = image_arrangement(arrangement, parameters, rng, beyond=float((reach * aspect).max()))
     places, shape = positions_of(simulation.particles), np.array(parameters.shape)
     near = np.all((places >= -0.5 - reach) & (places < shape - 0.5 + reach), axis=1)
     simulation = replace(

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from napari_colloids.benchmark.report import mean_curves
+from napari_colloids.detection.methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
     from napari_colloids.benchmark.run import Result
 
 _COLOURS = {
-    "network": "C0",
-    "trackpy": "C1",
-    "log": "C2",
+    **{name: method.colour for name, method in METHODS.items()},
     "network, diameter estimated": "C3",
     "network, refined": "C4",
 }

@@ -160,7 +160,7 @@ def run(
     finders: dict[str, Find] = {
         METHODS[0]: partial(_network, refine=False, weights=weights),
         METHODS[1]: partial(_network, refine=True, weights=weights),
-        METHODS[2]: partial(_trackpy, settings=best.settings),
+        METHODS[2]: partial(_trackpy, tuned=best),
     }
     cuts = dict(zip(METHODS, (*[DEFAULT_THRESHOLD["network"]] * 2, best.cut), strict=True))
     for find in finders.values():
@@ -240,10 +240,10 @@ def _network(stack: Stack, diameter: float, *, refine: bool, weights: str | None
     return detect(stack, diameter=diameter, refine=refine, weights=weights, threshold=FLOOR)
 
 
-def _trackpy(stack: Stack, diameter: float, settings: rivals.Settings) -> pd.DataFrame:
+def _trackpy(stack: Stack, diameter: float, tuned: rivals.Tuned) -> pd.DataFrame:
     shape = stack.data.shape
     scene = Scene(shape=(shape[0], shape[1], shape[2]), radius=diameter / 2)
-    return rivals.find(Volume(np.asarray(stack.data), np.empty((0, 3)), np.empty(0), scene), settings)
+    return rivals.find(Volume(np.asarray(stack.data), np.empty((0, 3)), np.empty(0), scene), "trackpy", tuned.settings)
 
 
 def _warm_up(find: Find) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_colloids.benchmark.refinement import METHODS
 from napari_colloids.benchmark.report import settings, table_row
-from napari_colloids.plain import plain
+from napari_colloids.jsonable import jsonable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def _touching(pairs: pd.DataFrame) -> list[str]:
 
 def _figures(exact: Exactness) -> dict[str, Any]:
     names = ("rmse", "bound", "ratio", "share_within", "phase_bias")
-    return {"particles": exact.number, **{name: plain(getattr(exact, name)) for name in names}}
+    return {"particles": exact.number, **{name: jsonable(getattr(exact, name)) for name in names}}
 
 
 def _number(value: float, digits: int = 2) -> str:

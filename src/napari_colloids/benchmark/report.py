@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from napari_colloids.detection.options import DEFAULT_PRECISION
+from napari_colloids.detection.methods import DEFAULT_PRECISION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

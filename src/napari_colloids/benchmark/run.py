@@ -110,12 +110,12 @@ def run(
     report = progress or (lambda _done, _total: None)
     report(0, total)
     for method in methods:
-        if method not in rivals.GRIDS:
+        if method not in rivals.TUNABLE:
             network = partial(_network, told="estimated" not in method, refine="refined" in method, weights=weights)
             finders[method] = (network, DEFAULT_THRESHOLD["network"])
             continue
         best = _tuned(method, chosen, seed + _TUNING_SEED) if tune else rivals.shipped(method)
-        finders[method] = (partial(rivals.find, settings=best.settings), best.cut)
+        finders[method] = (partial(rivals.find, method=method, settings=best.settings), best.cut)
         tuned[method] = asdict(best)
     _warm_up(finders)
     rows: list[dict[str, Any]] = []

@@ -10,7 +10,8 @@ import pandas as pd
 from napari_colloids.particles import positions_of
 from napari_colloids.scoring import match
 from napari_colloids.simulation.arrangement import Arrangement
-from napari_colloids.simulation.scene import Parameters, Simulation, photograph
+from napari_colloids.simulation.parameters import Parameters
+from napari_colloids.simulation.scene import Simulation, image_arrangement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ def make_pairs(gap: float, direction: tuple[int, int, int], seed: int) -> tuple[
     spheres = np.concatenate([pairs.reshape(-1, 3), middles[~paired]])
     radii = np.full(len(spheres), IMAGED.radius)
     arrangement = Arrangement(spheres, radii, (box[0], box[1], box[2]), periodic=False)
-    return photograph(arrangement, IMAGED, rng), pairs - 0.5
+    return image_arrangement(arrangement, IMAGED, rng), pairs - 0.5
 
 
 def measure_pairs(finders: Mapping[str, Find], seed: int, progress: Callable[[int], None]) -> pd.DataFrame:

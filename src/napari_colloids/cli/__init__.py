@@ -19,6 +19,7 @@ from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
 from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
+from napari_colloids.cli.settings import GroupedCommand
 from napari_colloids.cli.simulate import simulate
 from napari_colloids.cli.train import train
 from napari_colloids.errors import ColloidsError
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (demo, simulate, detect, link, score, train, benchmark):
-    app.command()(command)
+    app.command(cls=GroupedCommand)(command)
 
 
 def _print_version(wanted: bool) -> None:

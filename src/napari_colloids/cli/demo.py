@@ -45,11 +45,11 @@ def demo(
     # Everything above the floor goes to the window, whose threshold hides the rest; the table holds what is shown.
     with progress_bar("detect", unit="tile") as show:
         candidates = detection.detect(simulated.stack, threshold=detection.FLOOR, progress=show)
-    facts = {str(name): value for name, value in candidates.attrs.items()}
-    facts["threshold"] = detection.DEFAULT_THRESHOLD[facts["method"]]
-    particles = candidates[candidates["confidence"] >= facts["threshold"]].reset_index(drop=True)
-    write_particles(folder / "points.csv", particles, metadata=facts)
-    typer.echo(f"{folder / 'points.csv'}: {summary(len(particles), facts)}", err=True)
+    record = detection.Record.from_attrs(candidates.attrs)
+    record = replace(record, threshold=detection.DEFAULT_THRESHOLD[record.method])
+    particles = candidates[candidates["confidence"] >= record.threshold].reset_index(drop=True)
+    write_particles(folder / "points.csv", particles, metadata=record.to_attrs())
+    typer.echo(f"{folder / 'points.csv'}: {summary(len(particles), record)}", err=True)
 
     result = scoring.score(
         simulated.particles, particles, diameter=2 * simulated.parameters.radius, shape=simulated.stack.shape
@@ -58,7 +58,7 @@ def demo(
         scores.write_text(result.to_json() + "\n", encoding="utf-8")
     typer.echo(score_table(result))
 
-    candidates.attrs.update(facts)
+    candidates.attrs.update(record.to_attrs())
     _show(simulated, candidates, folder / "screenshot.png", gui)
 
 

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_colloids.cli.output import check_table_can_be_written, made_folder, progress_bar, summary
+from napari_colloids.cli.settings import takes_settings
+from napari_colloids.detection.options import HOW, Options
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -17,113 +19,114 @@ if TYPE_CHECKING:
     from napari_colloids.batch import Job, Outcome, Source
     from napari_colloids.refinement import PSF
 
+#: Headings of the help, beside those of the settings.
+INPUT, WHERE, OUTPUT, COMPUTING = "Input", "Where to look", "Output", "Computing"
 
+
+@takes_settings(Options, but=["psf"])
 def detect(
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT", help="Stacks (TIFF, HDF5, Leica, Nikon, Zeiss, ...) or patterns.")
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Table (.csv .xyz .h5 .parquet), or a folder for one CSV per input.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Table (.csv .xyz .h5 .parquet), or a folder for one CSV per input.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
-    diameter: Annotated[
-        float | None, typer.Option(metavar="PX", help="Particle diameter in lateral voxels  [default: estimated]")
-    ] = None,
-    diameter_um: Annotated[
-        float | None, typer.Option(metavar="UM", help="Particle diameter in micrometres (needs the voxel size).")
+    settings: dict[str, Any],
+    psf: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Stack of one small bead: the measured PSF, for --refine.", rich_help_panel=HOW
+        ),
     ] = None,
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="Voxel size in micrometres  [default: from the file]"),
-    ] = None,
-    z_scale: Annotated[
-        float, typer.Option(metavar="F", help="Multiply the voxel size along z (mismatch of refractive indices).")
-    ] = 1.0,
-    dark: Annotated[bool, typer.Option("--dark", help="The particles are dark, in a solvent that is dyed.")] = False,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="T", help="Least confidence, 0-1  [default: the method's own]")
-    ] = None,
-    method: Annotated[
-        Literal["network", "trackpy", "log"] | None, typer.Option(help="How to look  [default: network]")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Weights that 'train' made, instead of the bundled ones.")
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute  [default: auto]")
-    ] = None,
-    index: Annotated[
-        str, typer.Option(metavar="K", help="Which series of a file that holds several, or 'all' of them.")
-    ] = "0",
-    dataset: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Dataset in an HDF5 file or image in a Zarr folder.")
-    ] = None,
-    axes: Annotated[
-        str | None, typer.Option(metavar="TCZYX", help="What the dimensions are, where the file does not say.")
-    ] = None,
-    channel: Annotated[
-        list[int] | None, typer.Option(metavar="C", help="Which channel; can be given several times  [default: 0]")
-    ] = None,
-    frames: Annotated[
-        str | None, typer.Option(metavar="A:B", help="Frames A to B-1 of a time series  [default: all]")
-    ] = None,
-    z_range: Annotated[tuple[int, int] | None, typer.Option(metavar="A B", help="Search slices A to B-1 only.")] = None,
-    rectangle: Annotated[
-        tuple[float, float, float, float] | None,
-        typer.Option(metavar="Y0 X0 Y1 X1", help="Search this rectangle of the slices only (voxels)."),
-    ] = None,
-    mask: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Search only where this stack of the same shape is not 0.")
-    ] = None,
-    refine: Annotated[
-        bool | None,
         typer.Option(
-            "--refine/--no-refine", help="Fit the image for exact positions, with errors  [default: no-refine]"
+            metavar="Z Y X", help="Voxel size in micrometres  [default: from the file]", rich_help_panel=INPUT
         ),
     ] = None,
-    psf: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Stack of one small bead: the measured PSF, for --refine.")
+    z_scale: Annotated[
+        float,
+        typer.Option(
+            metavar="F",
+            help="Multiply the voxel size along z (mismatch of refractive indices).",
+            rich_help_panel=INPUT,
+        ),
+    ] = 1.0,
+    index: Annotated[
+        str,
+        typer.Option(
+            metavar="K", help="Which series of a file that holds several, or 'all' of them.", rich_help_panel=INPUT
+        ),
+    ] = "0",
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Dataset in an HDF5 file or image in a Zarr folder.", rich_help_panel=INPUT),
     ] = None,
-    border: Annotated[
-        float | None, typer.Option(metavar="PX", help="Drop centres this near to the stack's edge.")
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TCZYX", help="What the dimensions are, where the file does not say.", rich_help_panel=INPUT
+        ),
     ] = None,
-    tile: Annotated[
-        int | None, typer.Option(metavar="N", help="Advanced: voxels per tile edge  [default: from free memory]")
+    channel: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="C", help="Which channel; can be given several times  [default: 0]", rich_help_panel=WHERE
+        ),
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Frames A to B-1 of a time series  [default: all]", rich_help_panel=WHERE),
+    ] = None,
+    z_range: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="A B", help="Search slices A to B-1 only.", rich_help_panel=WHERE)
+    ] = None,
+    rectangle: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(
+            metavar="Y0 X0 Y1 X1", help="Search this rectangle of the slices only (voxels).", rich_help_panel=WHERE
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Search only where this stack of the same shape is not 0.", rich_help_panel=WHERE
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Search in N processes, each on one core or GPU.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Search in N processes, each on one core or GPU.", rich_help_panel=COMPUTING
+        ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Search on the cluster of this dask scheduler.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on the cluster of this dask scheduler.", rich_help_panel=COMPUTING
+        ),
     ] = None,
     redo: Annotated[
         bool,
-        typer.Option("--redo", help="Search again the inputs whose tables are there already."),
+        typer.Option("--redo", help="Search again the inputs whose tables are there already.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> int:
     """Find the particles of one or several stacks; a run that was stopped goes on where it was."""
     from napari_colloids.batch import jobs_of
-    from napari_colloids.detection import Options
     from napari_colloids.detection.weights import network_of
 
     if workers is not None and scheduler is not None:
         raise ColloidsError("--workers is for this machine and --scheduler for a cluster: give one of them.")
-    given: dict[str, Any] = {
-        "diameter": diameter,
-        "diameter_um": diameter_um,
-        "dark": dark,
-        "threshold": threshold,
-        "method": method,
-        "weights": weights,
-        "device": device,
-        "tile": tile,
-        "border": border,
-        "refine": refine,
-        "z_range": z_range,
-        "psf": None if psf is None else _measured_psf(psf, z_scale),
-    }
-    options = Options(**{name: value for name, value in given.items() if value is not None})
-    if weights is not None:  # once, and not for every input
-        network_of(weights)
+    if psf is not None:
+        settings["psf"] = _measured_psf(psf, z_scale)
+    options = Options(**settings)
+    if options.weights is not None:  # once, and not for every input
+        network_of(options.weights)
     common = {"dataset": dataset, "axes": axes, "voxel_size": voxel_size, "z_scale": z_scale}
     sources = [source for path in _files(inputs) for source in _series_of(path, index, common)]
     target = Path(output)
@@ -135,6 +138,7 @@ def detect(
         options=options,
         frames=frames,
         channels=tuple(dict.fromkeys(channel or [0])),
+        z_range=z_range,
         rectangles=() if rectangle is None else (rectangle,),
         mask=mask,
     )
@@ -142,11 +146,11 @@ def detect(
         made_folder(target)
     for job in jobs:
         check_table_can_be_written(job.target)
-    settings = {"skip_done": into_folder and not redo}
+    batch = {"skip_done": into_folder and not redo}
     if workers is not None or scheduler is not None:
-        outcomes = _on_a_cluster(jobs, scheduler, workers, into_folder, settings)
+        outcomes = _on_a_cluster(jobs, scheduler, workers, into_folder, batch)
     else:
-        outcomes = _here(jobs, into_folder, settings)
+        outcomes = _here(jobs, into_folder, batch)
     try:
         return _report(outcomes, jobs, target if into_folder else None)
     except KeyboardInterrupt:
@@ -250,12 +254,14 @@ def _report(outcomes: "Iterable[Outcome]", jobs: "Sequence[Job]", folder: Path |
 
 
 def _lines(outcome: "Outcome") -> list[str]:
-    name, target, facts = outcome.job.name, outcome.job.target, outcome.facts
-    if outcome.state == "failed":
+    name, target, record = outcome.job.name, outcome.job.target, outcome.record
+    if outcome.state == "failed" or record is None:
         return [f"Error: {outcome.job.source.path}: {outcome.message}"]
     if outcome.state == "skipped":
         return [f"{target}: is there already, from the same input and settings (--redo searches again)."]
-    lines = [f"{name}: {notice}" for notice in facts["notices"]]
-    if not facts["diameter_certain"]:
+    lines = [f"{name}: {notice}" for notice in record.notices]
+    if record.negative_certain:
+        lines.append(f"{name}: run again {'without --dark' if record.dark else 'with --dark'} to find those.")
+    if not record.diameter_certain:
         lines.append(f"{name}: to be sure, measure one particle and run again with --diameter PX.")
-    return [*lines, f"{target}: {summary(outcome.particles, facts)}"]
+    return [*lines, f"{target}: {summary(outcome.particles, record, outcome.refined, outcome.voxel_size)}"]

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.words import refinement_words
+from napari_colloids.formatting import refinement_words
+
+if TYPE_CHECKING:
+    from napari_colloids.detection import Record
+    from napari_colloids.stack import VoxelSize
 
 
 @contextmanager
@@ -53,13 +57,13 @@ def made_folder(folder: Path) -> Path:
     return folder
 
 
-def summary(count: int, facts: dict[str, Any]) -> str:
-    """Return the facts of a detection in one line."""
-    origin = "estimated" if facts["diameter_estimated"] else "given"
-    parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {facts['diameter']:.1f} px ({origin})"]
-    if facts.get("voxel_size") is None:
+def summary(count: int, record: "Record", refined: int | None = None, voxel_size: "VoxelSize | None" = None) -> str:
+    """Return how particles were found in one line."""
+    origin = "estimated" if record.diameter_estimated else "given"
+    parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {record.diameter:.1f} px ({origin})"]
+    if voxel_size is None:
         parts.append("voxels taken for cubes (--voxel-size)")
-    if "refined" in facts:
-        parts.append(refinement_words(facts["refined"], facts, facts.get("voxel_size")))
-    parts += [f"{facts['seconds']:.1f} s", f"{facts['mvoxel_per_s']:.2f} Mvoxel/s", str(facts["device"])]
+    if refined is not None:
+        parts.append(refinement_words(refined, record.optics, voxel_size))
+    parts += [f"{record.seconds:.1f} s", f"{record.mvoxel_per_s:.2f} Mvoxel/s", record.device]
     return ", ".join(parts)

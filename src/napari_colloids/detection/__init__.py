@@ -1,23 +1,8 @@
-"""Detection: stack -> normalise -> tiles -> network -> peaks -> particles."""
+"""Detection: stack -> normalise -> tiles -> network -> peaks -> particles.
 
-from napari_colloids.detection.detector import detect, iter_detect
-from napari_colloids.detection.options import DEFAULT_THRESHOLD, FLOOR, Options
-from napari_colloids.detection.region import Region
-from napari_colloids.detection.series import Part, detect_series, iter_detect_series, joined, merged_facts, parts_of
-from napari_colloids.progress import Progress
+The names are imported where they are first used: the settings alone need neither NumPy nor torch.
+"""
 
-__all__ = [
-    "DEFAULT_THRESHOLD",
-    "FLOOR",
-    "Options",
-    "Part",
-    "Progress",
-    "Region",
-    "detect",
-    "detect_series",
-    "iter_detect",
-    "iter_detect_series",
-    "joined",
-    "merged_facts",
-    "parts_of",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

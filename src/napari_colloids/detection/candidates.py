@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_colloids.particles import first_of_each
+from napari_colloids.particles import greedy_suppression
 
 #: Two particles cannot be closer than this fraction of the sum of their radii (blur and error leave some play).
 OVERLAP = 0.8
@@ -62,7 +62,7 @@ def suppress_overlaps(candidates: Candidates) -> Candidates:
 
 def without_overlaps(candidates: Candidates) -> NDArray[np.bool_]:
     """Mark each candidate that overlaps none of those marked before it: whoever comes first stays."""
-    return first_of_each(np.sort(_conflicts(candidates), axis=1), len(candidates))
+    return greedy_suppression(np.sort(_conflicts(candidates), axis=1), len(candidates))
 
 
 def _conflicts(candidates: Candidates) -> NDArray[np.intp]:

@@ -3,71 +3,106 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.detection.finish import iter_finish
+from napari_colloids.detection.inputs import input_stack
+from napari_colloids.detection.moved import fields_before
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
+from napari_colloids.detection.region import Part, Region
 from napari_colloids.detection.search import iter_search
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import result_of
-from napari_colloids.stack import as_stack
+from napari_colloids.settings import changed, takes_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Sequence
+    from os import PathLike
+    from typing import Unpack
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from napari_colloids.detection.estimate import DiameterEstimate
-    from napari_colloids.detection.region import Region
+    from napari_colloids.detection.options import OptionChanges
     from napari_colloids.progress import Progress
+    from napari_colloids.stack import Stack
 
 
+@takes_settings(Options)
 def detect(
-    stack: Any,
+    stack: Stack | ArrayLike | str | PathLike[str],
     options: Options | None = None,
     /,
     *,
+    voxel_size: Sequence[float] | None = None,
+    frame: int = 0,
+    channel: int = 0,
     region: Region | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **changes: Any,
+    **changes: Unpack[OptionChanges],
 ) -> pd.DataFrame:
     """Find the particles of a 3D stack.
+
+    The image is normalised and resampled tile by tile; a 3D residual U-Net gives for each cell of a grid the
+    probability of a particle's centre, its sub-voxel offset and its radius; overlapping candidates are suppressed, the
+    confidence is calibrated and, where asked for, positions are refined by a fit of the image.
 
     Parameters
     ----------
     stack
-        A `Stack`, or an array ``(z, y, x)`` (NumPy, memory map or dask).
+        A `Stack`, an array ``(z, y, x)`` (NumPy, memory map or dask), or the name of a file.
     options
-        The settings.
+        The settings; keywords below replace single ones.
+    voxel_size
+        Micrometres ``(z, y, x)``, in place of that of the stack or file.
+    frame, channel
+        Which volume of a time series or of several channels.
     region
         Where particles are wanted; those found there are the same as without it.
     progress
         Called with the steps that are done and their total.
-    **changes
-        Fields of `Options` to set, e.g. ``detect(stack, diameter=12)``.
+    {settings}
 
     Returns
     -------
     pandas.DataFrame
         A row per particle: ``z, y, x`` in voxels, ``radius`` in lateral voxels, ``confidence``, and with a known voxel
         size ``z_um, y_um, x_um, radius_um``; with ``refine`` the standard errors ``z_err, y_err, x_err`` (voxels) and
-        ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found:
-        ``diameter`` (lateral voxels), ``diameter_estimated``, ``diameter_certain``, ``negative_certain`` (with bright
-        and dark exchanged), ``dark``, ``threshold``, ``method``, ``device``, ``seconds``, ``mvoxel_per_s`` and
-        ``notices``, and what `refine` measured of the optics.
+        ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found: the fields
+        of `Record`, and what `refine` measured of the optics.
 
     Raises
     ------
     ColloidsError
         If the stack or a setting cannot be used; the message says what to do.
+
+    See Also
+    --------
+    detect_series : all volumes of a time series.
+    refine : exact positions of particles that are known already.
+    score : compare with a ground truth.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> simulated = nc.simulate(shape=(32, 32, 32), volume_fraction=0.3, radius=5, seed=1)
+    >>> particles = nc.detect(simulated.stack, diameter=10, device="cpu")
+    >>> list(particles)
+    ['z', 'y', 'x', 'radius', 'confidence']
+    >>> nc.Record.from_attrs(particles.attrs).diameter
+    10.0
     """
-    return result_of(iter_detect(stack, changed(options, changes), region), progress)
+    settings, region, former = selection(options, dict(changes), region)
+    steps = iter_detect(input_stack(stack, voxel_size), settings, region, part=former or Part(frame, channel))
+    return result_of(steps, progress)
 
 
-def changed(options: Options | None, changes: Mapping[str, Any]) -> Options:
-    """Return the settings with some fields changed.
+def selection(
+    options: Options | None, changes: dict[str, object], region: Region | None
+) -> tuple[Options, Region | None, Part | None]:
+    """Return the settings with changes, and where to look as former fields of `Options` have it, or the region.
 
     Raises
     ------
@@ -76,17 +111,19 @@ def changed(options: Options | None, changes: Mapping[str, Any]) -> Options:
     """
     if not isinstance(options, Options | None):
         raise ColloidsError(f"Settings are given by name, as in detect(stack, diameter=12), not as {options!r}.")
-    unknown = set(changes) - {f.name for f in fields(Options)}
-    if unknown:
-        raise ColloidsError(f"There is no detection option {', '.join(sorted(unknown))}.")
-    return replace(options or Options(), **changes)
+    former = fields_before(options, changes)
+    z_range = former.pop("z_range", None)
+    if z_range is not None:
+        region = (region or Region()).between(*z_range)
+    return changed(options or Options(), changes, "detection option"), region, Part(**former) if former else None
 
 
 def iter_detect(
-    stack: Any,
+    stack: Stack | ArrayLike,
     options: Options | None = None,
     region: Region | None = None,
     estimate: DiameterEstimate | None = None,
+    part: Part | None = None,
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Detect in steps: yields a `Progress` after every tile and returns the table of `detect`.
 
@@ -98,11 +135,13 @@ def iter_detect(
         As in `detect`.
     estimate
         What is already known of the diameter, from another frame of the same series.
+    part
+        Which volume of a series; None for the first.
     """
     started = time.perf_counter()
     options = options or Options()
-    stack = as_stack(stack)
-    plan = yield from iter_plan(stack, options, region, estimate)
-    volume = options.volume_of(stack)
+    stack = input_stack(stack)
+    volume = stack.volume(*(part or Part()), dark=options.dark)
+    plan = yield from iter_plan(volume, stack.voxel_size, options, region, estimate)
     found = yield from iter_search(volume, plan)
     return (yield from iter_finish(volume, plan, [found], time.perf_counter() - started))

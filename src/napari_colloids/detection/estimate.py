@@ -1,12 +1,12 @@
-"""What the image says about the size of its particles."""
+"""Estimate of the particles' diameter and how certain it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from napari_colloids.detection.record import Record
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class DiameterEstimate:
     negative_certain: bool = False
 
     @classmethod
-    def told_by(cls, facts: Mapping[Any, Any]) -> DiameterEstimate:
-        """Return the estimate that a volume was searched with, from its table's ``attrs``."""
-        return cls(facts["diameter"], facts["diameter_certain"], facts["negative_certain"])
+    def of_record(cls, record: Record) -> DiameterEstimate:
+        """Return the estimate that a volume was searched with."""
+        return cls(record.diameter, record.diameter_certain, record.negative_certain)

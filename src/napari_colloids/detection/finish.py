@@ -1,19 +1,23 @@
-"""From the candidates of all parts of a volume to its table: overlaps decided, where wanted refined, and cut out."""
+"""Post-processing of candidates: overlap suppression, optional refinement, cropping, table."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_colloids import __version__
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps, without_overlaps
-from napari_colloids.detection.options import DEFAULT_THRESHOLD
+from napari_colloids.detection.methods import DEFAULT_THRESHOLD
+from napari_colloids.detection.record import Record, region_record, settings_record
+from napari_colloids.detection.weights import weights_digest
 from napari_colloids.particles import ERRORS, POSITION, particle_table
 from napari_colloids.stack import aspect_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -21,15 +25,19 @@ if TYPE_CHECKING:
     from napari_colloids.detection.plan import Plan
     from napari_colloids.detection.search import Found
     from napari_colloids.progress import Progress
+    from napari_colloids.stack import Volume
 
 
-#: How far around a region particles are known, in diameters.
-_AROUND = 1.0
-#: A given diameter is doubted where most particles come out larger or smaller by this; from 1.6 on many are lost.
-_UNLIKE = 1.4
+#: How far around a region particles take part in the refinement, in diameters.
+_REFINED_MARGIN_DIAMETERS = 1.0
+#: A given diameter is doubted where most particles come out larger or smaller by this factor; from 1.6 on many are
+#: lost.
+_MAX_DIAMETER_RATIO = 1.4
 
 
-def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> Generator[Progress, None, pd.DataFrame]:
+def iter_finish(
+    volume: Volume, plan: Plan, parts: list[Found], seconds: float
+) -> Generator[Progress, None, pd.DataFrame]:
     """Turn the candidates of all parts of a volume into the table of `detect`.
 
     Parameters
@@ -50,45 +58,58 @@ def iter_finish(volume: Any, plan: Plan, parts: list[Found], seconds: float) -> 
         kept = suppress_overlaps(found)
         scale = plan.scale
         found = Candidates(scale.to_source(kept.positions), kept.radii * scale.lateral_step, kept.confidence)
-    columns: dict[str, Any] = {}
-    facts: dict[str, Any] = {}
-    notices: list[str] = []
+    fitted = _Fitted(found)
     if options.refine:
-        found, columns, facts, notices = yield from _refined(volume, plan, found)
+        fitted = yield from _refined(volume, plan, found)
+    found = fitted.candidates
     chosen = _inside(found.positions, plan.shape, options.border) & plan.region.contains(found.positions)
     chosen &= found.confidence >= options.effective_threshold
     table = particle_table(
         found.positions[chosen],
         radius=found.radii[chosen],
         confidence=found.confidence[chosen],
-        **{name: values[chosen] for name, values in columns.items()},
+        errors=None if fitted.errors is None else fitted.errors[chosen],
+        refined=None if fitted.refined is None else fitted.refined[chosen],
         voxel_size=plan.voxel_size,
     ).sort_values(POSITION, ignore_index=True)
     low, high = plan.region.bounds(plan.shape)
     seconds += time.perf_counter() - started
-    table.attrs = {
-        "diameter": plan.diameter,
-        "diameter_estimated": options.diameter is None and options.diameter_um is None,
-        "diameter_certain": plan.estimate.certain,
-        "negative_certain": plan.estimate.negative_certain,
-        "threshold": options.effective_threshold,
-        "dark": options.dark,
-        "method": options.method,
-        "device": parts[0].device if parts else "cpu",
-        "seconds": seconds,
-        "mvoxel_per_s": float(np.prod(high - low)) / 1e6 / seconds,
-        "notices": [*_notices(plan, parts, table), *_doubts(plan, found), *notices],
-    }
-    table.attrs.update(facts)
+    record = Record(
+        diameter=plan.diameter,
+        diameter_estimated=not options.gives_diameter,
+        diameter_certain=plan.estimate.certain,
+        negative_certain=plan.estimate.negative_certain,
+        threshold=options.effective_threshold,
+        dark=options.dark,
+        method=options.method,
+        device=parts[0].device if parts else "cpu",
+        seconds=seconds,
+        mvoxel_per_s=float(np.prod(high - low)) / 1e6 / seconds,
+        notices=(*_notices(plan, parts, table), *_doubts(plan, found), *fitted.notices),
+        optics=fitted.optics,
+        version=__version__,
+        weights_sha256=weights_digest(options.weights),
+        settings=settings_record(options),
+        region=region_record(plan.region),
+    )
+    table.attrs.update(record.to_attrs())
     return table
 
 
-def _refined(
-    volume: Any, plan: Plan, found: Candidates
-) -> Generator[Progress, None, tuple[Candidates, dict[str, Any], dict[str, Any], list[str]]]:
-    """Fit the candidates that are likely; the others stay as they are, unless they overlap with what came of it.
+class _Fitted(NamedTuple):
+    """Candidates with what a fit of the image adds to them."""
 
-    Those that the fit finds in what the others leave of the light get the confidence of the default threshold.
+    candidates: Candidates
+    errors: NDArray[np.float64] | None = None
+    refined: NDArray[np.bool_] | None = None
+    optics: Mapping[str, object] = MappingProxyType({})
+    notices: Sequence[str] = ()
+
+
+def _refined(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, _Fitted]:
+    """Fit the candidates that are likely; the others stay as they are, unless they overlap with fitted ones.
+
+    Particles that the fit finds in the residual get the confidence of the default threshold.
     """
     from napari_colloids.refinement import iter_refine
 
@@ -96,7 +117,7 @@ def _refined(
     likely = found.confidence >= least
     known, doubtful = found[likely], found[~likely]
     aspect = aspect_of(plan.voxel_size)
-    low, box = plan.around(_AROUND)
+    low, box = plan.around(_REFINED_MARGIN_DIAMETERS)
     fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, aspect, plan.psf)
     confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
     both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
@@ -106,7 +127,7 @@ def _refined(
     count = len(doubtful)
     errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
     refined = np.append(fit.refined, np.zeros(count, bool))
-    return both[stays], {"errors": errors[stays], "refined": refined[stays]}, fit.facts, fit.notices
+    return _Fitted(both[stays], errors[stays], refined[stays], fit.facts, fit.notices)
 
 
 def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
@@ -118,10 +139,9 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
             f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
         )
     if plan.estimate.negative_certain:
-        kind, way = ("bright", "without --dark") if plan.options.dark else ("dark", "--dark")
+        kind = "bright" if plan.options.dark else "dark"
         notices.append(
-            f"With bright and dark exchanged, the image shows clear particles: if yours are {kind}, say so "
-            f"(Particles under Advanced; {way} on the command line)."
+            f"With bright and dark exchanged, the image shows clear particles: if yours are {kind}, say so (dark)."
         )
     return notices
 
@@ -129,7 +149,7 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
 def _doubts(plan: Plan, found: Candidates) -> list[str]:
     """Say where a diameter that was given does not fit what the network finds, wanted there or not."""
     options = plan.options
-    if options.method != "network" or (options.diameter is None and options.diameter_um is None):
+    if options.method != "network" or not options.gives_diameter:
         return []
     likely = found[found.confidence >= DEFAULT_THRESHOLD[options.method]]
     if len(likely) == 0:
@@ -140,7 +160,7 @@ def _doubts(plan: Plan, found: Candidates) -> list[str]:
             "out, and it is estimated."
         ]
     width = 2 * float(np.median(likely.radii))
-    if 1 / _UNLIKE < width / plan.diameter < _UNLIKE:
+    if 1 / _MAX_DIAMETER_RATIO < width / plan.diameter < _MAX_DIAMETER_RATIO:
         return []
     return [
         f"The diameter was given as {plan.diameter:.3g} px, but the particles found are mostly {width:.3g} px wide: "

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_colloids.stack import Negative, read_box
+from napari_colloids.stack import Inverted, read_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_colloids.stack import Volume
 
 #: An overview has at most about this many voxels, spread evenly over the volume.
 _VOXELS = 2_000_000
@@ -34,18 +36,18 @@ class Overview:
     step: int
 
     @classmethod
-    def of(cls, volume: Any) -> Overview:
+    def of(cls, volume: Volume) -> Overview:
         """Look at a volume ``(z, y, x)``."""
-        step = _step(np.prod(np.shape(volume)))
+        step = _step(float(np.prod(np.shape(volume))))
         sample = read_box(volume, (slice(None, None, step),) * 3)
         if sample.dtype.kind == "u" and sample.dtype.itemsize <= 2:
             return cls(sample, step)
         with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
             return cls(sample.astype(np.float32), step)
 
-    def negative(self) -> Overview:
-        """Return the overview of the volume's `Negative`."""
-        return Overview(read_box(Negative(self.sample), (slice(None),) * 3), self.step)
+    def inverted(self) -> Overview:
+        """Return the overview of the inverted volume."""
+        return Overview(read_box(Inverted(self.sample), (slice(None),) * 3), self.step)
 
     def part(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Return what was seen of a box of the volume; of one that lies between the voxels seen, the nearest one."""
@@ -56,7 +58,7 @@ class Overview:
         return self.sample[tuple(slices)]
 
 
-def glimpse(volume: Any) -> Any:
+def glimpse(volume: Any) -> Volume:
     """Return enough of a volume to show it: some voxels of a few chunks of one that is read chunk by chunk.
 
     An overview needs every chunk, which for a large file takes as long as reading all of it.

@@ -1,21 +1,22 @@
-"""What has to be known of a whole volume before any part of it can be searched."""
+"""The plan of a search: what is measured on the whole volume before any part of it is searched."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.normalise import GreyLevels
-from napari_colloids.detection.options import DIAMETER_LIMITS, Options
+from napari_colloids.detection.options import Options
 from napari_colloids.detection.overview import Overview
 from napari_colloids.detection.region import Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Negative, aspect_of, proportions_of
+from napari_colloids.settings import settings_of
+from napari_colloids.stack import Inverted, aspect_of, proportions_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
 
     from napari_colloids.progress import Progress
     from napari_colloids.refinement import PSF
-    from napari_colloids.stack import Stack, VoxelSize
+    from napari_colloids.stack import Volume, VoxelSize
 
-#: Voxels that a particle must be wide, at least, along each axis: with fewer it was never learnt.
-_LEAST = 1.0
+#: Least width of a particle in voxels along any axis: training had none narrower.
+_MIN_WIDTH_VOXELS = 1.0
 #: Longest edge of a voxel over its shortest where the diameter is not known yet.
-_LONGEST = 20.0
-#: Canonical voxels around a region that are searched, too: a particle that is not wanted may still be the reason to
-#: drop one that is.
-_SLACK = 16
+_MAX_VOXEL_ASPECT = 20.0
+#: Canonical voxels around a region that are searched, too: a particle outside it may suppress one that is inside.
+_HALO_VOXELS = 16
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Plan:
 
         padded = np.array(self.scale.padded_shape)
         low, high = (corner.astype(float) for corner in self.region.bounds(self.shape))
-        reach = MARGIN + _SLACK
-        first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _SLACK
+        reach = MARGIN + _HALO_VOXELS
+        first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _HALO_VOXELS
         last = np.ceil(self.scale.to_canonical(high - 0.5)) + MARGIN + 1 + reach
         first = np.where(low > 0, np.clip(first // MULTIPLE * MULTIPLE, 0, None), 0).astype(int)
         last = np.where(high < self.shape, np.minimum(-(-last // MULTIPLE) * MULTIPLE, padded), padded).astype(int)
@@ -102,26 +102,32 @@ class Plan:
 
     def wants(self, low: tuple[int, int, int], high: tuple[int, int, int]) -> bool:
         """Whether the canonical box ``[low, high)`` (counted from the corner of the margin) has to be searched."""
-        first = self.scale.to_source(np.array(low) - MARGIN - _SLACK - 0.5)
-        last = self.scale.to_source(np.array(high) - MARGIN + _SLACK - 0.5)
+        first = self.scale.to_source(np.array(low) - MARGIN - _HALO_VOXELS - 0.5)
+        last = self.scale.to_source(np.array(high) - MARGIN + _HALO_VOXELS - 0.5)
         source_low = np.clip(np.floor(first), 0, self.shape).astype(int)
         source_high = np.clip(np.ceil(last) + 1, 0, self.shape).astype(int)
         return self.region.overlaps(source_low, source_high)
 
 
 def iter_plan(
-    stack: Stack, options: Options, region: Region | None = None, estimate: DiameterEstimate | None = None
+    volume: Volume,
+    voxel_size: VoxelSize | None,
+    options: Options,
+    region: Region | None = None,
+    estimate: DiameterEstimate | None = None,
 ) -> Generator[Progress, None, Plan]:
-    """Look at a volume: its grey levels and, where it is not given, the diameter of its particles.
+    """Measure a volume: its grey levels and, where it is not given, the diameter of its particles.
 
     Parameters
     ----------
-    stack
-        The stack; `options` say which of its volumes.
+    volume
+        The volume ``(z, y, x)`` to search, with bright particles.
+    voxel_size
+        Micrometres ``(z, y, x)``, or None.
     options
         The settings.
     region
-        Where particles are wanted; `options.z_range` narrows it further.
+        Where particles are wanted.
     estimate
         An earlier estimate of the diameter, to be used instead of a new one.
 
@@ -130,54 +136,54 @@ def iter_plan(
     ColloidsError
         If a setting does not fit the stack, or nothing is in it.
     """
-    volume = options.volume_of(stack)
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
     region = region or Region()
-    if options.z_range is not None:
-        region = region.between(*options.z_range)
-    region.check(stack.shape)
+    depth, height, width = volume.shape
+    shape = (int(depth), int(height), int(width))
+    region.check(shape)
     # Asked for at once, so that what cannot be refined is not searched for nothing.
-    aspect = aspect_of(stack.voxel_size) if options.refine else None
-    psf = None if options.psf is None or aspect is None else options.psf.in_voxels(stack.voxel_size, aspect)
-    given = _given_diameter(options, stack)
+    aspect = aspect_of(voxel_size) if options.refine else None
+    psf = None if options.psf is None or aspect is None else options.psf.in_voxels(voxel_size, aspect)
+    given = _given_diameter(options, voxel_size)
     if given is not None:
         estimate = DiameterEstimate(given, certain=True)
     elif estimate is None:
-        _check_voxels(stack, None)
-        estimate = yield from _estimate(volume, overview, levels, proportions_of(stack.voxel_size), options.weights)
-    _check_voxels(stack, estimate.diameter)
-    return Plan(options, stack.shape, stack.voxel_size, levels, estimate, region, psf)
+        _check_voxels(voxel_size, None)
+        estimate = yield from _estimate(volume, overview, levels, proportions_of(voxel_size), options.weights)
+    _check_voxels(voxel_size, estimate.diameter)
+    return Plan(options, shape, voxel_size, levels, estimate, region, psf)
 
 
-def _check_voxels(stack: Stack, diameter: float | None) -> None:
-    """Refuse voxels of which nobody can have meant the size: the stack would be stretched without end."""
-    edges = np.array(proportions_of(stack.voxel_size))
+def _check_voxels(voxel_size: VoxelSize | None, diameter: float | None) -> None:
+    """Refuse voxel sizes that cannot be meant: resampling would stretch the stack without end."""
+    edges = np.array(proportions_of(voxel_size))
     if diameter is None:
-        if edges.max() > _LONGEST * edges.min():
+        if edges.max() > _MAX_VOXEL_ASPECT * edges.min():
             raise ColloidsError(
                 f"One edge of a voxel is {edges.max() / edges.min():.3g} times as long as another: is the voxel size "
-                f"{stack.voxel_size} in micrometres (z, y, x) right? If so, give the diameter."
+                f"{voxel_size} in micrometres (z, y, x) right? If so, give the diameter."
             )
-    elif diameter < _LEAST * edges.max():
+    elif diameter < _MIN_WIDTH_VOXELS * edges.max():
         raise ColloidsError(
             f"Particles {diameter:.3g} voxels wide would be only {diameter / edges.max():.2g} voxels "
-            f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {stack.voxel_size} in micrometres "
+            f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {voxel_size} in micrometres "
             "(z, y, x) right?"
         )
 
 
-def _given_diameter(options: Options, stack: Stack) -> float | None:
+def _given_diameter(options: Options, voxel_size: VoxelSize | None) -> float | None:
     """Return the diameter in voxels along x if the user gave one."""
     if options.diameter_um is None:
         return options.diameter
-    if stack.voxel_size is None:
+    if voxel_size is None:
         raise ColloidsError(
             "The stack has no voxel size, so a diameter in micrometres says nothing: "
             "give the voxel size, or the diameter in voxels."
         )
-    diameter = options.diameter_um / stack.voxel_size[2]
-    low, high = DIAMETER_LIMITS
+    diameter = options.diameter_um / voxel_size[2]
+    limits = settings_of(Options)["diameter"].setting
+    low, high = limits.low, limits.high
     if not low <= diameter <= high:
         raise ColloidsError(
             f"A diameter of {options.diameter_um:g} um is {diameter:.3g} voxels here; it must lie between {low:g} and "
@@ -187,7 +193,7 @@ def _given_diameter(options: Options, stack: Stack) -> float | None:
 
 
 def _estimate(
-    volume: Any, overview: Overview, levels: GreyLevels, proportions: VoxelSize, weights: str | None
+    volume: Volume, overview: Overview, levels: GreyLevels, proportions: VoxelSize, weights: str | None
 ) -> Generator[Progress, None, DiameterEstimate]:
     from napari_colloids.detection.diameter import estimate_diameter
     from napari_colloids.detection.weights import network_of
@@ -196,6 +202,6 @@ def _estimate(
     estimate = yield from estimate_diameter(volume, overview, levels, proportions, network)
     if estimate.certain:
         return estimate
-    negative = overview.negative()
-    turned = yield from estimate_diameter(Negative(volume), negative, GreyLevels.of(negative), proportions, network)
+    inverted = overview.inverted()
+    turned = yield from estimate_diameter(Inverted(volume), inverted, GreyLevels.of(inverted), proportions, network)
     return replace(estimate, negative_certain=turned.certain)

@@ -1,9 +1,9 @@
-"""The part of a stack in which particles are wanted."""
+"""Where to look: a volume of a series, and the part of it in which particles are wanted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,17 @@ from napari_colloids.stack import read_box
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_colloids.stack import Volume
+
 
 Array = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """One volume of a series."""
+
+    frame: int = 0
+    channel: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +43,7 @@ class Region:
 
     z_range: tuple[int, int] | None = None
     outlines: Sequence[Array] = ()
-    mask: Any = None
+    mask: Volume | None = None
 
     @property
     def somewhere(self) -> bool:
@@ -108,15 +117,16 @@ class Region:
 
             inside &= np.any([Path(np.asarray(o)).contains_points(positions[:, 1:]) for o in self.outlines], axis=0)
         if self.mask is not None:
-            inside &= self._masked(positions)
+            inside &= _masked(self.mask, positions)
         return inside
 
-    def _masked(self, positions: Array) -> NDArray[np.bool_]:
-        """Look the positions up in the mask, slice by slice: a mask can be as large as the stack."""
-        z, y, x = np.clip(np.rint(positions).astype(int), 0, np.array(self.mask.shape) - 1).T
-        inside = np.zeros(len(positions), bool)
-        for number in np.unique(z):
-            here = z == number
-            (plane,) = read_box(self.mask, (slice(number, number + 1), slice(None), slice(None)))
-            inside[here] = plane[y[here], x[here]] != 0
-        return inside
+
+def _masked(mask: Volume, positions: Array) -> NDArray[np.bool_]:
+    """Look the positions up in the mask, slice by slice: a mask can be as large as the stack."""
+    z, y, x = np.clip(np.rint(positions).astype(int), 0, np.array(mask.shape) - 1).T
+    inside = np.zeros(len(positions), bool)
+    for number in np.unique(z):
+        here = z == number
+        (plane,) = read_box(mask, (slice(number, number + 1), slice(None), slice(None)))
+        inside[here] = plane[y[here], x[here]] != 0
+    return inside

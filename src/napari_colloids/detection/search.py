@@ -1,14 +1,14 @@
-"""The search of a volume, or of a box of it, for candidates: by the network in tiles, or by a baseline."""
+"""The search of a volume, or of a box of it, for candidates: by the network in tiles, or by a reference method."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.detection.candidates import Candidates
-from napari_colloids.detection.options import FLOOR
+from napari_colloids.detection.methods import FLOOR, METHODS
 from napari_colloids.detection.tiles import Box, cut
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress
@@ -17,7 +17,9 @@ from napari_colloids.stack import read_box
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from napari_colloids.detection.methods import Method
     from napari_colloids.detection.plan import Plan
+    from napari_colloids.stack import Volume
 
 #: Steps that a tile counts as.
 _STEPS = 100
@@ -30,7 +32,7 @@ class Found:
     Attributes
     ----------
     candidates
-        In canonical voxels for the network, in those of the stack for the baselines; overlaps are still among them.
+        In canonical voxels for the network, in those of the stack for the reference methods; not yet suppressed.
     device
         Where it ran.
     notices
@@ -42,7 +44,7 @@ class Found:
     notices: list[str] = field(default_factory=list)
 
 
-def iter_search(volume: Any, plan: Plan, box: Box | None = None) -> Generator[Progress, None, Found]:
+def iter_search(volume: Volume, plan: Plan, box: Box | None = None) -> Generator[Progress, None, Found]:
     """Search a volume in steps.
 
     Parameters
@@ -59,12 +61,13 @@ def iter_search(volume: Any, plan: Plan, box: Box | None = None) -> Generator[Pr
     Progress
         Several times in every tile.
     """
-    if plan.options.method == "network":
+    method = METHODS[plan.options.method]
+    if method.tiled:
         return (yield from _by_network(volume, plan, box or plan.box()))
-    return (yield from _by_baseline(volume, plan))
+    return (yield from _by_reference_method(volume, plan, method))
 
 
-def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, Found]:
+def _by_network(volume: Volume, plan: Plan, box: Box) -> Generator[Progress, None, Found]:
     """Apply the network; when memory runs out or a device that nobody asked for fails, go on with what is left."""
     from napari_colloids.detection.device import choose_device
     from napari_colloids.detection.memory import attempts, is_out_of_memory
@@ -94,7 +97,7 @@ def _by_network(volume: Any, plan: Plan, box: Box) -> Generator[Progress, None, 
 
 
 def _tile_by_tile(
-    volume: Any, plan: Plan, box: Box, core: tuple[int, int, int], halo: int, device: str
+    volume: Volume, plan: Plan, box: Box, core: tuple[int, int, int], halo: int, device: str
 ) -> Generator[Progress, None, Candidates]:
     from napari_colloids.detection.inference import candidates_in
     from napari_colloids.detection.network import MULTIPLE
@@ -114,20 +117,15 @@ def _tile_by_tile(
     return Candidates.joined(found)
 
 
-def _by_baseline(volume: Any, plan: Plan) -> Generator[Progress, None, Found]:
-    """Apply trackpy or LoG, which have no tiles, to the region and what shows its particles whole."""
-    from napari_colloids.detection.baselines import locate_log, locate_trackpy
-
-    method = plan.options.method
-    yield Progress(0, 1, f"detecting with {method}")
+def _by_reference_method(volume: Volume, plan: Plan, method: Method) -> Generator[Progress, None, Found]:
+    """Apply a method without tiles to the region and what shows its particles whole."""
+    yield Progress(0, 1, f"detecting with {method.name}")
     low, box = plan.around(1.5)
     image = plan.levels.apply(read_box(volume, box)).numpy()
     try:
-        if method == "trackpy":
-            found = locate_trackpy(image, plan.diameter, plan.proportions)
-        else:
-            found = locate_log(image, plan.diameter, plan.proportions, FLOOR)
+        found = method.locator.locate(image, plan.diameter, plan.proportions)
     except (RuntimeError, ValueError, MemoryError) as error:
-        raise ColloidsError(f"{method} failed: {error}") from error
-    yield Progress(1, 1, f"detecting with {method}")
+        raise ColloidsError(f"{method.name} failed: {error}") from error
+    found = found[found.confidence >= FLOOR]
+    yield Progress(1, 1, f"detecting with {method.name}")
     return Found(Candidates(found.positions + low, found.radii, found.confidence))

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from napari_colloids.detection.detector import changed, iter_detect
+from napari_colloids.detection.detector import iter_detect, selection
 from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.detection.inputs import input_stack
+from napari_colloids.detection.options import Options
+from napari_colloids.detection.record import Record
+from napari_colloids.detection.region import Part
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.stack import as_stack
+from napari_colloids.settings import takes_settings
 
 if TYPE_CHECKING:
-    from napari_colloids.detection.options import Options
+    from os import PathLike
+    from typing import Unpack
+
+    from numpy.typing import ArrayLike
+
+    from napari_colloids.detection.options import OptionChanges
     from napari_colloids.detection.region import Region
     from napari_colloids.stack import Stack
 
 #: Steps of the progress that a volume counts for: volumes may need different numbers of tiles.
 _STEPS = 100
-
-
-class Part(NamedTuple):
-    """One volume of a series."""
-
-    frame: int
-    channel: int
 
 
 #: What keeps the particles of a volume that is done.
@@ -39,30 +40,34 @@ def parts_of(frames: Sequence[int], channels: Sequence[int]) -> list[Part]:
     return [Part(frame, channel) for frame in frames for channel in channels]
 
 
+@takes_settings(Options)
 def detect_series(
-    stack: Stack,
+    stack: Stack | ArrayLike | str | PathLike[str],
     options: Options | None = None,
     /,
     *,
+    voxel_size: Sequence[float] | None = None,
     frames: Sequence[int] | None = None,
-    channels: Sequence[int] = (0,),
+    channels: Sequence[int] | None = None,
     region: Region | None = None,
     keep: Keep | None = None,
     progress: Callable[[int, int], None] | None = None,
-    **changes: Any,
+    **changes: Unpack[OptionChanges],
 ) -> pd.DataFrame:
-    """Find the particles of a time series.
+    """Find the particles of a time series, volume by volume.
 
     Parameters
     ----------
     stack
-        The series, as `read_stack` gives it.
+        A `Stack`, an array ``(t, z, y, x)`` or ``(t, c, z, y, x)``, or the name of a file.
     options
-        The settings.
+        The settings; keywords below replace single ones.
+    voxel_size
+        Micrometres ``(z, y, x)``, in place of that of the stack or file.
     frames
         Which frames; None for all.
     channels
-        Which channels.
+        Which channels; None for the first.
     region
         Where particles are wanted.
     keep
@@ -70,8 +75,7 @@ def detect_series(
         rest be interrupted.
     progress
         Called with the steps that are done and their total.
-    **changes
-        Fields of `Options` to set, e.g. ``detect_series(stack, diameter=12)``.
+    {settings}
 
     Returns
     -------
@@ -83,11 +87,31 @@ def detect_series(
     ------
     ColloidsError
         If the stack or a setting cannot be used, or there is no such frame or channel.
+
+    See Also
+    --------
+    detect : one volume.
+    link : trajectories of the particles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_colloids as nc
+    >>> volume = nc.simulate(shape=(24, 24, 24), volume_fraction=0.3, radius=4, seed=1).stack.data
+    >>> series = np.stack([volume, volume])
+    >>> found = nc.detect_series(series, diameter=8, voxel_size=(0.2, 0.1, 0.1), method="log")
+    >>> sorted(found["frame"].unique().tolist())
+    [0, 1]
     """
-    stack = as_stack(stack)
-    parts = parts_of(range(stack.n_frames) if frames is None else frames, channels)
+    settings, region, former = selection(options, dict(changes), region)
+    whole = input_stack(stack, voxel_size, series=True)
+    if frames is None:
+        frames = range(whole.n_frames) if former is None else [former.frame]
+    if channels is None:
+        channels = [0] if former is None else [former.channel]
+    parts = parts_of(frames, channels)
     for part in parts:
-        stack.volume(*part)  # complains where there is no such volume, before the work
+        whole.volume(*part)  # complains where there is no such volume, before the work
     tables: dict[Part, pd.DataFrame] = {}
 
     def kept(part: Part, table: pd.DataFrame) -> None:
@@ -95,25 +119,24 @@ def detect_series(
         if keep is not None:
             keep(part, table)
 
-    result_of(iter_detect_series(stack, changed(options, changes), parts, kept, region=region), progress)
+    result_of(iter_detect_series(whole, settings, parts, kept, region=region), progress)
     return joined([tables[part] for part in parts])
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return one table of the volumes of a series; its ``attrs`` are those of `merged_facts`.
+    """Return one table of the volumes of a series; its ``attrs`` are those of `Record.merged`.
 
     Raises
     ------
     ColloidsError
         If there are none.
     """
-    if not tables:
-        raise ColloidsError("No frame was searched; choose one.")
+    record = Record.merged([Record.from_attrs(table.attrs) for table in tables])
     bare = [table.copy(deep=False) for table in tables]
     for table in bare:
         table.attrs = {}
     whole = pd.concat(bare, ignore_index=True)
-    whole.attrs.update(merged_facts([table.attrs for table in tables]))
+    whole.attrs.update(record.to_attrs())
     return whole
 
 
@@ -136,7 +159,7 @@ def iter_detect_series(
     stack
         The series.
     options
-        The settings; their frame and channel are not looked at.
+        The settings.
     parts
         The volumes, in order.
     keep
@@ -161,9 +184,8 @@ def iter_detect_series(
     for number, part in enumerate(parts):
         if part in skipped:
             continue
-        settings = replace(options, frame=part.frame, channel=part.channel)
         label = _label(stack, number, len(parts))
-        steps = iter_detect(stack, settings, region, estimates.get(part.channel))
+        steps = iter_detect(stack, options, region, estimates.get(part.channel), part)
         while True:
             try:
                 step = next(steps)
@@ -174,8 +196,9 @@ def iter_detect_series(
                 raise ColloidsError(of_volume(str(error), part, parts)) from error
             share = _STEPS * step.done // max(step.total, 1)
             yield Progress(number * _STEPS + share, len(parts) * _STEPS, label + tile_message(step))
-        if table.attrs["diameter_estimated"]:
-            estimates[part.channel] = DiameterEstimate.told_by(table.attrs)
+        record = Record.from_attrs(table.attrs)
+        if record.diameter_estimated:
+            estimates[part.channel] = DiameterEstimate.of_record(record)
         keep(part, labelled(table, part, stack, several_channels))
         yield Progress((number + 1) * _STEPS, len(parts) * _STEPS, label + "done")
 
@@ -194,20 +217,6 @@ def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bo
         table.insert(0, "frame", part.frame)
     table.attrs = facts
     return table
-
-
-def merged_facts(every: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
-    """Return how a series was searched, from its tables' ``attrs``: as the first, with seconds and notices of all."""
-    merged: dict[str, Any] = {}
-    voxels, seconds = 0.0, 0.0
-    notices: dict[str, None] = {}
-    for facts in every:
-        voxels += facts["mvoxel_per_s"] * facts["seconds"]
-        seconds += facts["seconds"]
-        notices |= dict.fromkeys(facts["notices"])
-        merged = merged or {str(name): value for name, value in facts.items()}
-    rate = voxels / max(seconds, 1e-9)
-    return merged and {**merged, "seconds": seconds, "mvoxel_per_s": rate, "notices": list(notices)}
 
 
 def tile_message(step: Progress) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.plain import plain
+from napari_colloids.jsonable import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,5 +136,5 @@ def quiet(logger: str, heard: Callable[[logging.LogRecord], None] = lambda recor
 
 
 def to_json(value: Any) -> str:
-    """Return JSON text of a `plain` value."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return JSON text of a `jsonable` value."""
+    return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

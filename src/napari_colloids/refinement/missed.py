@@ -9,7 +9,7 @@ from scipy.ndimage import maximum_filter
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
-from napari_colloids.particles import first_of_each
+from napari_colloids.particles import greedy_suppression
 from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
@@ -91,4 +91,4 @@ def _apart(candidates: Array, known: Array, distance: float, scale: Array) -> Ar
     if len(known):
         candidates = candidates[cKDTree(known * scale).query(candidates * scale)[0] >= distance]
     pairs = cKDTree(candidates * scale).query_pairs(distance, output_type="ndarray")
-    return candidates[first_of_each(pairs, len(candidates))]
+    return candidates[greedy_suppression(pairs, len(candidates))]

@@ -14,7 +14,7 @@ from napari_colloids.particles import (
     ERRORS,
     check_one_volume,
     check_particles,
-    first_of_each,
+    greedy_suppression,
     particle_table,
     positions_of,
 )
@@ -323,7 +323,7 @@ def _single(positions: Array, radii: Array, aspect: float) -> NDArray[np.intp]:
     pairs = cKDTree(places).query_pairs(_SAME * float(radii.max(initial=0)), output_type="ndarray")
     first, second = pairs.T
     near = np.linalg.norm(places[first] - places[second], axis=1) < _SAME * np.minimum(radii[first], radii[second])
-    return np.flatnonzero(first_of_each(pairs[near], len(places)))
+    return np.flatnonzero(greedy_suppression(pairs[near], len(places)))
 
 
 def _joined(

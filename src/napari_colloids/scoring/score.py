@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.jsonable import jsonable
 from napari_colloids.particles import POSITION
-from napari_colloids.plain import plain
 from napari_colloids.scoring.challenge import challenge_ap
 from napari_colloids.scoring.inputs import (
     Positions,
@@ -97,7 +97,7 @@ class Score:
             *("rmse", "ap", "ap_at", "bias", "ignored_truths", "ignored_predictions", "diameter", "max_distance"),
             *("depth_edges", "recall_by_depth"),
         ]
-        return {name: plain(getattr(self, name)) for name in names}
+        return {name: jsonable(getattr(self, name)) for name in names}
 
     def to_json(self) -> str:
         """Return the figures as one JSON object."""

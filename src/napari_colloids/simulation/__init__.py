@@ -1,18 +1,8 @@
-"""Simulated stacks with exact truth: arrangement -> optics -> exposure -> `Simulation`."""
+"""Simulated stacks with exact truth: arrangement -> optics -> exposure -> `Simulation`.
 
-from napari_colloids.simulation.arrangement import ARRANGEMENTS
-from napari_colloids.simulation.brownian import BrownianSimulation, simulate_brownian
-from napari_colloids.simulation.challenge import challenge_parameters
-from napari_colloids.simulation.presets import PRESETS
-from napari_colloids.simulation.scene import Parameters, Simulation, simulate
+The names are imported where they are first used: the parameters alone need neither NumPy nor SciPy.
+"""
 
-__all__ = [
-    "ARRANGEMENTS",
-    "PRESETS",
-    "BrownianSimulation",
-    "Parameters",
-    "Simulation",
-    "challenge_parameters",
-    "simulate",
-    "simulate_brownian",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.simulation.parameters import MAX_VOLUME_FRACTION
 
 #: Kinds of arrangement and what they are in the laboratory.
 ARRANGEMENTS = {
@@ -24,9 +25,6 @@ ARRANGEMENTS = {
     "gel": "branched network of touching spheres",
     "strings": "chains of touching spheres along z, as in an electric field",
 }
-
-#: The densest random packing that is offered; equal spheres jam near 0.64.
-MAX_VOLUME_FRACTION = 0.62
 
 Array = NDArray[np.float64]
 

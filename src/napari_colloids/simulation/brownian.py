@@ -1,4 +1,4 @@
-"""Hard spheres in Brownian motion, photographed frame by frame: a time series whose trajectories are known.
+"""Hard spheres in Brownian motion, imaged frame by frame: a time series whose trajectories are known.
 
 References
 ----------
@@ -18,14 +18,19 @@ from scipy.spatial import cKDTree
 from napari_colloids.compiled import compiled
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
+from napari_colloids.settings import takes_settings
 from napari_colloids.simulation.arrangement import Arrangement
-from napari_colloids.simulation.scene import Parameters, checked_changes, packed, photograph, seeded
+from napari_colloids.simulation.parameters import Parameters, stack_parameters
+from napari_colloids.simulation.scene import image_arrangement, packed_box, seeded
 from napari_colloids.stack import Stack, checked_frame_interval
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_colloids.simulation.parameters import ParameterChanges
     from napari_colloids.stack import VoxelSize
 
     Array = NDArray[np.float64]
@@ -65,6 +70,7 @@ class BrownianSimulation:
     parameters: Parameters
 
 
+@takes_settings(Parameters)
 def simulate_brownian(
     parameters: Parameters | None = None,
     /,
@@ -72,14 +78,14 @@ def simulate_brownian(
     frames: int = 20,
     step: float = 1.0,
     frame_interval: float | None = None,
-    **changes: Any,
+    **changes: Unpack[ParameterChanges],
 ) -> BrownianSimulation:
     """Simulate a time series of hard spheres in Brownian motion.
 
     Parameters
     ----------
     parameters
-        What to simulate; `Parameters` says what each field means. The arrangement is where the spheres start, and must
+        What to simulate; keywords below replace single fields. The arrangement is where the spheres start, and must
         be periodic, which a crystal is not. The brightness of a particle, where it varies, is drawn anew in each frame.
     frames
         Number of frames.
@@ -88,8 +94,7 @@ def simulate_brownian(
         a sixth of its square is the diffusion coefficient (voxels squared per frame) at infinite dilution.
     frame_interval
         Seconds between frames, or None.
-    **changes
-        Fields of `Parameters` to set, e.g. ``simulate_brownian(volume_fraction=0.3, seed=1)``.
+    {settings}
 
     Returns
     -------
@@ -107,24 +112,24 @@ def simulate_brownian(
     up to 0.6 within 5 %; the structure is that of the equilibrium. The packing that random spheres start from is near
     the equilibrium, not in it: the first frames still relax.
     """
-    parameters = checked_changes(parameters or Parameters(), changes)
+    parameters = stack_parameters(parameters, changes)
     if frames < 1 or not (np.isfinite(step) and step >= 0):
         raise ColloidsError("A time series needs one frame or more and a step of 0 or more voxels.")
     interval = checked_frame_interval(frame_interval)
     parameters, rng = seeded(parameters)
     start = _start(parameters, rng)
     spheres = _Spheres(start)
-    pictures, paths = [], []
+    images, paths = [], []
     for frame in range(frames):
         if frame:
             spheres.move(step, rng)
-        picture = photograph(spheres.arrangement(), parameters, rng)
-        pictures.append(picture.stack.data)
+        image = image_arrangement(spheres.arrangement(), parameters, rng)
+        images.append(np.asarray(image.stack.data))
         paths.append(spheres.positions.copy())
     stack = Stack(
-        np.stack(pictures),
+        np.stack(images),
         axes="tzyx",
-        voxel_size=picture.stack.voxel_size,
+        voxel_size=image.stack.voxel_size,
         name="simulated series",
         frame_interval=interval,
     )
@@ -133,7 +138,7 @@ def simulate_brownian(
 
 def _start(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
     """Place the spheres in a periodic box."""
-    start = packed(parameters, rng)
+    start = packed_box(parameters, rng)
     if not start.periodic:
         raise ColloidsError(
             f"Brownian motion needs a periodic box, which the arrangement '{parameters.arrangement}' lacks."

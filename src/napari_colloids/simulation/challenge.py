@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.simulation.scene import Parameters
+from napari_colloids.simulation.parameters import Parameters
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from napari_colloids.simulation.scene import Parameters
+    from napari_colloids.simulation.parameters import Parameters
 
 Image = NDArray[np.float32]
 

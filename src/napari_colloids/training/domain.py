@@ -19,7 +19,8 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, Scale
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation.arrangement import Arrangement, arrange, species_radii
 from napari_colloids.simulation.exposure import smooth_field
-from napari_colloids.simulation.scene import Parameters, photograph
+from napari_colloids.simulation.parameters import Parameters
+from napari_colloids.simulation.scene import image_arrangement
 from napari_colloids.training.targets import Targets, make_targets
 
 #: Edge of a training volume in canonical voxels.
@@ -98,8 +99,8 @@ class Domain:
         if dark or rng.random() < shells:
             parameters = replace(parameters, shell=float(rng.uniform(0.3, 0.92)))
         arrangement = _nothing() if kind == "empty" else self._pick(kind, rng, radius)
-        simulation = photograph(arrangement, parameters, rng, beyond=MARGIN * step)
-        image = _disturb(simulation.stack.data, rng)
+        simulation = image_arrangement(arrangement, parameters, rng, beyond=MARGIN * step)
+        image = _disturb(np.asarray(simulation.stack.data), rng)
         scale = Scale(steps, simulation.stack.shape)
         low = -before
         corner, end = (int(low[0]), int(low[1]), int(low[2])), tuple(int(n) + SIZE for n in low)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_colloids.formatting import refinement_words
 from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets import layers
 from napari_colloids.widgets.controls import notice
 from napari_colloids.widgets.origin import is_of, made_from
 from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.words import refinement_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 
-from napari_colloids.detection.options import DEFAULT_PRECISION, DEFAULT_THRESHOLD
+from napari_colloids.detection.methods import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.controls import LayerCombo, Status, number

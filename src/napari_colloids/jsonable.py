@@ -1,17 +1,16 @@
-"""Values as JSON can hold them."""
+"""Conversion of results to values that JSON can hold."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 
-def plain(value: Any) -> Any:
-    """Return numbers, texts, lists and dicts of what may be NumPy values, paths and dataclasses.
+def jsonable(value: object) -> object:
+    """Return numbers, texts, lists and dicts for NumPy values, paths, dataclasses and collections of them.
 
     NaN and infinity become None.
     """
@@ -20,9 +19,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int) else str(value)

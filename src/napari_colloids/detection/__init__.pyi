@@ -1,0 +1,13 @@
+from .detector import detect as detect
+from .detector import iter_detect as iter_detect
+from .methods import DEFAULT_THRESHOLD as DEFAULT_THRESHOLD
+from .methods import FLOOR as FLOOR
+from .methods import METHODS as METHODS
+from .options import Options as Options
+from .record import Record as Record
+from .region import Part as Part
+from .region import Region as Region
+from .series import detect_series as detect_series
+from .series import iter_detect_series as iter_detect_series
+from .series import joined as joined
+from .series import parts_of as parts_of

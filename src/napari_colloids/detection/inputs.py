@@ -1,0 +1,58 @@
+"""What can be searched: a stack, an array or a file."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.stack import Stack, as_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+#: Axes of an array by its number of dimensions.
+_AXES = {4: "tzyx", 5: "tczyx"}
+
+
+def input_stack(
+    source: Stack | ArrayLike | str | PathLike[str],
+    voxel_size: Sequence[float] | None = None,
+    *,
+    series: bool = False,
+) -> Stack:
+    """Return what is to be searched as a `Stack`.
+
+    Parameters
+    ----------
+    source
+        A `Stack`, an array ``(z, y, x)`` (NumPy, memory map or dask) or the name of a file.
+    voxel_size
+        Micrometres ``(z, y, x)``, in place of that of the stack or file.
+    series
+        Whether an array may also be ``(t, z, y, x)`` or ``(t, c, z, y, x)``.
+
+    Raises
+    ------
+    ColloidsError
+        If the file cannot be read, or the array is no such stack.
+    """
+    if isinstance(source, str | PathLike):
+        from napari_colloids.io import read_stack
+
+        return read_stack(source, voxel_size=voxel_size)
+    dimensions = 0 if isinstance(source, Stack) else np.ndim(source)
+    if dimensions in _AXES and series:
+        stack = as_stack(source, _AXES[dimensions])
+    elif dimensions in _AXES:
+        raise ColloidsError(
+            f"An array of {dimensions} dimensions is a series of stacks: search it with detect_series, or one volume "
+            "(z, y, x) of it."
+        )
+    else:
+        stack = as_stack(source)
+    return stack if voxel_size is None else stack.with_voxel_size(voxel_size)

@@ -1,0 +1,170 @@
+"""The record of a run: how particles were found, complete enough to repeat it.
+
+It travels with a particle table as plain values in ``table.attrs``, from there into the file beside the table, the
+summary of a batch and the metadata of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.jsonable import jsonable
+from napari_colloids.settings import settings_of
+
+if TYPE_CHECKING:
+    from napari_colloids.detection.options import Options
+    from napari_colloids.detection.region import Region
+
+#: What the refinement measures of the optics and the sample, in lateral voxels and grey levels.
+OPTICS = (
+    *("psf_sigma", "psf_tail", "psf_tilt", "shell", "polydispersity"),
+    *("background", "brightness", "brightness_spread", "noise_gain", "noise_floor"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How the particles of a table were found.
+
+    Attributes
+    ----------
+    diameter
+        Diameter that was searched for, in lateral voxels.
+    diameter_estimated
+        Whether it was estimated from the image.
+    diameter_certain
+        Whether the estimate is certain; true where the diameter was given.
+    negative_certain
+        Whether the inverted image has a certain diameter where the image has none: the particles may be dark instead of
+        bright, or the other way round.
+    threshold
+        Minimum confidence of the detections.
+    dark
+        Whether dark particles were searched for.
+    method
+        Detection method.
+    device
+        Where it ran.
+    seconds
+        How long it took.
+    mvoxel_per_s
+        Throughput in millions of voxels per second.
+    notices
+        What the user should know.
+    optics
+        What the refinement measured of the optics, by the names in `OPTICS`; empty without refinement.
+    version
+        Version of the program.
+    weights_sha256
+        Digest of the network's weights.
+    settings
+        Every field of `Options`, as plain values.
+    region
+        Where particles were wanted; empty for everywhere.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> simulated = nc.simulate(shape=(24, 24, 24), volume_fraction=0.3, radius=4, seed=1)
+    >>> table = nc.detect(simulated.stack, diameter=8, method="log", border=2)
+    >>> record = nc.Record.from_attrs(table.attrs)
+    >>> record.method, record.threshold, record.settings["border"]
+    ('log', 0.05, 2)
+    >>> again = nc.detect(simulated.stack, record.options())
+    >>> bool((again == table).all().all())
+    True
+    """
+
+    diameter: float
+    diameter_estimated: bool
+    diameter_certain: bool
+    negative_certain: bool
+    threshold: float
+    dark: bool
+    method: str
+    device: str
+    seconds: float
+    mvoxel_per_s: float
+    notices: tuple[str, ...] = ()
+    optics: Mapping[str, object] = field(default_factory=dict)
+    version: str = ""
+    weights_sha256: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    region: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[Any, Any]) -> Record:
+        """Return the record that a table carries in its ``attrs``, or the file beside it; other entries are left out.
+
+        Raises
+        ------
+        ColloidsError
+            If there is none: the particles do not come from a detection.
+        """
+        given = {str(name): value for name, value in attrs.items()}
+        known = {one.name: given[one.name] for one in fields(cls) if one.name in given and one.name != "optics"}
+        known["notices"] = tuple(known.get("notices", ()))
+        known["optics"] = {name: given[name] for name in OPTICS if name in given}
+        try:
+            return cls(**known)
+        except TypeError as error:
+            raise ColloidsError("The table does not say how its particles were found.") from error
+
+    def to_attrs(self) -> dict[str, object]:
+        """Return it as plain values for ``table.attrs``."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "optics"}
+        return {**values, "notices": list(self.notices), **self.optics}
+
+    def options(self) -> Options:
+        """Return the settings of the run, to repeat it.
+
+        Raises
+        ------
+        ColloidsError
+            If a setting is refused by this version.
+        """
+        from napari_colloids.detection.options import Options
+
+        given = {name: value for name, value in self.settings.items() if name in settings_of(Options)}
+        if isinstance(psf := given.get("psf"), Mapping):
+            from napari_colloids.refinement import PSF
+
+            given["psf"] = PSF(**{name: tuple(v) if isinstance(v, list) else v for name, v in psf.items()})  # type: ignore[arg-type]
+        return Options(**given)  # type: ignore[arg-type]
+
+    @classmethod
+    def merged(cls, records: Iterable[Record]) -> Record:
+        """Return the record of a series from those of its volumes: the first, with seconds and notices of all.
+
+        Raises
+        ------
+        ColloidsError
+            If there are none.
+        """
+        every = list(records)
+        if not every:
+            raise ColloidsError("No frame was searched; choose one.")
+        seconds = sum(one.seconds for one in every)
+        voxels = sum(one.mvoxel_per_s * one.seconds for one in every)
+        notices = dict.fromkeys(notice for one in every for notice in one.notices)
+        return replace(every[0], seconds=seconds, mvoxel_per_s=voxels / max(seconds, 1e-9), notices=tuple(notices))
+
+
+def settings_record(options: Options) -> dict[str, object]:
+    """Return every setting as a plain value."""
+    return {one.name: jsonable(getattr(options, one.name)) for one in fields(options)}
+
+
+def region_record(region: Region) -> dict[str, object]:
+    """Return a region as plain values: ``z_range``, ``outlines``, and whether there is a ``mask``."""
+    record: dict[str, object] = {}
+    if region.z_range is not None:
+        record["z_range"] = list(region.z_range)
+    if len(region.outlines):
+        record["outlines"] = jsonable(list(region.outlines))
+    if region.mask is not None:
+        record["mask"] = True
+    return record

@@ -1,0 +1,326 @@
+"""Settings told once: label, help, unit, bounds and choices as the annotation of a dataclass field.
+
+A group of settings is a frozen dataclass whose fields are annotated with a `Setting`. Validation, documentation and the
+public signature are made from these annotations here; the command line's options and the window's controls are made
+from them there.
+
+Examples
+--------
+>>> from dataclasses import dataclass
+>>> from typing import Annotated
+>>> @dataclass(frozen=True)
+... class Smoothing:
+...     sigma: Annotated[float, Setting(label="Sigma", help="Width of the Gaussian.", unit="px", low=0, high=50)] = 1.0
+...
+...     def __post_init__(self) -> None:
+...         check_settings(self)
+>>> Smoothing(sigma=60)
+Traceback (most recent call last):
+    ...
+napari_colloids.errors.ColloidsError: sigma must lie between 0 and 50 px, not 60.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import lru_cache
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Group = TypeVar("Group", bound=DataclassInstance)
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+#: What docstrings hold where the list of settings is to stand.
+PLACEHOLDER = "{settings}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What there is to know of one setting: what users are told of it, and which values it takes.
+
+    Attributes
+    ----------
+    label
+        Name in a form.
+    help
+        One or two sentences for tooltips, the command line's help and docstrings.
+    unit
+        Unit of the value: ``px`` (lateral voxels), ``voxels``, ``µm``, ...
+    low, high
+        Smallest and largest value; of several values, of each.
+    decimals
+        Digits after the point that a control offers.
+    choices
+        The values that are allowed, with their labels; empty where any will do.
+    unset
+        What None stands for, in a word or two: ``estimated``.
+    metavar
+        Placeholder of the value in the command line's help.
+    group
+        Heading in the command line's help.
+    more
+        Further explanation, for docstrings only.
+    """
+
+    label: str
+    help: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    decimals: int = 2
+    choices: Mapping[object, str] = field(default_factory=dict)
+    unset: str = ""
+    metavar: str = ""
+    group: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A setting with its name, type and default.
+
+    Attributes
+    ----------
+    name
+        Of the field.
+    type
+        Annotation without the `Setting`: ``float | None``, ``tuple[int, int, int]``, ...
+    default
+        Value that it has unless another is given; `dataclasses.MISSING` where one must be given.
+    setting
+        What users are told of it.
+    """
+
+    name: str
+    type: object
+    default: object
+    setting: Setting
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be None."""
+        return NoneType in _alternatives(self.type)
+
+    @property
+    def value_types(self) -> tuple[object, ...]:
+        """The types that a value other than None may have."""
+        return tuple(kind for kind in _alternatives(self.type) if kind is not NoneType)
+
+    def check(self, value: object) -> None:
+        """Refuse a value of a wrong type or out of bounds.
+
+        Raises
+        ------
+        ColloidsError
+            If it is; the message names the setting and what it takes.
+        """
+        setting = self.setting
+        if value is None and self.optional:
+            return
+        if setting.choices:
+            if value not in setting.choices:
+                known = ", ".join(str(choice) for choice in setting.choices)
+                raise ColloidsError(f"There is no {self.name} '{value}'; choose one of {known}.")
+            return
+        if not any(_fits(value, kind) for kind in self.value_types):
+            kinds = " or ".join(_in_words(kind) for kind in self.value_types)
+            raise ColloidsError(f"{self.name} must be {kinds}, not {value!r}.")
+        if not all(setting.low <= number <= setting.high and math.isfinite(number) for number in _numbers(value)):
+            bounds = _bounds_in_words(setting) or "be finite"
+            raise ColloidsError(f"{self.name} must {bounds}, not {_short(value)}.")
+
+
+@lru_cache
+def settings_of(group: type) -> dict[str, Field]:
+    """Return the settings of a dataclass by name, in the order of its fields; fields without a `Setting` are left out.
+
+    Parameters
+    ----------
+    group
+        A dataclass whose fields are annotated as ``Annotated[float, Setting(...)]``.
+    """
+    hints = get_type_hints(group, include_extras=True)
+    found = {}
+    for one in fields(group):
+        hint = hints[one.name]
+        notes = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Setting)]
+        if notes:
+            default = one.default if one.default_factory is MISSING else one.default_factory()
+            found[one.name] = Field(one.name, get_args(hint)[0], default, notes[0])
+    return found
+
+
+def check_settings(settings: DataclassInstance) -> None:
+    """Refuse settings of which one has a wrong type or is out of bounds.
+
+    Raises
+    ------
+    ColloidsError
+        If one is.
+    """
+    for name, one in settings_of(type(settings)).items():
+        one.check(getattr(settings, name))
+
+
+def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
+    """Return settings with some fields changed.
+
+    Parameters
+    ----------
+    settings
+        A dataclass with settings.
+    changes
+        New values by name.
+    what
+        What to call one of them in the message: ``detection option``.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no such field, or a value is refused.
+    """
+    unknown = set(changes) - {one.name for one in fields(settings)}
+    if unknown:
+        raise ColloidsError(f"There is no {what} {', '.join(sorted(unknown))}.")
+    return replace(settings, **dict(changes))
+
+
+def documented(group: type[Group]) -> type[Group]:
+    """List the settings of a dataclass in its docstring, in the place of `PLACEHOLDER`."""
+    group.__doc__ = _filled_in(group.__doc__, group, list(settings_of(group)))
+    return group
+
+
+def takes_settings(group: type, *, but: Iterable[str] = ()) -> Callable[[Decorated], Decorated]:
+    """Make a decorator that lists settings as keywords in the signature and docstring of a function.
+
+    The function takes them as ``**changes: Unpack[...]``, which type checkers understand; `inspect.signature`, ``help``
+    and the completion of a console then see each of them with its type and default, too.
+
+    Parameters
+    ----------
+    group
+        A dataclass with settings.
+    but
+        Names of settings that the function has as parameters of its own.
+    """
+    every = settings_of(group)
+    names = [name for name in every if name not in set(but)]
+
+    def decorate(function: Decorated) -> Decorated:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        given = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=every[name].default,
+                annotation=_written(every[name].type),
+            )
+            for name in names
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *given])  # type: ignore[attr-defined]
+        function.__doc__ = _filled_in(function.__doc__, group, names)
+        return function
+
+    return decorate
+
+
+def _filled_in(docstring: str | None, group: type, names: Iterable[str]) -> str:
+    """Replace `PLACEHOLDER` in a docstring by numpydoc entries of settings."""
+    text = inspect.cleandoc(docstring or "")
+    return text.replace(PLACEHOLDER, "\n".join(_entry(settings_of(group)[name]) for name in names))
+
+
+def _entry(one: Field) -> str:
+    setting = one.setting
+    unit = f" Unit: {setting.unit}." if setting.unit else ""
+    bounds = f" It must {_bounds_in_words(replace(setting, unit=''))}." if _bounds_in_words(setting) else ""
+    unset = f" None: {setting.unset}." if setting.unset and one.optional else ""
+    choices = f" One of {', '.join(f'``{choice}``' for choice in setting.choices)}." if setting.choices else ""
+    text = " ".join(f"{setting.help}{choices}{unset}{unit}{bounds} {setting.more}".split())
+    body = textwrap.fill(text, 112, initial_indent="    ", subsequent_indent="    ")
+    return f"{one.name} : {_written(one.type)}, default {one.default!r}\n{body}"
+
+
+def _alternatives(kind: object) -> tuple[object, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Tell whether a value is of a type, as far as NumPy's numbers and sequences are to count as Python's."""
+    if kind is bool:
+        return _is_flag(value)
+    if kind is int:
+        return isinstance(value, Integral)
+    if kind is float:
+        return isinstance(value, Real)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        parts = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+        return len(parts) == len(arguments) and all(map(_fits, parts, arguments))
+    if origin is Literal:
+        return value in arguments
+    return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _is_flag(value: object) -> bool:
+    try:
+        return bool(value in (True, False))
+    except ValueError:  # an array
+        return False
+
+
+def _numbers(value: object) -> list[float]:
+    """Return the numbers that a value is or holds."""
+    if isinstance(value, Real):
+        return [float(value)]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return []
+    return [float(part) for part in value if isinstance(part, Real)]
+
+
+def _in_words(kind: object) -> str:
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        return f"{len(parts)} {'whole ' if parts[0] is int else ''}numbers"
+    words = {bool: "True or False", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+    return words.get(kind, getattr(kind, "__name__", str(kind)))  # type: ignore[call-overload]
+
+
+def _bounds_in_words(setting: Setting) -> str:
+    """Say which values are allowed, after "must"; empty where all are."""
+    unit = f" {setting.unit}" if setting.unit else ""
+    if math.isfinite(setting.low) and math.isfinite(setting.high):
+        return f"lie between {setting.low:g} and {setting.high:g}{unit}"
+    if math.isfinite(setting.low):
+        return f"be at least {setting.low:g}{unit}"
+    return f"be at most {setting.high:g}{unit}" if math.isfinite(setting.high) else ""
+
+
+def _short(value: object) -> str:
+    return f"{float(value):g}" if isinstance(value, Real) else f"{value}"
+
+
+def _written(kind: object) -> str:
+    """Return a type as it is written in code: ``float | None``."""
+    if isinstance(kind, type) and get_origin(kind) is None:
+        return "None" if kind is NoneType else kind.__name__
+    alternatives = _alternatives(kind)
+    if len(alternatives) > 1:
+        return " | ".join(_written(one) for one in alternatives)
+    if get_origin(kind) is tuple:
+        return f"tuple[{', '.join(_written(one) for one in get_args(kind))}]"
+    return str(kind).replace("typing.", "")

@@ -290,7 +290,7 @@ def test_simulate_preset_gives_different_volumes(folder):
 
 def test_simulate_refuses_flat_voxels_without_a_size(folder, capsys):
     assert run("simulate", "out.h5", "--voxel-aspect", 3) == 2
-    assert "--voxel-size" in capsys.readouterr().err
+    assert "voxel_size" in capsys.readouterr().err
     assert not any(folder.iterdir())
 
 

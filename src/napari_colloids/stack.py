@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -212,6 +213,8 @@ class Stack:
         volume = self.data
         for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
             length = self._length(axis)
+            if not isinstance(index, Integral):
+                raise ColloidsError(f"{word} must be a whole number, not {index!r}.")
             if not 0 <= index < length:
                 raise ColloidsError(
                     f"'{self.name}' has {length} {word}{'s' if length > 1 else ''}; there is no {word} {index}."

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_colloids import ColloidsError
-from napari_colloids.detection import FLOOR, Options, detect, iter_detect
+from napari_colloids.detection import FLOOR, Options, Region, detect, iter_detect
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.detection.weights import bundled_network
 from napari_colloids.particles import positions_of
@@ -142,7 +142,7 @@ def test_pixels_that_are_not_square(axis, method):
 
 def test_a_range_of_slices_and_a_border(dense):
     everything = detect(dense.stack, diameter=12)
-    some = detect(dense.stack, diameter=12, z_range=(20, 50))
+    some = detect(dense.stack, diameter=12, region=Region(z_range=(20, 50)))
     assert some["z"].between(19.5, 49.5).all()
     expected = everything[everything["z"].between(21, 48)]
     near = np.linalg.norm(positions_of(expected)[:, None] - positions_of(some)[None], axis=-1).min(axis=1)
@@ -213,10 +213,10 @@ def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"border": None}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter_um": 1.0}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "diameter_um": 1.0}),
-        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (5, 5)}),
-        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": 5}),
-        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (0,)}),
-        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "z_range": (0, 7.5)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "region": Region(z_range=(5, 5))}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "region": Region(z_range=5)}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "region": Region(z_range=(0,))}),
+        (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "region": Region(z_range=(0, 7.5))}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "tile": "big"}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "frame": "0"}),
         (np.eye(16)[None] + np.zeros((16, 1, 1)), {"diameter": 8, "channel": 0.5}),

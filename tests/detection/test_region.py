@@ -80,18 +80,17 @@ def test_only_the_tiles_that_matter_are_searched(wide):
 
 @pytest.mark.parametrize("method", ["trackpy", "log"])
 def test_the_baselines_know_regions(wide, method):
-    found = detect(wide, diameter=10, method=method, region=Region(outlines=[RECTANGLE]), z_range=(10, 30))
+    found = detect(wide, diameter=10, method=method, region=Region((10, 30), [RECTANGLE]))
     assert in_rectangle(positions_of(found)).all()
     assert found["z"].between(9.5, 29.5).all()
     assert len(found) > 20
 
 
-def test_a_z_range_narrows_a_region_that_has_one(wide):
-    found = detect(wide, diameter=10, region=Region(z_range=(5, 25)), z_range=(12, 40))
-    alone = detect(wide, diameter=10, z_range=(12, 25))
-    np.testing.assert_allclose(positions_of(found), positions_of(alone))
+def test_a_region_is_narrowed_to_a_range_of_slices():
+    assert Region(z_range=(5, 25)).between((12, 40)).z_range == (12, 25)
+    assert Region().between((12, 40)).z_range == (12, 40)
     with pytest.raises(ColloidsError, match="no slice in common"):
-        detect(wide, diameter=10, region=Region(z_range=(0, 8)), z_range=(20, 30))
+        Region(z_range=(0, 8)).between((20, 30))
 
 
 def test_outlines_may_be_one_array(wide):

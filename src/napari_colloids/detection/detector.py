@@ -114,7 +114,7 @@ def selection(
     former = fields_before(options, changes)
     z_range = former.pop("z_range", None)
     if z_range is not None:
-        region = (region or Region()).between(*z_range)
+        region = (region or Region()).between(z_range)
     return changed(options or Options(), changes, "detection option"), region, Part(**former) if former else None
 
 

@@ -138,7 +138,7 @@ class Options:
             "result is the same.",
             unit="voxels",
             low=16,
-            high=4096,
+            high=65_536,
             unset="automatic, by free memory",
             metavar="N",
             group=HOW,

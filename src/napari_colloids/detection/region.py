@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,14 +52,15 @@ class Region:
         """Whether particles are wanted in a part of the stack only."""
         return self.z_range is not None or len(self.outlines) > 0 or self.mask is not None
 
-    def between(self, first: int, end: int) -> Region:
-        """Return what of the region lies in the slices from `first` to before `end`.
+    def between(self, z_range: tuple[int, int]) -> Region:
+        """Return what of the region lies in a range of slices: the first and the one after the last.
 
         Raises
         ------
         ColloidsError
             If it has other slices only.
         """
+        first, end = _slices(z_range)
         low, high = self.z_range or (first, end)
         if max(low, first) >= min(high, end) and self.z_range is not None:
             raise ColloidsError(f"The z ranges {low}:{high} and {first}:{end} have no slice in common.")
@@ -65,7 +68,7 @@ class Region:
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise a `ColloidsError` if the region does not fit a stack of this shape, or lies outside it."""
-        low, high = self.z_range or (0, shape[0])
+        low, high = (0, shape[0]) if self.z_range is None else _slices(self.z_range)
         if not 0 <= low < high <= shape[0]:
             raise ColloidsError(f"The z range {low}:{high} does not lie within the {shape[0]} slices of the stack.")
         for outline in self.outlines:
@@ -119,6 +122,20 @@ class Region:
         if self.mask is not None:
             inside &= _masked(self.mask, positions)
         return inside
+
+
+def _slices(z_range: Sequence[int]) -> tuple[int, int]:
+    """Return a range of slices.
+
+    Raises
+    ------
+    ColloidsError
+        If it is none.
+    """
+    numbers = list(z_range) if isinstance(z_range, Iterable) else []
+    if len(numbers) != 2 or not all(isinstance(number, Integral) for number in numbers):
+        raise ColloidsError(f"The z range is the first slice and the one after the last, not {z_range!r}.")
+    return int(numbers[0]), int(numbers[1])
 
 
 def _masked(mask: Volume, positions: Array) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Linking: the right particles, whatever the order, gaps, drift and shape of the voxels."""
+"""Linking: the right particles, whatever the order, gaps, drift and anisotropic voxels."""
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ LATTICE = np.stack(np.meshgrid(*[10.0 * np.arange(4)] * 3, indexing="ij"), -1).r
 def series(frames=6, step=0.5, drift=(0, 0, 0), seed=0, voxel_size=None, **columns):
     """Particles on the lattice that jitter and drift, with their true numbers in the column ``truth``.
 
-    `step` is the standard deviation of the jitter along an axis; beyond 1.8 times of it nobody goes, as a jump that is
-    longer than the search range cannot be linked.
+    `step` is the standard deviation of the jitter along an axis; it is cut at 1.8 times that, as a jump longer than
+    the search range cannot be linked.
     """
     rng = np.random.default_rng(seed)
     scale = np.ones(3) if voxel_size is None else np.divide(voxel_size, voxel_size[2])
@@ -52,7 +52,7 @@ def test_rows_are_kept_in_the_order_of_frames(seed, step, backwards):
     assert "particle" not in table
 
 
-def test_flat_voxels_are_no_nearer_along_z():
+def test_distances_are_right_with_anisotropic_voxels():
     flat = (1.0, 0.25, 0.25)
     table = series(voxel_size=flat, step=0.7)
     assert rightly_linked(link(table))

@@ -1,4 +1,4 @@
-"""The whole path: spheres in Brownian motion are photographed, detected, linked, and move as fast as they did."""
+"""The whole path: spheres in Brownian motion are imaged, detected, linked, and move as fast as they did."""
 
 import pandas as pd
 import pytest

@@ -28,7 +28,7 @@ def msd():
     plot = MsdPlot()
     table = pd.DataFrame({"lag": [1, 2], "msd": [1.0, 2.0]})
     table.attrs["unit"] = "um"
-    plot.show_msd(table, Diffusion(0.1, 0.6, 0.4, "um^2/frame"))
+    plot.show_msd(table, Diffusion(0.1, 0.6, 0.4, "um^2/frame", table))
     return plot
 
 

@@ -170,7 +170,7 @@ def _doubts(plan: Plan, found: Candidates) -> list[str]:
 
 def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     """Say how far apart neighbours are; nothing where nobody can tell."""
-    from napari_colloids.structure.pair_correlation import neighbour_distance
+    from napari_colloids.structure import neighbour_distance
 
     likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]
     apart = neighbour_distance(likely, voxel_size=plan.proportions)

@@ -1,4 +1,4 @@
-"""Linking in time: which particle of one frame is which in the next.
+"""Linking of particles into trajectories: assignment from frame to frame within a search range, and drift.
 
 References
 ----------
@@ -17,8 +17,9 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM, check_particles, positions_of
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.structure.pair_correlation import suggest_search_range
-from napari_colloids.structure.space import space_of
+from napari_colloids.structure.inputs import require_columns
+from napari_colloids.structure.neighbours import suggest_search_range
+from napari_colloids.structure.scaling import scaling_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -35,22 +36,31 @@ def link(
     subtract_drift: bool = False,
     min_length: int = 1,
 ) -> pd.DataFrame:
-    """Link the particles of a time series into trajectories.
+    r"""Link the particles of a time series into trajectories.
+
+    From each frame to the next, particles are assigned one-to-one so that the sum of the squared displacements is
+    least, where one that is left without a partner costs the square of the search range :math:`R` [1]_:
+
+    .. math::
+
+        \min_{\text{assignments}} \; \sum_{\text{linked } i}
+        \left| \mathbf{r}_i(t + 1) - \mathbf{r}_i(t) \right|^2 + \sum_{\text{unlinked } i} R^2
 
     Parameters
     ----------
     particles
         Particle table with ``frame``. Several channels are linked each on its own.
     search_range
-        How far a particle may move from one frame to the next, in lateral voxels; None takes
-        `suggest_search_range`. It must stay below about half the distance between neighbours.
+        Greatest displacement from one frame to the next, in lateral voxels; None takes `suggest_search_range`. It must
+        stay below about half the distance between neighbours.
     memory
-        For how many frames a particle may go unseen and still be the same one.
+        Number of frames for which a particle may be missing and still continue its trajectory.
     voxel_size
-        Micrometres ``(z, y, x)``, so that distances are right where voxels are no cubes; None takes what the table's
+        Micrometres ``(z, y, x)``, so that distances are right with anisotropic voxels; None takes what the table's
         columns in micrometres imply.
     subtract_drift
-        Take the mean motion of all particles (of the stage, mostly) off the positions, once they are linked.
+        Subtract the drift, the mean motion of all particles (mostly of the stage), from the positions once they are
+        linked.
     min_length
         Drop trajectories of fewer positions than this.
 
@@ -65,6 +75,34 @@ def link(
     ColloidsError
         If the table has no frames, an argument makes no sense, or the search range is so large that too many particles
         could be each other's.
+
+    See Also
+    --------
+    suggest_search_range : The default of `search_range`.
+    mean_squared_displacement : Evaluates the trajectories.
+
+    Notes
+    -----
+    The assignment is trackpy's [2]_, on coordinates that are scaled to lateral voxels.
+
+    References
+    ----------
+    .. [1] Crocker and Grier, "Methods of digital video microscopy for colloidal studies", J. Colloid Interface Sci.
+       179, 298 (1996).
+    .. [2] Allan et al., trackpy, doi:10.5281/zenodo.4682814.
+
+    Examples
+    --------
+    >>> from napari_colloids import link
+    >>> from napari_colloids.particles import particle_table
+    >>> positions = [[5, 5, 0], [5, 5, 20], [5, 5, 21], [5, 5, 2]]
+    >>> tracks = link(particle_table(positions, frame=[0, 0, 1, 1]), search_range=4)
+    >>> print(tracks[["frame", "x", "particle"]].to_string(index=False))
+     frame    x  particle
+         0  0.0         0
+         0 20.0         1
+         1 21.0         1
+         1  2.0         0
     """
     steps = iter_link(
         particles,
@@ -86,22 +124,36 @@ def iter_link(
     subtract_drift: bool = False,
     min_length: int = 1,
 ) -> Generator[Progress, None, pd.DataFrame]:
-    """Link as `link` does, and yield after every frame, so that a window stays alive and the work can be stopped."""
-    table = _in_order(particles)
+    """Link as `link` does, and yield `Progress` after every frame, so that the caller can report it or stop.
+
+    Parameters and the table returned are those of `link`.
+
+    Examples
+    --------
+    >>> from napari_colloids.particles import particle_table
+    >>> from napari_colloids.structure import iter_link
+    >>> for progress in iter_link(particle_table([[5, 5, 0], [5, 5, 2]], frame=[0, 1]), search_range=4):
+    ...     print(progress.message)
+    Linked frame 1 of 2.
+    Linked frame 2 of 2.
+    """
+    table = _ordered_by_frame(particles)
     if memory < 0 or min_length < 1:
         raise ColloidsError("memory must be 0 or more frames, min_length 1 or more positions.")
     if search_range is None:
         search_range = suggest_search_range(table, voxel_size=voxel_size)
     if not (np.isfinite(search_range) and search_range > 0):
         raise ColloidsError(f"The search range must be a positive number of voxels, not {search_range:g}.")
-    places = positions_of(table) * space_of(table, voxel_size).aspect
+    positions = positions_of(table) * scaling_of(table, voxel_size).aspect
     channels = table["channel"].to_numpy() if "channel" in table else np.zeros(len(table), dtype=int)
     numbers = np.empty(len(table), dtype=np.int64)
     first = 0
     for channel in np.unique(channels):
         rows = np.flatnonzero(channels == channel)
         numbers[rows] = first + (
-            yield from _linked(table["frame"].to_numpy()[rows], places[rows], float(search_range), memory)
+            yield from _trajectory_numbers(
+                table["frame"].to_numpy()[rows], positions[rows], float(search_range), memory
+            )
         )
         first = int(numbers[rows].max()) + 1
     table["particle"] = numbers
@@ -115,7 +167,7 @@ def iter_link(
 
 
 def without_drift(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Return the trajectories with the mean motion of all particles taken off, the first frame being the reference.
+    """Return the trajectories with the drift, the mean motion of all particles since the first frame, subtracted.
 
     Parameters
     ----------
@@ -124,13 +176,13 @@ def without_drift(tracks: pd.DataFrame) -> pd.DataFrame:
     """
     import trackpy
 
-    # Frames without particles are passed over: those that go on behind tell what happened meanwhile.
+    # Empty frames are skipped: trajectories that continue after them give the drift in between.
     frames, number = np.unique(tracks["frame"], return_inverse=True)
     steps = trackpy.compute_drift(tracks.assign(frame=number).reset_index(drop=True), pos_columns=POSITION)
-    # Over frames that nothing links to the one before, the drift is unknown and taken as none.
+    # Where no trajectory continues from the frame before, the drift is unknown and taken as zero.
     drift = steps.reindex(np.arange(len(frames))).ffill().fillna(0.0)
     shift = drift[POSITION].to_numpy()[number]
-    scale = space_of(tracks).scale
+    scale = scaling_of(tracks).scale
     tracks = tracks.copy()
     tracks[POSITION] -= shift
     if set(POSITION_UM) <= set(tracks.columns):
@@ -138,7 +190,7 @@ def without_drift(tracks: pd.DataFrame) -> pd.DataFrame:
     return tracks
 
 
-def _in_order(particles: pd.DataFrame) -> pd.DataFrame:
+def _ordered_by_frame(particles: pd.DataFrame) -> pd.DataFrame:
     """Return a copy of the table, ordered by frame.
 
     Raises
@@ -146,8 +198,7 @@ def _in_order(particles: pd.DataFrame) -> pd.DataFrame:
     ColloidsError
         If there is nothing to link in it.
     """
-    if "frame" not in particles:
-        raise ColloidsError("The table has no column 'frame': linking needs the particles of a time series.")
+    require_columns(particles, ["frame"], "linking needs the particles of a time series.")
     table = check_particles(particles)
     frames = table["frame"].to_numpy(dtype=float)
     if len(table) == 0:
@@ -159,23 +210,33 @@ def _in_order(particles: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _linked(
-    frames: NDArray[np.int64], places: NDArray[np.float64], search_range: float, memory: int
+def _trajectory_numbers(
+    frames: NDArray[np.int64], positions: NDArray[np.float64], search_range: float, memory: int
 ) -> Generator[Progress, None, NDArray[np.int64]]:
-    """Return the number of each particle's trajectory, for particles that are ordered by frame."""
+    """Yield after each frame, and return the number of each particle's trajectory.
+
+    Parameters
+    ----------
+    frames
+        Of each particle, rising.
+    positions
+        Of each particle, shape ``(N, 3)``, in the unit of the search range.
+    search_range, memory
+        As in `link`.
+    """
     import trackpy
     from trackpy.linking import SubnetOversizeException
 
-    there, number = np.unique(frames, return_inverse=True)
-    # Over more empty frames than `memory` all particles are forgotten, however many there are.
-    steps = np.minimum(np.diff(there, prepend=there[0]), memory + 2)
+    occupied, number = np.unique(frames, return_inverse=True)
+    # After more empty frames than `memory` no trajectory continues, however many there are: long gaps are shortened.
+    steps = np.minimum(np.diff(occupied, prepend=occupied[0]), memory + 2)
     frames = np.cumsum(steps)[number]
     span = np.arange(frames[-1] + 1)
     borders = np.searchsorted(frames, span[1:])
     numbers: list[int] = []
-    with _hushed():
+    with _quiet_trackpy():
         linked = trackpy.link_iter(
-            zip(span.tolist(), np.split(places, borders), strict=True), search_range, memory=memory
+            zip(span.tolist(), np.split(positions, borders), strict=True), search_range, memory=memory
         )
         for done in range(1, len(span) + 1):
             try:
@@ -183,7 +244,7 @@ def _linked(
             except SubnetOversizeException as error:
                 raise ColloidsError(
                     f"Within a search range of {search_range:.3g} px too many particles could be each other's next "
-                    f"position (frame {there[number[borders[done - 2]]]}): lower the search range."
+                    f"position (frame {occupied[number[borders[done - 2]]]}): lower the search range."
                 ) from error
             numbers.extend(found)
             yield Progress(done, len(span), f"Linked frame {done} of {len(span)}.")
@@ -191,8 +252,8 @@ def _linked(
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep trackpy from printing a line for every frame."""
+def _quiet_trackpy() -> Iterator[None]:
+    """Keep trackpy from logging a line for every frame."""
     logger = logging.getLogger("trackpy")
     before = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""From voxels, which may be no cubes, to lengths in which distances mean something."""
+"""Physical scaling of coordinates: from anisotropic voxels to lengths in which distances are right."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Space:
-    """The lengths of a particle table.
+class Scaling:
+    """Physical scale of the coordinates of a particle table.
 
     Attributes
     ----------
@@ -34,17 +34,17 @@ class Space:
 
     @property
     def aspect(self) -> NDArray[np.float64]:
-        """Edges of a voxel z, y, x in lateral voxels, shape ``(3,)``."""
+        """Aspect ratio of the voxel: its edges z, y, x in lateral voxels, shape ``(3,)``."""
         return self.scale / self.scale[2]
 
     @property
     def lateral(self) -> float:
-        """Width of a voxel in `unit`."""
+        """Lateral edge (along x) of a voxel in `unit`."""
         return float(self.scale[2])
 
 
-def space_of(particles: pd.DataFrame, voxel_size: Sequence[float] | None = None) -> Space:
-    """Return the lengths of a table: those of `voxel_size`, else what its columns in micrometres imply, else voxels.
+def scaling_of(particles: pd.DataFrame, voxel_size: Sequence[float] | None = None) -> Scaling:
+    """Return the scale of a table's coordinates: `voxel_size`, else what its columns in micrometres imply, else voxels.
 
     Raises
     ------
@@ -52,4 +52,4 @@ def space_of(particles: pd.DataFrame, voxel_size: Sequence[float] | None = None)
         If the voxel size is not three positive lengths.
     """
     size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
-    return Space(np.ones(3), "px") if size is None else Space(np.asarray(size), "um")
+    return Scaling(np.ones(3), "px") if size is None else Scaling(np.asarray(size), "um")

@@ -1,28 +1,14 @@
-"""Mean squared displacement and diffusion coefficient, against random walks that are known."""
+"""Mean squared displacement, against random walks that are known."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from napari_colloids import ColloidsError
-from napari_colloids.particles import particle_table
-from napari_colloids.structure import diffusion_coefficient, link, mean_squared_displacement
+from napari_colloids.structure import link, mean_squared_displacement, plot_mean_squared_displacement
 
 
-def walks(count=400, frames=40, steps=(0.3, 0.2, 0.1), noise=0.0, seed=0, voxel_size=None):
-    """Trajectories of free random walks; `steps` are standard deviations per axis in voxels."""
-    rng = np.random.default_rng(seed)
-    paths = np.cumsum(rng.normal(0, steps, (frames, count, 3)), axis=0) + 20
-    paths += rng.normal(0, noise, paths.shape)
-    return particle_table(
-        paths.reshape(-1, 3),
-        frame=np.repeat(np.arange(frames), count),
-        particle=np.tile(np.arange(count), frames),
-        voxel_size=voxel_size,
-    )
-
-
-def test_equal_to_trackpy_where_that_holds():
+def test_equal_to_trackpy_where_that_holds(walks):
     import trackpy
 
     tracks = walks(count=20)
@@ -35,7 +21,7 @@ def test_equal_to_trackpy_where_that_holds():
     assert ours["count"].tolist() == [20 * (40 - lag) for lag in range(1, 20)]
 
 
-def test_gaps_and_order_do_no_harm():
+def test_gaps_and_order_do_no_harm(walks):
     tracks = walks()
     rng = np.random.default_rng(1)
     holed = tracks[rng.random(len(tracks)) > 0.2].sample(frac=1, random_state=1)
@@ -52,7 +38,7 @@ def test_gaps_and_order_do_no_harm():
         assert alone.loc[lag, "count"] == np.isfinite(apart).sum()
 
 
-def test_units():
+def test_units(walks):
     size = (0.5, 0.1, 0.1)
     plain = mean_squared_displacement(walks())
     implied = mean_squared_displacement(walks(voxel_size=size), frame_interval=2.0)
@@ -62,32 +48,16 @@ def test_units():
     np.testing.assert_allclose(implied["msd_z"], plain["msd_z"] * 0.25)
     np.testing.assert_allclose(given["msd"], implied["msd"])
     assert "lag_s" not in plain
-    units = [diffusion_coefficient(msd).unit for msd in (plain, implied, given)]
-    assert units == ["px^2/frame", "um^2/s", "um^2/frame"]
 
 
-def test_diffusion_and_localisation_error_are_told_apart():
-    truth = (0.3**2 + 0.2**2 + 0.1**2) / 6
-    clean = diffusion_coefficient(mean_squared_displacement(walks()))
-    noisy = diffusion_coefficient(mean_squared_displacement(walks(noise=0.25)))
-    assert clean.coefficient == pytest.approx(truth, rel=0.05)
-    assert clean.localisation_error < 0.06
-    assert noisy.coefficient == pytest.approx(truth, rel=0.08)
-    assert noisy.localisation_error == pytest.approx(0.25, rel=0.08)
-    slow = diffusion_coefficient(mean_squared_displacement(walks(), frame_interval=5.0))
-    assert slow.coefficient == pytest.approx(clean.coefficient / 5)
-
-
-def test_short_series_have_as_many_lags_as_they_can():
+def test_short_series_have_as_many_lags_as_they_can(walks):
     assert mean_squared_displacement(walks(frames=4))["lag"].tolist() == [1, 2, 3]
     assert mean_squared_displacement(walks(frames=9), max_lag=2)["lag"].tolist() == [1, 2]
     single = mean_squared_displacement(walks(frames=1))
     assert len(single) == 0
-    with pytest.raises(ColloidsError, match="three frames"):
-        diffusion_coefficient(single)
 
 
-def test_refusals():
+def test_refusals(walks):
     tracks = walks(count=3, frames=4)
     with pytest.raises(ColloidsError, match="'particle'"):
         mean_squared_displacement(tracks.drop(columns="particle"))
@@ -99,9 +69,31 @@ def test_refusals():
         mean_squared_displacement(tracks, frame_interval=0)
     with pytest.raises(ColloidsError, match="max_lag"):
         mean_squared_displacement(tracks, max_lag=0)
+    with pytest.raises(ColloidsError, match="not ndarray"):
+        mean_squared_displacement(tracks.to_numpy())
 
 
-def test_drift_adds_to_the_msd_until_it_is_subtracted():
+def test_plot_has_the_points_and_the_units(walks):
+    seconds = mean_squared_displacement(walks(voxel_size=(0.1, 0.1, 0.1)), frame_interval=0.5)
+    ax = plot_mean_squared_displacement(seconds)
+    (points,) = ax.get_lines()
+    np.testing.assert_array_equal(points.get_xydata(), seconds[["lag_s", "msd"]])
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lag (s)", "MSD (µm²)")
+    frames = mean_squared_displacement(walks())
+    assert plot_mean_squared_displacement(frames, ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lag (frames)", "MSD (px²)")
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_plot_of_no_displacements_is_empty(walks, frames):
+    still = mean_squared_displacement(walks(frames=frames, steps=(0, 0, 0)))
+    ax = plot_mean_squared_displacement(still)
+    ax.figure.draw_without_rendering()
+    assert not any(len(line.get_xdata()) for line in ax.get_lines())
+
+
+def test_drift_adds_to_the_msd_until_it_is_subtracted(walks):
     places = walks(frames=20, steps=(0.1, 0.1, 0.1), count=60)
     grid = np.random.default_rng(5).permutation(np.indices((4, 4, 4)).reshape(3, -1).T[:60]) * 30.0
     places[["z", "y", "x"]] += np.tile(grid, (20, 1))

@@ -20,7 +20,7 @@ GUI = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "superqt", "magicgui", "n
 
 #: From the ground floor up. A room knows of the floors below, and those on the ground floor of each other.
 FLOORS = [
-    {"errors", "stack", "particles", "progress", "plain", "plotting", "words", "compiled"},
+    {"errors", "stack", "particles", "progress", "plain", "plotting", "positions", "words", "compiled"},
     {"io", "simulation", "scoring", "structure", "refinement"},
     {"detection"},
     {"batch", "training", "benchmark"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import challenge_ap, challenge_curve
-from napari_colloids.scoring.pairs import MOST_PAIRS
+from napari_colloids.scoring.pairs import MAX_CANDIDATE_PAIRS
 
 VECTORS = json.loads((Path(__file__).parent / "data" / "challenge_metric_vectors.json").read_text())
 
@@ -98,7 +98,21 @@ def test_nothing_to_match_scores_zero(truth, prediction):
 
 
 def test_far_too_large_a_diameter_is_refused_before_the_memory_is_full():
-    n = int(np.sqrt(MOST_PAIRS)) + 100
+    n = int(np.sqrt(MAX_CANDIDATE_PAIRS)) + 100
     centres = np.random.default_rng(0).uniform(0, 50, (n, 3))
     with pytest.raises(ColloidsError, match="check the diameter"):
         challenge_ap(centres + 100, centres + 100, 190, (256, 256, 256))
+
+
+def test_repr_and_plot_show_precision_and_recall():
+    truth = np.random.default_rng(0).uniform(8, 24, (20, 3))
+    curve = challenge_curve(truth, truth[:10], 1, (32, 32, 32))
+    assert repr(curve).startswith("ChallengeCurve(average precision = 0.5, ")
+    assert "\n" not in repr(curve)
+    assert "array" not in repr(curve)
+    ax = curve.plot()
+    lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    np.testing.assert_array_equal(lines["precision"], curve.precision)
+    np.testing.assert_array_equal(lines["recall"], curve.recall)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["precision", "recall"]
+    assert curve.plot(ax) is ax

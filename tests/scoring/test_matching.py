@@ -4,6 +4,7 @@ import itertools
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from scipy.spatial.distance import cdist
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import match, matching
+from napari_colloids.simulation import simulate
 
-SOLVERS = pytest.mark.parametrize("dense_size", [0, matching.DENSE_SIZE], ids=["sparse", "dense"])
+SOLVERS = pytest.mark.parametrize("dense_size", [0, matching.MAX_DENSE_ENTRIES], ids=["sparse", "dense"])
 
 
 def best_by_trying_all(truth, prediction, max_distance):
@@ -50,7 +52,7 @@ def crowd(seed, n, m, size=4.0):
 def test_no_other_matching_is_better(dense_size, seed, n, m, reach):
     truth, prediction = crowd(seed, n, m)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "DENSE_SIZE", dense_size)
+        patch.setattr(matching, "MAX_DENSE_ENTRIES", dense_size)
         found = match(truth, prediction, reach)
     count, total = best_by_trying_all(truth, prediction, reach)
     assert len(found) == count
@@ -83,7 +85,7 @@ def test_swapping_or_shuffling_the_sets_changes_nothing(seed):
 
 @SOLVERS
 def test_gives_up_a_near_match_for_two(dense_size, monkeypatch):
-    monkeypatch.setattr(matching, "DENSE_SIZE", dense_size)
+    monkeypatch.setattr(matching, "MAX_DENSE_ENTRIES", dense_size)
     # The first truth and the second prediction nearly coincide, which would leave nothing within reach for the others.
     found = match([[0, 0, 0], [0, 0, 1.59]], [[0, 0, -1.59], [0, 0, 0.01]], 1.6)
     assert found.truth_index.tolist() == [0, 1]
@@ -92,7 +94,7 @@ def test_gives_up_a_near_match_for_two(dense_size, monkeypatch):
 
 @SOLVERS
 def test_coinciding_particles_match(dense_size, monkeypatch):
-    monkeypatch.setattr(matching, "DENSE_SIZE", dense_size)
+    monkeypatch.setattr(matching, "MAX_DENSE_ENTRIES", dense_size)
     centres = np.array([[0.0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 0, 2]])
     found = match(centres, centres, 1.5)
     assert len(found) == 4
@@ -136,6 +138,32 @@ def test_bad_input_gets_one_clear_line(truth, prediction, reach, message):
     with pytest.raises(ColloidsError, match=message) as caught:
         match(truth, prediction, reach)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ("truth.csv", "not str"),
+        (pd.Series([1.0, 2.0]), r"\(N, 3\)"),
+        (
+            simulate(shape=(24, 24, 24), radius=4, volume_fraction=0.1, seed=0),
+            "Simulation, give its attribute 'particles'",
+        ),
+    ],
+)
+def test_what_is_no_positions_is_named(truth, message):
+    with pytest.raises(ColloidsError, match=message):
+        match(truth, [[1, 2, 3]], 1)
+
+
+def test_repr_and_plot_show_the_distances():
+    found = match([[0, 0, 0], [0, 0, 20], [0, 0, 40]], [[0, 0, 1], [0, 0, 22], [9, 9, 9]], 4)
+    assert repr(found) == "Matching(pairs = 2, mean distance = 1.5 voxels, greatest = 2 voxels)"
+    assert repr(match([], [], 4)) == "Matching(pairs = 0)"
+    ax = found.plot()
+    assert sum(bar.get_height() for bar in ax.patches) == 2
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("distance (voxels)", "pairs")
+    assert match([], [], 4).plot(ax) is ax
 
 
 def test_twenty_thousand_particles_are_a_matter_of_seconds():

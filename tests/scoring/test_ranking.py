@@ -9,7 +9,7 @@ from napari_colloids.scoring import match
 from napari_colloids.scoring.ranking import precision_recall_curve
 
 
-def curve_of(truth, prediction, confidence, reach, required=None, punished=None):
+def curve_of(truth, prediction, confidence, reach, required=None, penalised=None):
     truth, prediction = np.array(truth, dtype=float), np.array(prediction, dtype=float)
     return precision_recall_curve(
         truth,
@@ -17,7 +17,7 @@ def curve_of(truth, prediction, confidence, reach, required=None, punished=None)
         np.array(confidence, dtype=float),
         reach,
         required=np.ones(len(truth), bool) if required is None else np.array(required),
-        punished=np.ones(len(prediction), bool) if punished is None else np.array(punished),
+        penalised=np.ones(len(prediction), bool) if penalised is None else np.array(penalised),
     )
 
 
@@ -75,3 +75,16 @@ def test_empty_sets(n_truth, n_prediction):
     curve = curve_of(np.ones((n_truth, 3)), np.ones((n_prediction, 3)), np.ones(n_prediction), 1)
     assert curve.average_precision == 0
     assert len(curve.confidence) == min(n_prediction, 1)
+
+
+def test_repr_and_plot_show_the_average_precision():
+    curve = curve_of([[0, 0, 0], [0, 0, 10]], [[0, 0, 0], [0, 0, 10], [0, 0, 5], [0, 0, 6]], [0.1, 0.2, 0.8, 0.9], 1)
+    assert repr(curve) == "PrecisionRecallCurve(average precision = 0.417, 4 thresholds from 0.9 to 0.1)"
+    ax = curve.plot()
+    (line,) = ax.get_lines()
+    np.testing.assert_array_equal(line.get_xydata(), np.column_stack([curve.recall, curve.precision]))
+    assert line.get_label() == "AP = 0.417"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("recall", "precision")
+    empty = curve_of(np.ones((0, 3)), np.ones((0, 3)), [], 1)
+    assert repr(empty) == "PrecisionRecallCurve(average precision = 0, 0 thresholds)"
+    assert empty.plot(ax) is ax

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
@@ -127,28 +128,28 @@ def test_unmatched_predictions_are_false_off_the_border_only():
     assert result.false_negatives == 1
 
 
-def test_stretched_voxels_count_as_the_lengths_they_are():
+def test_distances_are_right_with_anisotropic_voxels():
     # z voxels twice as long as lateral ones: 3 of them are 6 lateral voxels, out of reach for a diameter of 10.
     truth = np.array([[30.0, 30, 30], [3, 30, 50]])
     prediction = truth + np.array([3, 0, 0])
-    cubes = score(truth, prediction, diameter=10, shape=SHAPE)
-    stretched = score(truth, prediction, diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
-    assert (cubes.true_positives, cubes.ignored_truths) == (1, 1)
-    assert (stretched.true_positives, stretched.ignored_truths) == (0, 0)
+    isotropic = score(truth, prediction, diameter=10, shape=SHAPE)
+    anisotropic = score(truth, prediction, diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
+    assert (isotropic.true_positives, isotropic.ignored_truths) == (1, 1)
+    assert (anisotropic.true_positives, anisotropic.ignored_truths) == (0, 0)
     near = score(truth, truth + np.array([2, 0, 0]), diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
     assert near.rmse["z"] == pytest.approx(2)
 
 
-def test_tables_say_how_high_their_voxels_are():
+def test_voxel_size_is_taken_from_the_tables():
     truth = np.array([[30.0, 30, 30], [3, 30, 50]])
     tables = [particle_table(truth + np.array([shift, 0, 0]), voxel_size=(0.2, 0.1, 0.1)) for shift in (0, 3)]
     implied = score(*tables, diameter=10, shape=SHAPE)
     assert implied.true_positives == score(truth, tables[1], diameter=10, shape=SHAPE).true_positives == 0
     assert score(*tables, diameter=10, shape=SHAPE, voxel_size=(1, 1, 1)).true_positives == 1
     other = particle_table(truth, voxel_size=(0.3, 0.1, 0.1))
-    with pytest.raises(ColloidsError, match="different shapes"):
+    with pytest.raises(ColloidsError, match="different aspect ratios"):
         score(other, tables[1], diameter=10, shape=SHAPE)
-    # Only the shape matters: the same in other units.
+    # Only the aspect ratio matters: the same in other units.
     assert score(particle_table(truth, voxel_size=(200, 100, 100)), tables[0], diameter=10, shape=SHAPE).f1 == 1
 
 
@@ -210,6 +211,7 @@ def test_json_writes_undefined_as_null():
         ({"shape": (60, 70, 0)}, "shape must be three"),
         ({"shape": (60, 70, 80.5)}, "shape must be three"),
         ({"shape": None}, "shape must be three"),
+        ({"shape": np.zeros((60, 70, 80))}, r"with the attribute shape = \(60, 70, 80\)\.$"),
         ({"max_distance": -1}, "greatest distance"),
         ({"voxel_size": (0, 1, 1)}, "voxel size"),
     ],
@@ -217,6 +219,33 @@ def test_json_writes_undefined_as_null():
 def test_bad_settings_get_one_clear_line(change, message):
     with pytest.raises(ColloidsError, match=message):
         score([[1, 2, 3]], [[1, 2, 3]], **{"diameter": 8, "shape": SHAPE, **change})
+
+
+def test_repr_has_the_figures_and_no_arrays():
+    truth = lattice()
+    prediction = particle_table(np.concatenate([truth[20:] + 0.5, truth[:3] + 5]), confidence=0.9)
+    result = score(truth, prediction, diameter=8, shape=SHAPE)
+    text = repr(result)
+    assert len(text.splitlines()) < 10
+    assert max(map(len, text.splitlines())) <= 120
+    assert "array" not in text
+    for part in (f"recall = {result.recall:.3f}", "3 false positives", "20 false negatives", "z 0.5", "d = 8 px"):
+        assert part in text
+    assert "z nan" in repr(score([], [], diameter=8, shape=SHAPE))
+
+
+def test_plot_has_the_curve_and_the_point_of_all_predictions():
+    truth = lattice()
+    prediction = particle_table(truth[20:], confidence=np.linspace(0.2, 0.9, len(truth) - 20))
+    result = score(truth, prediction, diameter=8, shape=SHAPE)
+    ax = result.plot()
+    curve, point = ax.get_lines()
+    np.testing.assert_array_equal(curve.get_xydata(), np.column_stack([result.curve.recall, result.curve.precision]))
+    assert point.get_xydata().tolist() == [[result.recall, result.precision]]
+    assert f"AP = {result.ap:.3f}" in [text.get_text() for text in ax.get_legend().get_texts()]
+    given = Figure().add_subplot()
+    assert result.plot(given) is given
+    assert given.get_legend() is None
 
 
 def test_missing_confidences_are_refused():

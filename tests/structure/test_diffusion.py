@@ -9,7 +9,7 @@ from napari_colloids import ColloidsError
 from napari_colloids.structure import diffusion_coefficient, mean_squared_displacement
 
 
-def test_diffusion_and_localisation_error_are_told_apart(walks):
+def test_diffusion_and_localisation_error_are_separated(walks):
     truth = (0.3**2 + 0.2**2 + 0.1**2) / 6
     clean = diffusion_coefficient(mean_squared_displacement(walks()))
     noisy = diffusion_coefficient(mean_squared_displacement(walks(noise=0.25)))

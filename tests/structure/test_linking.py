@@ -53,15 +53,15 @@ def test_rows_are_kept_in_the_order_of_frames(seed, step, backwards):
 
 
 def test_distances_are_right_with_anisotropic_voxels():
-    flat = (1.0, 0.25, 0.25)
-    table = series(voxel_size=flat, step=0.7)
+    anisotropic = (1.0, 0.25, 0.25)
+    table = series(voxel_size=anisotropic, step=0.7)
     assert rightly_linked(link(table))
     bare = table.drop(columns=[*POSITION_UM, "radius_um"])
-    assert rightly_linked(link(bare, voxel_size=flat, search_range=5))
+    assert rightly_linked(link(bare, voxel_size=anisotropic, search_range=5))
     # A move of 3 slices is 12 lateral voxels: more than 5, though it is only 3 voxels.
     jump = particle_table([[0, 0, 0], [3, 0, 0]], frame=[0, 1])
     assert link(jump, search_range=5)["particle"].nunique() == 1
-    assert link(jump, search_range=5, voxel_size=flat)["particle"].nunique() == 2
+    assert link(jump, search_range=5, voxel_size=anisotropic)["particle"].nunique() == 2
 
 
 def test_memory_bridges_a_gap():

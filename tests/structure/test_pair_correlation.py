@@ -63,15 +63,15 @@ def test_a_crystal_has_twelve_neighbours_in_its_first_shell(fcc):
 
 def test_anisotropic_voxels_and_micrometres(fcc):
     places, box = fcc(10.0, 6)
-    flat = np.array([2.5, 1.0, 1.0])
-    table = particle_table(places / flat)
+    voxel = np.array([2.5, 1.0, 1.0])
+    table = particle_table(places / voxel)
     plain = pair_correlation(particle_table(places), shape=box, cutoff=12)
-    squeezed = pair_correlation(table, shape=box / flat, voxel_size=0.1 * flat, cutoff=1.2)
-    assert squeezed.unit == "um"
-    np.testing.assert_allclose(squeezed.r, plain.r / 10)
-    np.testing.assert_allclose(squeezed.g, plain.g, atol=0.02)
-    implied = pair_correlation(particle_table(places / flat, voxel_size=0.1 * flat), shape=box / flat, cutoff=1.2)
-    np.testing.assert_allclose(implied.g, squeezed.g, atol=0.02)
+    anisotropic = pair_correlation(table, shape=box / voxel, voxel_size=0.1 * voxel, cutoff=1.2)
+    assert anisotropic.unit == "um"
+    np.testing.assert_allclose(anisotropic.r, plain.r / 10)
+    np.testing.assert_allclose(anisotropic.g, plain.g, atol=0.02)
+    implied = pair_correlation(particle_table(places / voxel, voxel_size=0.1 * voxel), shape=box / voxel, cutoff=1.2)
+    np.testing.assert_allclose(implied.g, anisotropic.g, atol=0.02)
 
 
 def test_distances_end_at_four_diameters_or_the_shortest_edge(gas):

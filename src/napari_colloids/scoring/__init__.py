@@ -1,4 +1,4 @@
-"""How good is a detection? The challenge's average precision, and figures that say more."""
+"""Score of a detection against the ground truth: matching, precision, recall, average precision, localisation error."""
 
 from napari_colloids.scoring.challenge import ChallengeCurve, challenge_ap, challenge_curve
 from napari_colloids.scoring.matching import Matching, match

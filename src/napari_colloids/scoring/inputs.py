@@ -1,7 +1,8 @@
-"""What may be scored: particle tables or bare positions, a diameter, the shape of the stack."""
+"""Checks of the input of scoring: particle tables or arrays of positions, diameter, shape of the stack, voxel size."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import check_one_volume, check_particles, implied_voxel_size, positions_of
+from napari_colloids.positions import checked_array
 from napari_colloids.stack import checked_voxel_size, proportions_of
 
 if TYPE_CHECKING:
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 Positions = NDArray[np.float64]
 
-#: Relative difference up to which two voxel sizes are the same, rounded.
-_ALIKE = 0.01
+#: Relative difference up to which the aspect ratios of two voxels are the same: tables hold rounded micrometres.
+_ASPECT_TOLERANCE = 0.01
 
 
 def checked_positions(particles: pd.DataFrame | ArrayLike, name: str) -> Positions:
@@ -42,17 +44,7 @@ def checked_positions(particles: pd.DataFrame | ArrayLike, name: str) -> Positio
         if len(check_particles(particles, name)) < len(particles):
             raise ColloidsError(f"{name} has rows without a position; drop them first.")
         return positions_of(particles)
-    try:
-        positions = np.asarray(particles, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ColloidsError(f"{name} must be an array of numbers of shape (N, 3): z, y, x in voxels.") from error
-    if positions.size == 0:
-        return np.empty((0, 3))
-    if positions.ndim != 2 or positions.shape[1] != 3:
-        raise ColloidsError(f"{name} must have positions of shape (N, 3): z, y, x; these have {positions.shape}.")
-    if not np.isfinite(positions).all():
-        raise ColloidsError(f"{name} has positions that are missing or infinite; drop them first.")
-    return positions
+    return checked_array(particles, name)
 
 
 def checked_length(length: float, name: str = "diameter") -> float:
@@ -68,7 +60,7 @@ def checked_length(length: float, name: str = "diameter") -> float:
     except (TypeError, ValueError):
         value = np.nan
     if not (np.isfinite(value) and value > 0):
-        raise ColloidsError(f"The {name} must be a positive number of voxels, not {length!r}.")
+        raise ColloidsError(f"The {name} must be a positive number of voxels, not {_brief(length)}.")
     return value
 
 
@@ -82,35 +74,39 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """
     values = np.asarray(shape)
     if values.shape != (3,) or values.dtype.kind not in "iuf" or (values < 1).any() or (values % 1 != 0).any():
-        raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {shape!r}.")
+        raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {_brief(shape)}.")
     z, y, x = (int(n) for n in values)
     return z, y, x
 
 
-def checked_proportions(
-    voxel_size: Sequence[float] | None, *particles: pd.DataFrame | ArrayLike
-) -> NDArray[np.float64]:
-    """Return the edges of a voxel ``(z, y, x)`` over the one along x.
+def checked_aspect(voxel_size: Sequence[float] | None, *particles: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
+    """Return the aspect ratio of the voxels: their edges ``(z, y, x)`` over the one along x.
 
     Parameters
     ----------
     voxel_size
-        What was given; None takes what the tables imply, and cubes where they imply nothing.
+        What was given; None takes what the tables imply, and isotropic voxels where they imply nothing.
     *particles
         The particle tables, or arrays.
 
     Raises
     ------
     ColloidsError
-        If the voxel size is not three positive lengths, or the tables imply voxels of different shapes.
+        If the voxel size is not three positive lengths, or the tables imply voxels of different aspect ratios.
     """
     given = checked_voxel_size(voxel_size)
     if given is not None:
         return np.array(proportions_of(given))
     implied = [implied_voxel_size(table) for table in particles if isinstance(table, pd.DataFrame)]
-    shapes = [np.array(proportions_of(size)) for size in implied if size is not None]
-    if not shapes:
+    aspects = [np.array(proportions_of(size)) for size in implied if size is not None]
+    if not aspects:
         return np.ones(3)
-    if any(not np.allclose(shape, shapes[0], rtol=_ALIKE) for shape in shapes):
-        raise ColloidsError("Truth and prediction have voxels of different shapes; give the voxel size that holds.")
-    return shapes[0]
+    if any(not np.allclose(aspect, aspects[0], rtol=_ASPECT_TOLERANCE) for aspect in aspects):
+        raise ColloidsError("Truth and prediction have voxels of different aspect ratios; give the right voxel size.")
+    return aspects[0]
+
+
+def _brief(value: object) -> str:
+    """Return how a message shows a value, an array by its shape alone."""
+    shape: tuple[int, ...] = getattr(value, "shape", ())
+    return repr(value) if math.prod(shape) <= 3 else f"a {type(value).__name__} with the attribute shape = {shape}"

@@ -1,4 +1,4 @@
-"""Pairs of a true and a detected particle that are near enough to be the same one."""
+"""Candidate pairs of a true and a detected particle: all within the greatest distance of a match."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.scoring.inputs import Positions
 
-#: More candidate pairs than this (about 1 GB) only turn up where the diameter is far too large for the positions.
-MOST_PAIRS = 20_000_000
+#: More candidate pairs than this (about 1 GB) only occur where the diameter is far too large for the positions.
+MAX_CANDIDATE_PAIRS = 20_000_000
 
 
 class Pairs(NamedTuple):
@@ -39,16 +39,16 @@ def close_pairs(truth: Positions, prediction: Positions, max_distance: float) ->
     Raises
     ------
     ColloidsError
-        If there are more pairs than fit in memory (`MOST_PAIRS`), or a position is beyond all bounds.
+        If there are more pairs than fit in memory (`MAX_CANDIDATE_PAIRS`), or a coordinate is too large to be squared.
     """
     if not len(truth) or not len(prediction):
         return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     tree, other = cKDTree(truth), cKDTree(prediction)
     try:
         n_pairs = int(tree.count_neighbors(other, max_distance))
-    except ValueError as error:  # the square of a distance is more than a number can be
+    except ValueError as error:  # the square of a distance overflows
         raise ColloidsError("Some positions lie beyond any image: look for broken rows in the tables.") from error
-    if n_pairs > MOST_PAIRS:
+    if n_pairs > MAX_CANDIDATE_PAIRS:
         raise ColloidsError(
             f"Each prediction has {n_pairs / len(prediction):.0f} true particles within {max_distance:g} voxels, "
             "too many to match: check the diameter and that both sets of positions are in voxels."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import check_particles, particle_table
+from napari_colloids.positions import checked_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,14 +31,7 @@ def checked_particles(particles: pd.DataFrame | ArrayLike) -> pd.DataFrame:
     """
     if isinstance(particles, pd.DataFrame):
         return check_particles(particles)
-    try:
-        positions = np.asarray(particles, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ColloidsError(
-            "The particles must be a particle table or an array of numbers of shape (N, 3) for z, y, x in voxels, "
-            f"not {type(particles).__name__}."
-        ) from error
-    return check_particles(particle_table(positions))
+    return particle_table(checked_array(particles))
 
 
 def require_columns(table: pd.DataFrame, columns: Iterable[str], advice: str) -> None:

@@ -16,7 +16,7 @@ from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import ending, existing_file, to_json
-from napari_colloids.io.leica import leica_files
+from napari_colloids.io.formats.leica import leica_files
 from napari_colloids.io.stacks import FOLDERS
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """Stacks in, particle tables in and out, and both file layouts of the challenge."""
 
 from napari_colloids.io.atomic import replacing
-from napari_colloids.io.challenge import write_challenge, write_challenge_website
-from napari_colloids.io.particles import PARTICLE_ENDINGS, particle_writer, read_particles, write_particles
+from napari_colloids.io.formats.challenge import write_challenge, write_challenge_website
+from napari_colloids.io.formats.challenge_truth import read_truth
 from napari_colloids.io.series import Series
 from napari_colloids.io.stacks import STACK_ENDINGS, list_series, read_stack
-from napari_colloids.io.table_parts import ParticleWriter
-from napari_colloids.io.truth import read_truth
+from napari_colloids.io.tables.particles import PARTICLE_ENDINGS, particle_writer, read_particles, write_particles
+from napari_colloids.io.tables.writer import ParticleWriter
 
 __all__ = [
     "PARTICLE_ENDINGS",

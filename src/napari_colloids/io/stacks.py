@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import checked_axes
-from napari_colloids.io.czi import czi_sources
 from napari_colloids.io.files import AnyPath, ending, existing_file, existing_folder
-from napari_colloids.io.hdf5 import hdf5_sources
-from napari_colloids.io.imaris import imaris_sources
-from napari_colloids.io.leica import leica_sources
-from napari_colloids.io.nikon import nd2_sources
-from napari_colloids.io.npy import npy_sources
-from napari_colloids.io.ome_zarr import zarr_sources
-from napari_colloids.io.tiff import tiff_sources
-from napari_colloids.io.truth import HDF5
+from napari_colloids.io.formats.challenge_truth import HDF5
+from napari_colloids.io.formats.czi import czi_sources
+from napari_colloids.io.formats.hdf5 import hdf5_sources
+from napari_colloids.io.formats.imaris import imaris_sources
+from napari_colloids.io.formats.leica import leica_sources
+from napari_colloids.io.formats.nikon import nd2_sources
+from napari_colloids.io.formats.npy import npy_sources
+from napari_colloids.io.formats.ome_zarr import zarr_sources
+from napari_colloids.io.formats.tiff import tiff_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
-from napari_colloids.io.hdf5 import StoredDataset, native_chunks
+from napari_colloids.io.formats.hdf5 import StoredDataset, native_chunks
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import Source
 from napari_colloids.io.units import unit_in_micrometres

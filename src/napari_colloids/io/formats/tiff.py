@@ -13,9 +13,9 @@ import tifffile
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import one_line, quiet
+from napari_colloids.io.formats.tiff_voxels import channel_names, frame_interval, voxel_size
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import Source
-from napari_colloids.io.tiff_voxels import channel_names, frame_interval, voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

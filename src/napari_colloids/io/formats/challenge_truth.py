@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.challenge_metadata import volume_metadata
 from napari_colloids.io.files import AnyPath, ending, existing_file, one_line
-from napari_colloids.io.hdf5 import element_size, is_number, opened, volume_key
+from napari_colloids.io.formats.challenge_metadata import volume_metadata
+from napari_colloids.io.formats.hdf5 import element_size, is_number, opened, volume_key
 from napari_colloids.particles import particle_table
 
 if TYPE_CHECKING:

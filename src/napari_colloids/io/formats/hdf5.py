@@ -13,8 +13,8 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import UNLABELLED
-from napari_colloids.io.challenge_metadata import ELEMENT_SIZE, volume_metadata
 from napari_colloids.io.files import one_line
+from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, volume_metadata
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import Source
 from napari_colloids.stack import checked_voxel_size

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_colloids.io.truth import IMAGE_INDEX, WEBSITE_POSITION, website_particles
+from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_particles
 from napari_colloids.particles import POSITION
 
 if TYPE_CHECKING:

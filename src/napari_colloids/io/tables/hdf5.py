@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.hdf5 import opened
-from napari_colloids.io.table_hdf5_disk import Disk, uninterrupted
-from napari_colloids.io.truth import read_truth
+from napari_colloids.io.formats.challenge_truth import read_truth
+from napari_colloids.io.formats.hdf5 import opened
+from napari_colloids.io.tables.hdf5_disk import Disk, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, read_particles, write_particles
-from napari_colloids.io.table_hdf5_disk import Disk, uninterrupted
+from napari_colloids.io.tables.hdf5_disk import Disk, uninterrupted
 from napari_colloids.particles import COLUMNS, WHOLE, particle_table
 
 FORMATS = [".csv", ".xyz", ".h5", ".parquet"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.czi_file import Block, CziFile
 from napari_colloids.io.files import reading
+from napari_colloids.io.formats.czi_file import Block, CziFile
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import Source
 

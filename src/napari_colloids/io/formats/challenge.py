@@ -13,9 +13,9 @@ import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import replacing
-from napari_colloids.io.challenge_metadata import ELEMENT_SIZE, metadata_table
 from napari_colloids.io.files import AnyPath, ending, to_json
-from napari_colloids.io.truth import HDF5, IMAGE_INDEX, WEBSITE_POSITION, website_truth
+from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, metadata_table
+from napari_colloids.io.formats.challenge_truth import HDF5, IMAGE_INDEX, WEBSITE_POSITION, website_truth
 from napari_colloids.particles import positions_of
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import taking_the_place_of, telling_unwritable
 from napari_colloids.io.files import AnyPath, ending, existing_file, one_line, to_json
-from napari_colloids.io.table_csv import CsvParts, read_csv
-from napari_colloids.io.table_hdf5 import Hdf5Parts, read_hdf5_table
-from napari_colloids.io.table_parquet import ParquetParts, read_parquet
-from napari_colloids.io.table_parts import ParticleWriter, PartsFile, ordered, telling_unwritten, with_known_types
-from napari_colloids.io.truth import HDF5
-from napari_colloids.io.xyz import XyzParts, read_xyz
+from napari_colloids.io.formats.challenge_truth import HDF5
+from napari_colloids.io.tables.csv import CsvParts, read_csv
+from napari_colloids.io.tables.hdf5 import Hdf5Parts, read_hdf5_table
+from napari_colloids.io.tables.parquet import ParquetParts, read_parquet
+from napari_colloids.io.tables.writer import ParticleWriter, PartsFile, ordered, telling_unwritten, with_known_types
+from napari_colloids.io.tables.xyz import XyzParts, read_xyz
 from napari_colloids.particles import check_particles
 
 if TYPE_CHECKING:

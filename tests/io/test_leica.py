@@ -12,7 +12,7 @@ pytest.importorskip("liffile")
 
 from napari_colloids.batch import Source
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.leica import leica_files
+from napari_colloids.io.formats.leica import leica_files
 from napari_colloids.io.stacks import list_series, read_stack
 
 #: Files of a real microscope, which lie beside the checkout where there are any.

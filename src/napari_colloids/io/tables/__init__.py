@@ -1,0 +1,1 @@
+"""Formats of particle tables, a module each."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io import replacing
+from napari_colloids.io import atomic_write
 
 
 def test_replaces_the_old_file(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("old")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         assert temporary.parent == tmp_path
         assert temporary.suffix == ".csv"
         temporary.write_text("new")
@@ -33,7 +33,7 @@ def test_what_was_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkey
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", lambda *given: (events.append("rename"), replace(*given)))
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
     assert events == ["sync of 3 bytes", "rename"]
 
@@ -44,7 +44,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     path.write_text("old")
 
     def write():
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half")
             raise failure
 
@@ -56,7 +56,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
 
 def test_full_disk_is_told(tmp_path):
     def write():
-        with replacing(tmp_path / "points.csv"):
+        with atomic_write(tmp_path / "points.csv"):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(ColloidsError, match=r"points\.csv.*No space left"):
@@ -66,7 +66,7 @@ def test_full_disk_is_told(tmp_path):
 
 def test_folder_and_missing_folder_are_told(tmp_path):
     for path, message in [(tmp_path, "is a folder"), (tmp_path / "none" / "a.csv", "create it first")]:
-        with pytest.raises(ColloidsError, match=message), replacing(path):
+        with pytest.raises(ColloidsError, match=message), atomic_write(path):
             pass
 
 
@@ -76,7 +76,7 @@ def test_links_and_permissions_stay(tmp_path):
     file.write_text("old")
     file.chmod(0o640)
     link.symlink_to(file)
-    with replacing(link) as temporary:
+    with atomic_write(link) as temporary:
         temporary.write_text("new")
     assert link.is_symlink()
     assert file.read_text() == "new"
@@ -101,10 +101,10 @@ def test_read_only_places_are_told(ordinary_user):
         file = folder / "points.csv"
         file.write_text("old")
         file.chmod(0o444)
-        with pytest.raises(ColloidsError, match="write-protected"), replacing(file):
+        with pytest.raises(ColloidsError, match="write-protected"), atomic_write(file):
             pass
         folder.chmod(0o555)
-        with pytest.raises(ColloidsError, match="Nothing can be written in the folder"), replacing(folder / "a.csv"):
+        with pytest.raises(ColloidsError, match="Nothing can be written in the folder"), atomic_write(folder / "a.csv"):
             pass
         folder.chmod(0o755)
         assert file.read_text() == "old"

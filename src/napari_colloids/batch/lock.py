@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import telling_unwritable
+from napari_colloids.io.atomic import translating_write_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ class Lock:
                     f"'{output}' is being written by another run (process {holder.pid} on {holder.host}): wait for it "
                     f"to end. If it is no longer running, delete '{file}'."
                 )
-            with telling_unwritable(file):
+            with translating_write_errors(file):
                 file.unlink(missing_ok=True)
             taken_over = True
 
@@ -91,7 +91,7 @@ class Lock:
                 self._file.unlink()
 
     def _made(self) -> bool:
-        with telling_unwritable(self._file):
+        with translating_write_errors(self._file):
             self._file.parent.mkdir(exist_ok=True)
             try:
                 with self._file.open("x", encoding="utf-8") as opened:

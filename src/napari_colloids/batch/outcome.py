@@ -11,7 +11,7 @@ import pandas as pd
 
 from napari_colloids.batch.job import SUMMARY, Job
 from napari_colloids.detection.record import Record
-from napari_colloids.io import replacing
+from napari_colloids.io import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +104,7 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     path = folder / SUMMARY
     now = pd.DataFrame(rows)
     table = pd.concat([_of_others(path, now), now], ignore_index=True)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     return path
 

@@ -17,7 +17,7 @@ from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.series import Part
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io import particle_writer, replacing
+from napari_colloids.io import atomic_write, particle_writer
 from napari_colloids.io.files import to_json
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class PartStore:
         estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
         about = to_json({"fingerprint": self.fingerprint, "estimates": estimates})
         if about != self._about:
-            with replacing(self.folder / _ABOUT) as file:
+            with atomic_write(self.folder / _ABOUT) as file:
                 file.write_text(about, encoding="utf-8")
             self._about = about
         arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
         arrays |= {_RECORD: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
-        with replacing(self._file(part)) as file, file.open("wb") as opened:
+        with atomic_write(self._file(part)) as file, file.open("wb") as opened:
             np.savez(opened, **arrays)
 
     def load(self, part: Part) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def benchmark(
     from napari_colloids.benchmark import plots, refinement, report
     from napari_colloids.benchmark.suites import suite
     from napari_colloids.detection.weights import network_of
-    from napari_colloids.io import replacing
+    from napari_colloids.io import atomic_write
 
     known = [*core.SUITES, refinement.NAME]
     names = suites or known
@@ -72,11 +72,11 @@ def benchmark(
             )
         results.append(result)
         # After every suite: what is done is not lost when the next one is stopped.
-        with replacing(output / "benchmark.json") as path:
+        with atomic_write(output / "benchmark.json") as path:
             path.write_text(report.as_json(results), encoding="utf-8")
-        with replacing(output / "benchmark.md") as path:
+        with atomic_write(output / "benchmark.md") as path:
             path.write_text(report.as_markdown(results), encoding="utf-8")
-        with replacing(output / f"{name}.png") as path:
+        with atomic_write(output / f"{name}.png") as path:
             plots.draw(result).savefig(path, dpi=110, format="png")
         typer.echo(report.as_markdown([result]))
 
@@ -84,14 +84,14 @@ def benchmark(
 def _refinement(output: Path, volumes: int, seed: int, weights: str | None, *, tune: bool) -> None:
     """Measure errors against the Cramer-Rao bound: always the network, refined and not, and trackpy."""
     from napari_colloids.benchmark import refinement, refinement_report
-    from napari_colloids.io import replacing
+    from napari_colloids.io import atomic_write
 
     with progress_bar(refinement.NAME, unit="volume") as show:
         result = refinement.run(volumes=volumes, seed=seed, weights=weights, tune=tune, progress=show)
     text = refinement_report.as_markdown(result)
-    with replacing(output / f"{refinement.NAME}.json") as path:
+    with atomic_write(output / f"{refinement.NAME}.json") as path:
         path.write_text(refinement_report.as_json(result), encoding="utf-8")
-    with replacing(output / f"{refinement.NAME}.md") as path:
+    with atomic_write(output / f"{refinement.NAME}.md") as path:
         path.write_text(text, encoding="utf-8")
     typer.echo(text)
 

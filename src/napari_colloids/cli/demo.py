@@ -33,7 +33,7 @@ def demo(
     from dataclasses import replace
 
     from napari_colloids import detection, scoring, simulation
-    from napari_colloids.io import replacing, write_challenge, write_particles
+    from napari_colloids.io import atomic_write, write_challenge, write_particles
 
     if gui and not _has_display():
         raise ColloidsError("There is no display to open napari on; leave out --gui.")
@@ -54,7 +54,7 @@ def demo(
     result = scoring.score(
         simulated.particles, particles, diameter=2 * simulated.parameters.radius, shape=simulated.stack.shape
     )
-    with replacing(folder / "scores.json") as scores:
+    with atomic_write(folder / "scores.json") as scores:
         scores.write_text(result.to_json() + "\n", encoding="utf-8")
     typer.echo(score_table(result))
 

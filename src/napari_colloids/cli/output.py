@@ -38,12 +38,12 @@ def check_table_can_be_written(path: Path) -> None:
     An empty table is written beside the output and removed: this finds a missing optional library, and a folder that
     is missing or read-only.
     """
-    from napari_colloids.io import PARTICLE_ENDINGS, replacing, write_particles
+    from napari_colloids.io import PARTICLE_ENDINGS, atomic_write, write_particles
     from napari_colloids.particles import particle_table
 
     if path.suffix.lower() not in PARTICLE_ENDINGS:
         raise ColloidsError(f"'{path}' has no known ending; tables are written to {', '.join(PARTICLE_ENDINGS)} files.")
-    with suppress(_OnlyTrying), replacing(path) as temporary:
+    with suppress(_OnlyTrying), atomic_write(path) as temporary:
         write_particles(temporary, particle_table([]))
         raise _OnlyTrying
 

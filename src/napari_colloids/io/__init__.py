@@ -1,6 +1,6 @@
 """Stacks in, particle tables in and out, and both file layouts of the challenge."""
 
-from napari_colloids.io.atomic import replacing
+from napari_colloids.io.atomic import atomic_write
 from napari_colloids.io.formats.challenge import write_challenge, write_challenge_website
 from napari_colloids.io.formats.challenge_truth import read_truth
 from napari_colloids.io.series import Series
@@ -13,12 +13,12 @@ __all__ = [
     "STACK_ENDINGS",
     "ParticleWriter",
     "Series",
+    "atomic_write",
     "list_series",
     "particle_writer",
     "read_particles",
     "read_stack",
     "read_truth",
-    "replacing",
     "write_challenge",
     "write_challenge_website",
     "write_particles",

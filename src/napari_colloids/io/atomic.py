@@ -1,4 +1,4 @@
-"""Output files that are either complete or not there."""
+"""Atomic writing: an output file is either complete or absent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def replacing(path: AnyPath) -> Iterator[Path]:
-    """Write a file under a temporary name beside it and rename it when all went well.
+def atomic_write(path: AnyPath) -> Iterator[Path]:
+    """Write a file under a temporary name in the same folder and rename it on success.
 
-    Whatever fails inside the ``with`` block, a file that was there before stays as it was, and no half-written
-    file is left.
+    If the ``with`` block fails, a file that was there before stays as it was, and no half-written file is left.
 
     Parameters
     ----------
@@ -37,14 +36,38 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     ------
     ColloidsError
         If the folder does not exist, nothing can be written there, the path is a folder, or the disk is full.
+
+    See Also
+    --------
+    particle_writer : Writes a particle table in the same way.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from napari_colloids.io import atomic_write
+    >>> with atomic_write("notes.txt") as temporary:
+    ...     characters = temporary.write_text("complete")
+    >>> Path("notes.txt").read_text()
+    'complete'
     """
-    with telling_unwritable(path), taking_the_place_of(path) as temporary:
+    with translating_write_errors(path), replace_on_success(path) as temporary:
         yield temporary
 
 
 @contextmanager
-def telling_unwritable(path: AnyPath) -> Iterator[None]:
-    """Make a `ColloidsError` of what the system says when a file cannot be written."""
+def translating_write_errors(path: AnyPath) -> Iterator[None]:
+    """Convert an `OSError` of the ``with`` block to a `ColloidsError` that names the file.
+
+    Parameters
+    ----------
+    path
+        The file that is written.
+
+    Raises
+    ------
+    ColloidsError
+        If the ``with`` block raised an `OSError`.
+    """
     try:
         yield
     except OSError as error:
@@ -52,10 +75,10 @@ def telling_unwritable(path: AnyPath) -> Iterator[None]:
 
 
 @contextmanager
-def taking_the_place_of(path: AnyPath) -> Iterator[Path]:
-    """Do as `replacing`, but let errors of the ``with`` block pass as they are.
+def replace_on_success(path: AnyPath) -> Iterator[Path]:
+    """Write as `atomic_write`, but pass errors of the ``with`` block on unchanged.
 
-    For blocks in which other things than this file are read and written too.
+    For blocks in which other files are read and written too.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -74,7 +97,7 @@ def taking_the_place_of(path: AnyPath) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
-        with telling_unwritable(path):
+        with translating_write_errors(path):
             # Without this a power cut may leave the new name on an empty file, and nothing of the old one.
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from napari_colloids.io.atomic import replacing
+from napari_colloids.io.atomic import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def draw_curves(log: Path, config: Config, picture: Path) -> None:
         ax.set_ylim(0.9 * values.min(), np.percentile(values, 98))
     axes[-1].plot(steps, [config.learning_rate_at(step - 1) for step in steps], color="tab:orange")
     axes[-1].set(ylabel="learning rate", xlabel="step", yscale="log")
-    with replacing(picture) as temporary:
+    with atomic_write(picture) as temporary:
         figure.savefig(temporary, dpi=80, format="png")
 
 

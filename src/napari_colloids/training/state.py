@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import replacing
+from napari_colloids.io.atomic import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,5 +117,5 @@ def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor
 
 def _write(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, str]) -> None:
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(contiguous, temporary, metadata=meta)

@@ -80,7 +80,7 @@ def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
     """Write a picture of the window once the scoring is done and everything is drawn."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_colloids.io.atomic import replacing
+    from napari_colloids.io.atomic import atomic_write
 
     deadline = time.monotonic() + PATIENCE
     while score.busy and time.monotonic() < deadline:
@@ -88,5 +88,5 @@ def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
         time.sleep(0.02)
     for _ in range(5):  # layouts and canvases settle over several rounds of events
         QApplication.processEvents()
-    with replacing(screenshot) as temporary:
+    with atomic_write(screenshot) as temporary:
         viewer.screenshot(str(temporary), canvas_only=False, flash=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QPushButton
 
-from napari_colloids.io.atomic import telling_unwritable
+from napari_colloids.io.atomic import translating_write_errors
 from napari_colloids.widgets.task import Task, call
 from napari_colloids.widgets.writer import write_table
 
@@ -70,7 +70,7 @@ class ExportButton(QPushButton):
             return
 
         def work() -> str:
-            with telling_unwritable(path):
+            with translating_write_errors(path):
                 write_table(path, table, origin)
             return f"Wrote {what} to {path}."
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import replacing
+from napari_colloids.io.atomic import atomic_write
 from napari_colloids.io.files import AnyPath, ending, to_json
 from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, metadata_table
 from napari_colloids.io.formats.challenge_truth import HDF5, IMAGE_INDEX, WEBSITE_POSITION, website_truth
@@ -75,7 +75,7 @@ def write_challenge(path: AnyPath, volumes: Iterable[Simulated]) -> None:
     """
     target = _hdf5_target(path)
     rows: dict[str, dict[str, Any]] = {}
-    with replacing(target) as temporary, replacing(target.with_suffix(".json")) as beside:
+    with atomic_write(target) as temporary, atomic_write(target.with_suffix(".json")) as beside:
         with h5py.File(temporary, "w") as file:
             for number, volume in enumerate(volumes):
                 _write_volume(file, number, volume)
@@ -115,7 +115,7 @@ def write_challenge_website(path: AnyPath, volumes: Iterable[Simulated], *, spli
     rows: dict[int, dict[str, Any]] = {}
     with ExitStack() as stack:
         temporary, positions, table = (
-            stack.enter_context(replacing(file)) for file in (target, truth, metadata_table(target))
+            stack.enter_context(atomic_write(file)) for file in (target, truth, metadata_table(target))
         )
         with h5py.File(temporary, "w") as file, positions.open("w", encoding="utf-8", newline="") as text:
             for number, volume in enumerate(volumes):

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import taking_the_place_of, telling_unwritable
+from napari_colloids.io.atomic import replace_on_success, translating_write_errors
 from napari_colloids.io.files import AnyPath, ending, existing_file, one_line, to_json
 from napari_colloids.io.formats.challenge_truth import HDF5
 from napari_colloids.io.tables.csv import CsvParts, read_csv
 from napari_colloids.io.tables.hdf5 import Hdf5Parts, read_hdf5_table
 from napari_colloids.io.tables.parquet import ParquetParts, read_parquet
-from napari_colloids.io.tables.writer import ParticleWriter, PartsFile, ordered, telling_unwritten, with_known_types
+from napari_colloids.io.tables.writer import (
+    ParticleWriter,
+    PartsFile,
+    ordered,
+    translating_table_errors,
+    with_known_types,
+)
 from napari_colloids.io.tables.xyz import XyzParts, read_xyz
 from napari_colloids.particles import check_particles
 
@@ -127,14 +133,14 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None)
     provenance = dict(metadata or {})
     sidecar = _sidecar(path)
     # The table is renamed first (the inner one): a new note beside an old table would say that the old one is new.
-    with taking_the_place_of(sidecar) as beside, taking_the_place_of(path) as temporary:
-        with telling_unwritten(path):
+    with replace_on_success(sidecar) as beside, replace_on_success(path) as temporary:
+        with translating_table_errors(path):
             file = kind(temporary, provenance)
         try:
             writer = ParticleWriter(path, file, provenance)
             yield writer
             writer.finish()
-            with telling_unwritten(sidecar):
+            with translating_table_errors(sidecar):
                 beside.write_text(to_json(provenance), encoding="utf-8")
         except BaseException:
             with suppress(Exception):  # what went wrong is known already
@@ -142,7 +148,7 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None)
             raise
     if not provenance:
         # What an earlier table of this name came from is not where this one comes from.
-        with telling_unwritable(sidecar):
+        with translating_write_errors(sidecar):
             sidecar.unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import telling_unwritable
+from napari_colloids.io.atomic import translating_write_errors
 from napari_colloids.io.files import AnyPath, one_line
 from napari_colloids.particles import COLUMNS, WHOLE, check_particles, particle_table
 
@@ -85,7 +85,7 @@ class ParticleWriter:
         if not self._has_rows:
             self._example, self._has_rows = table.iloc[:0].copy(), True
         table = _with_types_of(self._example, table[list(self._example.columns)])
-        with telling_unwritten(self._path):
+        with translating_table_errors(self._path):
             self._file.append(table)
 
     def finish(self) -> None:
@@ -98,17 +98,17 @@ class ParticleWriter:
         """
         if self._failure is not None:
             raise self._failure
-        with telling_unwritten(self._path):
+        with translating_table_errors(self._path):
             if not self._has_rows:
                 self._file.append(particle_table([]) if self._example is None else self._example)
             self._file.close()
 
 
 @contextmanager
-def telling_unwritten(path: AnyPath) -> Iterator[None]:
+def translating_table_errors(path: AnyPath) -> Iterator[None]:
     """Make a `ColloidsError` of what the libraries say when they cannot write."""
     try:
-        with telling_unwritable(path):
+        with translating_write_errors(path):
             yield
     except (RuntimeError, TypeError, ValueError) as error:
         raise ColloidsError(f"The table cannot be written to '{path}' ({one_line(error)}).") from error

@@ -185,7 +185,7 @@ def test_foreign_volumes(tmp_path):
     assert [bool(series.problem) for series in list_series(tmp_path / "a.h5")] == [False, True]
     assert read_truth(tmp_path / "a.h5") is None
     assert read_stack(tmp_path / "a.h5", dataset="series", axes="tzyx").n_frames == 2
-    with pytest.raises(ColloidsError, match=r"'\?\?\?\?', which is not clear.*axes=.*--axes.*Load widget"):
+    with pytest.raises(ColloidsError, match=r"'\?\?\?\?', which is not clear.*axes=\"czyx\""):
         read_stack(tmp_path / "a.h5", index=1)
 
 

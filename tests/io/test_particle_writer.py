@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, read_particles, write_particles
-from napari_colloids.io.tables.hdf5_disk import Disk, uninterrupted
+from napari_colloids.io.tables.hdf5_disk import DeferredErrorFile, delayed_interrupt
 from napari_colloids.particles import COLUMNS, WHOLE, particle_table
 
 FORMATS = [".csv", ".xyz", ".h5", ".parquet"]
@@ -284,7 +284,7 @@ def test_full_disk_leaves_the_old_table(old, small_disk):
 
 
 def test_a_failed_disk_still_reads_as_if_all_was_stored(tmp_path, small_disk):
-    with Disk(tmp_path / "a") as disk:
+    with DeferredErrorFile(tmp_path / "a") as disk:
         disk.write(b"start")
         disk.seek(99_998)
         disk.write(b"abcdef")
@@ -306,7 +306,7 @@ def test_interrupts_wait_while_hdf5_writes(request):
     reached = []
 
     def work():
-        with uninterrupted():
+        with delayed_interrupt():
             signal.raise_signal(signal.SIGINT)
             reached.append("the end")
         reached.append("too far")

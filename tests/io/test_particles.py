@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -222,15 +221,6 @@ def test_xyz_refuses_text_columns(tmp_path, table):
     with pytest.raises(ColloidsError, match="drop column 'kind'"):
         write_particles(tmp_path / "a.xyz", table.assign(kind="big"))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_parquet_without_pyarrow_names_the_extra(tmp_path, table, monkeypatch):
-    write_particles(tmp_path / "a.parquet", table)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ColloidsError, match=r"napari-colloids\[formats\]"):
-        read_particles(tmp_path / "a.parquet")
-    with pytest.raises(ColloidsError, match=r"napari-colloids\[formats\]"):
-        write_particles(tmp_path / "b.parquet", table)
 
 
 @pytest.mark.parametrize("ending", FORMATS)

@@ -86,7 +86,7 @@ def test_without_units_the_voxel_size_is_unknown(written, volume, holds):
 def test_flat_images_and_strange_axes_are_told(written, volume):
     with pytest.raises(ColloidsError, match=r"2D channels.*without Z"):
         read_stack(written(volume(2, 1, 6, 8), "czyx", (1, *SIZE), UNITS))
-    with pytest.raises(ColloidsError, match=r"'AZYX', which is not clear.*--axes"):
+    with pytest.raises(ColloidsError, match=r"'AZYX', which is not clear.*axes="):
         read_stack(written(volume(2, 4, 6, 8), "azyx", (1, *SIZE), UNITS))
 
 

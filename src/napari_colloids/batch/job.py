@@ -15,9 +15,8 @@ from napari_colloids import __version__
 from napari_colloids.batch.selection import frame_range
 from napari_colloids.detection import Options, Part, Region, parts_of
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import ending, existing_file, to_json
-from napari_colloids.io.formats.leica import leica_files
-from napari_colloids.io.stacks import FOLDERS
+from napari_colloids.io.files import existing_file, to_json
+from napari_colloids.io.formats.registry import companion_files, is_stack_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +70,7 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Return what would change if the file were another one: its name, sizes and times of its files."""
         path = Path(self.path)
-        of_folder = path.is_dir() and ending(path) in FOLDERS  # others may be a whole disk, and are refused at once
+        of_folder = is_stack_folder(path)  # others may be a whole disk, and are refused at once
         files = sorted(p for p in path.rglob("*") if p.is_file()) if of_folder else _files_of(existing_file(path))
         stats = [file.stat() for file in files]
         return {
@@ -86,7 +85,7 @@ def _files_of(path: Path) -> list[Path]:
     """Return a file, if it is there, and those beside it that hold its pixels."""
     if not path.exists():
         return []
-    return [path, *leica_files(path)] if ending(path) == ".xlef" else [path]
+    return [path, *companion_files(path)]
 
 
 @lru_cache(maxsize=2)

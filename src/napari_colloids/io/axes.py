@@ -1,4 +1,4 @@
-"""From the axes of a file to the axes of a `Stack`."""
+"""Conversion of the axes in a file to those of a `Stack`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from napari_colloids.errors import ColloidsError
 from napari_colloids.stack import AXES
 
-#: What stands for a dimension that the file does not label.
+#: Letter of a dimension that the file does not label.
 UNLABELLED = "?"
 #: TIFF's letters for "a sequence of images" and "other": a single one of them is taken as z.
 _SEQUENCE = "qi"
-#: Leica's letters for what is scanned along with the image.
+#: Leica's letters for scans of the emission and of the excitation wavelength.
 _WAVELENGTHS = "λΛ"
-#: A first dimension up to this long is suggested to be channels.
-_FEW_CHANNELS = 4
-#: What letters mean that no stack has.
+#: An unlabelled dimension of up to this length is suggested to hold channels, a longer one frames.
+_MAX_SUGGESTED_CHANNELS = 4
+#: Meaning of the letters that no `Stack` has.
 _MEANINGS = {
     "λ": "emission wavelength",
     "Λ": "excitation wavelength",
@@ -31,18 +31,16 @@ _MEANINGS = {
     "b": "block",
     UNLABELLED: "not labelled",
 }
-#: How to give axes, wherever one is.
-HOW = 'axes="{0}" in Python, --axes {0} on the command line, "Axes" in the Load widget'
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array becomes that of a `Stack`.
+    """Indexing and transposition that bring an array into the axis order of a `Stack`.
 
     Attributes
     ----------
     index
-        What to take of each dimension: all of it, or the only element.
+        Index of each dimension: all of it, or its only element.
     order
         Order of the dimensions that are left.
     axes
@@ -78,19 +76,19 @@ def checked_axes(axes: str | None) -> str | None:
 
 
 def suggested_axes(axes: str, shape: tuple[int, ...]) -> str:
-    """Return what the axes of a file might be, for the user to correct; empty where nothing comes to mind.
+    """Return a guess of the axes of a file, for the user to correct; empty where there is none.
 
     Parameters
     ----------
     axes
-        The axes as the file says them, `UNLABELLED` where it does not.
+        The axes as in the file, `UNLABELLED` where it has no label.
     shape
         Length of each.
     """
     letters = [_folded(letter) for letter in axes]
     strange = [k for k, letter in enumerate(letters) if letter not in AXES]
     # A short first dimension holds channels rather than frames; wavelengths are channels.
-    channels = len(letters) != 4 or (bool(strange) and shape[strange[0]] <= _FEW_CHANNELS)
+    channels = len(letters) != 4 or (bool(strange) and shape[strange[0]] <= _MAX_SUGGESTED_CHANNELS)
     free = [letter for letter in ("xyzct" if channels else "xyztc") if letter not in letters]
     for k in reversed(strange):
         fitting = [letter for letter in free if letter == "c" or letters[k] not in _WAVELENGTHS]
@@ -106,12 +104,12 @@ def suggested_axes(axes: str, shape: tuple[int, ...]) -> str:
 
 
 def _folded(letters: str) -> str:
-    """Return lower case, but for the two wavelengths, which differ by case."""
+    """Return letters in lower case, except for the two wavelengths, which differ by case."""
     return "".join(letter if letter in _WAVELENGTHS else letter.lower() for letter in letters)
 
 
 def layout_of(axes: str, shape: tuple[int, ...], name: str, given: str | None = None) -> Layout:
-    """Find out how an array is brought into the axis order of `Stack`.
+    """Return the conversion of an array to the axis order of `Stack`.
 
     Unless the user gave the axes, those of length 1 are dropped except for z, y and x, and a single sequence of
     unknown meaning (``q`` or ``i`` in TIFF) is taken as z where there is no z.
@@ -119,13 +117,13 @@ def layout_of(axes: str, shape: tuple[int, ...], name: str, given: str | None = 
     Parameters
     ----------
     axes
-        One letter a dimension, in any order and case, as the file says them.
+        One letter per dimension, in any order and case, as in the file.
     shape
         The length of each dimension.
     name
-        What to call the stack in messages.
+        Name of the stack in messages.
     given
-        What the user says they are; dimensions that would be dropped may be left out.
+        The axes that the user gave; dimensions that would be dropped may be left out.
 
     Raises
     ------
@@ -163,7 +161,7 @@ def _not_clear(letters: str, shape: tuple[int, ...], axes: str, name: str) -> st
     example = suggested_axes(letters, shape) or ("tczyx"[-len(letters) :] if 3 <= len(letters) <= 5 else "zyx")
     return (
         f"The dimensions {shape} of '{name}' are labelled '{axes}', which is not clear"
-        f"{f' ({meant})' if meant else ''}; say what they are: {HOW.format(example)}."
+        f'{f" ({meant})" if meant else ""}; give the axes, e.g. axes="{example}".'
     )
 
 
@@ -184,5 +182,5 @@ def _not_3d(letters: str, shape: tuple[int, ...], name: str) -> str:
     example = suggested_axes(letters, shape) or {3: "zyx", 4: "tzyx"}.get(len(letters), AXES)
     return (
         f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{labels}', without {missing}. "
-        f"If the labels are wrong, give the axes: {HOW.format(example)}."
+        f'If the labels are wrong, give the axes, e.g. axes="{example}".'
     )

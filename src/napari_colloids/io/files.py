@@ -1,16 +1,15 @@
-"""Small checks on files that every reader needs."""
+"""Checks and error messages that all readers share."""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import json
 import logging
 import threading
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.jsonable import jsonable
@@ -18,12 +17,14 @@ from napari_colloids.jsonable import jsonable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: What a path may be given as.
+#: Types that a path may have.
 AnyPath = str | PathLike[str]
+#: Endings of HDF5 files.
+HDF5_ENDINGS = (".h5", ".hdf5")
 
 
 def existing_file(path: AnyPath) -> Path:
-    """Return the path if it is a file that can be read and is not empty.
+    """Return the path of a file that can be read and is not empty.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def existing_file(path: AnyPath) -> Path:
 
 
 def existing_folder(path: AnyPath) -> Path:
-    """Return the path if it is a folder.
+    """Return the path of an existing folder.
 
     Raises
     ------
@@ -68,30 +69,27 @@ def ending(path: AnyPath) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its class where it says nothing."""
+    """Return the first line of an error's message, or the name of its class where that is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def library(name: str, path: AnyPath) -> Any:
-    """Import a package that only some formats need.
+def missing_package(what: str, name: str) -> ColloidsError:
+    """Return the error that a package is not installed.
 
-    Raises
-    ------
-    ColloidsError
-        If it is not installed.
+    Parameters
+    ----------
+    what
+        What needs it, with its verb: ``"Nikon files need"``.
+    name
+        The package.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ColloidsError(
-            f"To read '{path}' one more package is needed ({name}): pip install \"napari-colloids[formats]\"."
-        ) from error
+    return ColloidsError(f'{what} one more package ({name}): pip install "napari-colloids[formats]".')
 
 
 @contextmanager
 def reading(path: AnyPath, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises about a file into one `ColloidsError`.
+    """Convert any error of a library that reads a file to a `ColloidsError` of one line.
 
     Parameters
     ----------
@@ -99,6 +97,11 @@ def reading(path: AnyPath, kind: str) -> Iterator[None]:
         The file.
     kind
         What it should be, e.g. ``"a Zeiss CZI file"``.
+
+    Raises
+    ------
+    ColloidsError
+        If the ``with`` block raised an error.
     """
     try:
         yield
@@ -117,24 +120,24 @@ def reading(path: AnyPath, kind: str) -> Iterator[None]:
 
 
 @contextmanager
-def quiet(logger: str, heard: Callable[[logging.LogRecord], None] = lambda record: None) -> Iterator[None]:
-    """Keep what a library logs in this thread off the terminal; `heard` gets it instead."""
+def quiet(logger: str, handler: Callable[[logging.LogRecord], None] = lambda record: None) -> Iterator[None]:
+    """Suppress the log messages of a library in this thread; `handler` gets them instead."""
     thread = threading.get_ident()
 
-    def mine(record: logging.LogRecord) -> bool:
+    def suppress(record: logging.LogRecord) -> bool:
         if record.thread != thread:
             return True
-        heard(record)
+        handler(record)
         return False
 
     log = logging.getLogger(logger)
-    log.addFilter(mine)
+    log.addFilter(suppress)
     try:
         yield
     finally:
-        log.removeFilter(mine)
+        log.removeFilter(suppress)
 
 
-def to_json(value: Any) -> str:
-    """Return JSON text of a `jsonable` value."""
+def to_json(value: object) -> str:
+    """Return JSON text of a value; NumPy values and paths are converted, NaN becomes null."""
     return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

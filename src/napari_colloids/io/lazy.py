@@ -1,4 +1,4 @@
-"""Arrays that stay in their files until a part of them is needed, in whatever process."""
+"""Lazy arrays: their pixels stay in the file until a part of them is read, in whatever process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,43 +17,54 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
-    from numpy.typing import NDArray
+    from dask.array import Array
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-#: More bytes than these are left in the file until they are needed.
-LAZY_ABOVE = 512_000_000
-#: Bytes of a dask chunk, about: large enough for few tasks, small enough for many in memory at once.
-CHUNK = 32_000_000
+#: Arrays of more bytes are left in the file until they are needed.
+LAZY_ABOVE_BYTES = 512_000_000
+#: Approximate size of a dask chunk: large enough for few tasks, small enough for many in memory at once.
+CHUNK_BYTES = 32_000_000
+
+#: Index of a box: an integer or a slice per dimension.
+Box = tuple[int | slice, ...]
+
+
+class Sliceable(Protocol):
+    """An array in memory or in a file, of which a box can be read."""
+
+    def __getitem__(self, index: Box, /) -> ArrayLike:
+        """Read a box."""
 
 
 @dataclass(frozen=True)
 class FileArray:
-    """An array in a file; pickles as the path, and opens the file again wherever it is read.
+    """An array in a file, which is pickled as a path and opens the file in the process that reads it.
 
     Attributes
     ----------
     opener
-        A function of a module, called as ``opener(path, key)``; returns what can be indexed by integers and slices.
+        A function of a module, called as ``opener(path, key)``; returns an array that can be sliced.
     path
         The file, absolute.
     key
-        Which of the arrays in the file; hashable and picklable.
+        Identifies the array in the file; hashable and picklable.
     shape, dtype
         Of the array.
     native
-        Shape of the pieces that the file stores in one; 1 where it can be cut anywhere.
+        Shape of the chunks in the file; 1 where it can be cut anywhere.
     kind
         What the file should be, for messages.
     parallel
         Whether several threads may read at the same time.
     """
 
-    opener: Callable[[str, Any], Any]
+    opener: Callable[[str, Any], Sliceable]
     path: str
-    key: Any
+    key: Hashable
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     native: tuple[int, ...]
     kind: str
     parallel: bool = False
@@ -68,13 +79,13 @@ class FileArray:
         """Size of the whole in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Read a part (integers and slices).
+    def __getitem__(self, index: Box) -> NDArray[np.generic]:
+        """Read a box.
 
         Raises
         ------
         ColloidsError
-            If the file is no longer there, or damaged.
+            If the file has disappeared or is damaged.
         """
         with reading(self.path, self.kind):
             version = Path(self.path).stat().st_mtime_ns
@@ -84,8 +95,12 @@ class FileArray:
             with lock:
                 return np.asarray(opened[index])
 
-    def read(self) -> NDArray[Any]:
-        """Read all of it, and let go of the file.
+    def open(self) -> Sliceable:
+        """Open the array, outside the cache of open files."""
+        return self.opener(self.path, self.key)
+
+    def read(self) -> NDArray[np.generic]:
+        """Read all of it and close the file.
 
         Raises
         ------
@@ -93,15 +108,15 @@ class FileArray:
             If the file is damaged.
         """
         with reading(self.path, self.kind):
-            return np.array(self.opener(self.path, self.key)[(slice(None),) * self.ndim])
+            return np.array(self.open()[(slice(None),) * self.ndim])
 
-    def dask(self, axes: str) -> Any:
+    def dask(self, axes: str) -> Array:
         """Return a dask array whose chunks are parts of one volume.
 
         Parameters
         ----------
         axes
-            What the dimensions are.
+            One letter per dimension.
         """
         import dask.array
 
@@ -109,27 +124,29 @@ class FileArray:
         empty = np.empty((0,) * self.ndim, self.dtype)
         return dask.array.from_array(self, chunks=chunks, lock=False, asarray=True, fancy=False, meta=empty)
 
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        """Name the dask array by what is read, so that the same part of the same file is the same task."""
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """Identify the array by its file, so that the same part of the same file is the same task."""
         version = Path(self.path).stat().st_mtime_ns
         return (self.opener.__module__, self.opener.__qualname__, self.path, repr(self.key), version)
 
 
 @lru_cache(maxsize=16)
-def _opened(process: int, opener: Callable[[str, Any], Any], path: str, key: Any, version: int) -> Any:
-    """Open an array, once a process and version of the file."""
+def _opened(
+    process: int, opener: Callable[[str, Any], Sliceable], path: str, key: Hashable, version: int
+) -> tuple[Sliceable, threading.Lock]:
+    """Open an array, once per process and version of the file."""
     return opener(path, key), threading.Lock()
 
 
 def chunk_shape(shape: tuple[int, ...], axes: str, native: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of dask chunks: one frame and channel, and multiples of the native pieces in space.
+    """Return the shape of dask chunks: one frame and channel, and multiples of the native chunks in space.
 
     Parameters
     ----------
     shape, axes
         Of the array.
     native
-        Shape of the pieces in the file.
+        Shape of the chunks in the file.
     itemsize
         Bytes of a voxel.
     """
@@ -141,36 +158,34 @@ def chunk_shape(shape: tuple[int, ...], axes: str, native: tuple[int, ...], item
             return tuple(chunk)
         k = min(growing, key=lambda k: chunk[k])
         larger = min(2 * chunk[k], shape[k])
-        if math.prod(chunk) // chunk[k] * larger * itemsize > CHUNK:
+        if math.prod(chunk) // chunk[k] * larger * itemsize > CHUNK_BYTES:
             return tuple(chunk)
         chunk[k] = larger
 
 
 class Assembled:
-    """An array that is stored in parts, such as one plane or volume each.
+    """An array that is assembled from parts, such as planes or volumes.
 
     Parameters
     ----------
     shape, dtype
         Of the whole.
     part
-        Called with the index along the leading dimensions; returns an array of the others.
+        Called with the index along the leading dimensions; returns an array of the other dimensions.
     leading
-        How many dimensions are leading ones.
+        Number of leading dimensions.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: Any, part: Callable[[tuple[int, ...]], Any], leading: int
+        self, shape: tuple[int, ...], dtype: DTypeLike, part: Callable[[tuple[int, ...]], Sliceable], leading: int
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self._part = part
         self._leading = leading
 
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Read a box (integers and slices)."""
-        index = index if isinstance(index, tuple) else (index,)
-        index += (slice(None),) * (len(self.shape) - len(index))
+    def __getitem__(self, index: Box) -> NDArray[np.generic]:
+        """Read a box."""
         ranges = [
             range(*wanted.indices(n)) if isinstance(wanted, slice) else range(wanted, wanted + 1)
             for wanted, n in zip(index, self.shape, strict=True)
@@ -187,8 +202,8 @@ class Assembled:
         return out[single]
 
 
-def checked_extent(path: str, needed: int) -> None:
-    """Raise unless a file is so many bytes long.
+def check_length(path: str, needed: int) -> None:
+    """Check that a file has at least the given number of bytes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a file holds: its series (also called volumes, scenes, images), told without reading pixels."""
+"""The series (also called volumes, scenes, images) in a file: their description, and the access to their pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import Layout, layout_of
-from napari_colloids.io.lazy import LAZY_ABOVE, FileArray
+from napari_colloids.io.lazy import LAZY_ABOVE_BYTES, FileArray
 from napari_colloids.stack import Stack
 
 if TYPE_CHECKING:
@@ -21,25 +21,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Series:
-    """One of the images in a file.
+    """Description of one of the images in a file.
 
     Attributes
     ----------
     name
-        What the file calls it; empty where it does not.
+        Its name in the file; empty where it has none.
     axes
-        One letter a dimension, as the file says them: T, C, Z, Y, X; others mean other things (λ, Λ: wavelengths),
-        "?" nothing known.
+        One letter per dimension, as in the file: T, C, Z, Y, X; others have other meanings (λ, Λ: wavelengths), "?" is
+        unknown.
     shape
         Length of each dimension.
     voxel_size
-        Micrometres ``(z, y, x)``, or None.
+        Edges of a voxel ``(z, y, x)`` in micrometres, or None.
     channel_names
-        A name per channel; empty where there are none.
+        One name per channel; empty where there are none.
     frame_interval
         Seconds between frames, or None.
     problem
         Why it cannot be read as a 3D stack as it is; empty if it can.
+
+    See Also
+    --------
+    list_series : Lists the series in a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_colloids import list_series
+    >>> np.save("image.npy", np.zeros((64, 64)))
+    >>> (series,) = list_series("image.npy")
+    >>> series.axes, series.shape
+    ('YX', (64, 64))
+    >>> series.problem
+    "'image.npy' is a single 2D image of shape (64, 64); a 3D stack (z, y, x) is needed."
     """
 
     name: str
@@ -52,8 +67,8 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A series together with the way to its pixels: what a reader of a format returns for each.
+class SeriesReader:
+    """A series with access to its pixels: what the module of a format returns for each series of a file.
 
     Attributes
     ----------
@@ -62,15 +77,15 @@ class Source:
     array
         The pixels.
     obstacle
-        Why the axes that the file says are not to be trusted; the user may still give them.
+        Why the axes in the file cannot be relied on; the user may still give them.
     unreadable
         Why it cannot be read in any way.
     path
-        Where it is in a file that is a hierarchy of its own (HDF5, Zarr).
+        Its path inside a file that is a hierarchy of its own (HDF5, Zarr).
     mapped
         Whether the opened array is a memory map of the pixels, which needs no reading.
     metadata
-        Returns what is worth keeping beside.
+        Returns further metadata of the stack.
     """
 
     name: str
@@ -83,26 +98,26 @@ class Source:
     unreadable: str = ""
     path: str = ""
     mapped: bool = False
-    metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
+    metadata: Callable[[], Mapping[str, object]] = field(default=dict)
 
-    def series(self, path: Path) -> Series:
-        """Return what there is to say about it."""
+    def describe(self, path: Path) -> Series:
+        """Return the description of the series; `path` is the file, for messages."""
         problem = ""
         try:
-            self._plan(path, None)
+            self._layout(path, None)
         except ColloidsError as error:
             problem = str(error)
         return Series(
             self.name,
             self.axes,
             self.array.shape,
-            self._size(),
-            self._names(self._length("c")),
-            self._interval(),
+            self._valid_voxel_size(),
+            self._valid_channel_names(self._length("c")),
+            self._valid_frame_interval(),
             problem,
         )
 
-    def stack(self, path: Path, axes: str | None, lazy: bool | None) -> Stack:
+    def read(self, path: Path, axes: str | None, lazy: bool | None) -> Stack:
         """Read it, or leave it in the file.
 
         Parameters
@@ -110,7 +125,7 @@ class Source:
         path
             The file.
         axes
-            What the dimensions are, where the user says it.
+            Meaning of the dimensions, where the user gives it.
         lazy
             As in `read_stack`.
 
@@ -119,21 +134,21 @@ class Source:
         ColloidsError
             If it is no 3D stack, or the file is damaged.
         """
-        plan = self._plan(path, axes)
+        layout = self._layout(path, axes)
         stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        data = plan(self._pixels(plan.stored, lazy))
-        channels = np.shape(data)[plan.axes.index("c")] if "c" in plan.axes else 1
+        data = layout(self._pixels(layout.stored, lazy))
+        channels = np.shape(data)[layout.axes.index("c")] if "c" in layout.axes else 1
         return Stack(
             data,
-            axes=plan.axes,
-            voxel_size=self._size(),
+            axes=layout.axes,
+            voxel_size=self._valid_voxel_size(),
             name=f"{stem} {self.name}".strip(),
-            channel_names=self._names(channels),
+            channel_names=self._valid_channel_names(channels),
             metadata=self.metadata(),
-            frame_interval=self._interval(),
+            frame_interval=self._valid_frame_interval(),
         )
 
-    def _plan(self, path: Path, axes: str | None) -> Layout:
+    def _layout(self, path: Path, axes: str | None) -> Layout:
         if self.unreadable or (self.obstacle and axes is None):
             raise ColloidsError(self.unreadable or self.obstacle)
         name = f"{path.name} {self.name}".strip()
@@ -141,21 +156,22 @@ class Source:
 
     def _pixels(self, axes: str, lazy: bool | None) -> Any:
         if lazy is None and self.mapped:
-            return self.array.opener(self.array.path, self.array.key)
-        return self.array.dask(axes) if lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE) else self.array.read()
+            return self.array.open()
+        leave = lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE_BYTES)
+        return self.array.dask(axes) if leave else self.array.read()
 
-    def _size(self) -> VoxelSize | None:
+    def _valid_voxel_size(self) -> VoxelSize | None:
         size = self.voxel_size
         if size is None or len(size) != 3 or not all(0 < length < float("inf") for length in size):
             return None
         return (float(size[0]), float(size[1]), float(size[2]))
 
-    def _interval(self) -> float | None:
+    def _valid_frame_interval(self) -> float | None:
         seconds = self.frame_interval
         return float(seconds) if seconds is not None and 0 < seconds < float("inf") else None
 
-    def _names(self, channels: int) -> tuple[str, ...]:
-        """Return the names of the channels, unless they do not fit or one has none."""
+    def _valid_channel_names(self, channels: int) -> tuple[str, ...]:
+        """Return the names of the channels, unless their number differs or one is empty."""
         return self.channel_names if len(self.channel_names) == channels and all(self.channel_names) else ()
 
     def _length(self, axis: str) -> int:

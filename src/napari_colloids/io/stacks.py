@@ -1,45 +1,21 @@
-"""`read_stack`: an image file becomes a `Stack`, whatever its format."""
+"""Reading image files of any format as a `Stack`."""
 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import checked_axes
-from napari_colloids.io.files import AnyPath, ending, existing_file, existing_folder
-from napari_colloids.io.formats.challenge_truth import HDF5
-from napari_colloids.io.formats.czi import czi_sources
-from napari_colloids.io.formats.hdf5 import hdf5_sources
-from napari_colloids.io.formats.imaris import imaris_sources
-from napari_colloids.io.formats.leica import leica_sources
-from napari_colloids.io.formats.nikon import nd2_sources
-from napari_colloids.io.formats.npy import npy_sources
-from napari_colloids.io.formats.ome_zarr import zarr_sources
-from napari_colloids.io.formats.tiff import tiff_sources
+from napari_colloids.io.files import AnyPath, existing_file
+from napari_colloids.io.formats.registry import STACK_ENDINGS, stack_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from napari_colloids.io.series import Series, Source
+    from napari_colloids.io.series import Series, SeriesReader
     from napari_colloids.stack import Stack
-
-#: Endings of folders that are stacks.
-FOLDERS = (".zarr",)
-#: What reads the files of an ending.
-_READERS: dict[str, Callable[[Path], list[Source]]] = {
-    **dict.fromkeys((".tif", ".tiff"), tiff_sources),
-    **dict.fromkeys(HDF5, hdf5_sources),
-    ".npy": npy_sources,
-    **dict.fromkeys((".lif", ".lof", ".xlef"), leica_sources),
-    ".nd2": nd2_sources,
-    ".czi": czi_sources,
-    ".ims": imaris_sources,
-    **dict.fromkeys(FOLDERS, zarr_sources),
-}
-#: Endings of the files (and folders: ``.zarr``) that `read_stack` reads.
-STACK_ENDINGS = tuple(_READERS)
 
 
 def read_stack(
@@ -56,50 +32,64 @@ def read_stack(
     Parameters
     ----------
     path
-        A file that ends in one of `STACK_ENDINGS`: TIFF, HDF5, NumPy, Leica (``.lif``, ``.lof``, ``.xlef``), Nikon
-        (``.nd2``), Zeiss (``.czi``), Imaris (``.ims``), or a folder in OME-Zarr (``.zarr``).
+        A file that ends in one of `STACK_ENDINGS`, such as TIFF, HDF5, Leica (``.lif``), Nikon (``.nd2``) or Zeiss
+        (``.czi``), or a folder in OME-Zarr (``.zarr``).
     index
         Which series (volume, scene) of a file that holds several, from 0; `list_series` lists them in this order.
     dataset
         Path of a dataset in an HDF5 file, or of an array or image in a Zarr hierarchy, instead of `index`.
     voxel_size
-        Micrometres ``(z, y, x)``; replaces what the file says.
+        Edges of a voxel ``(z, y, x)`` in micrometres; replaces the voxel size in the file.
     axes
-        What the dimensions are, letters of ``"tczyx"`` in any order; replaces what the file says.
+        Meaning of the dimensions, letters of ``"tczyx"`` in any order; replaces the axes in the file.
     lazy
         True leaves the pixels in the file, as a dask array that may be sent to other processes; False reads them at
         once. None maps uncompressed TIFF and ``.npy`` files into memory, and of others leaves those in the file that
-        have more than `LAZY_ABOVE` bytes.
+        have more than `LAZY_ABOVE_BYTES` bytes.
 
     Returns
     -------
     Stack
-        With the voxel size in micrometres where the file says it.
+        With the voxel size in micrometres, where the file holds it.
 
     Raises
     ------
     ColloidsError
-        If the file is missing, damaged, of another kind, or does not hold a 3D stack of real numbers; or if a package
+        If the file is missing, damaged, of another format, or does not hold a 3D stack of real numbers; or if a package
         that its format needs is not installed.
+
+    See Also
+    --------
+    list_series : Lists the series in a file without reading pixels.
+    read_truth : Reads the true particles of a simulated volume.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_colloids import read_stack
+    >>> np.save("stack.npy", np.zeros((20, 64, 64), np.uint8))
+    >>> stack = read_stack("stack.npy", voxel_size=(0.2, 0.1, 0.1))
+    >>> stack.shape, stack.voxel_size
+    ((20, 64, 64), (0.2, 0.1, 0.1))
+
+    A part of a large file is read when it is needed:
+
+    >>> lazy = read_stack("stack.npy", lazy=True)
+    >>> lazy.data[0, :2, :2].compute()
+    array([[0, 0],
+           [0, 0]], dtype=uint8)
     """
     axes = checked_axes(axes)
-    file, sources = _sources(path)
-    if dataset is not None:
-        wanted = dataset.strip("/")
-        chosen = next((source for source in sources if wanted and wanted in (source.path, source.name)), None)
-        if chosen is None:
-            names = ", ".join(filter(None, (source.path or source.name for source in sources[:8])))
-            raise ColloidsError(f"'{path}' holds no stack called '{dataset}'; it holds {names or 'a nameless one'}.")
-    else:
-        chosen = _at(path, sources, index)
+    readers = _series_readers(path)
+    chosen = _reader_at(path, readers, index) if dataset is None else _reader_called(path, readers, dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stack = chosen.stack(file, axes, lazy)
+        stack = chosen.read(Path(path), axes, lazy)
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 
 def list_series(path: AnyPath) -> list[Series]:
-    """List what a file holds, without reading pixels.
+    """List the series (volumes, scenes, images) in a file, without reading pixels.
 
     Parameters
     ----------
@@ -109,31 +99,52 @@ def list_series(path: AnyPath) -> list[Series]:
     Returns
     -------
     list of Series
-        In the order of the `index` of `read_stack`; those that are no 3D stacks say so.
+        In the order of the `index` of `read_stack`; the `problem` of a series says why it is no 3D stack.
 
     Raises
     ------
     ColloidsError
-        If the file is missing, damaged or of another kind, or a package that its format needs is not installed.
+        If the file is missing, damaged or of another format, or a package that its format needs is not installed.
+
+    See Also
+    --------
+    read_stack : Reads one of the series.
+
+    Examples
+    --------
+    >>> import h5py
+    >>> import numpy as np
+    >>> from napari_colloids import list_series
+    >>> with h5py.File("volumes.h5", "w") as file:
+    ...     file["0"] = np.zeros((16, 32, 32), np.uint8)
+    ...     file["1"] = np.zeros((20, 32, 32), np.uint8)
+    >>> for series in list_series("volumes.h5"):
+    ...     print(series.name, series.axes, series.shape)
+    0 ZYX (16, 32, 32)
+    1 ZYX (20, 32, 32)
     """
-    file, sources = _sources(path)
-    return [source.series(file) for source in sources]
+    return [reader.describe(Path(path)) for reader in _series_readers(path)]
 
 
-def _sources(path: AnyPath) -> tuple[Path, list[Source]]:
-    kind = ending(path)
-    if kind not in _READERS:
+def _series_readers(path: AnyPath) -> list[SeriesReader]:
+    form = stack_format(path)
+    if form is None:
         existing_file(path)
-        raise ColloidsError(f"'{path}' is not of a known kind; stacks are read from {', '.join(STACK_ENDINGS)} files.")
-    file = existing_folder(path) if kind in FOLDERS else existing_file(path)
-    with warnings.catch_warnings():
-        # What a library has to say about a file, it says by raising.
-        warnings.simplefilter("ignore")
-        return file, _READERS[kind](file)
+        raise ColloidsError(f"'{path}' has no known ending; stacks are read from {', '.join(STACK_ENDINGS)} files.")
+    return form.series_readers(path)
 
 
-def _at(path: AnyPath, sources: list[Source], index: int) -> Source:
-    if not 0 <= index < len(sources):
-        number = f"{len(sources)} volume{'s' if len(sources) > 1 else ''}"
+def _reader_called(path: AnyPath, readers: list[SeriesReader], dataset: str) -> SeriesReader:
+    wanted = dataset.strip("/")
+    chosen = next((reader for reader in readers if wanted and wanted in (reader.path, reader.name)), None)
+    if chosen is None:
+        names = ", ".join(filter(None, (reader.path or reader.name for reader in readers[:8])))
+        raise ColloidsError(f"'{path}' holds no stack called '{dataset}'; it holds {names or 'a nameless one'}.")
+    return chosen
+
+
+def _reader_at(path: AnyPath, readers: list[SeriesReader], index: int) -> SeriesReader:
+    if not 0 <= index < len(readers):
+        number = f"{len(readers)} volume{'s' if len(readers) > 1 else ''}"
         raise ColloidsError(f"'{path}' holds {number}; there is no volume {index} (the first one is 0).")
-    return sources[index]
+    return readers[index]

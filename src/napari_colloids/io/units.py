@@ -1,9 +1,8 @@
-"""Units of length and time as the files spell them."""
+"""Conversion of units of length and time, in the spellings that files use."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 #: Micrometres per unit, keyed by the folded name or symbol.
 _MICROMETRES = {
@@ -42,8 +41,8 @@ _SECONDS = {
 }
 
 
-def unit_in_micrometres(unit: Any) -> float | None:
-    r"""Return how many micrometres a unit of length is; None if it is none (``"pixel"``, empty).
+def unit_in_micrometres(unit: object) -> float | None:
+    r"""Return a unit of length in micrometres; None for other units (``"pixel"``, empty).
 
     Understands names and symbols, both micro signs and ImageJ's escape ``\u00B5m``.
     """
@@ -51,13 +50,14 @@ def unit_in_micrometres(unit: Any) -> float | None:
     return _MICROMETRES.get(key, _MICROMETRES.get(key.removesuffix("s")))
 
 
-def unit_in_seconds(unit: Any) -> float | None:
-    """Return how many seconds a unit of time is; None if it is none (ImageJ also has ``"sec"``)."""
+def unit_in_seconds(unit: object) -> float | None:
+    """Return a unit of time in seconds; None for other units."""
     key = _folded(unit)
     return _SECONDS.get(key, _SECONDS.get(key.removesuffix("s")))
 
 
-def _folded(unit: Any) -> str:
+def _folded(unit: object) -> str:
+    """Return a unit in lower case with its micro sign as ``u``."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), str(unit or "")).strip()
     # Both micro signs (U+00B5, and the Greek letter U+03BC, which is also what casefold makes of the first).
     return text.casefold().replace("\u03bc", "u")

@@ -12,6 +12,8 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
 
 from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
+from napari_colloids.io.format import dialog_filter
+from napari_colloids.io.formats.registry import STACK_FORMATS
 from napari_colloids.widgets import layers, reader
 from napari_colloids.widgets.controls import Panel, Status, form, number
 from napari_colloids.widgets.series import Choice, SeriesPicker
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from napari_colloids.io import Series
     from napari_colloids.stack import VoxelSize
 
-FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;All files (*)"
+FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;{dialog_filter(STACK_FORMATS)};;All files (*)"
 
 
 class LoadWidget(Panel):
@@ -37,7 +39,7 @@ class LoadWidget(Panel):
         self._stale = False
         self._found: _Found | None = None
         self.path = QLineEdit()
-        self.path.setPlaceholderText("TIFF, Leica, Nikon, Zeiss, HDF5, Zarr…")
+        self.path.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
         self.path.setToolTip(f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
         self.browse = QPushButton("Browse…")
         self.browse.setToolTip("Choose a file.")

@@ -9,9 +9,11 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_colloids.io import PARTICLE_ENDINGS
+from napari_colloids.io.format import dialog_filter
+from napari_colloids.io.tables.registry import TABLE_FORMATS
 
 #: The kinds of table that a file dialog offers.
-FILTER = "CSV table (*.csv);;Extended XYZ (*.xyz);;HDF5 (*.h5);;Parquet (*.parquet)"
+FILTER = dialog_filter(TABLE_FORMATS)
 
 
 def ask_for_table(parent: Any, title: str, name: str) -> Path | None:

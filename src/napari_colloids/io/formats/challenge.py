@@ -1,11 +1,11 @@
-"""Writers of both file layouts of the challenge "Colloids: how low can we go?"."""
+"""Writing of simulated volumes in the two file layouts of the challenge "Colloids: how low can we go?"."""
 
 from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import h5py
 import numpy as np
@@ -13,26 +13,53 @@ import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import atomic_write
-from napari_colloids.io.files import AnyPath, ending, to_json
+from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, to_json
 from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, metadata_table
-from napari_colloids.io.formats.challenge_truth import HDF5, IMAGE_INDEX, WEBSITE_POSITION, website_truth
+from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_truth
 from napari_colloids.particles import positions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
+    from typing import Any, ClassVar
 
     from numpy.typing import NDArray
 
     from napari_colloids.stack import Stack
 
-#: The website's truth has so many rows for every volume; those without a particle are empty.
+#: Rows per volume in the website's truth; those without a particle are empty.
 WEBSITE_ROWS = 2000
-#: Order of its columns.
+#: Columns of the website's truth, in order.
 _WEBSITE_COLUMNS = [IMAGE_INDEX, "Z", "X", "Y"]
 
 
-class Simulated(Protocol):
-    """What is written: a `napari_colloids.simulation.Simulation`."""
+class SimulatedParameters(Protocol):
+    """The parameters of a simulation that the challenge's tables hold; a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def volume_fraction(self) -> float:
+        """Requested volume fraction."""
+
+    @property
+    def radius(self) -> float:
+        """Radius of the particles in lateral voxels."""
+
+    @property
+    def cnr(self) -> float:
+        """Contrast-to-noise ratio."""
+
+    @property
+    def brightness(self) -> float:
+        """Brightness of the particles."""
+
+    @property
+    def snr(self) -> float:
+        """Signal-to-noise ratio."""
+
+
+class SimulatedVolume(Protocol):
+    """A simulated volume, such as a `napari_colloids.simulation.Simulation`."""
 
     @property
     def stack(self) -> Stack:
@@ -43,38 +70,52 @@ class Simulated(Protocol):
         """The true particles."""
 
     @property
-    def parameters(self) -> Any:
-        """A dataclass that says how it was made."""
+    def parameters(self) -> SimulatedParameters:
+        """The parameters of the simulation."""
 
     @property
     def volume_fraction(self) -> float:
-        """What the one of the parameters came to."""
+        """Volume fraction that was reached."""
 
     @property
     def polydispersity(self) -> float:
-        """What the one of the parameters came to."""
+        """Polydispersity that was reached."""
 
-    def labels(self) -> NDArray[Any]:
-        """Return an image of the particles' numbers."""
+    def labels(self) -> NDArray[np.generic]:
+        """Return the label image: the number of the particle at each voxel."""
 
 
-def write_challenge(path: AnyPath, volumes: Iterable[Simulated]) -> None:
-    """Write volumes with their truth in the layout of one HDF5 file, and their metadata as JSON beside it.
+def write_challenge(path: AnyPath, volumes: Iterable[SimulatedVolume]) -> None:
+    """Write simulated volumes with their true particles as one HDF5 file, and their parameters as JSON beside it.
 
     Parameters
     ----------
     path
-        File to write, ``.h5`` or ``.hdf5``; the metadata get the same name with ``.json``.
+        File to write, ``.h5`` or ``.hdf5``; the parameters get the same name with ``.json``.
     volumes
-        Simulations, taken one by one, so that a generator needs the memory of one.
+        Simulations, consumed one by one, so that a generator needs the memory of one.
 
     Raises
     ------
     ColloidsError
         If there are no volumes, or the files cannot be written.
+
+    See Also
+    --------
+    write_challenge_website : Writes the layout of the challenge's website.
+    read_truth : Reads the true particles.
+
+    Examples
+    --------
+    >>> from napari_colloids import read_truth, simulate
+    >>> from napari_colloids.io import write_challenge
+    >>> volume = simulate(shape=(16, 24, 24), radius=4, volume_fraction=0.2, seed=0)
+    >>> write_challenge("volumes.h5", [volume])
+    >>> len(read_truth("volumes.h5")) == len(volume.particles)
+    True
     """
     target = _hdf5_target(path)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, object]] = {}
     with atomic_write(target) as temporary, atomic_write(target.with_suffix(".json")) as beside:
         with h5py.File(temporary, "w") as file:
             for number, volume in enumerate(volumes):
@@ -86,12 +127,12 @@ def write_challenge(path: AnyPath, volumes: Iterable[Simulated]) -> None:
                     **_challenge_row(target.stem, number, volume),
                     "parameters": dataclasses.asdict(volume.parameters),
                 }
-        _check_some(rows)
+        _check_not_empty(rows)
         beside.write_text(to_json(rows), encoding="utf-8")
 
 
-def write_challenge_website(path: AnyPath, volumes: Iterable[Simulated], *, split: str = "train") -> None:
-    """Write volumes with their truth in the layout of the challenge's website.
+def write_challenge_website(path: AnyPath, volumes: Iterable[SimulatedVolume], *, split: str = "train") -> None:
+    """Write simulated volumes with their true particles in the layout of the challenge's website.
 
     Parameters
     ----------
@@ -99,7 +140,7 @@ def write_challenge_website(path: AnyPath, volumes: Iterable[Simulated], *, spli
         An existing folder, where ``x_SPLIT.hdf5``, ``y_SPLIT.csv`` and ``x_SPLIT_metadata.csv`` are written; or the
         HDF5 file itself, whose name must begin with ``x_``.
     volumes
-        Simulations, taken one by one.
+        Simulations, consumed one by one.
     split
         ``"train"`` or ``"test"``; only used for a folder.
 
@@ -107,12 +148,26 @@ def write_challenge_website(path: AnyPath, volumes: Iterable[Simulated], *, spli
     ------
     ColloidsError
         If there are no volumes, one has more than `WEBSITE_ROWS` particles, or the files cannot be written.
+
+    See Also
+    --------
+    write_challenge : Writes everything to one HDF5 file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from napari_colloids import simulate
+    >>> from napari_colloids.io import write_challenge_website
+    >>> volume = simulate(shape=(16, 24, 24), radius=4, volume_fraction=0.2, seed=0)
+    >>> write_challenge_website(".", [volume], split="test")
+    >>> sorted(path.name for path in Path().iterdir())
+    ['x_test.hdf5', 'x_test_metadata.csv', 'y_test.csv']
     """
-    target = _hdf5_target(path) if ending(path) in HDF5 else Path(path) / f"x_{split}.hdf5"
+    target = _hdf5_target(path) if ending(path) in HDF5_ENDINGS else Path(path) / f"x_{split}.hdf5"
     truth = website_truth(target)
     if truth is None:
         raise ColloidsError(f"The name of '{target}' must begin with 'x_' in the layout of the website.")
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, dict[str, object]] = {}
     with ExitStack() as stack:
         temporary, positions, table = (
             stack.enter_context(atomic_write(file)) for file in (target, truth, metadata_table(target))
@@ -122,29 +177,29 @@ def write_challenge_website(path: AnyPath, volumes: Iterable[Simulated], *, spli
                 _write_volume(file, number, volume)
                 _padded_positions(number, volume).to_csv(text, header=number == 0, lineterminator="\n")
                 rows[number] = _challenge_row(target.stem, number, volume)
-        _check_some(rows)
+        _check_not_empty(rows)
         pd.DataFrame.from_dict(rows, orient="index").to_csv(table, lineterminator="\n")
 
 
 def _hdf5_target(path: AnyPath) -> Path:
-    if ending(path) not in HDF5:
+    if ending(path) not in HDF5_ENDINGS:
         raise ColloidsError(f"Volumes are written to HDF5: '{path}' must end in .h5 or .hdf5.")
     return Path(path)
 
 
-def _check_some(rows: dict[Any, Any]) -> None:
+def _check_not_empty(rows: Sized) -> None:
     if not rows:
         raise ColloidsError("There are no volumes to write.")
 
 
-def _write_volume(file: h5py.File, number: int, volume: Simulated) -> None:
+def _write_volume(file: h5py.File, number: int, volume: SimulatedVolume) -> None:
     file[str(number)] = np.asarray(volume.stack.data)
     if volume.stack.voxel_size is not None:
         file[str(number)].attrs[ELEMENT_SIZE] = volume.stack.voxel_size
 
 
-def _padded_positions(number: int, volume: Simulated) -> pd.DataFrame:
-    """Return the rows of one volume, numbered on from those of the volumes before."""
+def _padded_positions(number: int, volume: SimulatedVolume) -> pd.DataFrame:
+    """Return the rows of one volume, numbered consecutively over the volumes."""
     positions = positions_of(volume.particles)
     if len(positions) > WEBSITE_ROWS:
         raise ColloidsError(
@@ -157,10 +212,10 @@ def _padded_positions(number: int, volume: Simulated) -> pd.DataFrame:
     return table.assign(**{IMAGE_INDEX: number})[_WEBSITE_COLUMNS]
 
 
-def _challenge_row(dataset: str, number: int, volume: Simulated) -> dict[str, Any]:
-    """Describe a volume by the names of the challenge's tables."""
+def _challenge_row(dataset: str, number: int, volume: SimulatedVolume) -> dict[str, object]:
+    """Return the parameters of a volume under their names in the challenge's tables."""
     parameters = volume.parameters
-    row = {
+    row: dict[str, object] = {
         "dataset": dataset,
         "n": number,
         "type": dataset.removeprefix("x_") if dataset.startswith("x_") else "simulated",

@@ -1,4 +1,4 @@
-"""What the challenge's tables say of a volume, in either layout."""
+"""Metadata of the challenge's volumes, in either layout."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 ELEMENT_SIZE = "element_size_um"
 
 
-def volume_metadata(path: Path, key: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def volume_metadata(path: Path, key: str, attributes: Mapping[str, object]) -> dict[str, Any]:
     """Collect the metadata of one numbered volume: JSON or CSV beside the file, then its own attributes.
 
-    Files that are missing or not understood count as no metadata: they describe a volume, they do not make it.
+    Files that are missing or not understood count as no metadata: the volume can be read without them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def volume_metadata(path: Path, key: str, attributes: Mapping[str, Any]) -> dict
 
 
 def metadata_table(path: Path) -> Path:
-    """Return where the website layout keeps the metadata of ``x_NAME.hdf5``."""
+    """Return the path of the metadata of ``x_NAME.hdf5`` in the website layout."""
     return path.with_name(f"{path.stem}_metadata.csv")
 
 

@@ -1,4 +1,4 @@
-"""The true particles that come with a challenge volume, in either layout."""
+"""Reading of the true particles of the challenge's volumes, in either layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import AnyPath, ending, existing_file, one_line
+from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, existing_file, one_line
 from napari_colloids.io.formats.challenge_metadata import volume_metadata
 from napari_colloids.io.formats.hdf5 import element_size, is_number, opened, volume_key
 from napari_colloids.particles import particle_table
@@ -20,18 +20,16 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-#: Endings of HDF5 files.
-HDF5 = (".h5", ".hdf5")
-#: The columns of the website's truth that hold z, y, x.
+#: Columns of the website's truth with z, y, x.
 WEBSITE_POSITION = ["Z", "Y", "X"]
-#: The column that says which volume a row belongs to.
+#: Column of the website's truth with the number of the volume.
 IMAGE_INDEX = "image_index"
 
 
 def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
-    """Read the true particles of one volume.
+    """Read the true particles of one simulated volume.
 
-    They are looked for in the HDF5 file itself (``"<n>_positions"``), then for ``x_NAME.hdf5`` in ``y_NAME.csv``
+    They are searched in the HDF5 file itself (``"<n>_positions"``), then for ``x_NAME.hdf5`` in ``y_NAME.csv``
     beside it.
 
     Parameters
@@ -39,20 +37,34 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
     path
         File of the volumes.
     index
-        Which of the volumes, as in `read_stack`.
+        Number of the volume, as in `read_stack`.
 
     Returns
     -------
     pandas.DataFrame or None
-        ``z, y, x`` in voxels and, where the file or its metadata say it, ``radius`` in lateral voxels; also in
-        micrometres where the volume has a voxel size. None where no truth comes with the volume.
+        ``z, y, x`` in voxels and, where the file or its metadata hold it, ``radius`` in lateral voxels; also in
+        micrometres where the volume has a voxel size. None where the true particles are not known.
 
     Raises
     ------
     ColloidsError
-        If there is no such volume, or its truth is damaged.
+        If there is no such volume, or the file of its true particles is damaged.
+
+    See Also
+    --------
+    read_stack : Reads the volume.
+    napari_colloids.score : Compares detected particles with the true ones.
+
+    Examples
+    --------
+    >>> from napari_colloids import read_truth, simulate
+    >>> from napari_colloids.io import write_challenge
+    >>> volume = simulate(shape=(16, 24, 24), radius=4, volume_fraction=0.2, seed=0)
+    >>> write_challenge("volumes.h5", [volume])
+    >>> list(read_truth("volumes.h5", index=0).columns)
+    ['z', 'y', 'x', 'radius']
     """
-    if ending(path) not in HDF5:
+    if ending(path) not in HDF5_ENDINGS:
         return None
     file_path = existing_file(path)
     with opened(file_path) as file:
@@ -65,41 +77,41 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
         beside = website_truth(file_path)
         if beside is None or not beside.is_file():
             return None
-        positions = as_in_image(website_positions(beside, int(key)), np.asarray(file[key]))
+        positions = in_image_order(website_positions(beside, int(key)), np.asarray(file[key]))
         return particle_table(positions, radius=metadata.get("r"), voxel_size=element_size(file[key]))
 
 
 def website_particles(path: Path, index: int) -> pd.DataFrame:
-    """Return the true particles of one image out of a ``y_NAME.csv``.
+    """Return the true particles of one image in a ``y_NAME.csv``.
 
-    Where the image lies beside it, in ``x_NAME.hdf5``, y and x are as they are there; else as the columns say.
+    Where the image lies beside it, in ``x_NAME.hdf5``, y and x are those of the image; else those of the columns.
 
     Raises
     ------
     ColloidsError
-        If the table cannot be read or does not know the image.
+        If the table cannot be read or does not hold the image.
     """
     positions = website_positions(path, index)
     images = path.with_name(f"x_{path.stem[2:]}.hdf5")
     if path.stem.startswith("y_") and images.is_file():
         with opened(images) as file:
             if str(index) in file:
-                return particle_table(as_in_image(positions, np.asarray(file[str(index)])))
+                return particle_table(in_image_order(positions, np.asarray(file[str(index)])))
     return particle_table(positions)
 
 
 def website_truth(path: Path) -> Path | None:
-    """Return where the website layout keeps the truth of ``x_NAME.hdf5``; None for other names."""
+    """Return the path of the true particles of ``x_NAME.hdf5`` in the website layout; None for other names."""
     return path.with_name(f"y_{path.stem[2:]}.csv") if path.stem.startswith("x_") else None
 
 
 def website_positions(path: Path, index: int) -> NDArray[np.float64]:
-    """Return the positions ``(N, 3)`` of one image out of a ``y_NAME.csv``.
+    """Return the positions ``(N, 3)`` of one image in a ``y_NAME.csv``.
 
     Raises
     ------
     ColloidsError
-        If the table cannot be read or does not know the image.
+        If the table cannot be read or does not hold the image.
     """
     table = _website_table(path, path.stat().st_mtime_ns)
     rows = table[table[IMAGE_INDEX] == index]
@@ -110,11 +122,11 @@ def website_positions(path: Path, index: int) -> NDArray[np.float64]:
     return rows[WEBSITE_POSITION].dropna().to_numpy(dtype=float)
 
 
-def as_in_image(positions: NDArray[np.float64], image: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the positions ``(N, 3)``, with y and x exchanged if that is where the particles of the image are.
+def in_image_order(positions: NDArray[np.float64], image: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the positions ``(N, 3)``, with y and x exchanged if the image is brighter at the exchanged ones.
 
     The challenge's own scripts wrote the second array axis into the column X and the third into Y, other programs
-    wrote what the names say; the file does not tell, but the particles are bright.
+    follow the names; the file does not tell them apart, but the particles are bright.
     """
     exchanged = positions[:, [0, 2, 1]]
     if len(positions) == 0:
@@ -127,7 +139,7 @@ def as_in_image(positions: NDArray[np.float64], image: NDArray[Any]) -> NDArray[
     return exchanged if brightness(exchanged) > brightness(positions) else positions
 
 
-@lru_cache(maxsize=1)  # 1400 images in one table of 2,800,000 rows: browsing them must not read it each time
+@lru_cache(maxsize=1)  # 1400 images in one table of 2,800,000 rows: do not read it again for each
 def _website_table(path: Path, _modified: int) -> pd.DataFrame:
     try:
         return pd.read_csv(path, usecols=[IMAGE_INDEX, *WEBSITE_POSITION], float_precision="round_trip", dtype=float)
@@ -139,7 +151,7 @@ def _from_file(path: Path, file: h5py.File, key: str, metadata: dict[str, Any]) 
     positions = np.asarray(file[f"{key}_positions"], dtype=float)
     if positions.ndim != 2 or positions.shape[1] != 3:
         raise ColloidsError(f"'{path}': '{key}_positions' must be (N, 3), not {positions.shape}.")
-    radius: Any = metadata.get("r")
+    radius = metadata.get("r")
     if f"{key}_diameters" in file:
         radius = np.asarray(file[f"{key}_diameters"], dtype=float).ravel() / 2
         if len(radius) != len(positions):

@@ -1,10 +1,10 @@
-"""Zeiss' CZI files."""
+"""Zeiss: CZI files."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
 from napari_colloids.io.formats.czi_file import Block, CziFile
 from napari_colloids.io.lazy import Assembled, FileArray
-from napari_colloids.io.series import Source
+from napari_colloids.io.series import SeriesReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KIND = "a Zeiss CZI file"
-#: Dimensions that say which piece of the plane a block is, and of what image.
+#: Dimensions that number the tiles of a plane and the scenes, instead of being axes of a scene.
 _NOT_AXES = "XYMS"
 _ORDER = "VHIRBTCZ"
 _DIMENSIONS = "./Metadata/Information/Image/Dimensions"
 
 
-def czi_sources(path: Path) -> list[Source]:
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the scenes of a CZI file in full resolution.
 
     Raises
@@ -41,7 +41,7 @@ def czi_sources(path: Path) -> list[Source]:
         if not scenes:
             raise ColloidsError(f"'{path}' holds no image.")
         about = file.metadata()
-        return [_source(path, number, blocks, about, len(scenes)) for number, blocks in scenes.items()]
+        return [_series_reader(path, number, blocks, about, len(scenes)) for number, blocks in scenes.items()]
 
 
 def _scenes(file: CziFile) -> dict[int, list[Block]]:
@@ -53,12 +53,12 @@ def _scenes(file: CziFile) -> dict[int, list[Block]]:
     return dict(sorted(scenes.items()))
 
 
-def _source(path: Path, scene: int, blocks: list[Block], about: Element, scenes: int) -> Source:
+def _series_reader(path: Path, scene: int, blocks: list[Block], about: Element, scenes: int) -> SeriesReader:
     layout = _Layout(blocks)
     names = [element.get("Name", "") for element in about.findall(f"{_DIMENSIONS}/S/Scenes/Scene")]
     name = names[scene] if scene < len(names) and names[scene] else f"scene {scene}"
     native = tuple(n if letter in "YX" else 1 for letter, n in zip(layout.axes, layout.shape, strict=True))
-    return Source(
+    return SeriesReader(
         name if scenes > 1 else "",
         layout.axes,
         FileArray(_open, str(path.absolute()), scene, layout.shape, layout.dtype, native, _KIND, parallel=True),
@@ -72,7 +72,7 @@ def _source(path: Path, scene: int, blocks: list[Block], about: Element, scenes:
 
 
 class _Layout:
-    """Where the blocks of a scene lie in an array.
+    """Positions of the blocks of a scene in an array.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class _Layout:
         self.dtype = np.result_type(*{block.dtype or np.dtype(np.uint8) for block in blocks})
 
     def planes(self) -> dict[tuple[int, ...], list[Block]]:
-        """Return the blocks of each plane, those that lie on top last."""
+        """Return the blocks of each plane, in the order in which they are painted over each other."""
         planes: dict[tuple[int, ...], list[Block]] = defaultdict(list)
         for block in self._blocks:
             planes[tuple(block.start.get(a, 0) - self._first[a] for a in self.axes[:-2])].append(block)
@@ -103,7 +103,7 @@ class _Layout:
         return planes
 
     def place(self, block: Block) -> tuple[slice, slice]:
-        """Return where a block lies in its plane."""
+        """Return the position of a block in its plane."""
         y, x = (
             slice(start := block.start[letter] - self._first[letter], start + block.size[letter]) for letter in "YX"
         )
@@ -119,8 +119,8 @@ def _open(path: str, scene: int) -> Assembled:
 
 def _plane(
     file: CziFile, layout: _Layout, planes: dict[tuple[int, ...], list[Block]], where: tuple[int, ...]
-) -> NDArray[Any]:
-    """Put a plane together; what was not recorded (a series that was stopped) is 0."""
+) -> NDArray[np.generic]:
+    """Assemble a plane from its blocks; parts that were not recorded (a series that was stopped) are 0."""
     plane = np.zeros(layout.shape[-2:], layout.dtype)
     for block in planes.get(where, ()):
         plane[layout.place(block)] = file.pixels(block)
@@ -128,7 +128,7 @@ def _plane(
 
 
 def _voxel_size(about: Element) -> tuple[float, ...] | None:
-    """Return the voxel size; the file says it in metres."""
+    """Return the voxel size in micrometres; the file holds metres."""
     metres = {
         distance.get("Id"): _number(distance.findtext("Value"))
         for distance in about.findall("./Metadata/Scaling/Items/Distance")

@@ -1,47 +1,50 @@
 """The segments of a CZI file: directory, metadata and pixel blocks.
 
-Written out here because the one library with a permissive licence that is kept up needs a newer Python, and changes how
-it is called from release to release.
+Parsed here because the only maintained library with a permissive licence needs a newer Python, and changes its
+interface from release to release.
 
 Sources
 -------
-Zeiss, "ZISRAW (CZI) File Format, Design Specification", and what libCZI documents: https://zeiss.github.io/libczi
+Zeiss, "ZISRAW (CZI) File Format, Design Specification", and the documentation of libCZI: https://zeiss.github.io/libczi
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import library
+from napari_colloids.io.files import missing_package
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SEGMENT = struct.Struct("<16sqq")
 _ENTRY = struct.Struct("<2siqiiB5xi")
 _DIMENSION = struct.Struct("<4siifi")
 _UNCOMPRESSED, _JPEG_XR, _ZSTD_0, _ZSTD_1 = 0, 4, 5, 6
-#: Kinds of pixels with one value.
-_DTYPES = {0: np.dtype("<u1"), 1: np.dtype("<u2"), 2: np.dtype("<f4")}
+#: Types of the values by the number of their pixel type; colours have none.
+_DTYPES: dict[int, np.dtype[np.generic]] = {0: np.dtype("<u1"), 1: np.dtype("<u2"), 2: np.dtype("<f4")}
 
 
 @dataclass(frozen=True)
 class Block:
-    """One piece of a plane.
+    """A block of pixels: a plane of an image, or a tile of it.
 
     Attributes
     ----------
     start, size
         Position and length along each dimension: X, Y, Z, C, T, S (scene), M (tile of a mosaic), and rarer ones.
     pixel_type, compression
-        Zeiss' numbers.
+        Their numbers in the format.
     position
-        Where its segment is in the file.
+        First byte of its segment in the file.
     reduced
-        Whether it is of a lower resolution.
+        Whether it belongs to a level of lower resolution.
     """
 
     start: dict[str, int]
@@ -52,7 +55,7 @@ class Block:
     reduced: bool
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype[np.generic] | None:
         """Type of the values; None for colours and rarer types."""
         return _DTYPES.get(self.pixel_type)
 
@@ -95,7 +98,7 @@ class CziFile:
         (size,) = struct.unpack_from("<i", segment)
         return ElementTree.fromstring(bytes(segment[256 : 256 + size]))  # noqa: S314 (expat does not expand much)
 
-    def pixels(self, block: Block) -> Any:
+    def pixels(self, block: Block) -> NDArray[np.generic]:
         """Return the values ``(y, x)`` of a block."""
         segment = self._segment(block.position, b"ZISRAWSUBBLOCK")
         metadata_size, _, size = struct.unpack_from("<iiq", segment)
@@ -104,24 +107,27 @@ class CziFile:
         stored = segment[start : start + size]
         if block.dtype is None:
             raise ValueError(f"pixels of type {block.pixel_type}")
-        return self._decoded(stored, block).reshape(block.size["Y"], block.size["X"])
+        return self._decoded(stored, block, block.dtype).reshape(block.size["Y"], block.size["X"])
 
-    def _decoded(self, stored: Any, block: Block) -> Any:
+    def _decoded(self, stored: NDArray[np.uint8], block: Block, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         if block.compression == _UNCOMPRESSED:
-            return np.frombuffer(stored, block.dtype, block.size["Y"] * block.size["X"])
+            return np.frombuffer(stored, dtype, block.size["Y"] * block.size["X"])
         if block.compression not in (_JPEG_XR, _ZSTD_0, _ZSTD_1):
             raise ColloidsError(
                 f"'{self._path}' is compressed in an unusual way ({block.compression}); save it uncompressed in ZEN."
             )
-        codecs = library("imagecodecs", self._path)
+        try:
+            import imagecodecs
+        except ImportError as error:
+            raise missing_package(f"'{self._path}' is compressed in a way that needs", "imagecodecs") from error
         if block.compression == _JPEG_XR:
-            return codecs.jpegxr_decode(bytes(stored))
-        # The second flavour has a header of 1 or 3 bytes, which says whether low and high bytes are stored apart.
+            return imagecodecs.jpegxr_decode(bytes(stored))
+        # The second variant has a header of 1 or 3 bytes, which tells whether low and high bytes are stored separately.
         header = stored[: int(stored[0])] if block.compression == _ZSTD_1 else stored[:0]
-        values = np.frombuffer(codecs.zstd_decode(bytes(stored[len(header) :])), np.uint8)
+        values = np.frombuffer(imagecodecs.zstd_decode(bytes(stored[len(header) :])), np.uint8)
         if len(header) == 3 and header[1] == 1 and header[2] & 1:
             values = np.ascontiguousarray(values.reshape(2, -1).T).ravel()
-        return values.view(block.dtype)
+        return values.view(dtype)
 
     def _segment(self, position: int, name: bytes) -> Any:
         """Return the content of a segment."""

@@ -1,14 +1,14 @@
-"""Imaris files (``.ims``): HDF5 with a dataset for each time point and channel.
+"""Imaris: HDF5 files (``.ims``) with a dataset for each time point and channel.
 
 Sources
 -------
-The format as its makers describe it: https://imaris.oxinst.com/support/imaris-file-format
+The format as described by its makers: https://imaris.oxinst.com/support/imaris-file-format
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -17,17 +17,21 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
 from napari_colloids.io.formats.hdf5 import StoredDataset, native_chunks
 from napari_colloids.io.lazy import Assembled, FileArray
-from napari_colloids.io.series import Source
+from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from napari_colloids.io.lazy import Box
+
 _KIND = "an Imaris file"
 _LEVEL = "DataSet/ResolutionLevel 0"
 
 
-def imaris_sources(path: Path) -> list[Source]:
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the image in full resolution of an Imaris file.
 
     Raises
@@ -59,7 +63,7 @@ def imaris_sources(path: Path) -> list[Source]:
             _KIND,
         )
         return [
-            Source(
+            SeriesReader(
                 "",
                 "TCZYX",
                 array,
@@ -73,7 +77,7 @@ def imaris_sources(path: Path) -> list[Source]:
 def _open(path: str, key: tuple[tuple[int, ...], str]) -> Assembled:
     shape, dtype = key
 
-    def volume(where: tuple[int, ...]) -> Any:
+    def volume(where: tuple[int, ...]) -> _Cropped:
         t, c = where
         return _Cropped(StoredDataset(path, f"{_LEVEL}/TimePoint {t}/Channel {c}/Data"), shape[2:])
 
@@ -81,21 +85,21 @@ def _open(path: str, key: tuple[tuple[int, ...], str]) -> Assembled:
 
 
 class _Cropped:
-    """A dataset without what pads it to whole chunks."""
+    """A dataset without the padding to whole chunks."""
 
     def __init__(self, dataset: StoredDataset, shape: tuple[int, ...]) -> None:
         self._dataset = dataset
         self._shape = shape
 
-    def __getitem__(self, index: tuple[Any, ...]) -> Any:
+    def __getitem__(self, index: Box) -> NDArray[np.generic]:
         inside = tuple(
             slice(*one.indices(n)) if isinstance(one, slice) else one for one, n in zip(index, self._shape, strict=True)
         )
         return self._dataset[inside]
 
 
-def _text(value: Any) -> str:
-    """Return an attribute: Imaris writes text as arrays of single characters."""
+def _text(value: object) -> str:
+    """Return the text of an attribute, which Imaris writes as an array of single characters."""
     if value is None:
         return ""
     if isinstance(value, bytes | str):
@@ -104,7 +108,7 @@ def _text(value: Any) -> str:
 
 
 def _voxel_size(image: h5py.Group, shape: tuple[int, ...]) -> tuple[float, ...] | None:
-    """Divide the extents, which go from the outer edge of the first voxel to that of the last, by the voxels."""
+    """Return the extents, which reach from the outer edge of the first voxel to that of the last, per voxel."""
     unit = unit_in_micrometres(_text(image.attrs.get("Unit")) or "um")
     sizes = []
     for k, n in zip((2, 1, 0), shape, strict=True):

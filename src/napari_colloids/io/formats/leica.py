@@ -1,84 +1,85 @@
-"""Leica files: LIF, and XLEF with the LOF files that it refers to."""
+"""Leica: LIF and LOF files, and XLEF projects, which refer to LOF files."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import liffile
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import library, quiet, reading
-from napari_colloids.io.lazy import FileArray, checked_extent
-from napari_colloids.io.series import Source
+from napari_colloids.io.files import quiet, reading
+from napari_colloids.io.lazy import FileArray, check_length
+from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from napari_colloids.io.lazy import Sliceable
+
 _KIND = "a Leica file"
-#: Leica's numbers of the axes in space and time.
+#: Axes by their number in the metadata.
 _AXES = {"1": "X", "2": "Y", "3": "Z", "4": "T"}
 _DESCRIPTION = "./Data/Image/ImageDescription"
 
 
-def leica_sources(path: Path) -> list[Source]:
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the images of a LIF, LOF or XLEF file.
 
     Raises
     ------
     ColloidsError
-        If the file is damaged, holds no images, or liffile is not installed.
+        If the file is damaged or holds no images.
     """
-    liffile = library("liffile", path)
     with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
-        sources = [_source(path, number, image) for number, image in enumerate(file.images)]
-    if not sources:
+        readers = [_series_reader(path, number, image) for number, image in enumerate(file.images)]
+    if not readers:
         raise ColloidsError(f"'{path}' holds no images.")
-    return sources
+    return readers
 
 
-def leica_files(path: Path) -> list[Path]:
-    """Return the files that an XLEF file refers to, as far as they are there.
+def companion_files(path: Path) -> list[Path]:
+    """Return the files that an XLEF file refers to, as far as they exist.
 
     Raises
     ------
     ColloidsError
-        If it is damaged, or liffile is not installed.
+        If it is damaged.
     """
-    liffile = library("liffile", path)
     files = set()
     with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
         for image in file.images:
             files.add(Path(image.parent.filepath))
-            with suppress(KeyError):  # it has none, which `_missing` tells
+            with suppress(KeyError):  # no memory block, which `_missing_pixels` reports
                 files.update(_beside(image, frame.file) for frame in image.memory_block.frames)
     return sorted(file for file in files if file.is_file())
 
 
-def _source(path: Path, number: int, image: Any) -> Source:
+def _series_reader(path: Path, number: int, image: liffile.LifImageABC) -> SeriesReader:
     try:
         shape, axes, dtype = tuple(image.shape), "".join(label[0] for label in image.dims), image.dtype
-    except ValueError:  # channels of different types, or an arrangement of pixels that nobody has seen
+    except ValueError:  # channels of different types, or an unknown arrangement of pixels
         shape, axes, dtype = (), "", np.dtype(np.uint8)
     array = FileArray(_open, str(path.absolute()), number, shape, dtype, (1,) * len(shape), _KIND, parallel=True)
     steps = _steps(image.xml_element)
-    return Source(
+    return SeriesReader(
         image.path,
         axes,
         array,
         voxel_size=tuple(steps[axis] for axis in "ZYX" if axis in steps),
         channel_names=_channel_names(image.xml_element),
         frame_interval=steps.get("T"),
-        unreadable=_obstacle(image, axes) or _missing(path, image),
+        unreadable=_unsupported(image, axes) or _missing_pixels(path, image),
     )
 
 
 def _steps(element: Element) -> dict[str, float]:
-    """Return the distance of neighbours along each axis, in micrometres and seconds.
+    """Return the distance between neighbours along each axis, in micrometres and seconds.
 
-    A file says the distance of the first element from the last.
+    The file holds the distance between the first element and the last.
     """
     steps: dict[str, float] = {}
     for dimension in element.findall(f"{_DESCRIPTION}/Dimensions/DimensionDescription"):
@@ -102,8 +103,8 @@ def _channel_names(element: Element) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _obstacle(image: Any, axes: str) -> str:
-    """Say why there is no way to a stack of grey values; empty where there is one."""
+def _unsupported(image: liffile.LifImageABC, axes: str) -> str:
+    """Return why the image is no stack of grey values; empty where it is."""
     if image.is_flim:
         return f"'{image.path}' is a lifetime (FLIM) image; save its intensity as TIFF."
     if not axes:
@@ -111,12 +112,12 @@ def _obstacle(image: Any, axes: str) -> str:
     return f"'{image.path}' holds colours (RGB); save it in grey values, or as single channels." if "S" in axes else ""
 
 
-def _missing(path: Path, image: Any) -> str:
-    """Say what is not where it should be; empty where the pixels are there."""
+def _missing_pixels(path: Path, image: liffile.LifImageABC) -> str:
+    """Return which file is missing or cut short; empty where the pixels are complete."""
     try:
         block = image.memory_block
         if not block.frames:
-            checked_extent(image.parent.filepath, block.offset + block.size)
+            check_length(image.parent.filepath, block.offset + block.size)
     except (KeyError, ColloidsError):
         return f"The pixels of '{image.path}' are missing: '{path}' is cut short; copy it again."
     for frame in block.frames:
@@ -128,13 +129,12 @@ def _missing(path: Path, image: Any) -> str:
     return ""
 
 
-def _beside(image: Any, name: str) -> Path:
+def _beside(image: liffile.LifImageABC, name: str) -> Path:
     return Path(image.parent.dirname, name.replace("\\", "/"))
 
 
-def _open(path: str, number: int) -> Any:
+def _open(path: str, number: int) -> Sliceable:
     """Map the pixels of an image into memory; read them where they are in many files."""
-    liffile = library("liffile", path)
     with quiet("liffile"), liffile.LifFile(path) as file:
         image = file.images[number]
         block = image.memory_block
@@ -144,6 +144,6 @@ def _open(path: str, number: int) -> Any:
         return _mapped(image) if not block.frames else image.asarray()
 
 
-def _mapped(image: Any) -> Any:
-    checked_extent(image.parent.filepath, image.memory_block.offset + image.nbytes)
+def _mapped(image: liffile.LifImageABC) -> Sliceable:
+    check_length(image.parent.filepath, image.memory_block.offset + image.nbytes)
     return image.asarray(out="memmap")

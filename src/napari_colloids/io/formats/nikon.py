@@ -1,33 +1,35 @@
-"""Nikon's ND2 files."""
+"""Nikon: ND2 files."""
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import nd2
 import numpy as np
 
-from napari_colloids.io.files import library, reading
+from napari_colloids.io.files import reading
 from napari_colloids.io.lazy import Assembled, FileArray
-from napari_colloids.io.series import Source
+from napari_colloids.io.series import SeriesReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 _KIND = "a Nikon ND2 file"
-#: The axes of a frame, which is what the file stores in one.
+#: The axes of a frame, which the file stores as one chunk.
 _FRAME = "CYX"
 
 
-def nd2_sources(path: Path) -> list[Source]:
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the stack of an ND2 file, or one for each of its stage positions.
 
     Raises
     ------
     ColloidsError
-        If the file is damaged, or nd2 is not installed.
+        If the file is damaged.
     """
-    nd2 = library("nd2", path)
     with reading(path, _KIND), nd2.ND2File(path) as file:
         sizes = dict(file.sizes)
         positions = sizes.pop("P", None)
@@ -38,7 +40,7 @@ def nd2_sources(path: Path) -> list[Source]:
         interval = _frame_interval(file)
         native = tuple(n if letter in "YX" else 1 for letter, n in sizes.items())
         return [
-            Source(
+            SeriesReader(
                 name,
                 axes,
                 FileArray(_open, str(path.absolute()), position, shape, file.dtype, native, _KIND),
@@ -52,14 +54,14 @@ def nd2_sources(path: Path) -> list[Source]:
 
 
 def _open(path: str, position: int) -> Assembled:
-    file = library("nd2", path).ND2File(path)
+    file = nd2.ND2File(path)
     sizes = dict(file.sizes)
     loops = {axis: n for axis, n in sizes.items() if axis not in _FRAME}
     frame_shape = tuple(n for axis, n in sizes.items() if axis in _FRAME)
     here = list(loops).index("P") if "P" in loops else None
     shape = tuple(n for axis, n in loops.items() if axis != "P")
 
-    def frame(where: tuple[int, ...]) -> Any:
+    def frame(where: tuple[int, ...]) -> NDArray[np.generic]:
         full = list(where)
         if here is not None:
             full.insert(here, position)
@@ -71,13 +73,13 @@ def _open(path: str, position: int) -> Assembled:
     return array
 
 
-def _position_names(file: Any) -> list[str]:
+def _position_names(file: nd2.ND2File) -> list[str]:
     points = next(loop.parameters.points for loop in file.experiment if loop.type == "XYPosLoop")
     return [point.name or f"position {number}" for number, point in enumerate(points)]
 
 
-def _voxel_size(file: Any) -> tuple[float, ...] | None:
-    """Return the voxel size; nd2 says 1 where the microscope was not calibrated."""
+def _voxel_size(file: nd2.ND2File) -> tuple[float, ...] | None:
+    """Return the voxel size; nd2 gives 1 where the microscope was not calibrated."""
     channels = file.metadata.channels
     if not channels or not all(channels[0].volume.axesCalibrated):
         return None
@@ -85,8 +87,8 @@ def _voxel_size(file: Any) -> tuple[float, ...] | None:
     return (size.z, size.y, size.x)
 
 
-def _frame_interval(file: Any) -> float | None:
-    """Return the time between frames as measured, or else as it was asked for."""
+def _frame_interval(file: nd2.ND2File) -> float | None:
+    """Return the measured time between frames, or else the nominal one."""
     for loop in file.experiment:
         if loop.type == "TimeLoop":
             milliseconds = loop.parameters.periodDiff.avg or loop.parameters.periodMs

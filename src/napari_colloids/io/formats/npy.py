@@ -1,8 +1,8 @@
-"""NumPy's own files."""
+"""NumPy: ``.npy`` files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,15 +10,17 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.files import reading
 from napari_colloids.io.lazy import FileArray
-from napari_colloids.io.series import Source
+from napari_colloids.io.series import SeriesReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_colloids.io.lazy import Sliceable
+
 _KIND = "a NumPy array file"
 
 
-def npy_sources(path: Path) -> list[Source]:
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the one array of a ``.npy`` file; three dimensions are z, y, x, the meaning of more is unknown.
 
     Raises
@@ -34,8 +36,8 @@ def npy_sources(path: Path) -> list[Source]:
     array = FileArray(
         _mapped, str(path.absolute()), None, data.shape, data.dtype, (1,) * data.ndim, _KIND, parallel=True
     )
-    return [Source("", axes, array, mapped=True)]
+    return [SeriesReader("", axes, array, mapped=True)]
 
 
-def _mapped(path: str, _key: Any) -> Any:
+def _mapped(path: str, _key: None) -> Sliceable:
     return np.load(path, mmap_mode="r", allow_pickle=False)

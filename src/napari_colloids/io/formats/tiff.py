@@ -1,4 +1,4 @@
-"""TIFF stacks: ImageJ, OME, BigTIFF and plain ones."""
+"""TIFF: ImageJ, OME, BigTIFF and plain files."""
 
 from __future__ import annotations
 
@@ -6,29 +6,36 @@ import logging
 import re
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import tifffile
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import one_line, quiet
+from napari_colloids.io.files import missing_package, one_line, quiet
 from napari_colloids.io.formats.tiff_voxels import channel_names, frame_interval, voxel_size
 from napari_colloids.io.lazy import Assembled, FileArray
-from napari_colloids.io.series import Source
+from napari_colloids.io.series import SeriesReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from napari_colloids.io.lazy import Sliceable
+
 _KIND = "a TIFF file"
-#: More than this many 2D channels are taken for the slices of a stack.
-_MOST_CHANNELS = 4
-_SERIOUS = re.compile(r"TiffPages|TiffTag 270 ")
+#: A larger number of 2D channels is taken for the slices of a stack.
+_MAX_CHANNELS_2D = 4
+#: Logged messages that make a file unreadable: about its pages and its description.
+_FATAL_MESSAGE = re.compile(r"TiffPages|TiffTag 270 ")
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 
+_T = TypeVar("_T")
 
-def tiff_sources(path: Path) -> list[Source]:
+
+def series_readers(path: Path) -> list[SeriesReader]:
     """Return the series of a TIFF file.
 
     Raises
@@ -37,22 +44,21 @@ def tiff_sources(path: Path) -> list[Source]:
         If the file is damaged or not a TIFF.
     """
 
-    def sources(tif: tifffile.TiffFile) -> list[Source]:
+    def readers(tif: tifffile.TiffFile) -> list[SeriesReader]:
         if not tif.series:
             raise tifffile.TiffFileError("there is no image in it")
-        return [_source(path, tif, number) for number in range(len(tif.series))]
+        return [_series_reader(path, tif, number) for number in range(len(tif.series))]
 
-    with_file: list[Source] = _with_tiff(path, sources)
-    return with_file
+    return _with_tiff(path, readers)
 
 
-def _source(path: Path, tif: tifffile.TiffFile, number: int) -> Source:
+def _series_reader(path: Path, tif: tifffile.TiffFile, number: int) -> SeriesReader:
     series = tif.series[number]
     page = series.keyframe
     colour = "S" in series.axes and page.photometric not in _GREY
     native = tuple(page.shape)  # a page is decoded whole, tiles in it or not
     native = (1,) * (len(series.shape) - len(native)) + native[-len(series.shape) :]
-    return Source(
+    return SeriesReader(
         (series.name or f"image {number}") if len(tif.series) > 1 else "",
         _axes(tif, series),
         FileArray(_open, str(path.absolute()), number, series.shape, series.dtype, native, _KIND),
@@ -68,17 +74,17 @@ def _source(path: Path, tif: tifffile.TiffFile, number: int) -> Source:
 
 
 def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
-    """Return the axes of a series, with slices that were mislabelled as channels put right."""
+    """Return the axes of a series; slices that were mislabelled as channels are z."""
     axes = str(series.axes).replace("S", "C")
-    # tifffile.imwrite calls the slices of a 3D array channels in ImageJ and OME files, unless it is told otherwise.
-    mislabelled = series.shape[0] > _MOST_CHANNELS or "spacing" in (tif.imagej_metadata or {})
+    # tifffile.imwrite calls the slices of a 3D array channels in ImageJ and OME files, unless it is given axes.
+    mislabelled = series.shape[0] > _MAX_CHANNELS_2D or "spacing" in (tif.imagej_metadata or {})
     return "ZYX" if axes == "CYX" and mislabelled else axes
 
 
-def _open(path: str, number: int) -> Any:
+def _open(path: str, number: int) -> Sliceable:
     """Return the pixels of a series: mapped, page by page, or all of them where the pages are not its planes."""
 
-    def pixels(tif: tifffile.TiffFile) -> Any:
+    def pixels(tif: tifffile.TiffFile) -> Sliceable:
         series = tif.series[number]
         if series.dataoffset is not None:
             dtype = series.dtype.newbyteorder(tif.byteorder)
@@ -96,16 +102,16 @@ def _pages(path: str, number: int, leading: int) -> Assembled:
     tif = tifffile.TiffFile(path)
     series = tif.series[number]
 
-    def page(where: tuple[int, ...]) -> Any:
+    def page(where: tuple[int, ...]) -> NDArray[np.generic]:
         index = int(np.ravel_multi_index(where, series.shape[:leading])) if where else 0
         found = series.pages[index]
         if found is None:  # OME files may leave planes out
             return np.zeros(series.shape[leading:], series.dtype)
-        complaints: list[str] = []
-        with quiet("tifffile", partial(_complain, complaints)):
+        errors: list[str] = []
+        with quiet("tifffile", partial(_collect_fatal, errors)):
             data = found.asarray()
-        if complaints:
-            raise ColloidsError(_explain(path, complaints[0]))
+        if errors:
+            raise _damaged(path, errors[0])
         return data
 
     array = Assembled(series.shape, series.dtype, page, leading)
@@ -113,40 +119,40 @@ def _pages(path: str, number: int, leading: int) -> Assembled:
     return array
 
 
-def _with_tiff(path: Path | str, use: Callable[[tifffile.TiffFile], Any]) -> Any:
-    """Use an open file; what tifffile raises, or logs instead of raising, becomes a `ColloidsError`."""
-    complaints: list[str] = []
+def _with_tiff(path: Path | str, use: Callable[[tifffile.TiffFile], _T]) -> _T:
+    """Open a file and use it; errors that tifffile raises, or only logs, become a `ColloidsError`."""
+    errors: list[str] = []
     try:
-        with quiet("tifffile", partial(_complain, complaints)), tifffile.TiffFile(path) as tif:
+        with quiet("tifffile", partial(_collect_fatal, errors)), tifffile.TiffFile(path) as tif:
             result = use(tif)
     except MemoryError:
         raise
     except ColloidsError as error:
-        if complaints:
-            raise ColloidsError(_explain(path, complaints[0])) from error
+        if errors:
+            raise _damaged(path, errors[0]) from error
         raise
     except Exception as error:  # the parser raises nearly anything on damaged bytes
-        raise ColloidsError(_explain(path, error)) from error
-    if complaints:
-        raise ColloidsError(_explain(path, complaints[0]))
+        raise _damaged(path, error) from error
+    if errors:
+        raise _damaged(path, errors[0])
     return result
 
 
-def _complain(complaints: list[str], record: logging.LogRecord) -> None:
-    """Collect what matters of what tifffile logs.
+def _collect_fatal(errors: list[str], record: logging.LogRecord) -> None:
+    """Collect a logged message if it makes the file unreadable.
 
-    Missing pages and a missing description count; what it logs about other tags is no reason to refuse a file:
-    microscopes write strange private tags.
+    Missing pages and a missing description do; errors in other tags do not: microscopes write unusual private tags.
     """
     message = record.getMessage()
-    if record.levelno >= logging.ERROR and _SERIOUS.search(message):
-        complaints.append(re.sub(r"<.*?> ", "", message.splitlines()[0]))
+    if record.levelno >= logging.ERROR and _FATAL_MESSAGE.search(message):
+        errors.append(re.sub(r"<.*?> ", "", message.splitlines()[0]))
 
 
-def _explain(path: Path | str, error: Exception | str) -> str:
+def _damaged(path: Path | str, error: Exception | str) -> ColloidsError:
+    """Return the error to raise for an error of tifffile."""
     if "imagecodecs" in str(error):
-        return f"'{path}' is compressed in a way that needs one more package: pip install \"napari-colloids[formats]\"."
+        return missing_package(f"'{path}' is compressed in a way that needs", "imagecodecs")
     what = error if isinstance(error, str) else one_line(error)
     if isinstance(error, tifffile.TiffFileError):
-        return f"'{path}' is not a TIFF file, or its beginning is damaged ({what})."
-    return f"'{path}' is damaged or cut short ({what}); copy it again from where it came."
+        return ColloidsError(f"'{path}' is not a TIFF file, or its beginning is damaged ({what}).")
+    return ColloidsError(f"'{path}' is damaged or cut short ({what}); copy it again from its origin.")

@@ -1,9 +1,9 @@
-"""The voxel size, channel names and frame interval that a TIFF carries, in the dialects of ImageJ, OME and tifffile."""
+"""Voxel size, channel names and frame interval of a TIFF file, as ImageJ, OME and tifffile write them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import tifffile
 
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _PER_CENTIMETRE = 3
-#: In micrometres.
-_CENTIMETRE = 1e4
+_UM_PER_CENTIMETRE = 1e4
 
 
 def voxel_size(tif: tifffile.TiffFile, series: int) -> VoxelSize | None:
-    """Return the voxel size in micrometres ``(z, y, x)``, or None unless the file gives all three."""
+    """Return the voxel size in micrometres ``(z, y, x)``, or None unless the file has all three."""
     if tif.is_ome:
         return _ome_voxel_size(_ome_pixels(tif, series))
     page = tif.series[series].keyframe
@@ -37,31 +36,31 @@ def channel_names(tif: tifffile.TiffFile, series: int) -> tuple[str, ...]:
 
 
 def frame_interval(tif: tifffile.TiffFile, series: int) -> float | None:
-    """Return the seconds between frames, or None where the file does not say: ImageJ's ``finterval``, or OME's."""
+    """Return the seconds between frames, from ImageJ's ``finterval`` or OME; None where the file has none."""
     if tif.is_ome:
-        facts, interval, unit = _ome_pixels(tif, series), "TimeIncrement", "TimeIncrementUnit"
+        found, interval, unit = _ome_pixels(tif, series), "TimeIncrement", "TimeIncrementUnit"
     else:
-        facts = (tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)) or {}
+        found = (tif.imagej_metadata if tif.is_imagej else _shaped_metadata(tif, series)) or {}
         interval, unit = "finterval", "tunit"
-    increment, seconds = _number(facts.get(interval)), unit_in_seconds(facts.get(unit, "s"))
+    increment, seconds = _number(found.get(interval)), unit_in_seconds(found.get(unit, "s"))
     return None if increment is None or seconds is None else increment * seconds
 
 
-def _tagged_voxel_size(page: Any, metadata: Mapping[str, Any]) -> VoxelSize | None:
+def _tagged_voxel_size(page: tifffile.TiffPage, metadata: Mapping[str, object]) -> VoxelSize | None:
     """Combine the resolution tags with the `spacing` and `unit` of a description."""
     unit = unit_in_micrometres(metadata.get("unit"))
     spacing = _number(metadata.get("spacing"))
     y, x = (_pixel_length(page, tag) for tag in (_Y_RESOLUTION, _X_RESOLUTION))
     if unit is None or spacing is None or y is None or x is None:
         return None
-    # Programs that say "per centimetre" mean it, whatever the unit of the spacing; "per inch" is only a default.
+    # A resolution per centimetre holds whatever the unit of the spacing is; per inch is only a default.
     lateral = unit
     if _RESOLUTION_UNIT in page.tags and int(page.tags[_RESOLUTION_UNIT].value) == _PER_CENTIMETRE:
-        lateral = _CENTIMETRE
+        lateral = _UM_PER_CENTIMETRE
     return abs(spacing) * unit, y * lateral, x * lateral
 
 
-def _pixel_length(page: Any, tag: int) -> float | None:
+def _pixel_length(page: tifffile.TiffPage, tag: int) -> float | None:
     """Return the inverse of a resolution tag."""
     if tag not in page.tags:
         return None
@@ -70,12 +69,12 @@ def _pixel_length(page: Any, tag: int) -> float | None:
 
 
 def _shaped_metadata(tif: tifffile.TiffFile, series: int) -> Mapping[str, Any]:
-    every = tif.shaped_metadata or ()
-    return every[series] if series < len(every) else {}
+    described = tif.shaped_metadata or ()
+    return described[series] if series < len(described) else {}
 
 
 def _ome_pixels(tif: tifffile.TiffFile, series: int) -> Mapping[str, Any]:
-    """Return the `Pixels` element of the image that makes a series."""
+    """Return the `Pixels` element of the image of a series."""
     root = tifffile.xml2dict(tif.ome_metadata or "<OME/>").get("OME") or {}
     images = _as_list(root.get("Image"))
     pixels = images[series].get("Pixels") if series < len(images) else None
@@ -93,7 +92,9 @@ def _ome_voxel_size(pixels: Mapping[str, Any]) -> VoxelSize | None:
     return lengths[0], lengths[1], lengths[2]
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
+    if not isinstance(value, SupportsFloat | str | bytes):
+        return None
     try:
         return float(value)
     except (TypeError, ValueError):

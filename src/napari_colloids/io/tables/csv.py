@@ -1,9 +1,9 @@
-"""CSV tables: every float in the shortest text that is exact."""
+"""CSV tables, with the shortest exact text of every float."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class CsvParts:
-    """A CSV file that is written part by part, one line a row."""
+class Writer:
+    """A CSV file that is written part by part, one line per row."""
 
-    def __init__(self, path: Path, _metadata: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, _metadata: Mapping[str, object]) -> None:
         self._text = path.open("w", encoding="utf-8", newline="")
         self._header = True
 
@@ -32,12 +32,20 @@ class CsvParts:
         self._text.close()
 
 
-def read_csv(path: Path, index: int) -> pd.DataFrame:
-    """Read a table of ours, napari's own points, or one volume out of a challenge's ``y_NAME.csv``."""
+def read(path: Path, index: int) -> pd.DataFrame:
+    """Read a particle table, napari's own points, or one volume of a challenge's ``y_NAME.csv``.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is one of the challenge and does not hold the volume.
+    OSError, ValueError
+        If it is no table.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            # Else the first value of rows with more values than names is silently taken for a label.
+            # index_col: without it the first value of rows with more values than names would be an index.
             table = pd.read_csv(
                 path, float_precision="round_trip", encoding="utf-8-sig", index_col=False, skipinitialspace=True
             )
@@ -45,13 +53,13 @@ def read_csv(path: Path, index: int) -> pd.DataFrame:
             raise ValueError("there are rows with more values than the header has names") from error
     if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(table.columns):
         return website_particles(path, index)
-    return table if set(POSITION) & set(table.columns) else _of_napari(table)
+    return table if set(POSITION) & set(table.columns) else _from_napari_points(table)
 
 
-def _of_napari(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns of napari's own points files, index, axis-0, axis-1 ..., the names of ours."""
+def _from_napari_points(table: pd.DataFrame) -> pd.DataFrame:
+    """Rename the columns of napari's own points files: index, axis-0, axis-1 ..."""
     axes = [name for name in table if str(name).startswith("axis-")]
     names = {3: POSITION, 4: ["frame", *POSITION]}.get(len(axes))
     if axes and names is None:
-        raise ValueError(f"there are points of {len(axes)} axes; particles have z, y, x, or these after the time")
+        raise ValueError(f"there are points of {len(axes)} axes; particles have z, y, x, or time, z, y, x")
     return table.rename(columns=dict(zip(axes, names or [], strict=True)))

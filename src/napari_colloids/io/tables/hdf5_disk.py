@@ -1,8 +1,8 @@
-"""A file for HDF5 to write to that never fails while the library uses it.
+"""A file for HDF5 whose write errors are raised after the library has closed it.
 
 The HDF5 library cannot close a file when a write failed, say on a full disk: it brings the process down, at once or at
-its end (h5py issues 914, 2160). Hence it writes to a file of ours, which tells of the failure later, and Ctrl-C must
-wait while it does.
+its end (h5py issues 914, 2160). Hence it writes to a file object that raises the error later, and Ctrl-C is delayed
+meanwhile.
 """
 
 from __future__ import annotations
@@ -11,81 +11,85 @@ import signal
 import threading
 from contextlib import contextmanager
 from io import FileIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import FrameType
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 
-class Disk(FileIO):
-    """A new file that lets its user believe that all was stored, and tells afterwards that it was not.
+class DeferredErrorFile(FileIO):
+    """A new file that never fails to be written, and raises its errors on request.
 
-    What could not be stored is kept in memory, because the library may read it again before it has closed the file.
+    Bytes that could not be stored are kept in memory, because the library may read them again before it has closed the
+    file.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
-        self._failure: OSError | None = None
-        self._kept: list[tuple[int, bytes]] = []
+        self._error: OSError | None = None
+        self._unstored: list[tuple[int, bytes]] = []
 
     def check(self) -> None:
-        """Raise what went wrong since the file was opened.
+        """Raise the first error since the file was opened.
 
         Raises
         ------
         OSError
-            What the system said then.
+            If bytes could not be stored.
         """
-        if self._failure is not None:
-            raise self._failure
+        if self._error is not None:
+            raise self._error
 
-    def write(self, data: Any, /) -> int:
-        """Store all bytes, or keep them where that fails."""
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Store all bytes, or keep them in memory where that fails."""
         start, content = self.tell(), memoryview(data).cast("B")
         done = 0
         try:
-            while self._failure is None and done < len(content):
+            while self._error is None and done < len(content):
                 done += super().write(content[done:])
         except OSError as error:
-            self._failure = error
-        if self._failure is not None:
-            self._kept.append((start, bytes(content)))
+            self._error = error
+        if self._error is not None:
+            self._unstored.append((start, bytes(content)))
         return len(content)
 
-    def readinto(self, buffer: Any, /) -> int:
-        """Read what was stored, and over it what was kept."""
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read the stored bytes, overlaid with those in memory."""
         start, view = self.tell(), memoryview(buffer).cast("B")
         stored = super().readinto(view) or 0
-        for place, content in self._kept:
+        for place, content in self._unstored:
             first, last = max(start, place), min(start + len(view), place + len(content))
             if first < last:
                 view[first - start : last - start] = content[first - place : last - place]
-        return len(view) if self._kept else stored
+        return len(view) if self._unstored else stored
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Set the length, unless the file is a failure already."""
+        """Set the length, unless an error has occurred."""
         length = self.tell() if size is None else size
-        if self._failure is None:
+        if self._error is None:
             try:
                 super().truncate(length)
             except OSError as error:
-                self._failure = error
+                self._error = error
         return length
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the ``with`` block; it comes to the main thread only, so that others may go on."""
+def delayed_interrupt() -> Iterator[None]:
+    """Delay Ctrl-C until the end of the ``with`` block. Only the main thread receives it, so others need no delay."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    came: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    received: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-    if came:
-        handler(*came[0])
+    if received:
+        handler(*received[0])

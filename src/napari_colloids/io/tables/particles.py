@@ -1,69 +1,71 @@
-"""Particle tables in and out: CSV, extended XYZ, HDF5 and Parquet, each with exact floats."""
+"""Reading and writing of particle tables, with exact floats in every format."""
 
 from __future__ import annotations
 
 import json
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import replace_on_success, translating_write_errors
-from napari_colloids.io.files import AnyPath, ending, existing_file, one_line, to_json
-from napari_colloids.io.formats.challenge_truth import HDF5
-from napari_colloids.io.tables.csv import CsvParts, read_csv
-from napari_colloids.io.tables.hdf5 import Hdf5Parts, read_hdf5_table
-from napari_colloids.io.tables.parquet import ParquetParts, read_parquet
-from napari_colloids.io.tables.writer import (
-    ParticleWriter,
-    PartsFile,
-    ordered,
-    translating_table_errors,
-    with_known_types,
-)
-from napari_colloids.io.tables.xyz import XyzParts, read_xyz
+from napari_colloids.io.files import AnyPath, existing_file, one_line, to_json
+from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, table_format
+from napari_colloids.io.tables.writer import ParticleWriter, ordered, translating_table_errors, with_known_types
 from napari_colloids.particles import check_particles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-#: Endings of the files that `read_particles` and `write_particles` understand.
-PARTICLE_ENDINGS = (".csv", ".xyz", *HDF5, ".parquet")
-
 
 def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
-    """Read a particle table, or the true particles of a challenge volume.
+    """Read a particle table, or the true particles of a simulated volume.
 
     Parameters
     ----------
     path
-        A ``.csv``, ``.xyz``, ``.h5`` or ``.parquet`` file of `write_particles` or with its columns; a CSV of napari's
-        points; a challenge HDF5 file, or the ``y_NAME.csv`` of its website.
+        A file that ends in one of `PARTICLE_ENDINGS`, as `write_particles` writes it or with the same columns; a CSV
+        file of napari's points; an HDF5 file of the challenge, or the ``y_NAME.csv`` of its website.
     index
-        Which volume, for a challenge file.
+        Number of the volume in a file of the challenge.
 
     Returns
     -------
     pandas.DataFrame
-        At least ``z, y, x`` in voxels; rows without a position are dropped. What was written as `metadata` is in its
-        ``attrs``.
+        With at least ``z, y, x`` in voxels; rows without a position are dropped. The `metadata` that were written are
+        in its ``attrs``.
 
     Raises
     ------
     ColloidsError
-        If the file is missing, damaged, of another kind, or holds no positions.
+        If the file is missing, damaged, of another format, or holds no positions.
+
+    See Also
+    --------
+    write_particles : Writes a particle table.
+    read_truth : Reads the true particles of a simulated volume.
+
+    Examples
+    --------
+    >>> from napari_colloids import particle_table, read_particles, write_particles
+    >>> write_particles("particles.csv", particle_table([[1, 2.5, 3]]), metadata={"input": "stack.tif"})
+    >>> particles = read_particles("particles.csv")
+    >>> particles
+         z    y    x
+    0  1.0  2.5  3.0
+    >>> particles.attrs
+    {'input': 'stack.tif'}
     """
-    kind = ending(path)
     file = existing_file(path)
-    reader = _READERS.get(kind)
-    if reader is None:
+    form = table_format(path)
+    if form is None:
         raise ColloidsError(
-            f"'{path}' is not of a known kind; particles are read from {', '.join(PARTICLE_ENDINGS)} files."
+            f"'{path}' has no known ending; particles are read from {', '.join(PARTICLE_ENDINGS)} files."
         )
     try:
-        table = reader(file, index)
+        table = form.read(file, index)
     except (OSError, ValueError, KeyError) as error:
         raise ColloidsError(f"'{path}' cannot be read as a particle table ({one_line(error)}).") from error
     table = ordered(with_known_types(check_particles(table, f"'{path}'"), f"'{path}'"))
@@ -71,15 +73,15 @@ def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
     return table
 
 
-def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a particle table in the format that the ending names.
+def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping[str, object] | None = None) -> None:
+    """Write a particle table in the format of the file's ending.
 
     Parameters
     ----------
     path
-        File to write: ``.csv``, ``.xyz``, ``.h5``, ``.hdf5`` or ``.parquet``.
+        File to write, which ends in one of `PARTICLE_ENDINGS`: CSV, extended XYZ, HDF5 or Parquet.
     particles
-        A particle table; other columns are kept.
+        A particle table; columns of other names are written too.
     metadata
         Where the table comes from (parameters, versions, ...); written as JSON to ``<path>.json``. ``shape`` (z, y, x
         voxels) and ``voxel_size`` (z, y, x micrometres) give an XYZ file its cell.
@@ -88,54 +90,80 @@ def write_particles(path: AnyPath, particles: pd.DataFrame, *, metadata: Mapping
     ------
     ColloidsError
         If the table lacks z, y, x, the ending is unknown, or the file cannot be written.
+
+    See Also
+    --------
+    read_particles : Reads the table.
+    particle_writer : Writes a table in parts.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from napari_colloids import particle_table, write_particles
+    >>> particles = particle_table([[1, 2, 3], [4, 5, 6]], radius=4)
+    >>> write_particles("particles.csv", particles)
+    >>> print(Path("particles.csv").read_text())
+    z,y,x,radius
+    1.0,2.0,3.0,4.0
+    4.0,5.0,6.0,4.0
     """
     with particle_writer(path, metadata=metadata) as writer:
         writer.append(particles)
 
 
 @contextmanager
-def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None) -> Iterator[ParticleWriter]:
-    """Write a particle table part by part, so that no more than a part is ever in memory.
+def particle_writer(path: AnyPath, *, metadata: Mapping[str, object] | None = None) -> Iterator[ParticleWriter]:
+    """Write a particle table in parts, with only one part in memory.
 
-    The file appears under its name when the ``with`` block has ended and all went well; otherwise a file that was there
+    The file appears under its name when the ``with`` block has ended without an error; otherwise a file that was there
     before stays as it was.
 
     Parameters
     ----------
     path
-        File to write: ``.csv``, ``.xyz``, ``.h5``, ``.hdf5`` or ``.parquet``. A part becomes a row group in Parquet.
-        XYZ holds one frame in memory (everything, where there is no column ``frame``) and takes the frames in rising
-        order only.
+        File to write, which ends in one of `PARTICLE_ENDINGS`. A part becomes a row group in Parquet. XYZ holds one
+        frame in memory (everything, where there is no column ``frame``) and needs the frames in ascending order.
     metadata
-        As in `write_particles`. ``writer.metadata`` may be changed until the end of the block, except for what gives an
-        XYZ file its cell: that is read whenever a frame is complete.
+        As in `write_particles`. ``writer.metadata`` may be changed until the end of the block, except for ``shape`` and
+        ``voxel_size`` of an XYZ file, which are read when a frame is complete.
 
     Yields
     ------
     ParticleWriter
-        Its ``append(table)`` takes the next part, its ``metadata`` is a dictionary.
+        Its ``append(table)`` writes the next part, its ``metadata`` is a dictionary.
 
     Raises
     ------
     ColloidsError
         If the ending is unknown, the file cannot be written, or `ParticleWriter.append` failed.
 
+    See Also
+    --------
+    write_particles : Writes a table at once.
+    napari_colloids.iter_detect : Yields the particles of a series in parts.
+
     Examples
     --------
-    >>> with particle_writer("particles.parquet", metadata={"input": "stack.tif"}) as writer:  # doctest: +SKIP
-    ...     for frame in range(stack.n_frames):
-    ...         writer.append(detect(stack, frame=frame).assign(frame=frame))
+    >>> from napari_colloids import particle_table, particle_writer, read_particles
+    >>> with particle_writer("particles.csv", metadata={"input": "stack.tif"}) as writer:
+    ...     for frame in range(3):
+    ...         writer.append(particle_table([[1, 2, 3 + frame]], frame=frame))
     ...     writer.metadata["seconds"] = 12.5
+    >>> read_particles("particles.csv")
+       frame    z    y    x
+    0      0  1.0  2.0  3.0
+    1      1  1.0  2.0  4.0
+    2      2  1.0  2.0  5.0
     """
-    kind = _PARTS.get(ending(path))
-    if kind is None:
+    form = table_format(path)
+    if form is None:
         raise ColloidsError(f"'{path}' has no known ending; particles are written to {', '.join(PARTICLE_ENDINGS)}.")
     provenance = dict(metadata or {})
     sidecar = _sidecar(path)
-    # The table is renamed first (the inner one): a new note beside an old table would say that the old one is new.
+    # The table is renamed first (the inner one): new metadata beside an old table would be wrong about it.
     with replace_on_success(sidecar) as beside, replace_on_success(path) as temporary:
         with translating_table_errors(path):
-            file = kind(temporary, provenance)
+            file = form.writer(temporary, provenance)
         try:
             writer = ParticleWriter(path, file, provenance)
             yield writer
@@ -143,11 +171,11 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, Any] | None = None)
             with translating_table_errors(sidecar):
                 beside.write_text(to_json(provenance), encoding="utf-8")
         except BaseException:
-            with suppress(Exception):  # what went wrong is known already
+            with suppress(Exception):  # the first error is the one to raise
                 file.close()
             raise
     if not provenance:
-        # What an earlier table of this name came from is not where this one comes from.
+        # The metadata of an earlier table of this name do not describe this one.
         with translating_write_errors(sidecar):
             sidecar.unlink(missing_ok=True)
 
@@ -156,25 +184,9 @@ def _sidecar(path: AnyPath) -> Path:
     return Path(f"{Path(path)}.json")
 
 
-def _read_sidecar(path: Path) -> dict[str, Any]:
+def _read_sidecar(path: Path) -> dict[str, object]:
     try:
         content = json.loads(_sidecar(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-_READERS: dict[str, Callable[[Path, int], pd.DataFrame]] = {
-    ".csv": read_csv,
-    ".xyz": read_xyz,
-    ".h5": read_hdf5_table,
-    ".hdf5": read_hdf5_table,
-    ".parquet": read_parquet,
-}
-_PARTS: dict[str, Callable[[Path, dict[str, Any]], PartsFile]] = {
-    ".csv": CsvParts,
-    ".xyz": XyzParts,
-    ".h5": Hdf5Parts,
-    ".hdf5": Hdf5Parts,
-    ".parquet": ParquetParts,
-}

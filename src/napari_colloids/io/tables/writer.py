@@ -1,9 +1,9 @@
-"""The parts of a particle table on their way into a file: the same columns and types in all of them."""
+"""Writing of a particle table in parts, which must agree in their columns and types."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class PartsFile(Protocol):
-    """A file that is written part by part."""
+class PartWriter(Protocol):
+    """A file in one of the formats that is written part by part."""
 
     def append(self, table: pd.DataFrame) -> None:
         """Write the rows of one part; only a table without any rows has an empty one."""
@@ -28,30 +28,47 @@ class PartsFile(Protocol):
 
 
 class ParticleWriter:
-    """Takes the parts of one particle table; `particle_writer` makes it.
+    """Writer of the parts of one particle table, as returned by `particle_writer`.
 
     Parameters
     ----------
     path
-        What messages call the file.
+        Name of the file in messages.
     file
         The file, in its format.
     metadata
         Where the table comes from.
+
+    Attributes
+    ----------
+    metadata
+        Where the table comes from; may be changed until the file is complete.
+
+    See Also
+    --------
+    particle_writer : Opens a file to write in parts.
+
+    Examples
+    --------
+    >>> from napari_colloids import particle_table, particle_writer, read_particles
+    >>> with particle_writer("particles.csv") as writer:
+    ...     for frame in range(3):
+    ...         writer.append(particle_table([[1, 2, 3]], frame=frame))
+    >>> read_particles("particles.csv")["frame"].tolist()
+    [0, 1, 2]
     """
 
-    def __init__(self, path: AnyPath, file: PartsFile, metadata: dict[str, Any]) -> None:
+    def __init__(self, path: AnyPath, file: PartWriter, metadata: dict[str, object]) -> None:
         self._path = path
         self._file = file
-        #: Change it as you like until the end.
         self.metadata = metadata
-        #: No rows, but the columns of the first part and the types of the first part with rows.
+        # A table without rows: the columns of the first part, and the types of the first part with rows.
         self._example: pd.DataFrame | None = None
         self._has_rows = False
         self._failure: ColloidsError | None = None
 
     def append(self, particles: pd.DataFrame) -> None:
-        """Write one part.
+        """Append the rows of one part.
 
         Parameters
         ----------
@@ -62,7 +79,7 @@ class ParticleWriter:
         ------
         ColloidsError
             If the table lacks z, y, x, its columns are not those of the parts before or of other types, or it cannot
-            be written. Then the file does not appear, whatever is appended afterwards.
+            be written. Then the file is not written at all, whatever is appended afterwards.
         """
         try:
             if not particles.columns.is_unique:
@@ -94,7 +111,7 @@ class ParticleWriter:
         Raises
         ------
         ColloidsError
-            If that fails, or a part could not be written before.
+            If that fails, or an earlier part could not be written.
         """
         if self._failure is not None:
             raise self._failure
@@ -106,7 +123,7 @@ class ParticleWriter:
 
 @contextmanager
 def translating_table_errors(path: AnyPath) -> Iterator[None]:
-    """Make a `ColloidsError` of what the libraries say when they cannot write."""
+    """Convert errors of the libraries that write a table to a `ColloidsError`."""
     try:
         with translating_write_errors(path):
             yield
@@ -122,7 +139,13 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_known_types(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Give the known columns their type, which an empty table does not show."""
+    """Convert the known columns to their types, which an empty table does not have.
+
+    Raises
+    ------
+    ColloidsError
+        If a value cannot be converted.
+    """
     known = {column: np.int64 if column in WHOLE else np.float64 for column in COLUMNS if column in table}
     try:
         with np.errstate(invalid="ignore"):
@@ -136,7 +159,7 @@ def with_known_types(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _with_types_of(example: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns that are not known their earlier types, if no value is lost by it."""
+    """Convert the other columns to their earlier types, if no value changes by it."""
     changed = {}
     for column in table.columns:
         before, now = example[column].dtype, table[column].dtype
@@ -147,7 +170,7 @@ def _with_types_of(example: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
             all(numbers) and isinstance(before, np.dtype) and isinstance(now, np.dtype) and np.can_cast(now, before)
         ):
             raise ColloidsError(
-                f"Column '{column}' was {before} in the first part and is {now} now; give all parts the same types."
+                f"Column '{column}' was {before} in the first part and is {now} now; all parts need the same types."
             )
         changed[column] = before
     return table.astype(changed)

@@ -1,7 +1,7 @@
-"""Extended XYZ, as OVITO and ASE open it.
+"""Extended XYZ tables, for OVITO and ASE.
 
-Positions are x, y, z in micrometres where the table knows them, and so are radii and standard errors (then those in
-voxels follow in properties of their own), else in voxels. With several frames there is one block a frame. OVITO takes
+Positions are x, y, z in micrometres where the table has them, and so are radii and standard errors (those in voxels
+follow in properties of their own), else in voxels. Several frames make one block per frame. OVITO takes
 ``radius`` as the size of the particles and ``id``, our column ``particle``, as their identity from frame to frame.
 """
 
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
 _VOXEL = "voxel"
 _RADIUS_VOXEL = "radius_voxel"
-#: The standard errors in voxels, in a file in micrometres.
+#: Properties with the standard errors in voxels, in a file in micrometres.
 _ERRORS_VOXEL = {name: f"{name}_voxel" for name in ERRORS}
-#: OVITO knows the particles of a trajectory by this name.
+#: OVITO's name of the property that identifies a particle over the frames.
 _IDENTIFIER = "id"
-#: A particle that is no chemical element.
+#: Placeholder for the chemical element.
 _SPECIES = "X"
-#: Properties that a column of the same name would collide with.
+#: Properties whose names no column may have.
 _RESERVED = ("species", "pos", _VOXEL, _RADIUS_VOXEL, *_ERRORS_VOXEL.values(), _IDENTIFIER)
 
 
-class XyzParts:
+class Writer:
     """An XYZ file that is written part by part.
 
-    A block begins with the number of its particles, so that the parts of a frame are kept until the next frame begins;
+    A block begins with the number of its particles, so the parts of a frame are kept until the next frame begins;
     without a column ``frame`` all are one block. ``shape`` (z, y, x voxels) in the metadata, and ``voxel_size`` (z, y,
     x micrometres) for a table in micrometres, give a block its cell.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, object]) -> None:
         self._text = path.open("w", encoding="utf-8", newline="\n")
         self._metadata = metadata
         self._frame: int | None = None
         self._parts: list[pd.DataFrame] = []
 
     def append(self, table: pd.DataFrame) -> None:
-        """Take the rows of one part; all its columns must be numbers, and no frame may come before the last part's.
+        """Add the rows of one part; all columns must be numbers, and the frames must not decrease.
 
         Raises
         ------
         ColloidsError
-            If a column is not a number, its name would break the format, or a frame comes too late.
+            If a column is not a number, its name would break the format, or a frame is out of order.
         """
         for column in table.columns:
             plain = re.fullmatch(r"[\w.\-]+", str(column)) and column not in _RESERVED
@@ -83,13 +83,13 @@ class XyzParts:
             self._write()
 
     def _write(self) -> None:
-        """Write the block of the frame that is complete now."""
+        """Write the block of the frame that is complete."""
         if self._parts:
             _write_block(self._text, pd.concat(self._parts), self._frame, self._metadata)
         self._parts = []
 
 
-def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: Mapping[str, Any]) -> None:
+def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: Mapping[str, object]) -> None:
     """Write the particles of one frame."""
     in_um = set(POSITION_UM) <= set(rows.columns)
     triples = {"pos": (POSITION_UM if in_um else POSITION)[::-1]}
@@ -117,14 +117,14 @@ def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: 
 def _errors_in_um(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with their standard errors in micrometres, and those in voxels under names of their own."""
     errors = [name for name in ERRORS if name in rows]
-    # A single particle in the first voxel's middle does not tell the size of voxels.
+    # A single particle at the centre of the first voxel does not imply the voxel size.
     z, y, x = implied_voxel_size(rows) or (np.nan,) * 3
     in_um = rows[errors] * pd.Series([z, y, x, x], ERRORS)[errors]
     return rows.rename(columns=_ERRORS_VOXEL).assign(**in_um)
 
 
 def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
-    """Return the box of the stack; voxel centres lie at integers, so it begins half a voxel below 0."""
+    """Return the cell of a block: the box of the stack, from half a voxel below 0, as voxel centres lie at integers."""
     shape, size = metadata.get("shape"), metadata.get("voxel_size") if in_um else (1.0, 1.0, 1.0)
     if shape is None or size is None:
         return ""
@@ -133,8 +133,8 @@ def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
     return f'Lattice="{x!r} 0.0 0.0 0.0 {y!r} 0.0 0.0 0.0 {z!r}" Origin="{origin}" pbc="F F F" '
 
 
-def read_xyz(path: Path, _index: int = 0) -> pd.DataFrame:
-    """Read an XYZ file, extended or plain; plain positions are taken as x, y, z in voxels.
+def read(path: Path, _index: int) -> pd.DataFrame:
+    """Read an XYZ file, extended or plain; positions in a plain one are x, y, z in voxels.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
-    """Make the table of one frame."""
+    """Return the table of one frame."""
     header = {key: quoted or plain for key, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|(\S+))', comment)}
     properties = header.get("Properties", "species:S:1:pos:R:3").split(":")
     names: list[str] = []

@@ -108,9 +108,9 @@ def reading(path: AnyPath, kind: str) -> Iterator[None]:
     except ColloidsError:
         raise
     except Exception as error:  # parsers raise nearly anything on damaged bytes
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:  # as a memory map says it
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:  # of memory maps
             message = f"'{path}' does not fit into memory; read it with lazy=True, or crop it."
-        elif "plugin" in str(error):  # which is what HDF5 looks for
+        elif "plugin" in str(error):  # HDF5 names the directory of its filters
             message = (
                 f"'{path}' is compressed by a filter of HDF5 that is not installed; save it with gzip, or uncompressed."
             )

@@ -1,4 +1,4 @@
-"""Lazy arrays: their pixels stay in the file until a part of them is read, in whatever process."""
+"""Lazy arrays: their pixels stay in the file until a part of them is read, in this process or in another."""
 
 from __future__ import annotations
 

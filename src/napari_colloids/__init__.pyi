@@ -18,8 +18,12 @@ from .io import write_particles as write_particles
 from .particles import particle_table as particle_table
 from .refinement import PSF as PSF
 from .refinement import refine as refine
+from .scoring import ChallengeCurve as ChallengeCurve
+from .scoring import Matching as Matching
+from .scoring import PrecisionRecallCurve as PrecisionRecallCurve
 from .scoring import Score as Score
 from .scoring import challenge_ap as challenge_ap
+from .scoring import challenge_curve as challenge_curve
 from .scoring import match as match
 from .scoring import score as score
 from .simulation import PRESETS as PRESETS
@@ -32,7 +36,10 @@ from .stack import Stack as Stack
 from .structure import Diffusion as Diffusion
 from .structure import PairCorrelation as PairCorrelation
 from .structure import diffusion_coefficient as diffusion_coefficient
+from .structure import first_minimum as first_minimum
 from .structure import link as link
 from .structure import mean_squared_displacement as mean_squared_displacement
+from .structure import neighbour_distance as neighbour_distance
 from .structure import pair_correlation as pair_correlation
+from .structure import plot_mean_squared_displacement as plot_mean_squared_displacement
 from .structure import suggest_search_range as suggest_search_range

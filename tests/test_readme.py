@@ -37,13 +37,3 @@ def test_commands_are_understood(command, tmp_path, monkeypatch, capsys):
         assert cli.main([*arguments, "--count", "1", "--shape", "12", "16", "16"]) == 0
     else:
         assert cli.main(arguments) == 0
-
-
-def test_pictures_exist():
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
-        assert (Path(__file__).parent.parent / picture).is_file()
-
-
-def test_links_lead_somewhere():
-    for link in re.findall(r"(?<!!)\[[^]]*\]\((?!http)([^)#]+)\)", README):
-        assert (Path(__file__).parent.parent / link).exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import mmap
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -213,7 +212,7 @@ class Stack:
         volume = self.data
         for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
             length = self._length(axis)
-            if not isinstance(index, Integral):
+            if not hasattr(index, "__index__"):
                 raise ColloidsError(f"{word} must be a whole number, not {index!r}.")
             if not 0 <= index < length:
                 raise ColloidsError(

@@ -1,6 +1,6 @@
 """What refinement makes of a real stack: rings before and after, what is left of the image, and the pair correlation.
 
-python benchmarks/refined.py FOLDER/polydisperse_46x128x128.tif --diameter 11.3 --out docs/images
+python measurements/refined.py FOLDER/polydisperse_46x128x128.tif --diameter 11.3 --out docs/images
 
 Where sizes differ, the distances of touching spheres do, too, and g(r) stays blunt however exact the centres are. So
 pairs are also counted by the gap between their surfaces, r - R1 - R2, over what spheres of the same sizes anywhere in
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("stack", type=Path)
     parser.add_argument("--diameter", type=float, help="in lateral voxels; default: estimated")
     parser.add_argument("--smoothing", type=float, default=0.02, help="standard deviation in diameters")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("measurements/results"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     stack = read_stack(options.stack)

@@ -1,7 +1,7 @@
 """Voxels per second of `detect` from a stack in memory to the table, where they go, and how near the chip's peak.
 
-python benchmarks/throughput.py                                        (512^3 voxels, on what `auto` chooses)
-python benchmarks/throughput.py --shape 256 256 256 --device cpu
+python measurements/throughput.py                                      (512^3 voxels, on what `auto` chooses)
+python measurements/throughput.py --shape 256 256 256 --device cpu
 """
 
 from __future__ import annotations

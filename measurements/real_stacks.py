@@ -4,7 +4,7 @@
 with the truth, to see what a right answer looks like there.
 The picture (not what is detected in) is smoothed by a tenth of a diameter, at most by 1.2 voxels.
 
-python benchmarks/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
+python measurements/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
         "--diameters", type=diameters_by_name, default={}, help="NAME=PX,...: a second picture of these"
     )
     parser.add_argument("--counterpart", action="store_true", help="draw a simulated stack of nano-colloids, too")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("measurements/results"))
     options = parser.parse_args()
     paths = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".tif", ".tiff"))
     unknown = set(options.diameters) - {p.stem for p in paths}

@@ -1,9 +1,9 @@
 """Peak memory and speed of `detect` on a large file, read as a user would read it, and beside it from memory.
 
-python benchmarks/memory.py                                     (1024^3 voxels: 1 GB, uint8, BigTIFF)
-python benchmarks/memory.py --shape 1600 1600 1600 --diameter 24   (4 GB)
-python benchmarks/memory.py --shape 1600 1600 1600 --diameter 24 --format ome-zarr
-python benchmarks/memory.py --shape 512 512 512 --format ome-zarr --in-memory   (and the same stack from memory)
+python measurements/memory.py                                   (1024^3 voxels: 1 GB, uint8, BigTIFF)
+python measurements/memory.py --shape 1600 1600 1600 --diameter 24   (4 GB)
+python measurements/memory.py --shape 1600 1600 1600 --diameter 24 --format ome-zarr
+python measurements/memory.py --shape 512 512 512 --format ome-zarr --in-memory   (and the same stack from memory)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Throughput of `detect` with worker processes beside the plain command on one core: whole commands, in turn.
 
-python benchmarks/workers.py                           (60 frames of 64 x 256 x 256, two workers)
-python benchmarks/workers.py --frames 20 --repeat 3
+python measurements/workers.py                         (60 frames of 64 x 256 x 256, two workers)
+python measurements/workers.py --frames 20 --repeat 3
 """
 
 from __future__ import annotations

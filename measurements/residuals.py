@@ -1,6 +1,6 @@
 """What the particles found in a stack do not explain: image, model and residual, and the pair correlation g(r).
 
-python benchmarks/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
+python measurements/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 
 The model: every particle is a sphere of its own radius and brightness, blurred by one Gaussian PSF, on a background
 that varies slowly. Brightness and background are the least-squares solution; the widths of the PSF (and the dark
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--diameters", type=diameters_by_name, default={}, help="NAME=PX,...: not estimated in these")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("measurements/results"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for path in sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".tif", ".tiff")):

@@ -1,6 +1,6 @@
 """How well a detection repeats: the odd and the even slices of a stack, searched each by itself.
 
-python benchmarks/halves.py FOLDER --diameters "nano_dense_128=7.5,nano_noisy_zoomed_128=13,nano_scanlines_128=13"
+python measurements/halves.py FOLDER --diameters "nano_dense_128=7.5,nano_noisy_zoomed_128=13,nano_scanlines_128=13"
 
 The two halves show the same particles with noise of their own. What is found in both, at one place, is in the light
 and not in the noise; the distance of the two is the error that noise makes (a bias that both share does not show).

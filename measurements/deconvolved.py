@@ -1,11 +1,11 @@
 """What is found in nano-colloids, drawn over the deconvolved image, in which the eye can tell spheres apart along z.
 
-python benchmarks/deconvolved.py FOLDER --out docs/images
+python measurements/deconvolved.py FOLDER --out docs/images
     --stacks "nano_dense_128=7.5/4.3/1.2,nano_noisy_zoomed_128=13/7.8/1.95,nano_scanlines_128=13/7.2/2.0"
 
 Richardson-Lucy deconvolution knows nothing of spheres or of the network, so that it can judge what the network says.
 Each stack is named with the diameter of its particles and the widths of its PSF (standard deviations along z and
-across), in voxels; `benchmarks/residuals.py` prints the widths that leave the least. A simulated stack of known truth,
+across), in voxels; `measurements/residuals.py` prints the widths that leave the least. A simulated stack of known truth,
 with the same blur, noise and unevenness as nano_dense_128, comes first, once with the true particles: so a right answer
 looks. What is printed besides: of the brightest spots of the deconvolved image, how many have a centre within half a
 diameter, and how many would by chance (the same particles, shifted by three diameters along x and y).
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stacks", type=stacks_by_name, required=True, help="NAME=DIAMETER/AXIAL/LATERAL,...")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("measurements/results"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     volume = make_volume(COUNTERPART, seed=731_900_000)

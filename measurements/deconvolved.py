@@ -1,14 +1,14 @@
-"""What is found in nano-colloids, drawn over the deconvolved image, in which the eye can tell spheres apart along z.
+"""Detected nano-colloids drawn over the deconvolved image, in which spheres can be told apart along z by eye.
 
 python measurements/deconvolved.py FOLDER --out docs/images
     --stacks "nano_dense_128=7.5/4.3/1.2,nano_noisy_zoomed_128=13/7.8/1.95,nano_scanlines_128=13/7.2/2.0"
 
-Richardson-Lucy deconvolution knows nothing of spheres or of the network, so that it can judge what the network says.
-Each stack is named with the diameter of its particles and the widths of its PSF (standard deviations along z and
-across), in voxels; `measurements/residuals.py` prints the widths that leave the least. A simulated stack of known truth,
-with the same blur, noise and unevenness as nano_dense_128, comes first, once with the true particles: so a right answer
-looks. What is printed besides: of the brightest spots of the deconvolved image, how many have a centre within half a
-diameter, and how many would by chance (the same particles, shifted by three diameters along x and y).
+Richardson-Lucy deconvolution assumes neither spheres nor the network, so that it is an independent check. Each stack is
+named with the diameter of its particles and the widths of its PSF (standard deviations along z and across), in voxels;
+`measurements/residuals.py` prints the widths of the smallest residual. A simulated stack of known truth, with the blur,
+noise and uneven brightness of nano_dense_128, is drawn first, also with its true particles. Printed: the fraction of
+the brightest spots of the deconvolved image that have a centre within half a diameter, and the fraction that would by
+chance (the same particles, shifted by three diameters along x and y).
 """
 
 from __future__ import annotations

@@ -97,10 +97,10 @@ def test_only_stages_that_had_begun_must_be_the_same():
         "stages": [{"steps": 10, "learning_rate": 0.002}, {"steps": 10, "nano": 0.25}],
     }  # an old version's
     longer = Config(stages=(Stage(10), Stage(20, nano=0.5), Stage(5)))
-    longer.check_goes_on(then, 10)
+    longer.check_resumes(then, 10)
     with pytest.raises(ColloidsError, match="steps of stage 2 = 10, which is now 20"):
-        longer.check_goes_on(then, 11)
-    Config(stages=(Stage(10), Stage(10))).check_goes_on(then, 20)
+        longer.check_resumes(then, 11)
+    Config(stages=(Stage(10), Stage(10))).check_resumes(then, 20)
 
 
 def test_a_torn_log_is_gone_on_with_on_a_new_line(recipe):

@@ -1,4 +1,4 @@
-"""Steps of a training: with and without recording."""
+"""Optimisation steps, captured and not."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def batches(number, broken=()):
     return made
 
 
-def weights_after(steps, device="cpu", *, record=False):
+def weights_after(steps, device="cpu", *, capture=False):
     torch.manual_seed(0)
     network = CentreNet((8, 12, 16)).to(device).to(memory_format=torch.channels_last_3d)
     average = copy.deepcopy(network)
-    step = Step(network, average, Optimiser(network, 1e-3), 2.0, None, record=record)
+    step = Step(network, average, Optimiser(network, 1e-3), 2.0, None, capture=capture)
     losses = [float(step(batch, 1e-3, 0.5)["total"]) for batch in steps]
     return [{k: v.cpu() for k, v in n.state_dict().items()} for n in (network, average)], losses
 
@@ -52,10 +52,10 @@ def test_a_step_whose_gradients_are_not_finite_changes_nothing():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no NVIDIA GPU")
-def test_a_recorded_step_does_what_the_step_does():
+def test_a_captured_step_does_what_the_step_does():
     steps = batches(12, broken=[6])
     (network, average), losses = weights_after(steps, "cuda")
-    (replayed, replayed_average), replayed_losses = weights_after(steps, "cuda", record=True)
+    (replayed, replayed_average), replayed_losses = weights_after(steps, "cuda", capture=True)
     (start, _), _ = weights_after([])
     way = distance(network, start)
     assert distance(network, replayed) < 0.05 * way

@@ -24,7 +24,7 @@ from napari_colloids.detection.tiles import Tile
 from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
 from napari_colloids.training.calibration import fit
-from napari_colloids.training.config import Config
+from napari_colloids.training.config import Config, Stage
 from napari_colloids.training.domain import SIZE, Domain
 from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.optimiser import Optimiser
@@ -80,7 +80,7 @@ def test_the_loss_is_least_at_the_truth():
 def test_faint_particles_may_be_found_or_not_but_no_others():
     centres, radii = spheres(2)
     faint = np.arange(len(centres)) % 3 == 0
-    targets = make_targets(centres, radii, (48, 48, 48), faint=faint)
+    targets = make_targets(centres, radii, (48, 48, 48), optional=faint)
     asked_for = make_targets(centres[~faint], radii[~faint], (48, 48, 48))
     np.testing.assert_array_equal(targets.heat == 1, asked_for.heat == 1)
     np.testing.assert_array_equal(targets.near, asked_for.near)
@@ -106,10 +106,10 @@ def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is(
     counts = []
     brighter = []
     for number in range(12):
-        sample = domain.sample(number)
+        sample = domain.sample(number, Stage())
         assert sample.image.shape == (1, SIZE, SIZE, SIZE)
         assert np.isfinite(sample.image).all()
-        np.testing.assert_array_equal(sample.image, again.sample(number).image)
+        np.testing.assert_array_equal(sample.image, again.sample(number, Stage()).image)
         centres = sample.targets.heat == 1
         counts.append(int(centres.sum()))
         if counts[-1]:
@@ -117,7 +117,7 @@ def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is(
             brighter.append(folded[centres].mean() - folded.mean())
     assert len(set(counts)) > 6
     assert np.mean(brighter) > 0.1
-    assert not np.array_equal(domain.sample(0).image, Domain(seed=6, packings=10).sample(0).image)
+    assert not np.array_equal(domain.sample(0, Stage()).image, Domain(seed=6, packings=10).sample(0, Stage()).image)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_the_learning_rate_falls_within_a_stage_and_begins_anew(config):
 
 def test_a_share_of_the_scenes_is_nano_colloids():
     domain = Domain(seed=5, packings=10)
-    images = {nano: [domain.sample(number, nano=nano).image for number in range(20)] for nano in (0.0, 0.3, 1.0)}
+    images = {nano: [domain.sample(number, Stage(nano=nano)).image for number in range(20)] for nano in (0.0, 0.3, 1.0)}
     other = [np.array_equal(a, b) for a, b in zip(images[0.3], images[0.0], strict=True)]
     same = [np.array_equal(a, b) for a, b in zip(images[0.3], images[1.0], strict=True)]
     assert all(a != b for a, b in zip(other, same, strict=True))
@@ -290,7 +290,9 @@ def test_a_share_of_the_scenes_is_nano_colloids():
 
 def test_a_share_of_the_scenes_has_dark_cores():
     domain = Domain(seed=5, packings=10)
-    images = {share: [domain.sample(number, shells=share).image for number in range(30)] for share in (0.0, 0.4, 1.0)}
+    images = {
+        share: [domain.sample(number, Stage(shells=share)).image for number in range(30)] for share in (0.0, 0.4, 1.0)
+    }
     solid = [np.array_equal(a, b) for a, b in zip(images[0.4], images[0.0], strict=True)]
     dark = [np.array_equal(a, b) for a, b in zip(images[0.4], images[1.0], strict=True)]
     assert all(a or b for a, b in zip(solid, dark, strict=True))
@@ -303,7 +305,8 @@ def test_a_share_of_the_scenes_has_dark_cores():
 def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(kind):
     domain = Domain(seed=5, packings=40)
     scenes = {
-        share: [domain.sample(number, shells=0, **{kind: share}) for number in range(40)] for share in (0.3, 0.6, 1.0)
+        share: [domain.sample(number, Stage(shells=0, **{kind: share})) for number in range(40)]
+        for share in (0.3, 0.6, 1.0)
     }
     chosen = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.3], scenes[1.0], strict=True)]
     often = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.6], scenes[1.0], strict=True)]

@@ -1,4 +1,4 @@
-"""Training: makes the bundled weights reproducibly from the simulation."""
+"""Training of the network on simulated scenes: makes the bundled weights reproducibly."""
 
 from napari_colloids.training.config import Config
 from napari_colloids.training.loop import train

@@ -1,4 +1,4 @@
-"""What a training run needs: the fields of its TOML file."""
+"""Configuration of a training run: the fields of its TOML file."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.training.calibration import SCENES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-#: What the learning rate falls to within a stage, over its peak.
-_LOWEST = 0.01
-#: What decides every step, beside the stages and the channels, without which a checkpoint cannot be read.
-_DECIDING = ("seed", "packings", "batch", "warmup", "weight_decay", "clip", "average")
+#: Learning rate at the end of a stage over that at its start.
+_FINAL_LEARNING_RATE_RATIO = 0.01
+#: Fields, beside the stages, on which the steps depend; with other channels a checkpoint cannot even be read.
+_RECIPE_FIELDS = ("seed", "packings", "batch", "warmup", "weight_decay", "clip", "average")
 
 
 def _check_numbers(settings: Stage | Config, **limits: tuple[float, float]) -> None:
-    """Refuse what is no number between its limits, and no whole one where these are whole."""
+    """Refuse numbers beyond their limits, and broken ones where the limits are whole numbers."""
     for name, (low, high) in limits.items():
         value, kind = getattr(settings, name), int if isinstance(low, int) else (int, float)
         if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
@@ -31,22 +31,22 @@ def _check_numbers(settings: Stage | Config, **limits: tuple[float, float]) -> N
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training: the learning rate falls along half a cosine and begins anew with the next stage.
+    """A stage of the training: its length, its learning rate, and the shares of kinds of scenes.
 
     Attributes
     ----------
     steps
-        Optimiser steps.
+        Optimisation steps.
     learning_rate
-        Where it starts.
+        At the start of the stage; it falls along half a cosine and starts anew with the next stage.
     nano
-        Share of the scenes that are nano-colloids.
+        Fraction of the scenes that are imaged as nano-colloids are: strong axial blur, uneven brightness, low SNR.
     shells
-        Share of the scenes whose particles have a dark core. Those of strings have one besides.
+        Fraction of the scenes whose particles have a dark core. Strings have one in any case.
     mixtures
-        Share of the scenes that are mixtures of large particles, often few, and small ones.
+        Fraction of the scenes that are mixtures of large particles, often few, and small ones.
     solid_strings
-        Share of the scenes that are strings of beads without a dark core.
+        Fraction of the scenes that are strings of particles without a dark core.
 
     References
     ----------
@@ -61,37 +61,33 @@ class Stage:
     solid_strings: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = dict.fromkeys(self.shares, (0.0, 1.0))
-        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0), **shares)
+        share = (0.0, 1.0)
+        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0))
+        _check_numbers(self, nano=share, shells=share, mixtures=share, solid_strings=share)
         if self.mixtures + self.solid_strings > 1:
             raise ColloidsError("mixtures and solid_strings are shares of the same scenes: at most 1 together.")
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Shares of the scenes by name."""
-        return {name: value for name, value in asdict(self).items() if name not in {"steps", "learning_rate"}}
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a training run needs.
+    """Configuration of a training run.
 
     Attributes
     ----------
     output
         Folder for checkpoints, log and weights, relative to the configuration file.
     seed
-        Decides the scenes and the initial weights.
+        Seed of the scenes and of the initial weights.
     packings
-        Arrangements made in advance.
+        Number of particle arrangements that are made in advance.
     stages
         One after the other; ``[[stages]]`` in the file.
     averaged_stages
-        The network is the mean of those at the ends of so many last stages: between what the stages are best at.
+        Number of last stages whose final weights are averaged to those of the finished network.
     batch
         Volumes per step.
     warmup
-        Steps of linear warm-up.
+        Steps of linear warm-up of the learning rate.
     weight_decay
         Of the optimiser.
     clip
@@ -99,13 +95,13 @@ class Config:
     average
         Decay of the exponential moving average of the weights, which is what is saved.
     channels
-        Of the network's levels.
+        Number of channels on the three levels of the network.
     workers
-        Processes that simulate.
+        Processes that simulate scenes; 0: the training process does.
     threads
         Threads of torch on a CPU.
     calibration_scenes
-        Scenes by which the finished network's confidence is made a probability.
+        Scenes on which the confidence of the finished network is calibrated.
     checkpoint_seconds
         Time between checkpoints.
     device
@@ -129,7 +125,7 @@ class Config:
     channels: tuple[int, int, int] = (16, 32, 64)
     workers: int = 1
     threads: int = 1
-    calibration_scenes: int = SCENES
+    calibration_scenes: int = 250
     checkpoint_seconds: float = 180.0
     device: str = "auto"
 
@@ -181,25 +177,25 @@ class Config:
 
     @property
     def ends(self) -> list[int]:
-        """Steps after which the stages end."""
+        """Number of steps up to the end of each stage."""
         return list(accumulate(stage.steps for stage in self.stages))
 
     @property
     def steps(self) -> int:
-        """Steps of all stages."""
+        """Number of steps of all stages."""
         return self.ends[-1]
 
-    def check_goes_on(self, recorded: dict[str, Any], step: int) -> None:
-        """Refuse to go on from a step that another recipe has led to.
+    def check_resumes(self, recorded: Mapping[str, object], step: int) -> None:
+        """Refuse to resume a run whose steps so far were made with other settings.
 
-        Stages that had not begun may be others, as may be all that does not decide what is learnt.
+        Stages that had not begun may have changed, and so may settings that the weights do not depend on.
 
         Parameters
         ----------
         recorded
-            The fields that the checkpoint was made with; those that its version did not know are not looked at.
+            Fields that the checkpoint was made with; those that its version did not have are ignored.
         step
-            Steps that are done.
+            Number of steps done.
 
         Raises
         ------
@@ -215,7 +211,7 @@ class Config:
                 )
 
     def stage_at(self, step: int) -> tuple[Stage, int]:
-        """Return the stage that `step` belongs to, and how many of its steps come before."""
+        """Return the stage that `step` belongs to, and the number of its steps that come before."""
         for stage in self.stages:
             if step < stage.steps:
                 return stage, step
@@ -223,25 +219,36 @@ class Config:
         raise IndexError("There are not so many steps.")
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of `step`: after a linear warm-up half a cosine, anew in every stage."""
+        r"""Return the learning rate of `step`: linear warm-up and cosine annealing with warm restarts.
+
+        Notes
+        -----
+        For the :math:`n`-th of the :math:`N` steps of a stage, the :math:`t`-th of all,
+
+        .. math::
+
+            \eta = \eta_0 \min\left(1, \frac{t + 1}{t_\mathrm{warmup}}\right)
+            \left[f + (1 - f) \frac{1 + \cos(\pi n / N)}{2}\right], \qquad f = 0.01.
+        """
         stage, done = self.stage_at(step)
-        warm = min(1.0, (step + 1) / max(self.warmup, 1))
+        warmup = min(1.0, (step + 1) / max(self.warmup, 1))
         cosine = (1 + math.cos(math.pi * done / stage.steps)) / 2
-        return stage.learning_rate * warm * (_LOWEST + (1 - _LOWEST) * cosine)
+        low = _FINAL_LEARNING_RATE_RATIO
+        return stage.learning_rate * warmup * (low + (1 - low) * cosine)
 
 
-def _recipe(values: dict[str, Any], steps: int) -> dict[str, Any]:
-    """Return what decides the first `steps` steps of a run, by name."""
-    recipe = {name: values[name] for name in _DECIDING if name in values}
-    begin = 0
-    for number, stage in enumerate(values.get("stages", ()), 1):
+def _recipe(values: Mapping[str, object], steps: int) -> dict[str, object]:
+    """Return the settings, by name, on which the first `steps` steps of a run depend."""
+    recipe = {name: values[name] for name in _RECIPE_FIELDS if name in values}
+    begin: float = 0
+    for number, stage in enumerate(cast("Sequence[Mapping[str, float]]", values.get("stages", ())), 1):
         if begin < steps:
             recipe |= {f"{name} of stage {number}": value for name, value in stage.items()}
         begin += stage["steps"]
     return recipe
 
 
-def _check_names(kind: type, values: dict[str, Any], path: Path) -> None:
+def _check_names(kind: type, values: Mapping[str, object], path: Path) -> None:
     unknown = set(values) - {field.name for field in fields(kind)}
     if unknown:
         raise ColloidsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")

@@ -1,4 +1,4 @@
-"""The picture of a training run: how its losses and its learning rate fell."""
+"""Plot of a training run: losses and learning rate by step."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
 
 #: Parts of the loss, as the log has them.
 PARTS = ("centre", "offset", "radius")
-#: Lines of the log that the thick curve is the mean of.
-_TOGETHER = 20
+#: Width of the moving average that is drawn as a thick curve, in lines of the log.
+_SMOOTHING_LINES = 20
 
 
-def draw_curves(log: Path, config: Config, picture: Path) -> None:
-    """Draw the log of a run.
+def draw_curves(log: Path, config: Config, path: Path) -> None:
+    """Plot the log of a run.
 
     Parameters
     ----------
     log
-        JSON, a line each for every hundred steps: ``step`` and the parts of the loss. Steps that a resumed run made
-        again come twice; the later line counts. Lines that were cut short are left out; where there are no
-        others, there is no picture.
+        A line of JSON for every hundred steps: ``step`` and the parts of the loss. Where a resumed run repeated steps,
+        the later line counts. Incomplete lines are left out; if no others exist, nothing is written.
     config
         Of the run.
-    picture
+    path
         PNG to be written.
     """
     from matplotlib.figure import Figure
@@ -48,12 +47,12 @@ def draw_curves(log: Path, config: Config, picture: Path) -> None:
     for ax, name in zip(axes, PARTS, strict=False):
         values = np.array([entry[name] for entry in entries])
         ax.plot(steps, values, color="tab:blue", alpha=0.3, lw=0.5)
-        ax.plot(steps, uniform_filter1d(values, _TOGETHER, mode="nearest"), color="tab:blue")
+        ax.plot(steps, uniform_filter1d(values, _SMOOTHING_LINES, mode="nearest"), color="tab:blue")
         ax.set_ylabel(f"loss: {name}")
         ax.set_ylim(0.9 * values.min(), np.percentile(values, 98))
     axes[-1].plot(steps, [config.learning_rate_at(step - 1) for step in steps], color="tab:orange")
     axes[-1].set(ylabel="learning rate", xlabel="step", yscale="log")
-    with atomic_write(picture) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=80, format="png")
 
 

@@ -1,4 +1,4 @@
-"""`train`: makes the bundled weights, reproducibly, from a configuration file."""
+"""`train`: makes the weights of the network reproducibly from a configuration file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from napari_colloids.detection.device import half_precision
+from napari_colloids.detection.device import choose_device, half_precision
 from napari_colloids.detection.network import CentreNet
 from napari_colloids.errors import ColloidsError
 from napari_colloids.training.calibration import calibrate
@@ -21,19 +22,19 @@ from napari_colloids.training.config import Config
 from napari_colloids.training.curves import draw_curves
 from napari_colloids.training.domain import Domain
 from napari_colloids.training.optimiser import Optimiser
-from napari_colloids.training.state import State
+from napari_colloids.training.state import TrainingState
 from napari_colloids.training.step import Step
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Steps between lines of the log.
 _LOG_EVERY = 100
 
 
 class _Scenes(Dataset[tuple[np.ndarray, ...]]):
-    """Scenes by number, so that a resumed run goes on where it stopped whatever the number of workers."""
+    """Scenes by number, so that a resumed run continues where it stopped, whatever the number of workers."""
 
     def __init__(self, domain: Domain, config: Config, first: int) -> None:
         self.domain, self.config, self.first = domain, config, first * config.batch
@@ -44,7 +45,7 @@ class _Scenes(Dataset[tuple[np.ndarray, ...]]):
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         number += self.first
         stage, _ = self.config.stage_at(number // self.config.batch)
-        sample = self.domain.sample(number, **stage.shares)
+        sample = self.domain.sample(number, stage)
         return (sample.image, *sample.targets)
 
 
@@ -60,20 +61,18 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     config_path
         TOML file with the fields of `Config`.
     resume
-        Go on from the last checkpoint in the output folder.
+        Continue from the last checkpoint in the output folder.
 
     Returns
     -------
     pathlib.Path
-        The weights, a safetensors file; beside it lie ``log.jsonl``, its picture ``curves.png`` and the checkpoint.
+        The weights, a safetensors file; beside it lie ``log.jsonl``, its plot ``curves.png`` and the checkpoint.
 
     Raises
     ------
     ColloidsError
-        If the configuration is wrong, or there is nothing to resume, or only what another one has led to.
+        If the configuration is wrong, or there is no checkpoint to resume from, or one of another configuration.
     """
-    from napari_colloids.detection.device import choose_device
-
     path = Path(config_path)
     config = Config.read(path)
     folder = path.parent / config.output
@@ -82,47 +81,22 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    state = State(network, copy.deepcopy(network), Optimiser(network, config.weight_decay))
     averaged = config.ends[-config.averaged_stages :]
-    recorded = state.restore(folder, averaged) if resume else {}
-    if state.step > config.steps:
-        raise ColloidsError(
-            f"The checkpoint in {folder} has {state.step} steps, more than the {config.steps} of {path}."
-        )
-    config.check_goes_on(recorded, state.step)
+    state = _state(config, device)
+    if resume:
+        recorded = state.restore(folder, averaged)
+        if state.step > config.steps:
+            raise ColloidsError(
+                f"The checkpoint in {folder} has {state.step} steps, more than the {config.steps} of {path}."
+            )
+        config.check_resumes(recorded, state.step)
 
-    # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
-    half = torch.bfloat16 if device.type == "cuda" else half_precision(device.type)
-    take_step = Step(network, state.average, state.optimiser, config.clip, half, record=device.type == "cuda")
     domain = Domain(config.seed, config.packings)
     print(f"packing {config.packings} arrangements", flush=True)
     _ = domain.arrangements
     meta = {"config": json.dumps({name: value for name, value in asdict(config).items() if name != "output"})}
-    last_saved, started = time.monotonic(), time.monotonic()
-    running: dict[str, torch.Tensor] = {}
-    summed = 0
     with _opened_log(folder / "log.jsonl", resume=resume) as log:
-        batches = _batches(domain, config, state.step)
-        for step, batch in zip(range(state.step, config.steps), batches, strict=False):
-            decay = min(config.average, (1 + step) / (10 + step))
-            parts = take_step(batch, config.learning_rate_at(step), decay)
-            for name, value in parts.items():  # summed where they are, so that a GPU is not waited for
-                running[name] = running.get(name, 0) + value
-            summed += 1
-            state.step = step + 1
-            if state.step in config.ends:
-                state.end_stage()
-            if state.step % _LOG_EVERY == 0 or state.step == config.steps:
-                entry = {"step": state.step, "seconds": round(time.monotonic() - started, 1)}
-                entry |= {name: float(total) / summed for name, total in running.items()}
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
-                print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
-                running, summed = {}, 0
-            if time.monotonic() - last_saved > config.checkpoint_seconds:
-                state.save(folder, meta)
-                last_saved = time.monotonic()
+        _take_steps(state, config, domain, _LossLog(log), partial(state.save, folder, meta))
     state.save(folder, meta)
     print("calibrating the confidence", flush=True)
     finished = state.mean_of(averaged)
@@ -132,8 +106,66 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     return weights
 
 
+def _state(config: Config, device: torch.device) -> TrainingState:
+    """Return the state before the first step."""
+    network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return TrainingState(network, copy.deepcopy(network), Optimiser(network, config.weight_decay))
+
+
+def _take_steps(state: TrainingState, config: Config, domain: Domain, log: _LossLog, save: Callable[[], None]) -> None:
+    """Take all steps that are left, and `save` now and then."""
+    device = next(state.network.parameters()).device.type
+    # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
+    half = torch.bfloat16 if device == "cuda" else half_precision(device)
+    take_step = Step(state.network, state.average, state.optimiser, config.clip, half, capture=device == "cuda")
+    last_saved = time.monotonic()
+    batches = _batches(domain, config, state.step)
+    for step, batch in zip(range(state.step, config.steps), batches, strict=False):
+        decay = min(config.average, (1 + step) / (10 + step))
+        log.add(take_step(batch, config.learning_rate_at(step), decay))
+        state.step = step + 1
+        if state.step in config.ends:
+            state.end_stage()
+        if state.step % _LOG_EVERY == 0 or state.step == config.steps:
+            log.write(state.step)
+        if time.monotonic() - last_saved > config.checkpoint_seconds:
+            save()
+            last_saved = time.monotonic()
+
+
+class _LossLog:
+    """Log of a run: a line of JSON with the mean losses since the last one.
+
+    Parameters
+    ----------
+    file
+        To be written to.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._started = time.monotonic()
+        self._sums: dict[str, torch.Tensor] = {}
+        self._number = 0
+
+    def add(self, parts: Mapping[str, torch.Tensor]) -> None:
+        """Add the losses of a step, on their device, so that a GPU is not waited for."""
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0) + value
+        self._number += 1
+
+    def write(self, step: int) -> None:
+        """Write and print the means of all steps since the last line."""
+        entry = {"step": step, "seconds": round(time.monotonic() - self._started, 1)}
+        entry |= {name: float(total) / self._number for name, total in self._sums.items()}
+        self._file.write(json.dumps(entry) + "\n")
+        self._file.flush()
+        print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
+        self._sums, self._number = {}, 0
+
+
 def _opened_log(path: Path, *, resume: bool) -> TextIO:
-    """Open the log; lines are added after those of the run that is gone on with."""
+    """Open the log; lines are added after those of a resumed run."""
     torn = resume and path.exists() and not path.read_bytes().endswith(b"\n")
     log = path.open("a" if resume else "w", encoding="utf-8")
     if torn:  # a run that was killed has left half a line, or none at all

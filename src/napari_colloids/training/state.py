@@ -1,11 +1,11 @@
-"""What a training run has come to, and its file: the checkpoint."""
+"""State of a training run, and its checkpoint file."""
 
 from __future__ import annotations
 
 import copy
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
@@ -21,25 +21,26 @@ if TYPE_CHECKING:
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.training.optimiser import Optimiser
 
-_NAME = "checkpoint.safetensors"
+#: File name of the checkpoint.
+_CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass
-class State:
-    """What a training run has come to.
+class TrainingState:
+    """State of a training run.
 
     Attributes
     ----------
     network
-        What learns.
+        The network that is trained.
     average
-        The moving average of its weights.
+        A network of the moving average of its weights.
     optimiser
-        With what it remembers of earlier steps.
+        With its momenta.
     step
-        Steps that are done.
+        Number of steps done.
     ends
-        The average weights at the ends of stages, ``"STEP.NAME"``.
+        The average weights at the ends of the stages so far, by ``"STEP.NAME"``.
     """
 
     network: CentreNet
@@ -49,11 +50,11 @@ class State:
     ends: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def end_stage(self) -> None:
-        """Remember the average weights."""
+        """Keep the average weights of the end of a stage."""
         self.ends |= {f"{self.step}.{k}": v.detach().cpu().clone() for k, v in self.average.named_parameters()}
 
     def mean_of(self, ends: Sequence[int]) -> CentreNet:
-        """Return a network on the CPU whose weights are the mean of those at the `ends` of stages."""
+        """Return a network on the CPU whose weights are the mean of those after the steps `ends`, where stages end."""
         network = copy.deepcopy(self.average).cpu()
         with torch.no_grad():
             for name, weights in network.named_parameters():
@@ -61,12 +62,12 @@ class State:
         return network
 
     def save(self, folder: Path, meta: dict[str, str]) -> None:
-        """Write the checkpoint and, should the run be stopped, the average as weights."""
+        """Write the checkpoint, and the moving average as weights."""
         state = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         state |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         state |= {f"optimiser.{k}": v for k, v in self.optimiser.state().items()}
         state |= {f"ends.{k}": v for k, v in self.ends.items()}
-        _write(folder / _NAME, state, meta | {"step": str(self.step)})
+        _write(folder / _CHECKPOINT, state, meta | {"step": str(self.step)})
         self.save_weights(folder, self.average, meta)
 
     def save_weights(self, folder: Path, network: CentreNet, meta: dict[str, str]) -> Path:
@@ -75,20 +76,27 @@ class State:
         _write(path, network.state_dict(), meta | {"step": str(self.step)})
         return path
 
-    def restore(self, folder: Path, ends: Sequence[int]) -> dict[str, Any]:
-        """Go back to the checkpoint; `mean_of` these `ends` of stages is what will be asked for.
+    def restore(self, folder: Path, ends: Sequence[int]) -> dict[str, object]:
+        """Restore the state from the checkpoint.
+
+        Parameters
+        ----------
+        folder
+            Of the run.
+        ends
+            Steps whose weights `mean_of` will need.
 
         Returns
         -------
         dict
-            The fields of `Config` that it was made with.
+            The fields of `Config` that the checkpoint was made with.
 
         Raises
         ------
         ColloidsError
-            If there is none, it cannot be read, or it is past one of the `ends` and does not know it.
+            If there is none, it cannot be read, or it lacks the weights of one of the `ends` before it.
         """
-        path = folder / _NAME
+        path = folder / _CHECKPOINT
         if not path.exists():
             raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start without --resume.")
         try:

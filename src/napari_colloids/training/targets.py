@@ -1,4 +1,4 @@
-"""What the network should say about a volume whose particles are known."""
+"""Training targets of a volume of known particles: centre heat map, offsets and log-radius."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from numpy.typing import NDArray
 from napari_colloids.compiled import compiled
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 
-#: Width (standard deviation) of the mark around a centre, in diameters.
-MARK = 0.13
-#: Heat around a particle too faint to be asked for: next to no loss, whatever the network says there, and no centre.
-FAINT = 0.99
-#: How far that reaches, in radii.
-_FAINT_REACH = 0.7
-#: Offset and radius are learned at cells closer to the centre than this, in cells.
-_NEAR = 1.3
+#: Standard deviation of the Gaussian around a centre, in particle diameters.
+HEAT_SIGMA_DIAMETERS = 0.13
+#: Heat around an optional particle: next to no loss whether it is found or not, and no centre.
+OPTIONAL_HEAT = 0.99
+#: Reach of that heat, in particle radii.
+_OPTIONAL_REACH_RADII = 0.7
+#: Distance to the centre up to which a cell learns offset and radius, in cells.
+_MAX_OFFSET_CELLS = 1.3
+#: Distance up to which the Gaussian is drawn: in standard deviations, and at most, in cells.
+_HEAT_REACH_SIGMAS = 3
+_MAX_HEAT_REACH_CELLS = 3
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 
 class Targets(NamedTuple):
-    """The wanted output for one volume.
+    """The wanted output of the network for one volume.
 
     Attributes
     ----------
     heat
-        Gaussian marks, 1 exactly at the cells that hold a centre, `FAINT` around particles that are too faint; shape
-        ``(Z, Y, X)`` in cells.
+        Centre heat map: 1 exactly in the cells that hold a centre, a Gaussian around them, `OPTIONAL_HEAT` around
+        particles that may be found or not; shape ``(Z, Y, X)`` in cells.
     offset
-        Cells from the cell's centre to the particle's, shape ``(3, Z, Y, X)``.
+        From the middle of the cell to the centre of the particle, in cells, shape ``(3, Z, Y, X)``.
     log_radius
         Logarithm of the radius over the canonical radius, shape ``(Z, Y, X)``.
     near
-        1 where offset and radius are to be learned, shape ``(Z, Y, X)``.
+        1 in the cells near a centre, where offset and radius are to be learned, else 0; shape ``(Z, Y, X)``.
     """
 
     heat: Map
@@ -46,9 +49,9 @@ class Targets(NamedTuple):
 
 
 def make_targets(
-    positions: Array, radii: Array, shape: tuple[int, int, int], faint: NDArray[np.bool_] | None = None
+    positions: Array, radii: Array, shape: tuple[int, int, int], optional: NDArray[np.bool_] | None = None
 ) -> Targets:
-    """Make the targets of one volume.
+    r"""Make the targets of one volume.
 
     Parameters
     ----------
@@ -58,29 +61,45 @@ def make_targets(
         Shape ``(N,)`` in canonical voxels.
     shape
         Shape of the volume in canonical voxels, multiples of `STRIDE`.
-    faint
-        Which particles are too faint to be asked for, shape ``(N,)``; they may be found or not.
+    optional
+        Shape ``(N,)``: particles that may be found or not, as they are too faint.
+
+    Notes
+    -----
+    The heat of cell :math:`i` is that of the particle :math:`k` for which it is highest,
+
+    .. math::
+
+        h_i = \max_k \exp\left(-\frac{|\mathbf{r}_i - \mathbf{c}_k|^2}{2 \sigma_k^2}\right), \qquad
+        \sigma_k = 0.13 \, \frac{2 R_k}{s},
+
+    with centres :math:`\mathbf{c}_k` in cells and the stride :math:`s` of the network.
     """
-    if faint is not None:
-        clear = make_targets(positions[~faint], radii[~faint], shape)
-        _mark_faint(clear.heat, positions[faint], radii[faint])
-        return clear
+    if optional is not None:
+        wanted = make_targets(positions[~optional], radii[~optional], shape)
+        _mark_optional(wanted.heat, positions[optional], radii[optional])
+        return wanted
     cells = tuple(n // STRIDE for n in shape)
     heat = np.zeros(cells, np.float32)
     offset = np.zeros((3, *cells), np.float32)
     log_radius = np.zeros(cells, np.float32)
     nearest = np.full(cells, np.inf)
-    grid = (positions - (STRIDE - 1) / 2) / STRIDE
-    spread = MARK * 2 * radii / STRIDE
-    reach = min(3, int(np.ceil(3 * spread.max(initial=0.3))))
-    _mark(grid, spread, np.log(2 * radii / CANONICAL_DIAMETER), reach, heat, offset, log_radius, nearest)
+    centres = _in_cells(positions)
+    sigma = HEAT_SIGMA_DIAMETERS * 2 * radii / STRIDE
+    reach = min(_MAX_HEAT_REACH_CELLS, int(np.ceil(_HEAT_REACH_SIGMAS * sigma.max(initial=0.3))))
+    _mark(centres, sigma, np.log(2 * radii / CANONICAL_DIAMETER), reach, heat, offset, log_radius, nearest)
     return Targets(heat, offset, log_radius, np.isfinite(nearest).astype(np.float32))
+
+
+def _in_cells(positions: Array) -> Array:
+    """Return positions in cells of the network's output; the middle of a cell is a whole number."""
+    return (positions - (STRIDE - 1) / 2) / STRIDE
 
 
 @compiled
 def _mark(
-    grid: Array,
-    spread: Array,
+    centres: Array,
+    sigma: Array,
     relative_size: Array,
     reach: int,
     heat: Map,
@@ -88,26 +107,27 @@ def _mark(
     log_radius: Map,
     nearest: Array,
 ) -> None:
-    """Mark particles at `grid` in the cells around them; offset and radius are those of the nearest particle."""
+    """Write the particles into the cells around them; offset and radius are those of the nearest particle."""
     depth, height, width = heat.shape
-    for n in range(len(grid)):
-        home = np.rint(grid[n])
+    for n in range(len(centres)):
+        home = np.rint(centres[n])
         for z in range(max(int(home[0]) - reach, 0), min(int(home[0]) + reach + 1, depth)):
             for y in range(max(int(home[1]) - reach, 0), min(int(home[1]) + reach + 1, height)):
                 for x in range(max(int(home[2]) - reach, 0), min(int(home[2]) + reach + 1, width)):
-                    up, side, along = grid[n, 0] - z, grid[n, 1] - y, grid[n, 2] - x
-                    squared = up**2 + side**2 + along**2
+                    dz, dy, dx = centres[n, 0] - z, centres[n, 1] - y, centres[n, 2] - x
+                    squared = dz**2 + dy**2 + dx**2
                     at_home = z == home[0] and y == home[1] and x == home[2]
-                    mark = 1.0 if at_home else np.exp(-0.5 * squared / spread[n] ** 2)
+                    mark = 1.0 if at_home else np.exp(-0.5 * squared / sigma[n] ** 2)
                     heat[z, y, x] = max(heat[z, y, x], np.float32(mark))
-                    if squared < _NEAR**2 and squared < nearest[z, y, x]:
+                    if squared < _MAX_OFFSET_CELLS**2 and squared < nearest[z, y, x]:
                         nearest[z, y, x] = squared
-                        offset[0, z, y, x], offset[1, z, y, x], offset[2, z, y, x] = up, side, along
+                        offset[0, z, y, x], offset[1, z, y, x], offset[2, z, y, x] = dz, dy, dx
                         log_radius[z, y, x] = relative_size[n]
 
 
-def _mark_faint(heat: Map, positions: Array, radii: Array) -> None:
-    for centre, reach in zip((positions - (STRIDE - 1) / 2) / STRIDE, _FAINT_REACH * radii / STRIDE, strict=True):
+def _mark_optional(heat: Map, positions: Array, radii: Array) -> None:
+    """Raise the heat around particles to `OPTIONAL_HEAT`."""
+    for centre, reach in zip(_in_cells(positions), _OPTIONAL_REACH_RADII * radii / STRIDE, strict=True):
         low = np.maximum(np.ceil(centre - reach), 0).astype(int)
         high = np.minimum(np.floor(centre + reach) + 1, heat.shape).astype(int)
         if np.any(high <= low):
@@ -115,4 +135,4 @@ def _mark_faint(heat: Map, positions: Array, radii: Array) -> None:
         z, y, x = (np.arange(a, b) - c for a, b, c in zip(low, high, centre, strict=True))
         near = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= reach**2
         around = heat[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-        around[near] = np.maximum(around[near], FAINT)
+        around[near] = np.maximum(around[near], OPTIONAL_HEAT)

@@ -1,7 +1,7 @@
 """Write the tables by scene of docs/benchmarks.md anew: python measurements/tables.py DOCUMENT BENCHMARK.JSON ...
 
-A section's title is its suite, a row's first cell its scene. Rivals that did not run keep their figures; a scene that
-is not in the files stays as it is, and is named.
+A section's title is its suite, a row's first cell its scene. Reference methods that did not run keep their figures; a
+scene that is not in the files stays as it is, and is named.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from napari_colloids.benchmark.report import COLUMNS, OF_THE_FIRST, table_row
+from napari_colloids.benchmark.formatting import table_row
+from napari_colloids.benchmark.report import COLUMNS, FIRST_METHOD_COLUMNS
 
-#: In which columns of such a table the rivals stand, and how many it has.
-_RIVALS = {2: "trackpy", 3: "log"}
-_WIDTH = 7
+#: Columns of the reference methods in such a table, and number of its columns.
+_REFERENCE_COLUMNS = {2: "trackpy", 3: "log"}
+_N_COLUMNS = 7
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
         if title := re.match(r"#+ ([\w-]+)", line):
             suite = title[1]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == _WIDTH and suite in means:
+        if line.startswith("| ") and len(cells) == _N_COLUMNS and suite in means:
             if cells[0] in means[suite]:
                 lines[number] = _row(cells, means[suite][cells[0]])
             elif not lines[number + 1].startswith("|---"):
@@ -56,11 +57,11 @@ def _means(files: list[Path]) -> dict[str, dict[str, pd.DataFrame]]:
 def _row(cells: list[str], means: pd.DataFrame) -> str:
     """Return a row with the figures that are known."""
     own = means.loc["network"]
-    cells = [cells[0], COLUMNS["F1"](own), *cells[2:4], *(COLUMNS[name](own) for name in OF_THE_FIRST)]
-    for column, method in _RIVALS.items():
+    cells = [cells[0], COLUMNS["F1"](own), *cells[2:4], *(COLUMNS[name](own) for name in FIRST_METHOD_COLUMNS)]
+    for column, method in _REFERENCE_COLUMNS.items():
         if method in means.index:
             cells[column] = COLUMNS["F1"](means.loc[method])
-    return table_row(cells)[0]
+    return table_row(cells)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from napari_colloids import ColloidsError
-from napari_colloids.benchmark import SUITES, rivals, run
+from napari_colloids.benchmark import SUITES, reference_methods, run
 from napari_colloids.benchmark import suites as suites_module
-from napari_colloids.benchmark.measure import LEVELS, measure
+from napari_colloids.benchmark.measure import THRESHOLDS, measure
 from napari_colloids.benchmark.microscope import Scene, make_volume
-from napari_colloids.benchmark.report import threshold_of
+from napari_colloids.benchmark.report import precise_threshold
 from napari_colloids.benchmark.suites import Point, Suite, suite
 from napari_colloids.cli import main
 from napari_colloids.detection import METHODS
@@ -75,7 +75,7 @@ def test_the_truth_itself_is_perfect_and_its_errors_are_measured(volume):
     )
     measured = measure(volume, off, 0.3)
     figures, reliability = measured.figures, measured.reliability
-    np.testing.assert_array_equal(measured.recall, LEVELS <= 0.4)
+    np.testing.assert_array_equal(measured.recall, THRESHOLDS <= 0.4)
     assert figures["rmse_y"] == pytest.approx(0.3)
     assert figures["radius_bias"] == pytest.approx(0.1) == figures["radius_rmse"]
     assert reliability.error == pytest.approx(0.6)  # said 0.4, all were right
@@ -90,16 +90,16 @@ def test_reliabilities_add_up(volume):
     assert both.error == pytest.approx(first.error) == pytest.approx(0.45)
 
 
-@pytest.mark.parametrize("method", rivals.TUNABLE)
-def test_tuning_never_makes_a_rival_worse(method, volume, monkeypatch):
+@pytest.mark.parametrize("method", reference_methods.NAMES)
+def test_tuning_never_makes_a_reference_method_worse(method, volume, monkeypatch):
     monkeypatch.setattr(METHODS[method].locator, "GRID", {"separation": (0.6, 1.4)})
-    shipped = rivals.shipped(method)
-    wrong = replace(shipped.settings, separation=1.4)
-    monkeypatch.setattr(rivals, "shipped", lambda _method: replace(shipped, settings=wrong))
-    best = rivals.tune(method, [volume], by_ap=False)
+    shipped = reference_methods.shipped(method)
+    wrong = replace(shipped, settings=replace(shipped.settings, separation=1.4))
+    monkeypatch.setattr(reference_methods, "shipped", lambda _method: wrong)
+    best = reference_methods.tune(method, [volume], by_ap=False)
     assert best.settings.separation == 0.6
-    found = rivals.find(volume, method, wrong)
-    assert best.reached > measure(volume, found, 0.0).figures["f1"]
+    found = reference_methods.find(volume.stack, volume.diameter, wrong)
+    assert best.score > measure(volume, found, 0.0).figures["f1"]
 
 
 def test_run_measures_every_method_on_every_volume(small_suite):
@@ -126,7 +126,7 @@ def test_the_command_writes_json_tables_and_pictures(small_suite, tmp_path, caps
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "benchmark.json").read_text())["suites"]["small"]
     assert {row["method"] for row in report["volumes"]} == {"network", "log"}
-    assert report["curves"]["network"]["threshold"] == LEVELS.tolist()
+    assert report["curves"]["network"]["threshold"] == THRESHOLDS.tolist()
     table = (tmp_path / "out" / "benchmark.md").read_text()
     assert "| network |" in table
     assert table.strip() in capsys.readouterr().out
@@ -139,11 +139,11 @@ def test_the_threshold_is_the_lowest_that_is_precise_where_it_is_hard(small_suit
     easy, hard = (curves["point"] == point for point in ("0.2", "0.3"))
     curves.loc[easy, "precision"] = 1.0
     curves.loc[hard, "precision"] = 0.9 + 0.1 * curves.loc[hard, "threshold"]
-    assert threshold_of(result, "network") == pytest.approx(0.5)
+    assert precise_threshold(result, "network") == pytest.approx(0.5)
     curves.loc[hard, "precision"] = 0.9
-    assert threshold_of(result, "network") is None
+    assert precise_threshold(result, "network") is None
     curves.loc[hard, "precision"] = 0.96
-    assert threshold_of(result, "network") == 0.05
+    assert precise_threshold(result, "network") == 0.05
 
 
 @pytest.mark.parametrize("wrong", [["nonsense"], ["dense", "--methods", "magic"], ["dense", "--methods", ","]])

@@ -56,8 +56,8 @@ def by_differences(parameters: Parameters, places: np.ndarray) -> Bound:
 def test_it_is_what_differences_of_simulated_pictures_say(count):
     bound = cramer_rao(imaged(CLEAN, PAIR[:count]))
     brute = by_differences(CLEAN, PAIR[:count])
-    np.testing.assert_allclose(bound.equal, brute.equal, rtol=0.05)
-    np.testing.assert_allclose(bound.free, brute.free, rtol=0.05)
+    np.testing.assert_allclose(bound.radius_known, brute.radius_known, rtol=0.05)
+    np.testing.assert_allclose(bound.radius_free, brute.radius_free, rtol=0.05)
 
 
 def test_a_large_sphere_follows_the_closed_form():
@@ -68,15 +68,15 @@ def test_a_large_sphere_follows_the_closed_form():
     contrast = 1 - background_level(parameters.snr, parameters.cnr, 0)
     surface = 4 / 3 * np.pi * parameters.radius**2  # times the mean square of a direction's cosine
     expected = noise / contrast / np.sqrt(surface / (2 * np.sqrt(np.pi) * sigma))
-    np.testing.assert_allclose(bound.equal[0], expected, rtol=0.02)
+    np.testing.assert_allclose(bound.radius_known[0], expected, rtol=0.02)
 
 
 def test_neighbours_and_unknown_radii_cost_exactness():
     alone, together = (cramer_rao(imaged(CLEAN, PAIR[:count])) for count in (1, 2))
-    assert together.free[0, 0] > 1.1 * alone.free[0, 0]
-    assert (together.free[:, :3] >= together.equal).all()
+    assert together.radius_free[0, 0] > 1.1 * alone.radius_free[0, 0]
+    assert (together.radius_free[:, :3] >= together.radius_known).all()
     noisy = cramer_rao(imaged(replace(CLEAN, snr=10, cnr=7.5), PAIR))
-    np.testing.assert_allclose(noisy.free, 2 * together.free, rtol=0.01)
+    np.testing.assert_allclose(noisy.radius_free, 2 * together.radius_free, rtol=0.01)
 
 
 def test_the_neighbours_are_those_of_the_same_stack_and_each_is_counted_once():
@@ -88,14 +88,14 @@ def test_the_neighbours_are_those_of_the_same_stack_and_each_is_counted_once():
     assert not inside.all()
     assert len(np.unique(positions_of(simulation.particles), axis=0)) == len(inside)
     bound = cramer_rao(simulation)
-    assert np.isfinite(bound.free).all()
-    assert np.isfinite(bound.equal).all()
+    assert np.isfinite(bound.radius_free).all()
+    assert np.isfinite(bound.radius_known).all()
     alone = replace(
         simulation,
         particles=particle_table(positions_of(same.particles), radius=same.particles["radius"]),
         brightness=same.brightness,
     )
-    assert (cramer_rao(alone).equal.mean(axis=0) < bound.equal[inside].mean(axis=0)).all()
+    assert (cramer_rao(alone).radius_known.mean(axis=0) < bound.radius_known[inside].mean(axis=0)).all()
 
 
 @pytest.mark.parametrize("bits", [8, 16])

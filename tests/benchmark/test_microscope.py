@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from napari_colloids.benchmark.microscope import Scene, make_volume, psf, render
+from napari_colloids.benchmark.microscope import Scene, make_volume, render
+from napari_colloids.benchmark.sted import psf
 
 
 def half_width(profile: np.ndarray) -> float:
@@ -65,7 +66,7 @@ def test_density_and_sizes_are_as_asked_for(scene):
 
 @pytest.mark.parametrize("arrangement", ["random", "strings"])
 def test_particles_can_be_drawn_apart(arrangement):
-    scene = Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.3, arrangement=arrangement, apart=1.5)
+    scene = Scene(shape=(60, 60, 60), radius=4, volume_fraction=0.3, arrangement=arrangement, spacing=1.5)
     volume = make_volume(scene, seed=3)
     nearest, _ = cKDTree(volume.positions).query(volume.positions, k=2)
     assert len(volume.positions) > 10

@@ -1,4 +1,4 @@
-"""Errors over the bound, pulls, bias by the place in the voxel, pairs that touch, and the command's tables."""
+"""Errors over the bound, coverage of the standard errors, bias by position in the voxel, pairs that touch, tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from napari_colloids.benchmark import refinement, refinement_report, touching
-from napari_colloids.benchmark.exactness import PHASES, exactness
+from napari_colloids.benchmark.localisation import PHASES, localisation_errors
+from napari_colloids.benchmark.methods import Finder
 from napari_colloids.cli import main
 from napari_colloids.particles import particle_table, positions_of
 from napari_colloids.simulation import Parameters
@@ -27,18 +28,18 @@ def truth():
 def compared(truth, error, *, refined=True, counted=None):
     found = particle_table(truth + error, errors=np.tile([0.3, 0.1, 0.1, 0.1], (len(truth), 1)), refined=refined)
     counted = np.ones(len(truth), bool) if counted is None else counted
-    return exactness(truth, counted, np.full(truth.shape, 0.1), found.sample(frac=1, random_state=1), 10.0)
+    return localisation_errors(truth, counted, np.full(truth.shape, 0.1), found.sample(frac=1, random_state=1), 10.0)
 
 
 def test_normal_errors_have_their_rmse_ratio_and_pulls(truth):
     error = np.random.default_rng(3).normal(0, [0.3, 0.1, 0.2], truth.shape)
-    exact = compared(truth, error)
-    assert exact.number == exact.with_error == len(truth)
-    np.testing.assert_allclose(exact.rmse, [0.3, np.hypot(0.1, 0.2) / np.sqrt(2)], rtol=0.05)
-    np.testing.assert_allclose(exact.ratio, exact.rmse / 0.1)
-    np.testing.assert_allclose(exact.share_within[:, :2], [[0.683] * 2, [0.954] * 2], atol=0.03)
-    np.testing.assert_allclose(exact.share_within[:, 2], [0.383, 0.683], atol=0.03)  # twice the stated error
-    (_, doubt_z), (largest, doubt) = exact.phase_bias
+    errors = compared(truth, error)
+    assert errors.number == errors.with_standard_error == len(truth)
+    np.testing.assert_allclose(errors.rmse, [0.3, np.hypot(0.1, 0.2) / np.sqrt(2)], rtol=0.05)
+    np.testing.assert_allclose(errors.ratio, errors.rmse / 0.1)
+    np.testing.assert_allclose(errors.coverage[:, :2], [[0.683] * 2, [0.954] * 2], atol=0.03)
+    np.testing.assert_allclose(errors.coverage[:, 2], [0.383, 0.683], atol=0.03)  # twice the stated error
+    (_, doubt_z), (largest, doubt) = errors.phase_bias
     assert largest < 4 * doubt
     assert doubt_z == pytest.approx(0.3 / np.sqrt(len(truth) / PHASES), rel=0.2)
 
@@ -46,24 +47,24 @@ def test_normal_errors_have_their_rmse_ratio_and_pulls(truth):
 def test_particles_that_do_not_count_or_were_not_fitted_are_left_out(truth):
     counted = np.arange(len(truth)) % 3 == 0
     error = np.where(counted[:, None], 0.05, 1.0) * np.ones(3)
-    exact = compared(truth, error, counted=counted)
-    assert exact.number == counted.sum()
-    np.testing.assert_allclose(exact.rmse, 0.05)
+    errors = compared(truth, error, counted=counted)
+    assert errors.number == counted.sum()
+    np.testing.assert_allclose(errors.rmse, 0.05)
     left = compared(truth, error, refined=False)
-    assert left.with_error == 0
-    assert np.isnan(left.share_within).all()
-    both = exact + left
-    assert (both.number, both.with_error) == (exact.number + left.number, exact.with_error)
+    assert left.with_standard_error == 0
+    assert np.isnan(left.coverage).all()
+    both = errors + left
+    assert (both.number, both.with_standard_error) == (errors.number + left.number, errors.with_standard_error)
 
 
 def test_a_pull_towards_the_middle_of_the_voxel_shows_by_phase_and_not_in_the_mean(truth):
     error = np.zeros(truth.shape)
     error[:, 2] = -0.2 * np.sin(2 * np.pi * truth[:, 2])
-    exact = compared(truth, error)
-    assert exact.phase_bias[0, 0] == pytest.approx(0, abs=1e-9)
+    errors = compared(truth, error)
+    assert errors.phase_bias[0, 0] == pytest.approx(0, abs=1e-9)
     # Half of it in y and x together.
-    assert exact.phase_bias[1, 0] == pytest.approx(0.2 * np.sinc(1 / PHASES) * np.sin(3 * np.pi / 8) / 2, rel=0.25)
-    assert abs(exact.phase_sum[2].sum() / len(truth)) < 0.01
+    assert errors.phase_bias[1, 0] == pytest.approx(0.2 * np.sinc(1 / PHASES) * np.sin(3 * np.pi / 8) / 2, rel=0.25)
+    assert abs(errors.phase_sum[2].sum() / len(truth)) < 0.01
 
 
 def test_distances_of_pairs_are_measured_along_their_direction(monkeypatch):
@@ -104,7 +105,7 @@ def test_the_command_writes_figures_of_all_methods(monkeypatch, tmp_path, capsys
     assert main(arguments) == 0
     report = json.loads((tmp_path / "refinement.json").read_text())
     rows = {(row["point"], row["method"]): row for row in report["volumes"]}
-    assert len(rows) == 2 * len(refinement.METHODS)
+    assert len(rows) == 2 * 3
     fitted = rows["small", "network, refined"]
     assert 0.5 < fitted["ratio_lateral"] < 2.5 < 10 * rows["small", "trackpy"]["ratio_lateral"]
     assert fitted["ratio_lateral"] == pytest.approx(fitted["rmse_lateral"] / fitted["bound_lateral"])
@@ -123,10 +124,9 @@ def test_the_truth_itself_has_no_error(monkeypatch):
     everything = particle_table(
         positions_of(simulation.particles), radius=simulation.particles["radius"], confidence=1.0
     )
-    figures, exact = refinement._measured(
-        simulation, inside, refinement._least(simulation), lambda _stack, _diameter: everything[inside], 0.5
-    )
+    finder = Finder(lambda _stack, _diameter: everything[inside], 0.5)
+    figures, errors = refinement._measured(simulation, inside, refinement._bound(simulation), finder)
     assert figures["f1"] == 1
     assert figures["rmse_z"] == figures["ratio_lateral"] == 0
-    assert 0 < exact.number < inside.sum()
+    assert 0 < errors.number < inside.sum()
     assert refinement_report._number(float("nan")) == "-"

@@ -1,9 +1,13 @@
-"""The joint Cramer-Rao bound: how exactly the particles of a simulated stack can be known at all, neighbours included.
+"""Cramer-Rao bound of the positions and radii of all particles of a simulated stack, neighbours included.
 
-Bierbaum, Leahy, Alemi, Cohen, Sethna, Phys. Rev. X 7, 041007 (2017), for blurred spheres in a confocal stack. Here the
-information is that in the mean grey level of each voxel, optics and background known, and the brightness, centre and
-radius of every particle unknown, of those outside whose light reaches in, too. What the spread of the grey levels says
-beside their mean is left out: a few percent of the bound.
+The information is that in the mean grey level of each voxel. Optics and background are known; the brightness, centre
+and radius of every particle are unknown, also of those outside whose light reaches in. The information in the variance
+of the grey levels is neglected: a few percent of the bound.
+
+References
+----------
+Bierbaum, Leahy, Alemi, Cohen and Sethna, Phys. Rev. X 7, 041007 (2017): the bound of blurred spheres in confocal
+stacks.
 """
 
 from __future__ import annotations
@@ -31,35 +35,38 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: What is known of a particle that is hardly seen, so that the information can be inverted: its place and radius to
-#: this part of the radius, its brightness to this part of itself. To those that are seen it adds next to nothing.
-_VAGUE = 1.0
-#: What a radius is known to, in lateral voxels, where all are known to be equal.
-_SURE = 1e-5
-#: Variance of a position within a voxel, and of a grey level by its rounding.
-_VOXEL = 1 / 12
+#: Prior standard deviation of position and radius over the radius, and of the brightness over itself. It lets the
+#: information of particles that are hardly visible be inverted, and adds next to nothing to that of the others.
+_PRIOR_RELATIVE_SIGMA = 1.0
+#: Prior standard deviation of a known radius, in lateral voxels.
+_KNOWN_RADIUS_SIGMA_VOXELS = 1e-5
+#: Variance of the uniform distribution of unit width: of a position in a voxel, and of the rounding of a grey level.
+_UNIFORM_VARIANCE = 1 / 12
 
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """Least standard errors of the particles of a table.
+    """Smallest standard errors that are possible, for the particles of a table.
 
     Attributes
     ----------
-    equal
+    radius_known
         Shape ``(N, 3)``: of z, y, x in voxels, where the radius is known.
-    free
-        Shape ``(N, 4)``: of z, y, x and the radius (lateral voxels), where the radius has to be found out, too.
+    radius_free
+        Shape ``(N, 4)``: of z, y, x in voxels and the radius in lateral voxels, where the radius is unknown, too.
     """
 
-    equal: Array
-    free: Array
+    radius_known: Array
+    radius_free: Array
 
 
 def with_neighbours(parameters: Parameters) -> tuple[Simulation, NDArray[np.bool_]]:
-    """Simulate a stack, with all particles listed whose light reaches in, and which of them are centred in it.
+    """Simulate the stack that `simulate` makes of these parameters, with all particles whose light reaches into it.
 
-    The stack is the one that `simulate` makes of these parameters.
+    Returns
+    -------
+    tuple
+        The simulation, and a mask of its particles that are centred in the stack.
     """
     parameters, rng = seeded(parameters)
     arrangement = packed_box(parameters, rng)
@@ -77,13 +84,24 @@ def with_neighbours(parameters: Parameters) -> tuple[Simulation, NDArray[np.bool
 
 
 def cramer_rao(simulation: Simulation) -> Bound:
-    """Return the bound for all particles that a simulation lists.
+    r"""Return the bound for all particles of a simulation.
 
     Parameters
     ----------
     simulation
-        With the particles around the stack listed (`with_neighbours`). Its optics are a Gaussian PSF, round across,
-        in an even light: no halo, tilt, shading or bleaching.
+        With the particles around the stack (`with_neighbours`). Its PSF is a Gaussian, laterally round, without halo or
+        tilt, and the illumination is even: no shading or bleaching.
+
+    Notes
+    -----
+    With the mean :math:`\mu_v` and the standard deviation :math:`\sigma_v` of the grey level of voxel :math:`v`, the
+    Fisher information of the parameters :math:`\theta` of all particles and their smallest standard errors are
+
+    .. math::
+
+        I_{jk} = \sum_v \frac{1}{\sigma_v^2} \frac{\partial \mu_v}{\partial \theta_j}
+        \frac{\partial \mu_v}{\partial \theta_k}, \qquad
+        \sigma_{\theta_j} \ge \sqrt{(I^{-1})_{jj}}.
     """
     parameters = simulation.parameters
     spheres, background = _in_grey_levels(simulation)
@@ -95,14 +113,38 @@ def cramer_rao(simulation: Simulation) -> Bound:
     nothing = np.zeros(shape, np.float32)
     slow = Slow.over(low, shape)
     information = assemble(spheres, profile, slow, nothing, weight, weight, []).matrix().toarray()
-    vague = np.empty((len(spheres), NUMBERS))
-    vague[:, 0] = 1 / (_VAGUE * spheres.brightness) ** 2
-    vague[:, 1:] = 1 / (_VAGUE * spheres.radii[:, None]) ** 2
-    information[np.diag_indices_from(information)] += vague.ravel()
-    free = _deviations(information)
+    prior = np.empty((len(spheres), NUMBERS))
+    prior[:, 0] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.brightness) ** 2
+    prior[:, 1:] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.radii[:, None]) ** 2
+    information[np.diag_indices_from(information)] += prior.ravel()
+    radius_free = _standard_errors(information)
     radii = np.arange(4, len(information), NUMBERS)
-    information[radii, radii] += 1 / _SURE**2
-    return Bound(_deviations(information)[:, :3], free)
+    information[radii, radii] += 1 / _KNOWN_RADIUS_SIGMA_VOXELS**2
+    return Bound(_standard_errors(information)[:, :3], radius_free)
+
+
+def single_sphere_bound(psf_sigma: float, cnr: float, radius: float) -> float:
+    r"""Return the Cramer-Rao bound of the lateral position of a single sphere in white noise, in voxels.
+
+    Parameters
+    ----------
+    psf_sigma
+        Lateral standard deviation of the PSF in voxels.
+    cnr
+        Contrast to noise ratio.
+    radius
+        In voxels.
+
+    Notes
+    -----
+    .. math::
+
+        \sigma_x \ge \sqrt{\frac{3}{2 \sqrt{\pi}}} \, \frac{\sqrt{\sigma_\mathrm{PSF}}}{\mathrm{CNR} \, R}
+        \approx 0.92 \, \frac{\sqrt{\sigma_\mathrm{PSF}}}{\mathrm{CNR} \, R},
+
+    the information in a blurred edge on the surface of a sphere of radius :math:`R`.
+    """
+    return 0.92 * psf_sigma**0.5 / (cnr * radius)
 
 
 def detector_of(parameters: Parameters) -> Detector:
@@ -111,22 +153,22 @@ def detector_of(parameters: Parameters) -> Detector:
     noise = 1 / parameters.snr**2
     return Detector(
         gain=white * parameters.photon_noise * noise,
-        floor=float(np.sqrt((1 - parameters.photon_noise) * noise * white**2 + _VOXEL)),
+        floor=float(np.sqrt((1 - parameters.photon_noise) * noise * white**2 + _UNIFORM_VARIANCE)),
         limits=(0.0, float(2**parameters.bits - 1)),
     )
 
 
 def _in_grey_levels(simulation: Simulation) -> tuple[Spheres, float]:
-    """Return the particles and the background as the detector sees them."""
+    """Return the particles and the background in grey levels of the detector."""
     parameters = simulation.parameters
     table = simulation.particles
     spheres = Spheres(positions_of(table), table["radius"].to_numpy(dtype=float), simulation.brightness)
-    # The middle of a typical particle has the wanted level.
-    picture = draw(spheres, _profile(parameters, spheres), np.zeros(3, int), parameters.shape)
+    # The centre of a typical particle has the wanted level.
+    image = draw(spheres, _profile(parameters, spheres), np.zeros(3, int), parameters.shape)
     last = np.array(parameters.shape) - 1
     inside = np.all((spheres.positions >= -0.5) & (spheres.positions < last + 0.5), axis=1)
-    middles = np.clip(np.rint(spheres.positions[inside]).astype(int), 0, last)
-    typical = float(np.median(picture[tuple(middles.T)]))
+    centres = np.clip(np.rint(spheres.positions[inside]).astype(int), 0, last)
+    typical = float(np.median(image[tuple(centres.T)]))
     white = parameters.brightness * (257 if parameters.bits == 16 else 1)
     low = background_level(parameters.snr, parameters.cnr, parameters.photon_noise)
     brightness = white * (1 - low) / typical * spheres.brightness
@@ -134,13 +176,13 @@ def _in_grey_levels(simulation: Simulation) -> tuple[Spheres, float]:
 
 
 def _profile(parameters: Parameters, spheres: Spheres) -> Profile:
-    axial, lateral, _ = np.sqrt(np.square(parameters.psf_sigma) + _VOXEL)
+    axial, lateral, _ = np.sqrt(np.square(parameters.psf_sigma) + _UNIFORM_VARIANCE)
     aspect = parameters.voxel_aspect
     limits = float(spheres.radii.min()), float(spheres.radii.max())
     return Profile(limits, (float(axial) * aspect, float(lateral)), aspect=aspect)
 
 
-def _deviations(information: Array) -> Array:
+def _standard_errors(information: Array) -> Array:
     """Return the standard errors ``(N, 4)`` of z, y, x and radius."""
     unit = 1 / np.sqrt(np.diag(information))
     inverse, _ = dpotri(*cho_factor(information * unit[:, None] * unit))

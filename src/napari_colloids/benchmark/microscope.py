@@ -1,50 +1,39 @@
-"""A second simulator, for the benchmark only: nothing of how it draws and blurs is what the network learned from.
+"""Second simulator, for the benchmark only: it shares no drawing, blurring or exposure with the one of the training.
 
-It follows the challenge "Colloids: how low can we go?": hard spheres drawn black and white on a canvas of twice the
-resolution, a small Gaussian blur, the PSF of a STED microscope, a reduction by two, noise. The PSF is no Gaussian: it
-is the scalar diffraction integral of Born and Wolf (Principles of Optics, section 8.8) for excitation and detection,
-quenched by a doughnut-shaped depletion beam.
+It follows the challenge "Colloids: how low can we go?": hard spheres drawn as black and white on a canvas of twice the
+resolution, a small Gaussian blur, the PSF of a STED microscope (`sted.psf`), a reduction by two, noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import spheropack
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.interpolate import RegularGridInterpolator
-from scipy.ndimage import gaussian_filter, shift
-from scipy.special import jv
+from scipy.ndimage import gaussian_filter
 
+from napari_colloids.benchmark.sted import Kernel, psf, supersampling
 from napari_colloids.simulation.arrangement import arrange, draw_species
+from napari_colloids.stack import Stack
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
-Kernel = NDArray[np.float32]
 
-#: Full width at half maximum over standard deviation of a Gaussian; widths of the PSF are given as the latter.
-FWHM = 2.3548
-#: Strength of the depletion: what is left of the light at the crest of the doughnut is exp(-DEPLETION).
-DEPLETION = 3.0
-#: Emission over excitation wavelength.
-STOKES = 1.07
 #: Standard deviation of the Gaussian blur in canvas voxels.
-SMOOTHING = 1.0
-#: Packings are made denser than asked for and the spheres then shrunk, so that few of them touch exactly.
-EXCESS = 0.02
-#: The densest that is packed.
-DENSEST = 0.62
-#: Grey level of a typical particle where the image is not scaled by its maximum: leaves room for brighter ones.
-TYPICAL = 140.0
-_FINE = 2
+CANVAS_BLUR_SIGMA = 1.0
+#: Volume fraction added to the one asked for when packing; the spheres are then shrunk, so that few touch exactly.
+EXCESS_VOLUME_FRACTION = 0.02
+#: Largest volume fraction that is packed.
+MAX_PACKED_VOLUME_FRACTION = 0.62
+#: Grey level of a typical particle in images that are not scaled by their maximum: leaves room for brighter ones.
+TYPICAL_GREY_LEVEL = 140.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What to image.
+    """Sample and imaging conditions.
 
     Attributes
     ----------
@@ -53,21 +42,20 @@ class Scene:
     radius
         Mean radius in lateral voxels.
     volume_fraction
-        Up to 0.6; of the spheres where they touch, before they are drawn apart.
+        Up to 0.6; of the packed spheres, before they are spaced.
     psf
-        Widths of the PSF along z and across, in lateral voxels: half widths over those of a Gaussian of unit standard
-        deviation.
+        Axial and lateral standard deviation, in lateral voxels, of the Gaussians whose half widths the PSF has.
     polydispersity
         Standard deviation of the radius over its mean.
     size_ratio
         Large over small radius of a binary mixture.
     large_share
-        How many of its particles are large ones.
+        Fraction of its particles that are large ones.
     arrangement
         One of `napari_colloids.simulation.ARRANGEMENTS`.
-    apart
-        Distance of touching spheres over the sum of their radii: above 1 where they repel each other or where what
-        shines of them does not touch.
+    spacing
+        Distance of neighbouring spheres over that of the packed ones: above 1 for particles that repel each other or
+        have a dark shell.
     shell
         Radius of the dark core over the radius.
     brightness_spread
@@ -79,11 +67,11 @@ class Scene:
     bleaching
         Fraction of the light lost from the first to the last slice.
     tilt
-        Lean of the PSF along x: lateral voxels per lateral voxel of height.
+        Tilt of the PSF towards x: lateral shift over height.
     aspect
         Height of a voxel over its width.
-    by_maximum
-        Whether the brightest voxel is what SNR and CNR refer to, as in the challenge, and not the typical particle.
+    scaled_by_maximum
+        Whether SNR and CNR refer to the brightest voxel, as in the challenge, and not to a typical particle.
     """
 
     shape: tuple[int, int, int] = (96, 96, 96)
@@ -94,7 +82,7 @@ class Scene:
     size_ratio: float = 1.0
     large_share: float = 0.5
     arrangement: str = "random"
-    apart: float = 1.0
+    spacing: float = 1.0
     shell: float = 0.0
     brightness_spread: float = 0.0
     snr: float = 5.0
@@ -103,12 +91,12 @@ class Scene:
     bleaching: float = 0.0
     tilt: float = 0.0
     aspect: float = 1.0
-    by_maximum: bool = False
+    scaled_by_maximum: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An image and its truth.
+    """A simulated image and its ground truth.
 
     Attributes
     ----------
@@ -119,7 +107,7 @@ class Volume:
     radii
         Shape ``(N,)`` in lateral voxels.
     scene
-        What it shows.
+        How it was made.
     """
 
     image: NDArray[np.uint8]
@@ -132,6 +120,11 @@ class Volume:
         """Mean diameter in lateral voxels."""
         return 2 * self.scene.radius
 
+    @property
+    def stack(self) -> Stack:
+        """The image, with a voxel size of the right aspect."""
+        return Stack(self.image, voxel_size=(self.scene.aspect, 1.0, 1.0), name="benchmark")
+
 
 def make_volume(scene: Scene, seed: int) -> Volume:
     """Simulate a volume; the same seed gives the same volume."""
@@ -139,9 +132,9 @@ def make_volume(scene: Scene, seed: int) -> Volume:
     kernel = psf(*scene.psf, scene.aspect, scene.tilt)
     aspect = np.array([scene.aspect, 1.0, 1.0])
     largest = scene.radius * (1 + 3 * scene.polydispersity) * _species(scene)[1]
-    margin = np.array(kernel.shape) / 2 / _fine(scene.aspect) * aspect + largest + 2
-    spheres, radii = _place((np.array(scene.shape) * aspect + 2 * margin) / scene.apart, scene, rng)
-    positions = (spheres * scene.apart - margin) / aspect - 0.5
+    margin = np.array(kernel.shape) / 2 / supersampling(scene.aspect) * aspect + largest + 2
+    spheres, radii = _spheres((np.array(scene.shape) * aspect + 2 * margin) / scene.spacing, scene, rng)
+    positions = (spheres * scene.spacing - margin) / aspect - 0.5
     light = np.ones(len(radii))
     if scene.brightness_spread:
         shape = 1 / scene.brightness_spread**2
@@ -155,16 +148,16 @@ def make_volume(scene: Scene, seed: int) -> Volume:
 def render(
     positions: Array, radii: Array, light: Array, scene: Scene, kernel: Kernel
 ) -> tuple[Image, NDArray[np.bool_]]:
-    """Draw spheres through the optics, without noise.
+    """Render spheres through the optics, without noise.
 
     Parameters
     ----------
     positions
-        Shape ``(N, 3)`` in voxels; spheres outside the volume count as far as the kernel reaches.
+        Shape ``(N, 3)`` in voxels; spheres outside the volume are rendered as far as the kernel reaches.
     radii, light
         Radius in lateral voxels and brightness of each.
     scene
-        Gives shape, aspect and dark cores.
+        Its shape, aspect and dark cores are used.
     kernel
         The PSF in canvas voxels.
 
@@ -173,7 +166,7 @@ def render(
     tuple
         The image ``(z, y, x)``, whose maximum on the canvas is 1, and a mask of the voxels within spheres.
     """
-    fine = _fine(scene.aspect)
+    fine = supersampling(scene.aspect)
     half = np.array(kernel.shape) // 2
     reach = half + (fine - half % fine) % fine
     canvas = np.zeros(np.array(scene.shape) * fine + 2 * reach, np.float32)
@@ -192,59 +185,8 @@ def render(
     inner = tuple(slice(int(n), int(m - n)) for n, m in zip(reach, canvas.shape, strict=True))
     inside = _reduce(canvas[inner] > 0, fine) >= 0.5
     # The convolution wraps around, which only spoils the margin that is cut off.
-    blurred = _convolve(gaussian_filter(canvas, SMOOTHING), kernel)[inner]
+    blurred = _convolve(gaussian_filter(canvas, CANVAS_BLUR_SIGMA), kernel)[inner]
     return _reduce(blurred / max(float(blurred.max()), 1e-6), fine), inside
-
-
-@lru_cache(maxsize=32)
-def psf(axial: float, lateral: float, aspect: float = 1.0, tilt: float = 0.0) -> Kernel:
-    """Return the PSF ``(z, y, x)`` in canvas voxels, of sum 1 and odd shape, for widths as in `Scene`."""
-    along, across = np.linspace(0, 16, 161), np.linspace(0, 12, 181)
-    table = _sted(along[:, None], across)
-    fine = _fine(aspect)
-    axial, lateral = axial * fine[0] / aspect, lateral * fine[1]
-    unit_z = _half_width(table[:, 0], along) / (FWHM / 2 * axial)
-    unit_r = _half_width(table[0], across) / (FWHM / 2 * lateral)
-    # A leaning PSF needs room sideways.
-    depth, width = int(np.ceil(4 * axial)), int(np.ceil(5.6 * lateral))
-    slope = tilt * aspect / fine[0] * fine[1]
-    side = width + int(np.ceil(abs(slope) * depth))
-    z, y, x = np.arange(-depth, depth + 1), np.arange(-width, width + 1), np.arange(-side, side + 1)
-    distance = np.hypot(y[:, None], x)
-    points = np.broadcast_arrays(np.abs(z)[:, None, None] * unit_z, distance * unit_r)
-    kernel = RegularGridInterpolator((along, across), table, bounds_error=False, fill_value=0.0)(np.stack(points, -1))
-    if slope:
-        kernel = np.stack([shift(plane, (0, slope * height), order=1) for plane, height in zip(kernel, z, strict=True)])
-    return (kernel / kernel.sum()).astype(np.float32)
-
-
-def _fine(aspect: float) -> NDArray[np.int64]:
-    """Return how many canvas voxels a voxel is long (z, y, x); tall voxels are divided more often."""
-    return np.array([_FINE * max(1, round(aspect)), _FINE, _FINE])
-
-
-def _sted(u: Array, v: Array) -> Array:
-    """Return the PSF at the optical coordinates ``u`` (along the axis) and ``v`` (across)."""
-    focused = _diffraction(u, v, 0) * _diffraction(u / STOKES, v / STOKES, 0)
-    doughnut = _diffraction(u, v, 1)
-    crest = _diffraction(np.zeros((1, 1)), np.linspace(0, 6, 200), 1).max()
-    return focused * np.exp(-DEPLETION * doughnut / crest)
-
-
-def _diffraction(u: Array, v: Array, order: int) -> Array:
-    """Intensity of Born and Wolf's integral; order 1 is a beam behind a vortex phase plate: the doughnut."""
-    nodes, weights = np.polynomial.legendre.leggauss(80)
-    rho, weights = (nodes + 1) / 2, weights / 2
-    amplitude = np.zeros(np.broadcast_shapes(u.shape, v.shape), complex)
-    for r, w in zip(rho, weights, strict=True):
-        amplitude += 2 * w * r * jv(order, v * r) * np.exp(-0.5j * u * r**2)
-    return np.abs(amplitude) ** 2
-
-
-def _half_width(profile: Array, x: Array) -> float:
-    """Return where a profile has fallen to half of its first value."""
-    first = int(np.argmax(profile < profile[0] / 2))
-    return float(np.interp(-profile[0] / 2, -profile[first - 1 : first + 1], x[first - 1 : first + 1]))
 
 
 def _convolve(image: Image, kernel: Kernel) -> Image:
@@ -266,15 +208,15 @@ def _reduce(canvas: NDArray[np.float32] | NDArray[np.bool_], fine: NDArray[np.in
 def _expose(
     blurred: Image, inside: NDArray[np.bool_], centres: Array, scene: Scene, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Scale, add the background, bleach, add noise, cut off to 8 bits."""
-    if scene.by_maximum:
+    """Scale, add the background, bleach, add noise, clip to 8 bits."""
+    if scene.scaled_by_maximum:
         top = level = 255.0
         image = blurred * top
         background = max(0.0, float(image[inside].mean()) - top * scene.cnr / scene.snr)
     else:
-        level = TYPICAL
+        level = TYPICAL_GREY_LEVEL
         index = tuple(np.clip(np.rint(centres), 0, np.array(blurred.shape) - 1).astype(int).T)
-        # A dark core is no measure of its shell.
+        # Centres with a dark core do not show the level of the shell.
         typical = float(np.median(blurred[index])) if not scene.shell else float(np.median(blurred[inside]))
         image = blurred * (level / max(typical, 1e-6))
         top, background = level, level * (1 - scene.cnr / scene.snr)
@@ -295,7 +237,7 @@ def _species(scene: Scene) -> Array:
     return np.array([small, small * scene.size_ratio])
 
 
-def _place(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array, Array]:
+def _spheres(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return positions ``(N, 3)`` and radii of spheres in a box."""
     edges = (float(box[0]), float(box[1]), float(box[2]))
     if scene.arrangement != "random":
@@ -307,13 +249,13 @@ def _place(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array, A
     count = round(scene.volume_fraction * float(np.prod(box)) / float(volume))
     radii = scene.radius * species[draw_species(count, share, rng)]
     radii *= 1 + scene.polydispersity * np.clip(rng.standard_normal(count), -2.5, 2.5)
-    packed = min(scene.volume_fraction + EXCESS, max(DENSEST, scene.volume_fraction))
-    swell = (packed / scene.volume_fraction) ** (1 / 3)
+    packed = min(scene.volume_fraction + EXCESS_VOLUME_FRACTION, max(MAX_PACKED_VOLUME_FRACTION, scene.volume_fraction))
+    swelling = (packed / scene.volume_fraction) ** (1 / 3)
     packing = spheropack.pack(
-        radii=radii * swell,
+        radii=radii * swelling,
         container=spheropack.PeriodicBox(edges),
         growth_rate=0.02,
         seed=int(rng.integers(2**31)),
         strict=True,
     )
-    return np.asarray(packing.positions), np.asarray(packing.radii) / swell
+    return np.asarray(packing.positions), np.asarray(packing.radii) / swelling

@@ -1,4 +1,4 @@
-"""Figures of a suite: a sweep over its axis, or how confidence and truth go together."""
+"""Plots of a suite: F1, precision and recall, localisation error, precision-recall curve and reliability diagram."""
 
 from __future__ import annotations
 
@@ -7,27 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from napari_colloids.benchmark.methods import METHODS
 from napari_colloids.benchmark.report import mean_curves
-from napari_colloids.detection.methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from napari_colloids.benchmark.run import Result
 
-_COLOURS = {
-    **{name: method.colour for name, method in METHODS.items()},
-    "network, diameter estimated": "C3",
-    "network, refined": "C4",
-}
+_COLOURS = {compared.label: compared.colour for compared in METHODS.values()}
 
 
 def draw(result: Result) -> Figure:
-    """Draw a suite: F1, recall and precision by point, or recall, precision and RMSE over the axis of a sweep.
+    """Plot a suite: F1, recall and precision by point, or recall, precision and lateral RMSE over the axis of a sweep.
 
-    Beside it the precision-recall curve and the reliability of the confidence, both over all volumes.
-
-    The dashed line beside the lateral RMSE is the Cramer-Rao bound of a sphere alone.
+    Beside it the precision-recall curve and the reliability diagram of the confidence, both over all volumes. The
+    dashed line beside the RMSE is the Cramer-Rao bound of a single sphere.
     """
     figure = Figure(figsize=(16, 3.6), layout="constrained")
     figure.suptitle(result.title)
@@ -62,7 +57,7 @@ def _draw_sweep(panel: Axes, result: Result, names: list[str], label: str) -> No
 
 
 def _draw_means(panel: Axes, result: Result, name: str = "f1") -> None:
-    """Draw a figure of each point as a bar, method beside method."""
+    """Draw a bar for each point and method."""
     methods = list(result.figures["method"].unique())
     table = result.figures.pivot_table(index="point", columns="method", values=name, sort=False)
     height = 0.8 / len(methods)
@@ -76,6 +71,7 @@ def _draw_means(panel: Axes, result: Result, name: str = "f1") -> None:
 
 
 def _draw_reliability(panel: Axes, result: Result) -> None:
+    """Draw the reliability diagram: fraction of true detections over the mean confidence of each bin."""
     panel.plot([0, 1], [0, 1], "k:", lw=1)
     for method, counts in result.reliability.items():
         some = counts.number > 0

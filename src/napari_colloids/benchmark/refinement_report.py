@@ -1,116 +1,119 @@
-"""The benchmark of the refinement as JSON (everything) and as Markdown (what one reads)."""
+"""Report of the benchmark of the refinement: JSON with all figures, and tables in Markdown."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.benchmark.refinement import METHODS
-from napari_colloids.benchmark.report import settings, table_row
+from napari_colloids.benchmark.formatting import records, table, tuned_line, tuned_record
+from napari_colloids.benchmark.refinement import NETWORK, REFINED, TRACKPY
 from napari_colloids.jsonable import jsonable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
-    from napari_colloids.benchmark.exactness import Exactness
+    from napari_colloids.benchmark.localisation import LocalisationErrors
     from napari_colloids.benchmark.refinement import Result
 
-_PLAIN, _REFINED, _TRACKPY = METHODS
+#: The methods in the order of the columns.
+_METHODS = (NETWORK, REFINED, TRACKPY)
+_SUMMARY = (
+    *("group", "method", "precision", "recall", "F1", "error / bound, z (worst)", "lateral"),
+    *("within 1 standard error z / y / x", "within 2", "bias by place in the voxel z", "lateral"),
+    *("radius error", "refined", "s per 1000"),
+)
+_POINTS = (
+    *("point", "particles", *(f"RMSE z, lateral: {method}" for method in _METHODS), "bound"),
+    *("refined / bound z, lateral", "F1 network", "refined", "within 1, 2 standard errors", "radius error"),
+    "s per 1000",
+)
 
 
 def as_json(result: Result) -> str:
-    """Return everything as JSON; figures that do not exist are null."""
+    """Return all figures as JSON; undefined ones are null."""
     everything = {
         "machine": result.machine,
         "weights_sha256": result.weights_sha256,
-        "tuned": {_TRACKPY: asdict(result.trackpy)},
+        "tuned": {method: tuned_record(tuned) for method, tuned in result.tuned.items()},
         "exactness": [
-            {"group": group, "method": method} | _figures(exact) for (group, method), exact in result.exactness.items()
+            {"group": group, "method": method} | _figures(errors)
+            for (group, method), errors in result.localisation.items()
         ],
-        "touching": json.loads(result.touching.to_json(orient="records")),
-        "volumes": json.loads(result.figures.to_json(orient="records")),
+        "touching": records(result.touching),
+        "volumes": records(result.figures),
     }
     return json.dumps(everything, indent=1, allow_nan=False) + "\n"
 
 
 def as_markdown(result: Result) -> str:
-    """Return all in the mean by group, a table of points for each, and the pairs that touch."""
+    """Return the means by group, a table of points for each group, and the pairs that touch."""
     figures = result.figures
-    groups = list(figures["group"].unique())
     lines = ["## refinement: errors over the Cramer-Rao bound", ""]
-    lines += [f"{figures['volume'].nunique()} volumes. {result.machine}.", "", *_summary(result, groups)]
-    for group in groups:
-        lines += ["", f"### {group}", "", *_points(figures[figures["group"] == group])]
+    lines += [f"{figures['volume'].nunique()} volumes. {result.machine}.", ""]
+    lines += table(_SUMMARY, _by_group(result))
+    for group, part in figures.groupby("group", sort=False):
+        lines += ["", f"### {group}", "", *table(_POINTS, _by_point(part))]
     lines += ["", "### two spheres that touch", "", *_touching(result.touching)]
-    lines += ["", settings(_TRACKPY, asdict(result.trackpy))]
+    lines += ["", *(tuned_line(method, tuned) for method, tuned in result.tuned.items())]
     return "\n".join(lines) + "\n"
 
 
-def _summary(result: Result, groups: list[str]) -> list[str]:
-    columns = ["group", "method", "precision", "recall", "F1", "error / bound, z (worst)", "lateral"]
-    columns += ["within 1 standard error z / y / x", "within 2", "bias by place in the voxel z", "lateral"]
-    columns += ["radius error", "refined", "s per 1000"]
-    lines = table_row(columns) + table_row(["---"] * len(columns))
-    for group in groups:
-        for method in METHODS:
+def _by_group(result: Result) -> Iterator[list[str]]:
+    for group in result.figures["group"].unique():
+        for method in _METHODS:
             part = result.figures.query("group == @group and method == @method")
             mean = part.mean(numeric_only=True)
-            # trackpy gives no radius but the one it was told.
-            radius = np.nan if method == _TRACKPY else mean["radius_rmse"]
-            exact = result.exactness[group, method]
-            lines += table_row(
-                [
-                    *(group, method, *(f"{mean[name]:.3f}" for name in ("precision", "recall", "f1"))),
-                    *(f"{_number(mean[name])} ({_number(part[name].max())})" for name in ("ratio_z", "ratio_lateral")),
-                    *(" / ".join(_percent(share) for share in shares) for shares in exact.share_within),
-                    *(f"{bias:.3f} ± {doubt:.3f}" for bias, doubt in exact.phase_bias),
-                    *(_percent(radius, 1), _percent(mean["refined"], 1), f"{mean['s_per_1000']:.2f}"),
-                ]
-            )
-    return lines
-
-
-def _points(figures: pd.DataFrame) -> list[str]:
-    columns = ["point", "particles", *(f"RMSE z, lateral: {method}" for method in METHODS), "bound"]
-    columns += ["refined / bound z, lateral", "F1 network", "refined", "within 1, 2 standard errors", "radius error"]
-    columns += ["s per 1000"]
-    lines = table_row(columns) + table_row(["---"] * len(columns))
-    for point in figures["point"].unique():
-        part = figures[figures["point"] == point]
-        mean = part.groupby("method").mean(numeric_only=True)
-        own = mean.loc[_REFINED]
-        shares = [np.mean([own[f"within_{n}_{axis}"] for axis in "zyx"]) for n in (1, 2)]
-        lines += table_row(
-            [
-                *(str(point), f"{own['particles']:.0f}"),
-                *(f"{mean.loc[m, 'rmse_z']:.3f}, {mean.loc[m, 'rmse_lateral']:.3f}" for m in METHODS),
-                f"{_number(own['bound_z'], 3)}, {_number(own['bound_lateral'], 3)}",
-                f"{_number(own['ratio_z'])}, {_number(own['ratio_lateral'])}",
-                *(f"{mean.loc[m, 'f1']:.3f}" for m in (_PLAIN, _REFINED)),
-                ", ".join(map(_percent, shares)),
-                *(_percent(own["radius_rmse"], 1), f"{own['s_per_1000']:.2f}"),
+            # trackpy has no radii but half of the diameter that it is given.
+            radius = np.nan if method == TRACKPY else mean["radius_rmse"]
+            errors = result.localisation[group, method]
+            yield [
+                *(group, method, *(f"{mean[name]:.3f}" for name in ("precision", "recall", "f1"))),
+                *(f"{_number(mean[name])} ({_number(part[name].max())})" for name in ("ratio_z", "ratio_lateral")),
+                *(" / ".join(_percent(share) for share in shares) for shares in errors.coverage),
+                *(f"{bias:.3f} ± {error:.3f}" for bias, error in errors.phase_bias),
+                *(_percent(radius, 1), _percent(mean["refined"], 1), f"{mean['s_per_1000']:.2f}"),
             ]
-        )
-    return lines
+
+
+def _by_point(figures: pd.DataFrame) -> Iterator[list[str]]:
+    for point, part in figures.groupby("point", sort=False):
+        means = dict(part.groupby("method").mean(numeric_only=True).iterrows())
+        own = means[REFINED]
+        coverage = [np.mean([own[f"within_{n}_{axis}"] for axis in "zyx"]) for n in (1, 2)]
+        yield [
+            *(str(point), f"{own['particles']:.0f}"),
+            *(f"{means[m]['rmse_z']:.3f}, {means[m]['rmse_lateral']:.3f}" for m in _METHODS),
+            f"{_number(own['bound_z'], 3)}, {_number(own['bound_lateral'], 3)}",
+            f"{_number(own['ratio_z'])}, {_number(own['ratio_lateral'])}",
+            *(f"{means[m]['f1']:.3f}" for m in (NETWORK, REFINED)),
+            ", ".join(map(_percent, coverage)),
+            *(_percent(own["radius_rmse"], 1), f"{own['s_per_1000']:.2f}"),
+        ]
 
 
 def _touching(pairs: pd.DataFrame) -> list[str]:
     directions = list(pairs["direction"].unique())
-    columns = ["error of the distance (d) at a gap (d) of", "method", *directions]
-    lines = table_row(columns) + table_row(["---"] * len(columns))
+    rows = []
     for (gap, method), part in pairs.groupby(["gap", "method"], sort=False):
-        rows = part.set_index("direction").loc[directions]
-        cells = [f"{row.bias:+.4f} ± {row.bias_err:.4f}" for row in rows.itertuples()]
-        lines += table_row([f"{gap:g}", str(method), *cells])
-    return lines
+        by_direction = part.set_index("direction").loc[directions]
+        biases = [f"{row.bias:+.4f} ± {row.bias_err:.4f}" for row in by_direction.itertuples()]
+        rows.append([f"{gap:g}", str(method), *biases])
+    return table(["error of the distance (d) at a gap (d) of", "method", *directions], rows)
 
 
-def _figures(exact: Exactness) -> dict[str, Any]:
-    names = ("rmse", "bound", "ratio", "share_within", "phase_bias")
-    return {"particles": exact.number, **{name: jsonable(getattr(exact, name)) for name in names}}
+def _figures(errors: LocalisationErrors) -> dict[str, object]:
+    return {
+        "particles": errors.number,
+        "rmse": jsonable(errors.rmse),
+        "bound": jsonable(errors.bound),
+        "ratio": jsonable(errors.ratio),
+        "share_within": jsonable(errors.coverage),
+        "phase_bias": jsonable(errors.phase_bias),
+    }
 
 
 def _number(value: float, digits: int = 2) -> str:

@@ -1,21 +1,22 @@
-"""Results as JSON (everything) and as Markdown (what one reads)."""
+"""Report of the suites: JSON with all figures, and tables in Markdown."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from napari_colloids.benchmark.formatting import records, table, tuned_line, tuned_record
 from napari_colloids.detection.methods import DEFAULT_PRECISION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
     from napari_colloids.benchmark.run import Result
 
-#: Columns of the table over all volumes: title, and how the figures of a method become one text.
-COLUMNS = {
+#: Columns of the table over all volumes: title, and the text of a method's mean figures.
+COLUMNS: dict[str, Callable[[pd.Series[float]], str]] = {
     "AP": lambda m: f"{m['challenge_ap']:.3f}",
     "precision": lambda m: f"{m['precision']:.3f}",
     "recall": lambda m: f"{m['recall']:.3f}",
@@ -26,36 +27,41 @@ COLUMNS = {
     "radius error": lambda m: f"{100 * m['radius_rmse']:.1f} %",
     "s/Mvoxel": lambda m: f"{m['s_per_mvoxel']:.2f}",
 }
-#: Which of them the table by scene has of the first method, beside the F1 of all.
-OF_THE_FIRST = ("precision", "recall", "RMSE z / y / x")
+#: Columns of the first method in the table by point, beside the F1 of all methods.
+FIRST_METHOD_COLUMNS = ("precision", "recall", "RMSE z / y / x")
 
 
 def as_json(results: Sequence[Result]) -> str:
-    """Return everything as JSON; figures that do not exist are null."""
-    suites = {}
-    for result in results:
-        suites[result.name] = {
+    """Return all figures as JSON; undefined ones are null."""
+    suites = {
+        result.name: {
             "title": result.title,
             "machine": result.machine,
             "weights_sha256": result.weights_sha256,
-            "tuned": result.tuned,
+            "tuned": {method: tuned_record(tuned) for method, tuned in result.tuned.items()},
             "calibration": {
-                method: {"error": r.error, "number": r.number.tolist(), "true": r.true.tolist()}
-                | {"confidence": r.confidence.tolist()}
-                for method, r in result.reliability.items()
+                method: {
+                    "error": counts.error,
+                    "number": counts.number.tolist(),
+                    "true": counts.true.tolist(),
+                    "confidence": counts.confidence.tolist(),
+                }
+                for method, counts in result.reliability.items()
             },
             "curves": {
                 method: {name: values.tolist() for name, values in curve.reset_index().items()}
                 for method, curve in mean_curves(result).items()
             },
-            "threshold": {method: threshold_of(result, method) for method in result.reliability},
-            "volumes": json.loads(result.figures.to_json(orient="records")),
+            "threshold": {method: precise_threshold(result, method) for method in result.reliability},
+            "volumes": records(result.figures),
         }
+        for result in results
+    }
     return json.dumps({"suites": suites}, indent=1, allow_nan=False) + "\n"
 
 
 def as_markdown(results: Sequence[Result]) -> str:
-    """Return a section per suite: the methods over all volumes and, where there is more than one point, F1 by point."""
+    """Return a section per suite: the methods over all volumes and, if there are several points, F1 by point."""
     return "\n".join(_section(result) for result in results)
 
 
@@ -67,11 +73,11 @@ def mean_curves(result: Result) -> dict[str, pd.DataFrame]:
     }
 
 
-def threshold_of(result: Result, method: str) -> float | None:
-    """Return the lowest threshold, which has the highest recall, that keeps the wanted precision where it is needed.
+def precise_threshold(result: Result, method: str) -> float | None:
+    """Return the lowest threshold, so that of the highest recall, at which a method reaches the default precision.
 
-    That is: in the mean over the hard points, those that do not have this precision anyhow, at the lowest threshold.
-    None if no threshold does.
+    The precision is the mean over the hard points: those that do not reach it at the lowest threshold. None where no
+    threshold is high enough.
     """
     curves = result.curves[result.curves["method"] == method]
     by_point = curves.groupby(["threshold", "point"])["precision"].mean().unstack()
@@ -85,39 +91,31 @@ def threshold_of(result: Result, method: str) -> float | None:
 def _section(result: Result) -> str:
     figures = result.figures
     methods = list(figures["method"].unique())
-    volumes = figures["volume"].nunique()
-    lines = [f"## {result.name}: {result.title}", "", f"{volumes} volumes. {result.machine}.", ""]
-    lines += table_row(["method", *COLUMNS, "calibration error"]) + table_row(["---"] * (len(COLUMNS) + 2))
-    for method in methods:
-        mean = figures[figures["method"] == method].mean(numeric_only=True)
-        cells = [show(mean) for show in COLUMNS.values()]
-        lines += table_row([method, *cells, f"{result.reliability[method].error:.3f}"])
+    lines = [f"## {result.name}: {result.title}", "", f"{figures['volume'].nunique()} volumes. {result.machine}.", ""]
+    lines += table(["method", *COLUMNS, "calibration error"], _all_points(result, methods))
     if figures["point"].nunique() > 1:
-        lines += ["", *_by_point(figures, result.axis, methods)]
-    lines += ["", *(_threshold(result, method) for method in methods)]
-    lines += ["", *(settings(method, best) for method, best in result.tuned.items())]
+        header = [f"F1 {method}" for method in methods] + [f"{methods[0]}: {name}" for name in FIRST_METHOD_COLUMNS]
+        lines += ["", *table([result.axis or "scene", *header], _by_point(figures, methods))]
+    lines += ["", *(_threshold_line(result, method) for method in methods)]
+    lines += ["", *(tuned_line(method, tuned) for method, tuned in result.tuned.items())]
     return "\n".join(lines) + "\n"
 
 
-def _by_point(figures: pd.DataFrame, axis: str | None, methods: list[str]) -> list[str]:
-    first = methods[0]
-    header = [axis or "scene", *(f"F1 {m}" for m in methods), *(f"{first}: {c}" for c in OF_THE_FIRST)]
-    lines = table_row(header) + table_row(["---"] * len(header))
-    for point in figures["point"].unique():
-        part = figures[figures["point"] == point]
-        mean = part.groupby("method").mean(numeric_only=True)
-        f1 = [COLUMNS["F1"](mean.loc[m]) for m in methods]
-        lines += table_row([str(point), *f1, *(COLUMNS[c](mean.loc[first]) for c in OF_THE_FIRST)])
-    return lines
+def _all_points(result: Result, methods: list[str]) -> Iterator[list[str]]:
+    for method in methods:
+        mean = result.figures[result.figures["method"] == method].mean(numeric_only=True)
+        yield [method, *(text(mean) for text in COLUMNS.values()), f"{result.reliability[method].error:.3f}"]
 
 
-def table_row(cells: list[str]) -> list[str]:
-    """Return a row of a table in Markdown, as a list of one line."""
-    return [f"| {' | '.join(cells)} |"]
+def _by_point(figures: pd.DataFrame, methods: list[str]) -> Iterator[list[str]]:
+    for point, part in figures.groupby("point", sort=False):
+        means = dict(part.groupby("method").mean(numeric_only=True).iterrows())
+        f1 = [COLUMNS["F1"](means[method]) for method in methods]
+        yield [str(point), *f1, *(COLUMNS[name](means[methods[0]]) for name in FIRST_METHOD_COLUMNS)]
 
 
-def _threshold(result: Result, method: str) -> str:
-    threshold = threshold_of(result, method)
+def _threshold_line(result: Result, method: str) -> str:
+    threshold = precise_threshold(result, method)
     if threshold is None:
         return f"{method}: no threshold keeps a precision of {DEFAULT_PRECISION:g} at the hard points."
     recall = mean_curves(result)[method]["recall"].loc[threshold]
@@ -125,10 +123,3 @@ def _threshold(result: Result, method: str) -> str:
         f"{method}: a precision of {DEFAULT_PRECISION:g} at the hard points from a threshold of {threshold:g}, "
         f"mean recall {recall:.3f}."
     )
-
-
-def settings(method: str, best: dict[str, Any]) -> str:
-    """Say which settings a rival ran with."""
-    values = ", ".join(f"{name} {value:g}" for name, value in best["settings"].items())
-    how = "as shipped" if best["reached"] is None else "tuned"
-    return f"{method}, {how}: {values}; confidence at least {best['cut']:g}."

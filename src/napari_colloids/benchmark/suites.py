@@ -1,4 +1,4 @@
-"""What is measured: suites of points, each point a scene that is simulated with several seeds."""
+"""Suites of the benchmark: lists of points, each a scene that is simulated with several seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from napari_colloids.benchmark.microscope import FWHM, Scene
+from napari_colloids.benchmark.microscope import Scene
+from napari_colloids.benchmark.sted import FWHM_PER_SIGMA
 from napari_colloids.errors import ColloidsError
 from napari_colloids.simulation.challenge import challenge_table
 
@@ -16,19 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: Full width at half maximum of the challenge's PSF in micrometres, z and lateral.
-CHALLENGE_FWHM = (0.371, 0.106)
+#: Full width at half maximum of the challenge's PSF in micrometres: axial, lateral.
+CHALLENGE_FWHM_UM = (0.371, 0.106)
 #: (r, particle_size) of the challenge's ten test volumes; the volume fraction is 0.55, SNR and CNR are 3.
 _TEST_ROWS = [
     *((6, 0.258), (11, 0.230), (11, 0.231), (11, 0.297), (8, 0.211)),
     *((7, 0.299), (8, 0.272), (9, 0.268), (9, 0.259), (6, 0.225)),
 ]
-_TRAIN_VOLUMES = 100
+_MAX_TRAIN_VOLUMES = 100
 
 
 @dataclass(frozen=True)
 class Point:
-    """One scene of a suite: its label in the tables and, in a sweep, its place on the axis."""
+    """One scene of a suite.
+
+    Attributes
+    ----------
+    label
+        In the tables.
+    scene
+        What is imaged.
+    x
+        In a sweep: the value that is varied.
+    """
 
     label: str
     scene: Scene
@@ -37,18 +48,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Suite:
-    """Points that belong together.
+    """Scenes that are reported together.
 
     Attributes
     ----------
     title
-        What it is, with units.
+        In words.
     points
         At least one.
     axis
         Label of the axis of a sweep; None where the points have no order.
     by_ap
-        Whether the rivals are tuned for the challenge's average precision, and not for F1.
+        Whether reference methods are tuned for the challenge's average precision, and not for F1.
     """
 
     title: str
@@ -82,7 +93,7 @@ def _challenge_test(metadata: Path | None) -> Suite:
 
 
 def _challenge_train(metadata: Path | None) -> Suite:
-    points = _challenge_points(metadata, _built_in_train(), _TRAIN_VOLUMES)
+    points = _challenge_points(metadata, _built_in_train(), _MAX_TRAIN_VOLUMES)
     return Suite("challenge, training set", points, by_ap=True)
 
 
@@ -95,7 +106,7 @@ def _built_in_train() -> pd.DataFrame:
     """Draw rows from the ranges of the challenge's training table."""
     rng = np.random.default_rng(1400)
     rows = []
-    for _ in range(_TRAIN_VOLUMES):
+    for _ in range(_MAX_TRAIN_VOLUMES):
         snr = float(rng.uniform(1, 10))
         rows.append(
             {
@@ -111,31 +122,31 @@ def _built_in_train() -> pd.DataFrame:
 
 
 def _challenge_points(metadata: Path | None, built_in: pd.DataFrame, wanted: int | None) -> list[Point]:
-    """Return a point per row, or of so many rows at equal distances."""
+    """Return a point per row, or per row of `wanted` ones at equal distances."""
     table = challenge_table(built_in if metadata is None else metadata)
     if wanted is not None and len(table) > wanted:
         table = table.iloc[:: len(table) // wanted][:wanted]
     points = []
     for number, row in enumerate(table.to_dict("records")):
         edge = 128 if row.get("type", "test") == "test" else 64
-        per_voxel = row["r"] / row["particle_size"] / FWHM
+        per_voxel = row["r"] / row["particle_size"] / FWHM_PER_SIGMA
         scene = Scene(
             shape=(edge, edge, edge),
             radius=float(row["r"]),
             volume_fraction=float(row["volfrac"]),
-            psf=(CHALLENGE_FWHM[0] * per_voxel, CHALLENGE_FWHM[1] * per_voxel),
+            psf=(CHALLENGE_FWHM_UM[0] * per_voxel, CHALLENGE_FWHM_UM[1] * per_voxel),
             snr=float(row["snr"]),
             cnr=min(float(row["cnr"]), float(row["snr"])),
             photon_noise=0.0,
-            by_maximum=True,
+            scaled_by_maximum=True,
         )
         points.append(Point(f"{number}: r {row['r']:g}", scene))
     return points
 
 
-#: What the single scenes start from: a dense suspension at r = 6, axial standard deviation of half a radius, SNR 5.
+#: Base of the single scenes: a dense suspension at r = 6, axial standard deviation of half a radius, SNR 5.
 _BASE = Scene()
-#: What the sweeps start from: a glass in little light, axial standard deviation of three quarters of a radius.
+#: Base of the sweeps: a glass at low SNR, axial standard deviation of three quarters of a radius.
 _GLASS = replace(_BASE, volume_fraction=0.55, psf=(4.5, 1.3), snr=3.0, cnr=3.0)
 
 
@@ -146,7 +157,7 @@ def _sweep(
 
 
 def _scaled(scene: Scene, radius: float, *, aspect: float = 1.0) -> Scene:
-    """Return the scene scaled to a radius; there are always some hundred particles in it."""
+    """Return the scene scaled to a radius, with some hundred particles in it."""
     edge = int(np.clip(round(12 * radius), 64, 160))
     scale = radius / scene.radius
     return replace(
@@ -159,7 +170,7 @@ def _scaled(scene: Scene, radius: float, *, aspect: float = 1.0) -> Scene:
 
 
 def _scenes(_metadata: Path | None) -> Suite:
-    """Return what is hard, and what is not a glass."""
+    """Return hard scenes, and arrangements other than a glass."""
     poor = replace(_BASE, snr=3.0, cnr=2.0, photon_noise=0.9)
     scenes = {
         "axial sigma 1.0 r": replace(_BASE, psf=(6.0, 1.5)),
@@ -167,7 +178,7 @@ def _scenes(_metadata: Path | None) -> Suite:
         "nano: r 4, uneven, background": replace(
             _scaled(_BASE, 4.0), psf=(5.0, 1.6), brightness_spread=0.25, snr=4.0, cnr=2.8, photon_noise=0.8
         ),
-        # What the autocorrelation and the fitted brightness of real nano-colloids say.
+        # From the autocorrelation and the fitted brightness of real nano-colloids.
         "nano: very uneven, as real ones": replace(
             _scaled(_BASE, 6.0), psf=(6.9, 1.8), volume_fraction=0.35, brightness_spread=0.65, snr=2.5, cnr=1.8
         ),
@@ -187,30 +198,32 @@ def _scenes(_metadata: Path | None) -> Suite:
 
 
 def _strings(_metadata: Path | None) -> Suite:
-    """Return strings along z, in which the blur hides where one bead ends; in a gap it looks like one bead more."""
+    """Return strings along z: blur merges touching beads, and in the gap between others it looks like another bead."""
     beads = replace(_BASE, arrangement="strings", volume_fraction=0.3, radius=4.0, brightness_spread=0.4)
     points = [
-        Point(f"{apart:g} d from bead to bead, axial {part:g} r", replace(beads, apart=apart, psf=(part * 4, 1.0)))
-        for apart, part in ((1.0, 0.5), (1.0, 0.75), (1.0, 1.0), (1.9, 0.75), (1.9, 1.0), (1.9, 1.2))
+        Point(
+            f"{spacing:g} d from bead to bead, axial {axial:g} r", replace(beads, spacing=spacing, psf=(axial * 4, 1.0))
+        )
+        for spacing, axial in ((1.0, 0.5), (1.0, 0.75), (1.0, 1.0), (1.9, 0.75), (1.9, 1.0), (1.9, 1.2))
     ]
     return Suite("strings of beads", points)
 
 
 def _shells(_metadata: Path | None) -> Suite:
-    """Return hollow spheres that touch: the thinner and the more blurred they are, the darker are their middles."""
+    """Return hollow spheres that touch: the thinner the shell and the stronger the blur, the darker their centres."""
     points = [
         Point(
-            f"dark up to {shell:g} r, axial {part:g} r",
-            replace(_BASE, shell=shell, psf=(part * 6, part * 1.8)),
+            f"dark up to {shell:g} r, axial {axial:g} r",
+            replace(_BASE, shell=shell, psf=(axial * 6, axial * 1.8)),
         )
         for shell in (0.5, 0.65, 0.75, 0.85)
-        for part in (0.4, 0.7)
+        for axial in (0.4, 0.7)
     ]
     return Suite("hollow spheres", points)
 
 
 def _mixtures(_metadata: Path | None) -> Suite:
-    """Return binary mixtures; the small particles have a radius of 4, and the diameter that is given is the mean."""
+    """Return binary mixtures; the small particles have a radius of 4, and the given diameter is the mean of all."""
     points = []
     for ratio, share in ((2.0, 0.25), (2.5, 0.15), (2.5, 0.4), (3.0, 0.05), (3.0, 0.12), (3.0, 0.3), (3.0, 0.5)):
         mean = 4 * (1 + share * (ratio - 1))
@@ -222,11 +235,11 @@ def _mixtures(_metadata: Path | None) -> Suite:
 def _dense(_metadata: Path | None) -> Suite:
     points = [
         Point(
-            f"phi {phi:g}, axial {part:g} r",
-            replace(_BASE, volume_fraction=phi, psf=(part * 6, 1.3), snr=3.0, cnr=3.0),
+            f"phi {phi:g}, axial {axial:g} r",
+            replace(_BASE, volume_fraction=phi, psf=(axial * 6, 1.3), snr=3.0, cnr=3.0),
         )
         for phi in (0.55, 0.6)
-        for part in (0.4, 0.6, 0.8)
+        for axial in (0.4, 0.6, 0.8)
     ]
     return Suite("dense, SNR 3", points)
 

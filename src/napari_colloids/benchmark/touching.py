@@ -1,8 +1,8 @@
-"""Two spheres that touch, or nearly: blur that is taken for position shows in their distance first."""
+"""Distance error of pairs of spheres that touch, or nearly do, where blur biases positions most."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_colloids.benchmark.refinement import Find
+    from napari_colloids.benchmark.measure import Find
 
     Array = NDArray[np.float64]
 
@@ -27,14 +27,14 @@ GAPS = (0.0, 0.05, 0.1, 0.2, 0.3)
 #: Directions of the pairs ``(z, y, x)``.
 DIRECTIONS = {"z": (1, 0, 0), "y": (0, 1, 0), "x": (0, 0, 1), "diagonal": (1, 1, 1)}
 CASES = [(gap, name) for gap in GAPS for name in DIRECTIONS]
-#: How the pairs are imaged.
+#: Imaging conditions.
 IMAGED = Parameters(shape=(104, 120, 120), radius=6.0, psf_sigma=(3.0, 1.32, 1.32), snr=5.0, cnr=5.0)
 #: Cells of the stack; every other one holds a pair, the others a sphere alone.
 _CELLS = (2, 3, 3)
 
 
 def make_pairs(gap: float, direction: tuple[int, int, int], seed: int) -> tuple[Simulation, Array]:
-    """Simulate nine equal pairs among nine spheres alone, no two of them in the same place within a voxel.
+    """Simulate nine equal pairs among nine single spheres, each at another fraction of a voxel.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def make_pairs(gap: float, direction: tuple[int, int, int], seed: int) -> tuple[
     direction
         Of the pairs ``(z, y, x)``, of any length.
     seed
-        Of places and noise.
+        Of positions and noise.
 
     Returns
     -------
@@ -64,12 +64,12 @@ def make_pairs(gap: float, direction: tuple[int, int, int], seed: int) -> tuple[
 
 
 def measure_pairs(finders: Mapping[str, Find], seed: int, progress: Callable[[int], None]) -> pd.DataFrame:
-    """Measure how far off the distance of two spheres is.
+    """Measure the error of the distance of the two spheres of a pair.
 
     Parameters
     ----------
     finders
-        By name: stack and diameter to particle table.
+        By the name of the method.
     seed
         Of the first stack.
     progress
@@ -79,27 +79,27 @@ def measure_pairs(finders: Mapping[str, Find], seed: int, progress: Callable[[in
     -------
     pandas.DataFrame
         A row per gap, direction and method: ``gap``, ``direction``, ``method``, ``bias`` (mean error of the distance in
-        diameters), ``bias_err`` (its standard error), ``pairs`` (those of which both spheres were found).
+        diameters), ``bias_err`` (its standard error), ``pairs`` (number of pairs of which both spheres were found).
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     diameter = 2 * IMAGED.radius
     for number, (gap, name) in enumerate(CASES):
         simulation, pairs = make_pairs(gap, DIRECTIONS[name], seed + number)
         for method, find in finders.items():
-            off = _distance_errors(pairs, positions_of(find(simulation.stack, diameter)), diameter) / diameter
-            known = off[np.isfinite(off)]
+            errors = _distance_errors(pairs, positions_of(find(simulation.stack, diameter)), diameter) / diameter
+            known = errors[np.isfinite(errors)]
             bias = float(known.mean()) if len(known) else float("nan")
-            doubt = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else float("nan")
-            what = {"gap": gap, "direction": name, "method": method}
-            rows.append(what | {"bias": bias, "bias_err": doubt, "pairs": len(known)})
+            bias_err = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else float("nan")
+            labels = {"gap": gap, "direction": name, "method": method}
+            rows.append(labels | {"bias": bias, "bias_err": bias_err, "pairs": len(known)})
         progress(number + 1)
     return pd.DataFrame(rows)
 
 
 def _distance_errors(pairs: Array, found: Array, diameter: float) -> Array:
-    """Return how much larger each distance is than the true one, in voxels; NaN where a sphere was not found."""
+    """Return the found minus the true distance of each pair, in voxels; NaN where a sphere was not found."""
     matching = match(pairs.reshape(-1, 3), found, diameter / 2)
-    seen = np.full((2 * len(pairs), 3), np.nan)
-    seen[matching.truth_index] = found[matching.prediction_index]
-    apart, true = (np.linalg.norm(np.diff(p.reshape(-1, 2, 3), axis=1)[:, 0], axis=1) for p in (seen, pairs))
-    return np.asarray(apart - true)
+    matched = np.full((2 * len(pairs), 3), np.nan)
+    matched[matching.truth_index] = found[matching.prediction_index]
+    distance, true = (np.linalg.norm(np.diff(p.reshape(-1, 2, 3), axis=1)[:, 0], axis=1) for p in (matched, pairs))
+    return np.asarray(distance - true)

@@ -31,7 +31,7 @@ def benchmark(
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="Weights that 'train' made, instead of the bundled ones.")
     ] = None,
-    tune: Annotated[bool, typer.Option(help="Tune the rivals on other volumes of each suite first.")] = True,
+    tune: Annotated[bool, typer.Option(help="Tune the reference methods on other volumes of each suite first.")] = True,
     metadata: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Table of the challenge for its two suites; else built-in rows.")
     ] = None,
@@ -50,7 +50,7 @@ def benchmark(
         raise ColloidsError(f"There is no suite {', '.join(sorted(unknown))}; the suites are: {', '.join(known)}.")
     chosen = _methods(methods)
     if weights is not None:
-        network_of(weights)  # said now, and not after the rivals were tuned
+        network_of(weights)  # refused at once, and not after the reference methods were tuned
     for name in set(names) - {refinement.NAME}:
         suite(name, metadata)
     made_folder(output)
@@ -97,11 +97,10 @@ def _refinement(output: Path, volumes: int, seed: int, weights: str | None, *, t
 
 
 def _methods(text: str) -> list[str]:
-    from napari_colloids.benchmark.run import METHODS
+    from napari_colloids.benchmark import METHODS
 
-    known = dict(zip(("network", "trackpy", "log", "estimated", "refined"), METHODS, strict=True))
     words = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if word not in known]
+    wrong = [word for word in words if word not in METHODS]
     if wrong or not words:
-        raise ColloidsError(f"There is no method '{', '.join(wrong)}'; the methods are: {', '.join(known)}.")
-    return [known[word] for word in dict.fromkeys(words)]
+        raise ColloidsError(f"There is no method '{', '.join(wrong)}'; the methods are: {', '.join(METHODS)}.")
+    return list(dict.fromkeys(words))

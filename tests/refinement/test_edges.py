@@ -13,10 +13,10 @@ from napari_colloids.particles import ERRORS, POSITION, positions_of
 from napari_colloids.refinement import refine
 from napari_colloids.refinement.fit import Box, Model, Priors, advance, equations_of
 from napari_colloids.refinement.grid import Grid
-from napari_colloids.refinement.missed import find_missed
 from napari_colloids.refinement.optics import Detector, Optics
+from napari_colloids.refinement.polynomials import TERMS
 from napari_colloids.refinement.profile import Profile
-from napari_colloids.refinement.slow import TERMS
+from napari_colloids.refinement.residual_search import find_missed
 from napari_colloids.refinement.spheres import Spheres
 
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.equations import assemble
-from napari_colloids.refinement.pictures import NUMBERS
+from napari_colloids.refinement.polynomials import TERMS, Slow
 from napari_colloids.refinement.profile import STEEP_REACH, Profile
-from napari_colloids.refinement.slow import TERMS, Slow
 from napari_colloids.refinement.spheres import Spheres, draw
+from napari_colloids.refinement.templates import NUMBERS
 
 PROFILE = Profile((3.5, 4.5), (1.6, 1.0))
 SHAPE = (26, 28, 30)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_colloids.refinement.blocks import cut_by_count
 from napari_colloids.refinement.fit import Box, Model, with_lamp
 from napari_colloids.refinement.grid import Grid
-from napari_colloids.refinement.missed import find_missed
 from napari_colloids.refinement.optics import Detector, Optics
+from napari_colloids.refinement.partition import cut_by_count
+from napari_colloids.refinement.polynomials import TERMS, Slow
 from napari_colloids.refinement.profile import Profile
-from napari_colloids.refinement.slow import TERMS, Slow
+from napari_colloids.refinement.residual_search import find_missed
 from napari_colloids.refinement.spheres import Spheres, draw
 
 

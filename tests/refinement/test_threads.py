@@ -56,7 +56,7 @@ def test_loops_are_compiled_where_no_folder_can_keep_them():
 import numba.core.caching
 import numpy as np
 numba.core.caching.CacheImpl._locator_classes = []
-from napari_colloids.refinement.pictures import cut_lines
+from napari_colloids.refinement.templates import cut_lines
 begin, end, place = np.zeros((3, 25), int)
 print(cut_lines(np.full((1, 3), 2.0), np.full((1, 3), 2.0), *np.array([[[0, 0, 0]], [[5, 5, 5]]]),
                 np.zeros(1, int), begin, end, place))

@@ -23,10 +23,10 @@ from scipy.linalg.lapack import dpotri
 from napari_colloids.particles import positions_of
 from napari_colloids.refinement.equations import assemble
 from napari_colloids.refinement.optics import Detector
-from napari_colloids.refinement.pictures import NUMBERS
+from napari_colloids.refinement.polynomials import Slow
 from napari_colloids.refinement.profile import REACH, Profile
-from napari_colloids.refinement.slow import Slow
 from napari_colloids.refinement.spheres import Spheres, draw
+from napari_colloids.refinement.templates import NUMBERS
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.scene import Simulation, image_arrangement, packed_box, seeded
 

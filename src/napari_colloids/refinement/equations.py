@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from scipy.sparse import bsr_array, coo_array
 from scipy.spatial import cKDTree
 
-from napari_colloids.refinement.pictures import NUMBERS
-from napari_colloids.refinement.products import (
+from napari_colloids.refinement.inner_products import (
     own_products,
     pair_products,
     products_with,
     products_with_terms,
     weigh_pictures,
 )
+from napari_colloids.refinement.polynomials import POWERS, TERMS
 from napari_colloids.refinement.profile import REACH, STEEP_REACH
-from napari_colloids.refinement.slow import POWERS, TERMS
 from napari_colloids.refinement.spheres import pictures_of
+from napari_colloids.refinement.templates import NUMBERS
 from napari_colloids.refinement.threads import in_parts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from napari_colloids.refinement.polynomials import Slow
     from napari_colloids.refinement.profile import Profile
-    from napari_colloids.refinement.slow import Slow
     from napari_colloids.refinement.spheres import Image, Spheres
 
 Array = NDArray[np.float64]

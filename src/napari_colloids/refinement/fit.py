@@ -10,11 +10,11 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from napari_colloids.refinement.equations import Equations, assemble
-from napari_colloids.refinement.missed import find_missed
-from napari_colloids.refinement.pictures import NUMBERS
+from napari_colloids.refinement.polynomials import Slow
 from napari_colloids.refinement.profile import Profile
-from napari_colloids.refinement.slow import Slow
+from napari_colloids.refinement.residual_search import find_missed
 from napari_colloids.refinement.spheres import Spheres, draw
+from napari_colloids.refinement.templates import NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

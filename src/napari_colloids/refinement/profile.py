@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import erf
 
-from napari_colloids.refinement.pictures import NODES, Tables
+from napari_colloids.refinement.templates import NODES, Tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,11 +19,11 @@ from napari_colloids.particles import (
     positions_of,
 )
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.refinement.block import Detections, fit_block, residual_of_block
-from napari_colloids.refinement.blocks import Core, cut_by_count
-from napari_colloids.refinement.estimate import Estimate, estimate
+from napari_colloids.refinement.acceptance import Fitted
+from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
+from napari_colloids.refinement.global_fit import Estimate, estimate
 from napari_colloids.refinement.grid import Grid
-from napari_colloids.refinement.verdict import Fitted
+from napari_colloids.refinement.partition import Core, cut_by_count
 from napari_colloids.stack import as_stack, aspect_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_colloids.refinement.pictures import NUMBERS, Pictures, add_pictures, cut_lines, draw_pictures
 from napari_colloids.refinement.profile import REACH
+from napari_colloids.refinement.templates import NUMBERS, Pictures, add_pictures, cut_lines, draw_pictures
 from napari_colloids.refinement.threads import in_parts
 
 if TYPE_CHECKING:

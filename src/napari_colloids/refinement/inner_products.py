@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.compiled import compiled
-from napari_colloids.refinement.pictures import NUMBERS
+from napari_colloids.refinement.templates import NUMBERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_colloids.refinement.pictures import Corners, Image, Pictures
+    from napari_colloids.refinement.templates import Corners, Image, Pictures
 
     Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_colloids.refinement.estimate import BEYOND, DOUBT, Estimate
+from napari_colloids.refinement.acceptance import APART, FinishedBlock, Fitted, judged
 from napari_colloids.refinement.fit import (
     RADIUS_DOUBT,
     Box,
@@ -21,14 +21,14 @@ from napari_colloids.refinement.fit import (
     with_lamp,
     with_missed,
 )
+from napari_colloids.refinement.global_fit import BEYOND, DOUBT, Estimate
+from napari_colloids.refinement.polynomials import TERMS
 from napari_colloids.refinement.profile import REACH
-from napari_colloids.refinement.slow import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
-from napari_colloids.refinement.verdict import APART, FinishedBlock, Fitted, judged
 
 if TYPE_CHECKING:
-    from napari_colloids.refinement.blocks import Core
     from napari_colloids.refinement.grid import Grid
+    from napari_colloids.refinement.partition import Core
     from napari_colloids.refinement.spheres import Image
 
 Array = NDArray[np.float64]

@@ -21,9 +21,9 @@ from napari_colloids.refinement.fit import (
     with_missed,
 )
 from napari_colloids.refinement.optics import MOST_TAIL, Detector, Optics
-from napari_colloids.refinement.pictures import NUMBERS
-from napari_colloids.refinement.slow import TERMS
+from napari_colloids.refinement.polynomials import TERMS
 from napari_colloids.refinement.spheres import Spheres, draw
+from napari_colloids.refinement.templates import NUMBERS
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.equations import Equations

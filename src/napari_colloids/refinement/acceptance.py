@@ -14,10 +14,10 @@ from scipy.spatial import cKDTree
 from napari_colloids.refinement.fit import usual_brightness
 
 if TYPE_CHECKING:
-    from napari_colloids.refinement.blocks import Core
     from napari_colloids.refinement.equations import Equations
     from napari_colloids.refinement.fit import Box, Model, Priors, View
     from napari_colloids.refinement.grid import Grid
+    from napari_colloids.refinement.partition import Core
     from napari_colloids.refinement.spheres import Image, Spheres
 
 Array = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Loops over spheres and voxels, compiled by numba at their first use.
+"""Just-in-time compilation of loops over spheres and voxels with numba.
 
 A scene or a fit takes thousands of small sums and products, each cheaper than a call from Python.
 """
@@ -6,16 +6,23 @@ A scene or a fit takes thousands of small sums and products, each cheaper than a
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from numba import njit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let numba compile a function, and keep the result where a folder can be written; other threads may run beside."""
+
+def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile a function with numba at its first call.
+
+    The machine code is cached on disk where a folder can be written, and the compiled function releases the global
+    interpreter lock, so that other threads run beside it.
+    """
     compile_ = partial(njit, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
     try:
         return compile_(cache=True)(function)

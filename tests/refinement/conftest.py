@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.particles import positions_of
 from napari_colloids.refinement import refine
-from napari_colloids.refinement.spheres import Spheres, pictures_of
+from napari_colloids.refinement.spheres import Spheres, templates_of
 from napari_colloids.simulation import Simulation, simulate
 
 if TYPE_CHECKING:
@@ -93,17 +93,17 @@ def guess():
 
 
 @pytest.fixture(scope="session")
-def pictures_in():
-    """Draw one sphere in a box: its picture and derivatives, shape ``(5, Z, Y, X)``."""
+def templates_in():
+    """Draw one sphere in a box: its template and derivatives, shape ``(5, Z, Y, X)``."""
 
     def drawn(profile, place, radius, shape, *, low=(0, 0, 0), reach=4.0):
         sphere = Spheres(np.array([place], float), np.array([radius]), np.ones(1))
-        pictures = pictures_of(sphere, profile, np.array(low), shape, reach, derivatives=True)
-        images = np.zeros((pictures.rows, *shape), np.float32)
-        (first,), (last,) = pictures.start, pictures.stop
+        templates = templates_of(sphere, profile, np.array(low), shape, reach, derivatives=True)
+        images = np.zeros((templates.n_images, *shape), np.float32)
+        (first,), (last,) = templates.start, templates.stop
         places = [(z, y) for z in range(first[0], last[0]) for y in range(first[1], last[1])]
-        values = pictures.values.reshape(pictures.rows, -1)
-        for (z, y), begin, end, at in zip(places, pictures.begin, pictures.end, pictures.place, strict=True):
+        values = templates.values.reshape(templates.n_images, -1)
+        for (z, y), begin, end, at in zip(places, templates.begin, templates.end, templates.row_offset, strict=True):
             images[:, z, y, begin:end] = values[:, at : at + end - begin]
         return images
 

@@ -11,12 +11,14 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.particles import ERRORS, POSITION, positions_of
 from napari_colloids.refinement import refine
-from napari_colloids.refinement.fit import Box, Model, Priors, advance, equations_of
-from napari_colloids.refinement.grid import Grid
+from napari_colloids.refinement.gauss_newton import gauss_newton_step, normal_equations
+from napari_colloids.refinement.grid import Box, Grid
+from napari_colloids.refinement.model import Model
 from napari_colloids.refinement.optics import Detector, Optics
-from napari_colloids.refinement.polynomials import TERMS
+from napari_colloids.refinement.polynomials import N_TERMS
+from napari_colloids.refinement.priors import Priors
 from napari_colloids.refinement.profile import Profile
-from napari_colloids.refinement.residual_search import find_missed
+from napari_colloids.refinement.residual_search import find_undetected
 from napari_colloids.refinement.spheres import Spheres
 
 
@@ -66,17 +68,17 @@ def test_a_background_below_the_lowest_grey_level_is_found(guess):
     spheres = Spheres(places, np.full(3, 4.0), np.full(3, 100.0))
 
     def model(background):
-        terms = np.append(background, np.zeros(TERMS - 1))
-        return Model(spheres, Optics((2.0, 1.0)), Detector(0.0, 8.0, (0.0, 255.0)), terms, np.zeros(TERMS - 1))
+        terms = np.append(background, np.zeros(N_TERMS - 1))
+        return Model(spheres, Optics((2.0, 1.0)), Detector(0.0, 8.0, (0.0, 255.0)), terms, np.zeros(N_TERMS - 1))
 
     dark = Box(np.zeros(shape, np.float32), np.ones(shape, np.float32), np.zeros(3, int), 1.0)
     profile = model(0.0).profile(dark.aspect)
-    image = model(-3.0).view(dark, profile).light + np.random.default_rng(0).normal(0, 8, shape)
+    image = model(-3.0).predict(dark, profile).light + np.random.default_rng(0).normal(0, 8, shape)
     box = replace(dark, image=np.clip(image, 0, 255).round().astype(np.float32))
     fit, priors = model(guess), Priors(places, np.full(3, 1.2), spheres.radii, 4.0, 0.05, 0.3)
     for _ in range(15):
-        equations = equations_of(fit, box, profile, fit.view(box, profile), [], derivatives=False)
-        fit, _, _ = advance(fit, priors, equations, box.aspect, brightness_only=True)
+        equations = normal_equations(fit, box, profile, fit.predict(box, profile), [], derivatives=False)
+        fit, _, _ = gauss_newton_step(fit, priors, equations, box.aspect, brightness_only=True)
     assert fit.background[0] == pytest.approx(-3, abs=1)
     np.testing.assert_allclose(fit.spheres.brightness, 100, atol=5)
 
@@ -103,12 +105,12 @@ def test_an_image_of_which_nothing_is_known(dense, known):
         assert "no grey levels" in notice
 
 
-def test_limits_and_missed_particles_where_nothing_is_known():
+def test_limits_and_undetected_particles_where_nothing_is_known():
     grid, box = Grid((1, 1, 1), (9, 9, 9), 1.0), (np.zeros(3, int), np.full(3, 9))
     assert grid.limits(np.full((9, 9, 9), np.nan), *box) == (-np.inf, np.inf)
     nothing = np.zeros((20, 20, 20), np.float32)
     profile = Profile((3.5, 4.5), (1.6, 1.0))
-    assert find_missed(nothing, nothing, profile, 4.0, 50.0, np.empty((0, 3)), 8.0).shape == (0, 3)
+    assert find_undetected(nothing, nothing, profile, 4.0, 50.0, np.empty((0, 3)), 8.0).shape == (0, 3)
 
 
 def test_particles_given_twice_count_once(dense):

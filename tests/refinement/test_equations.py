@@ -1,4 +1,4 @@
-"""Drawing spheres into a box, and the normal equations of their fit against the same in full."""
+"""Rendering of spheres in a box, and the normal equations of their fit against a dense reference."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.equations import assemble
-from napari_colloids.refinement.polynomials import TERMS, Slow
-from napari_colloids.refinement.profile import STEEP_REACH, Profile
+from napari_colloids.refinement.polynomials import N_TERMS, LegendreBasis
+from napari_colloids.refinement.profile import DERIVATIVE_REACH, Profile
 from napari_colloids.refinement.spheres import Spheres, draw
-from napari_colloids.refinement.templates import NUMBERS
+from napari_colloids.refinement.templates import N_PARAMETERS
 
 PROFILE = Profile((3.5, 4.5), (1.6, 1.0))
 SHAPE = (26, 28, 30)
@@ -31,19 +31,19 @@ def some_spheres(places=PLACES, seed=0):
 def assembled(spheres, seed=1, profile=PROFILE, shape=SHAPE):
     """Return equations with random weights, residual and shared columns."""
     rng = np.random.default_rng(seed)
-    weight, slow_weight = (0.1 * rng.uniform(0.5, 1.5, (2, *shape))).astype(np.float32)
+    weight, background_weight = (0.1 * rng.uniform(0.5, 1.5, (2, *shape))).astype(np.float32)
     residual = rng.normal(size=shape).astype(np.float32)
     columns = list(rng.normal(size=(2, *shape)).astype(np.float32))
-    return assemble(spheres, profile, Slow.over(LOW, shape), residual, weight, slow_weight, columns)
+    return assemble(spheres, profile, LegendreBasis.over(LOW, shape), residual, weight, background_weight, columns)
 
 
 @pytest.fixture(scope="session")
-def images_of(pictures_in):
-    """Draw picture and derivatives of one sphere in a box, for brightness 1."""
+def images_of(templates_in):
+    """Draw template and derivatives of one sphere in a box, for brightness 1."""
 
     def drawn(spheres, number, low, shape, profile=PROFILE, reach=4.0):
         place = spheres.positions[number] - low
-        return pictures_in(profile, place, spheres.radii[number], shape, reach=reach)
+        return templates_in(profile, place, spheres.radii[number], shape, reach=reach)
 
     return drawn
 
@@ -54,32 +54,32 @@ def assembled_in_full(images_of):
     return partial(_assembled_in_full, images_of)
 
 
-def _assembled_in_full(images_of, spheres, seed=1, profile=PROFILE, reach=STEEP_REACH):
+def _assembled_in_full(images_of, spheres, seed=1, profile=PROFILE, reach=DERIVATIVE_REACH):
     rng = np.random.default_rng(seed)
-    weight, slow_weight = 0.1 * rng.uniform(0.5, 1.5, (2, *SHAPE))
+    weight, background_weight = 0.1 * rng.uniform(0.5, 1.5, (2, *SHAPE))
     residual, columns = rng.normal(size=SHAPE), rng.normal(size=(2, *SHAPE))
     rows = []
     for number, brightness in enumerate(spheres.brightness):
         value, *slopes = images_of(spheres, number, LOW, SHAPE, profile, reach)
         rows += [value * weight, *(slope * weight * brightness for slope in slopes)]
-    rows += [*(Slow.over(LOW, SHAPE).images() * slow_weight), *columns]
+    rows += [*(LegendreBasis.over(LOW, SHAPE).images() * background_weight), *columns]
     jacobian = np.array([row.ravel() for row in rows], float)
     return jacobian @ jacobian.T, jacobian @ residual.ravel()
 
 
 def in_full(equations):
     spheres = equations.matrix().toarray()
-    mixed = equations.mixed.reshape(len(spheres), -1)
+    mixed = equations.cross.reshape(len(spheres), -1)
     matrix = np.block([[spheres, mixed], [mixed.T, equations.shared]])
-    return matrix, np.append(equations.right, equations.shared_right)
+    return matrix, np.append(equations.rhs, equations.shared_rhs)
 
 
 def with_priors(equations):
     count, shared = len(equations.blocks), len(equations.shared)
     rng = np.random.default_rng(2)
     return equations.with_priors(
-        rng.uniform(0.01, 0.1, (count, NUMBERS)),
-        rng.normal(size=(count, NUMBERS)),
+        rng.uniform(0.01, 0.1, (count, N_PARAMETERS)),
+        rng.normal(size=(count, N_PARAMETERS)),
         np.full(shared, 0.01),
         np.ones(shared),
     )
@@ -90,13 +90,13 @@ def with_priors(equations):
     places=st.lists(st.tuples(*[st.floats(-6, 30)] * 3), min_size=1, max_size=5),
     corner=st.tuples(*[st.integers(-9, 9)] * 3),
 )
-def test_a_drawing_is_the_sum_of_the_pictures_cut_off_at_the_box(images_of, places, corner):
+def test_an_image_is_the_sum_of_the_templates_cut_off_at_the_box(images_of, places, corner):
     spheres = some_spheres(np.array(places))
     low, shape = np.array(corner), (12, 25, 18)
     expected = sum(
         brightness * images_of(spheres, number, low, shape)[0] for number, brightness in enumerate(spheres.brightness)
     )
-    # Beyond its window, where it is cut off, a picture is as faint as this.
+    # Beyond its window, where it is cut off, a template is as faint as this.
     np.testing.assert_allclose(draw(spheres, PROFILE, low, shape), expected, atol=0.003 * spheres.brightness.sum())
 
 
@@ -142,7 +142,7 @@ def test_the_equations_are_those_of_all_derivatives(assembled_in_full):
     unit = 1 / np.sqrt(np.diag(matrix))
     np.testing.assert_allclose(found * unit[:, None] * unit, matrix * unit[:, None] * unit, atol=5e-4)
     np.testing.assert_allclose(found_right * unit, right * unit, atol=0.01)
-    assert len(equations.shared) == TERMS + 2
+    assert len(equations.shared) == N_TERMS + 2
 
 
 def test_what_lies_beyond_the_derivatives_says_little(assembled_in_full):
@@ -161,7 +161,7 @@ def test_equations_of_tall_voxels(assembled_in_full):
     np.testing.assert_allclose(found * unit[:, None] * unit, matrix * unit[:, None] * unit, atol=5e-4)
 
 
-def test_only_spheres_whose_pictures_meet_are_coupled(assembled_in_full):
+def test_only_spheres_whose_templates_meet_are_coupled(assembled_in_full):
     coupled = {tuple(pair) for pair in assembled(some_spheres()).pairs.tolist()}
     matrix, _ = assembled_in_full(some_spheres(), reach=4.0)
     assert (0, 1) in coupled
@@ -169,7 +169,7 @@ def test_only_spheres_whose_pictures_meet_are_coupled(assembled_in_full):
     assert all(i < j for i, j in coupled)
     for i in range(len(PLACES)):
         for j in range(i + 1, len(PLACES)):
-            block = matrix[NUMBERS * i : NUMBERS * (i + 1), NUMBERS * j : NUMBERS * (j + 1)]
+            block = matrix[N_PARAMETERS * i : N_PARAMETERS * (i + 1), N_PARAMETERS * j : N_PARAMETERS * (j + 1)]
             if (i, j) not in coupled:
                 assert np.abs(block).max() < 1e-3 * np.diag(matrix).min()
 
@@ -178,11 +178,11 @@ def test_priors_are_added():
     equations = assembled(some_spheres())
     before, right = in_full(equations)
     rng = np.random.default_rng(3)
-    precision, pull = rng.uniform(size=(2, len(PLACES), NUMBERS))
-    shared_precision, shared_pull = rng.uniform(size=(2, TERMS + 2))
-    after, right_after = in_full(equations.with_priors(precision, pull, shared_precision, shared_pull))
+    precision, gradient = rng.uniform(size=(2, len(PLACES), N_PARAMETERS))
+    shared_precision, shared_gradient = rng.uniform(size=(2, N_TERMS + 2))
+    after, right_after = in_full(equations.with_priors(precision, gradient, shared_precision, shared_gradient))
     np.testing.assert_allclose(after - before, np.diag(np.append(precision, shared_precision)), atol=1e-9)
-    np.testing.assert_allclose(right_after - right, np.append(pull, shared_pull), atol=1e-9)
+    np.testing.assert_allclose(right_after - right, np.append(gradient, shared_gradient), atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -196,13 +196,13 @@ def test_the_solution_is_that_of_the_full_equations(seed):
 
 def test_the_solution_without_shared_numbers():
     equations = with_priors(assembled(some_spheres()))
-    nothing = np.zeros((len(PLACES), NUMBERS, 0))
+    nothing = np.zeros((len(PLACES), N_PARAMETERS, 0))
     alone = type(equations)(
-        *(equations.blocks, equations.pairs, equations.couplings, equations.right),
+        *(equations.blocks, equations.pairs, equations.couplings, equations.rhs),
         *(nothing, np.zeros((0, 0)), np.zeros(0)),
     )
     changes, shared = alone.solve()
-    expected = np.linalg.solve(alone.matrix().toarray(), alone.right.ravel())
+    expected = np.linalg.solve(alone.matrix().toarray(), alone.rhs.ravel())
     np.testing.assert_allclose(changes.ravel(), expected, atol=1e-3 * np.abs(expected).max())
     assert shared.shape == (0,)
 
@@ -210,7 +210,7 @@ def test_the_solution_without_shared_numbers():
 def covariances_in_full(equations):
     inverse = np.linalg.inv(equations.matrix().toarray())
     count = len(equations.blocks)
-    blocks = inverse.reshape(count, NUMBERS, count, NUMBERS)
+    blocks = inverse.reshape(count, N_PARAMETERS, count, N_PARAMETERS)
     return blocks[np.arange(count), :, np.arange(count)]
 
 

@@ -1,4 +1,4 @@
-"""What is common to all particles, measured on simulated stacks of known optics."""
+"""Optics, noise and statistics of the particles, estimated on simulated stacks of known ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_noise_brightness_and_background(make_scene, photons, levels):
     assert found["background"] + found["brightness"] == pytest.approx(200 * scale, rel=0.1)
 
 
-def test_a_leaning_psf(make_scene):
+def test_a_tilted_psf(make_scene):
     scene = make_scene(psf_tilt=(0.3, -0.15), psf_sigma=(2.5, 1.2, 1.2), snr=10, cnr=8)
     y, x = scene.refined.attrs["psf_tilt"]
     assert y == pytest.approx(0.3, rel=0.3)
@@ -85,13 +85,13 @@ def test_brightness_that_differs(make_scene):
 
 
 def test_light_that_is_lost_with_depth(make_scene):
-    """It is taken for the lamp, not for faint particles: those in the last slices are 0.4 times as bright."""
+    """It is fitted as illumination, not as faint particles: those in the last slices are 0.4 times as bright."""
     scene = make_scene(depth_loss=0.6, snr=8, cnr=6)
     assert scene.refined.attrs["brightness_spread"] < 0.12
     assert (scene.gain() > 1.3).all()
 
 
-def test_dark_cores(make_scene):
+def test_dark_cells(make_scene):
     scene = make_scene(shell=0.6, snr=8, cnr=7, psf_sigma=(1.5, 1.0, 1.0), volume_fraction=0.4)
     assert scene.refined.attrs["shell"] > 0.4
     assert (scene.gain() > 1.5).all()

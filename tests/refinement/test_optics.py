@@ -1,4 +1,4 @@
-"""The detector: what it makes of light, and how its noise is measured."""
+"""The detector: its response to light, and the estimation of its noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_mean_and_deviation_are_those_of_exposures(gain, floor, limits, averaged
     detector = Detector(gain, floor, limits, averaged)
     light = np.full(40_000, level, np.float32)
     grey = exposed(detector, light, np.random.default_rng(0))
-    seen = detector.see(light[:1])
+    seen = detector.response(light[:1])
     assert seen.deviation[0] == pytest.approx(grey.std(), rel=0.03)
     # Few photons are no normal distribution, which the clipped mean shows a little.
     assert seen.expected[0] == pytest.approx(grey.mean(), abs=float(0.02 * grey.std() + 0.01 * gain * floor))
@@ -42,21 +42,21 @@ def test_mean_and_deviation_are_those_of_exposures(gain, floor, limits, averaged
 def test_the_slope_is_the_change_of_the_mean(level, floor, which):
     detector = Detector(0.0, floor, LIMITS[which])
     step = 0.05 * floor
-    low, middle, high = (detector.see(np.array([level + d])) for d in (-step, 0, step))
+    low, middle, high = (detector.response(np.array([level + d])) for d in (-step, 0, step))
     change = (high.expected - low.expected) / (2 * step)
     assert middle.slope[0] == pytest.approx(change[0], abs=2e-3)
 
 
 def test_where_nothing_is_cut_off_limits_change_nothing():
     light = np.linspace(100, 150, 20).astype(np.float32)
-    free, cut = Detector(1.0, 5.0).see(light), Detector(1.0, 5.0, (0.0, 255.0)).see(light)
+    free, cut = Detector(1.0, 5.0).response(light), Detector(1.0, 5.0, (0.0, 255.0)).response(light)
     for one, other in zip(free, cut, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("level", [-1e6, 1e6])
 def test_light_far_beyond_the_limits_stays_finite(level):
-    seen = Detector(1.0, 5.0, (0.0, 255.0)).see(np.array([level], np.float32))
+    seen = Detector(1.0, 5.0, (0.0, 255.0)).response(np.array([level], np.float32))
     assert all(np.isfinite(part).all() for part in seen)
     assert seen.deviation[0] > 0
     assert seen.slope[0] == pytest.approx(0, abs=1e-6)
@@ -75,8 +75,8 @@ def test_the_noise_is_measured(limits, averaged, gain, floor):
     light = scene(rng).astype(np.float32)
     truth = Detector(gain, floor, limits, averaged)
     image = exposed(truth, light, rng)
-    guess = Detector.of(image, limits, averaged)
-    found = guess.measured(image, light)
+    guess = Detector.first_guess(image, limits, averaged)
+    found = guess.fitted(image, light)
     assert (found.limits, found.averaged) == (limits, averaged)
     for level in (20.0, 100.0, 180.0):
         variance, expected = (d.gain * level + d.floor**2 for d in (found, truth))
@@ -91,19 +91,19 @@ def test_hot_voxels_are_no_noise():
     rng = np.random.default_rng(2)
     light = scene(rng).astype(np.float32)
     image = exposed(Detector(0.5, 12.0), light, rng)
-    clean = Detector.of(image, LIMITS["none"]).measured(image, light)
+    clean = Detector.first_guess(image, LIMITS["none"]).fitted(image, light)
     image[rng.choice(len(image), 60, replace=False)] = 60_000
-    hot = Detector.of(image, LIMITS["none"]).measured(image, light)
+    hot = Detector.first_guess(image, LIMITS["none"]).fitted(image, light)
     assert hot.gain * 100 + hot.floor**2 == pytest.approx(clean.gain * 100 + clean.floor**2, rel=0.2)
 
 
 def test_an_image_without_noise_leaves_a_detector_that_sees():
     light = scene(np.random.default_rng(3)).astype(np.float32)
-    found = Detector.of(light, LIMITS["none"]).measured(light + np.float32(1e-3), light)
+    found = Detector.first_guess(light, LIMITS["none"]).fitted(light + np.float32(1e-3), light)
     assert found.floor > 0
-    assert np.isfinite(found.see(light).deviation).all()
+    assert np.isfinite(found.response(light).deviation).all()
 
 
 def test_light_far_beyond_a_limit_is_seen_as_that_limit():
-    seen = Detector(0.0, 1.0, (0.0, 255.0)).see(np.array([290.0, 400.0, -60.0]))
+    seen = Detector(0.0, 1.0, (0.0, 255.0)).response(np.array([290.0, 400.0, -60.0]))
     np.testing.assert_allclose(seen.expected, [255, 255, 0], atol=1e-6)

@@ -1,4 +1,4 @@
-"""The picture of one blurred sphere: as the simulation draws it, with the derivatives of that picture."""
+"""The template of one blurred sphere against the simulation, and its derivatives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_colloids.refinement.profile import Profile, blurred_ball
 from napari_colloids.simulation.optics import blur, draw_spheres
 
-#: How much finer than the voxels of the picture the simulation draws.
+#: How much finer than the voxels of the template the simulation draws.
 FINER = 4
 RADII = (3.0, 7.0)
 CASES = [
@@ -31,18 +31,18 @@ radii = st.floats(*RADII)
 
 
 @pytest.fixture(scope="session")
-def pictures_of(pictures_in):
-    """Draw one sphere about the middle of a window: its picture and derivatives."""
+def templates_of(templates_in):
+    """Draw one sphere about the middle of a window: its template and derivatives."""
 
     def drawn(profile, offset, radius, window, reach=4.0):
         shape = tuple(2 * n + 1 for n in window)
-        return pictures_in(profile, np.array(window) + offset, radius, shape, reach=reach)
+        return templates_in(profile, np.array(window) + offset, radius, shape, reach=reach)
 
     return drawn
 
 
 def simulated(profile, shell, offset, radius, window):
-    """Draw the sphere on a finer grid, of which every so manyth voxel is the middle of one of the picture."""
+    """Draw the sphere on a finer grid, of which every so manyth voxel is the middle of one of the template."""
     step = np.array([FINER * profile.aspect, FINER, FINER]).astype(int)
     sigma = FINER * np.array(profile.sigma)[[0, 1, 1]]
     pad = np.ceil(3.5 * sigma).astype(int)
@@ -56,31 +56,31 @@ def simulated(profile, shell, offset, radius, window):
 @cases
 @settings(max_examples=5, deadline=None)
 @given(offset=offsets, radius=radii)
-def test_the_picture_is_that_of_the_simulation(pictures_of, profile, shell, offset, radius):
-    window = profile.window(radius)
+def test_the_template_is_that_of_the_simulation(templates_of, profile, shell, offset, radius):
+    window = profile.half_window(radius)
     expected = simulated(profile, shell, offset, radius, window)
-    np.testing.assert_allclose(pictures_of(profile, offset, radius, window)[0], expected, atol=2e-3)
+    np.testing.assert_allclose(templates_of(profile, offset, radius, window)[0], expected, atol=2e-3)
 
 
 @cases
 @settings(max_examples=20, deadline=None)
 @given(offset=offsets, radius=radii)
-def test_blur_loses_no_light(pictures_of, profile, shell, offset, radius):
-    total = float(pictures_of(profile, offset, radius, profile.window(radius, 4.0))[0].sum()) * profile.aspect
+def test_blur_loses_no_light(templates_of, profile, shell, offset, radius):
+    total = float(templates_of(profile, offset, radius, profile.half_window(radius, 4.0))[0].sum()) * profile.aspect
     assert total == pytest.approx(4 / 3 * np.pi * radius**3 * (1 - shell**3), rel=2e-3)
 
 
 @cases
 @settings(max_examples=20, deadline=None)
 @given(offset=offsets, radius=radii)
-def test_derivatives_are_those_of_the_picture(pictures_of, profile, shell, offset, radius):
-    window = profile.window(radius)
-    _, *derivatives = pictures_of(profile, offset, radius, window)
+def test_derivatives_are_those_of_the_template(templates_of, profile, shell, offset, radius):
+    window = profile.half_window(radius)
+    _, *derivatives = templates_of(profile, offset, radius, window)
     step = 0.15
     for number, derivative in enumerate(derivatives):
         change = step * np.eye(4)[number]
         high, low = (
-            pictures_of(profile, offset + sign * change[:3], radius + sign * change[3], window)[0].astype(float)
+            templates_of(profile, offset + sign * change[:3], radius + sign * change[3], window)[0].astype(float)
             for sign in (1, -1)
         )
         expected = (high - low) / (2 * step)
@@ -91,19 +91,19 @@ def test_derivatives_are_those_of_the_picture(pictures_of, profile, shell, offse
 
 @settings(max_examples=20, deadline=None)
 @given(offset=offsets, radius=radii)
-def test_the_mirrored_offset_gives_the_mirrored_picture(pictures_of, offset, radius):
+def test_the_mirrored_offset_gives_the_mirrored_template(templates_of, offset, radius):
     profile = CASES[1]
-    window = profile.window(radius)
-    mirrored = pictures_of(profile, -np.array(offset), radius, window)[0]
-    np.testing.assert_allclose(mirrored[::-1, ::-1, ::-1], pictures_of(profile, offset, radius, window)[0], atol=1e-6)
+    window = profile.half_window(radius)
+    mirrored = templates_of(profile, -np.array(offset), radius, window)[0]
+    np.testing.assert_allclose(mirrored[::-1, ::-1, ::-1], templates_of(profile, offset, radius, window)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("reach", [2.0, 3.0])
-def test_a_picture_ends_where_the_light_does(pictures_of, reach):
+def test_a_template_ends_where_the_light_does(templates_of, reach):
     profile = Profile((5.0, 5.0), (2.0, 1.0), 0.0, 2.0)
-    z, y, x = profile.window(5.0, reach)
+    z, y, x = profile.half_window(5.0, reach)
     assert (z, y, x) == (np.ceil((5 + 2 * reach) / 2), 5 + reach, 5 + reach)
-    whole, cut = (pictures_of(profile, np.zeros(3), 5.0, (2 * z, 2 * y, 2 * x), r)[0] for r in (8.0, reach))
+    whole, cut = (templates_of(profile, np.zeros(3), 5.0, (2 * z, 2 * y, 2 * x), r)[0] for r in (8.0, reach))
     np.testing.assert_array_equal(cut[cut != 0], whole[cut != 0])
     assert whole[cut == 0].max() < {2.0: 0.03, 3.0: 0.002}[reach]
     # An ellipsoid, not the box around it.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from napari_colloids import ColloidsError, detect
 from napari_colloids.detection import Options
@@ -36,17 +38,17 @@ def test_widths_and_halo_are_found_wherever_the_bead_lies(axial, lateral, tail, 
     assert psf.voxel_size is None
 
 
-def test_a_leaning_and_astigmatic_psf():
+def test_a_tilted_and_astigmatic_psf():
     psf = PSF.measured(bead((4, 1.2, 1.4), tilt=(0.3, -0.1)))
-    zy, zx, _, round_ = psf.lean
+    zy, zx, _, astigmatism = psf.covariances
     assert zy / psf.sigma[0] ** 2 == pytest.approx(0.3, rel=0.05)
     assert zx / psf.sigma[0] ** 2 == pytest.approx(-0.1, rel=0.05)
     upright = PSF.measured(bead((4, 1.2, 1.4)))
-    assert upright.lean[3] == pytest.approx((1.2**2 - 1.4**2) / 2, rel=0.05)
-    assert round_ > upright.lean[3]  # the tilt along y widens that direction
+    assert upright.covariances[3] == pytest.approx((1.2**2 - 1.4**2) / 2, rel=0.05)
+    assert astigmatism > upright.covariances[3]  # the tilt along y widens that direction
 
 
-def test_the_noise_of_the_dark_around_it_does_not_count():
+def test_the_noise_of_the_dark_aastigmatismit_does_not_count():
     place = (20, 20, 20)
     psf = PSF.measured(bead((3, 1.3, 1.3), (41, 41, 41), place, noise=4))
     assert psf.sigma == pytest.approx((3, 1.3), rel=0.06)
@@ -99,13 +101,13 @@ def blurred():
 def test_the_fit_keeps_to_it(blurred, guess):
     start = guess(blurred)
     psf = PSF.measured(Stack(bead((5, 1.3, 1.3), (61, 41, 41), (30, 20, 20)), voxel_size=(0.1,) * 3))
-    told, free = refine(blurred.stack, start, psf=psf), refine(blurred.stack, start)
-    assert told.attrs["psf_sigma"] == pytest.approx(np.sqrt(np.array([25, 1.69]) + 1 / 12), rel=0.04)
-    off = [abs(table["radius"].mean() - 5) for table in (told, free)]
+    given_psf, free = refine(blurred.stack, start, psf=psf), refine(blurred.stack, start)
+    assert given_psf.attrs["psf_sigma"] == pytest.approx(np.sqrt(np.array([25, 1.69]) + 1 / 12), rel=0.04)
+    off = [abs(table["radius"].mean() - 5) for table in (given_psf, free)]
     assert off[0] < off[1] + 0.01
     # Of another PSF, the same stack makes spheres of another size.
     wide = PSF.measured(Stack(bead((5, 2, 2), (61, 41, 41), (30, 20, 20)), voxel_size=(0.1,) * 3))
-    assert refine(blurred.stack, start, psf=wide)["radius"].mean() < told["radius"].mean() - 0.1
+    assert refine(blurred.stack, start, psf=wide)["radius"].mean() < given_psf["radius"].mean() - 0.1
 
 
 def test_large_particles_are_binned_and_so_is_the_psf(guess):
@@ -128,3 +130,50 @@ def test_detect_takes_it_and_says_early_what_is_missing(blurred):
     assert not steps
     with pytest.raises(ColloidsError, match="refinement"):
         Options(psf=psf)
+
+
+def test_widths_that_are_known_can_be_given(blurred, guess):
+    start = guess(blurred)
+    in_voxels, in_micrometres = PSF((5, 1.3)), PSF((0.5, 0.13), voxel_size=(1, 1, 1))
+    tables = [refine(blurred.stack, start, psf=psf) for psf in (in_voxels, in_micrometres)]
+    assert tables[0].attrs["psf_sigma"] == pytest.approx(np.sqrt(np.array([25, 1.69]) + 1 / 12), rel=0.01)
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize("parameters", [{"sigma": (0, 1)}, {"sigma": (1, np.nan)}, {"sigma": (2, 1), "tail": 1.0}])
+def test_impossible_parameters_are_refused(parameters):
+    with pytest.raises(ColloidsError, match="PSF"):
+        PSF(**parameters)
+
+
+def test_the_voxel_size_of_an_array_can_be_given():
+    image = bead((4, 2, 2))
+    given = PSF.measured(image, voxel_size=(0.1, 0.05, 0.05))
+    assert given == PSF.measured(Stack(image, voxel_size=(0.1, 0.05, 0.05)))
+    assert given != PSF.measured(image)
+
+
+def test_the_repr_says_what_matters_in_one_line():
+    assert repr(PSF((3.0, 1.25))) == "PSF(sigma=(3, 1.25) voxels)"
+    full = PSF((4.0, 1.234), 0.05, (1.6, 0.0, 0.0, 0.1), (0.2, 0.1, 0.1))
+    assert repr(full) == "PSF(sigma=(4, 1.23) voxels, tail=0.05, tilt=(0.10, 0.00), voxel_size=(0.2, 0.1, 0.1) µm)"
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.3])
+def test_the_plot_shows_both_profiles(tail):
+    axial, lateral = PSF((4, 2), tail, voxel_size=(0.1, 0.05, 0.05)).plot().lines
+    for line, sigma in ((axial, 0.4), (lateral, 0.1)):
+        distance, intensity = line.get_data()
+        assert intensity.max() == intensity[len(distance) // 2] == 1
+        near = np.abs(distance) < 0.5 * sigma
+        variance = 1 / -np.polynomial.polynomial.polyfit(distance[near], 2 * np.log(intensity[near]), 2)[2]
+        assert variance == pytest.approx(sigma**2, rel=0.05 if tail else 0.001)
+        at_three_sigma = np.interp(3 * sigma, distance, intensity)
+        assert at_three_sigma > 0.012 if tail else at_three_sigma == pytest.approx(np.exp(-4.5), rel=0.02)
+
+
+def test_the_plot_is_drawn_on_given_axes_in_the_unit_of_the_psf():
+    ax = Figure().add_subplot()
+    assert PSF((4, 2), voxel_size=(0.1, 0.05, 0.05)).plot(ax) is ax
+    assert "µm" in ax.get_xlabel()
+    assert "voxels" in PSF((4, 2)).plot().get_xlabel()

@@ -1,4 +1,4 @@
-"""`refine` as a user calls it: more exact positions, honest errors, and nothing made worse where it cannot be."""
+"""`refine` as a user calls it: more exact positions, correct standard errors, and nothing made worse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from scipy.spatial import cKDTree
 
 from napari_colloids import ColloidsError
 from napari_colloids.particles import ERRORS, POSITION, positions_of
-from napari_colloids.refinement import iter_refine, refine
+from napari_colloids.progress import result_of
+from napari_colloids.refinement import Residual, iter_refine, refine
 from napari_colloids.simulation import simulate
 from napari_colloids.stack import Stack
 
@@ -36,7 +37,7 @@ def test_radii_are_more_exact(dense):
     assert spread < 0.5
 
 
-def test_standard_errors_are_honest(dense):
+def test_standard_errors_cover_the_true_errors(dense):
     pull, stated = dense.pulls(), standard_errors(dense.refined)
     assert 0.55 < np.mean(np.abs(pull) < 1) < 0.8
     # Of so small a stack many particles lie at its faces, where those outside disturb them.
@@ -51,21 +52,21 @@ def test_the_table_says_what_was_done(dense):
     assert list(dense.refined.columns) == [*POSITION, "radius", *ERRORS, "refined"]
     assert (dense.refined["refined"] == 1).all()
     assert np.isfinite(dense.refined.to_numpy()).all()
-    # In the order of the detections; what else is there, of which none was missed, lies just at a face.
+    # In the order of the detections; what else is there, of which none was undetected, lies just at a face.
     ours, others = np.split(positions_of(dense.refined), [len(dense.start)])
     assert np.linalg.norm(ours - positions_of(dense.start), axis=1).max() < 1.5
     assert (np.abs(others - 20.5).max(axis=1, initial=21) > 20).all()
     assert dense.refined.attrs["notices"] == []
 
 
-def test_progress_is_told(dense):
+def test_progress_is_reported(dense):
     total = dense.steps[-1][1]
     assert dense.steps[-1] == (total, total)
     assert [done for done, _ in dense.steps] == sorted(done for done, _ in dense.steps)
 
 
 def test_blocks_cost_no_exactness(dense, monkeypatch):
-    monkeypatch.setattr(MODULE, "_MOST", 25)
+    monkeypatch.setattr(MODULE, "_MAX_PARTICLES_PER_BLOCK", 25)
     steps = []
     blocks = refine(dense.simulation.stack, dense.start, progress=lambda *step: steps.append(step))
     assert steps[-1][1] > 4
@@ -165,7 +166,7 @@ def disturbed(dilute, guess):
     return table, refine(dilute.stack, table), truth[missed], start.loc[astray, POSITION].to_numpy(float), void
 
 
-def test_a_missed_particle_is_found_in_what_is_left(disturbed):
+def test_an_undetected_particle_is_found_in_the_residual(disturbed):
     _, refined, missed, _, _ = disturbed
     assert np.linalg.norm(positions_of(refined)[-1] - missed) < 0.4
     assert refined["refined"].iloc[-1] == 1
@@ -333,3 +334,27 @@ def test_impossible_sizes(diameter):
     particles = pd.DataFrame(np.full((6, 3), 10.0), columns=POSITION)
     with pytest.raises(ColloidsError, match="sizes must be positive"):
         refine(np.zeros((20, 20, 20)), particles, diameter=diameter)
+
+
+def test_positions_in_an_array_and_the_voxel_size_of_an_array(dense):
+    image = np.asarray(dense.simulation.stack.data)
+    table = refine(image, dense.start[POSITION].to_numpy(), diameter=10, voxel_size=(0.1, 0.1, 0.1))
+    np.testing.assert_allclose(table["z_um"], 0.1 * table["z"])
+    expected = refine(image, dense.start[POSITION], diameter=10)
+    pd.testing.assert_frame_equal(table[expected.columns], expected)
+    with pytest.raises(ColloidsError, match="as long along y as along x"):
+        refine(image, dense.start, voxel_size=(0.1, 0.1, 0.2))
+
+
+def test_results_print_in_a_few_lines(dense):
+    image, start = dense.simulation.stack.data, dense.start
+    found = result_of(iter_refine(image, positions_of(start), start["radius"].to_numpy(), 10.0))
+    axial, lateral = found.facts["psf_sigma"]
+    count = len(found.radii)
+    assert repr(found) == (
+        f"Refinement({count} particles, {count} refined, psf_sigma=({axial:.3g}, {lateral:.3g}) lateral voxels)"
+    )
+    none = result_of(iter_refine(image, positions_of(start)[:2], np.full(2, 5.0), 10.0))
+    assert repr(none).splitlines() == ["Refinement(2 particles, 0 refined)", *none.notices]
+    residual = Residual(np.array([[[1.0, -1.0]]], np.float32), (1, 2, 2))
+    assert repr(residual) == "Residual(shape=(1, 1, 2), bins=(1, 2, 2), standard deviation 1 grey levels)"

@@ -1,4 +1,4 @@
-"""What the particles leave of the image: noise where all is explained, light where one is missed."""
+"""The residual: noise where all particles are known, light where one is missing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_only_noise_is_left_where_all_particles_are_known(dilute, complete):
     assert dilute.stack.data.std() > 1.8 * inside.std()
 
 
-def test_a_missed_particle_shines_at_its_place(dilute, complete):
+def test_a_missing_particle_shines_at_its_place(dilute, complete):
     truth = positions_of(dilute.particles)
     missed = np.flatnonzero(((truth > 8) & (truth < 31)).all(axis=1))[0]
     residual, _ = residual_of(dilute.stack, dilute.particles.drop(index=missed))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.profile import Profile
-from napari_colloids.refinement.spheres import Spheres, pictures_of
-from napari_colloids.refinement.threads import in_parts
+from napari_colloids.refinement.spheres import Spheres, templates_of
+from napari_colloids.refinement.threads import in_chunks
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def allow_threads():
 
 @given(count=st.integers(0, 300), step=st.integers(1, 5))
 def test_parts_are_all_in_their_order(count, step):
-    found = in_parts(lambda low, high, by: by * np.arange(low, high), count, step)
+    found = in_chunks(lambda low, high, by: by * np.arange(low, high), count, step)
     np.testing.assert_array_equal(found, step * np.arange(count))
 
 
@@ -37,7 +37,7 @@ def test_threads_draw_what_one_draws(allow_threads):
     values = []
     for threads in (1, 4):
         allow_threads(threads)
-        values.append(pictures_of(spheres, profile, np.zeros(3, int), (40, 40, 40), 3.0, derivatives=True).values)
+        values.append(templates_of(spheres, profile, np.zeros(3, int), (40, 40, 40), 3.0, derivatives=True).values)
     assert values[0].max() > 0.9
     np.testing.assert_array_equal(*values)
 
@@ -48,7 +48,7 @@ def test_an_error_in_a_thread_comes_out(allow_threads):
 
     allow_threads(2)
     with pytest.raises(MemoryError, match="0 to 50"):
-        in_parts(fails, 100)
+        in_chunks(fails, 100)
 
 
 def test_loops_are_compiled_where_no_folder_can_keep_them():
@@ -56,9 +56,9 @@ def test_loops_are_compiled_where_no_folder_can_keep_them():
 import numba.core.caching
 import numpy as np
 numba.core.caching.CacheImpl._locator_classes = []
-from napari_colloids.refinement.templates import cut_lines
+from napari_colloids.refinement.templates import cut_rows
 begin, end, place = np.zeros((3, 25), int)
-print(cut_lines(np.full((1, 3), 2.0), np.full((1, 3), 2.0), *np.array([[[0, 0, 0]], [[5, 5, 5]]]),
+print(cut_rows(np.full((1, 3), 2.0), np.full((1, 3), 2.0), *np.array([[[0, 0, 0]], [[5, 5, 5]]]),
                 np.zeros(1, int), begin, end, place))
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

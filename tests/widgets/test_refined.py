@@ -129,7 +129,7 @@ def test_a_measured_psf_is_taken_from_a_layer(viewer, widget, qtbot, click):
 
 
 def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
     seen = []
 
     def cancel(done, total, message):
@@ -243,7 +243,7 @@ def test_no_residual_of_voxels_that_are_not_square(viewer, simulated, qtbot, cli
 
 
 def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
     add_truth(viewer, image, simulated)
     button = widget.threshold.residual
     seen = []
@@ -316,7 +316,7 @@ def test_no_residual_of_an_image_that_was_rescaled_since(viewer, widget, image, 
 
 
 def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simulated, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MOST", 10)
+    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
     points = add_truth(viewer, image, simulated)
     click(widget.threshold.residual)
     viewer.layers.remove(points)

@@ -23,10 +23,10 @@ from scipy.linalg.lapack import dpotri
 from napari_colloids.particles import positions_of
 from napari_colloids.refinement.equations import assemble
 from napari_colloids.refinement.optics import Detector
-from napari_colloids.refinement.polynomials import Slow
+from napari_colloids.refinement.polynomials import LegendreBasis
 from napari_colloids.refinement.profile import REACH, Profile
 from napari_colloids.refinement.spheres import Spheres, draw
-from napari_colloids.refinement.templates import NUMBERS
+from napari_colloids.refinement.templates import N_PARAMETERS
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.scene import Simulation, image_arrangement, packed_box, seeded
 
@@ -108,17 +108,17 @@ def cramer_rao(simulation: Simulation) -> Bound:
     profile = _profile(parameters, spheres)
     low, shape = np.zeros(3, int), parameters.shape
     light = np.float32(background) + draw(spheres, profile, low, shape)
-    seen = detector_of(parameters).see(light)
+    seen = detector_of(parameters).response(light)
     weight = (seen.slope / seen.deviation).astype(np.float32)
     nothing = np.zeros(shape, np.float32)
-    slow = Slow.over(low, shape)
-    information = assemble(spheres, profile, slow, nothing, weight, weight, []).matrix().toarray()
-    prior = np.empty((len(spheres), NUMBERS))
+    basis = LegendreBasis.over(low, shape)
+    information = assemble(spheres, profile, basis, nothing, weight, weight, []).matrix().toarray()
+    prior = np.empty((len(spheres), N_PARAMETERS))
     prior[:, 0] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.brightness) ** 2
     prior[:, 1:] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.radii[:, None]) ** 2
     information[np.diag_indices_from(information)] += prior.ravel()
     radius_free = _standard_errors(information)
-    radii = np.arange(4, len(information), NUMBERS)
+    radii = np.arange(4, len(information), N_PARAMETERS)
     information[radii, radii] += 1 / _KNOWN_RADIUS_SIGMA_VOXELS**2
     return Bound(_standard_errors(information)[:, :3], radius_free)
 
@@ -187,4 +187,4 @@ def _standard_errors(information: Array) -> Array:
     unit = 1 / np.sqrt(np.diag(information))
     inverse, _ = dpotri(*cho_factor(information * unit[:, None] * unit))
     variances = np.diag(inverse) * unit**2
-    return np.asarray(np.sqrt(variances).reshape(-1, NUMBERS)[:, 1:])
+    return np.asarray(np.sqrt(variances).reshape(-1, N_PARAMETERS)[:, 1:])

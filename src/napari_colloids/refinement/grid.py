@@ -1,23 +1,75 @@
-"""The grid of the fit: the stack, binned where particles are large, which loses nothing and saves most of the work."""
+"""The voxel grid of the fit: the stack, binned where particles are large, and boxes that are read from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_colloids.refinement.fit import Box
+from napari_colloids.refinement.polynomials import LegendreBasis
 from napari_colloids.stack import read_box
 
-Array = NDArray[np.float64]
-Corner = NDArray[np.intp]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-#: Radius in voxels of the grid that is fine enough.
-_RADIUS = 5.0
-#: Share of the voxels that must lie at the lowest or highest grey level to be taken as cut off there.
-_CUT = 0.002
+    from napari_colloids.refinement.spheres import Array, Corner, Image
+
+#: Radius in voxels of the grid that is fine enough: larger particles are binned.
+_TARGET_RADIUS_VOXELS = 5.0
+#: Fraction of the voxels at the lowest or highest grey level from which the detector counts as saturated there.
+_MIN_SATURATED_FRACTION = 0.002
+
+
+class Volume(Protocol):
+    """An array-like of three dimensions, such as a NumPy array, a memory map or a dask array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape ``(z, y, x)``."""
+
+
+def shape_of(volume: Volume) -> tuple[int, int, int]:
+    """Return the shape ``(z, y, x)`` of a volume."""
+    z, y, x = volume.shape
+    return int(z), int(y), int(x)
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The voxels of a part of the grid.
+
+    Attributes
+    ----------
+    image
+        Shape ``(Z, Y, X)``; 0 where it has no value.
+    known
+        1 where the image has a value, else 0.
+    low
+        First voxel of the box.
+    aspect
+        Height of a voxel over its width.
+    """
+
+    image: Image
+    known: Image
+    low: Corner
+    aspect: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape in voxels."""
+        z, y, x = self.image.shape
+        return z, y, x
+
+    @property
+    def basis(self) -> LegendreBasis:
+        """Polynomials that background and illumination are expanded in."""
+        return LegendreBasis.over(self.low, self.shape)
+
+    def where_known(self, voxels: Image) -> Image:
+        """Return those of the voxels (of the image, or of a model of it) where the image has a value."""
+        return voxels[self.known > 0]
 
 
 @dataclass(frozen=True)
@@ -41,7 +93,7 @@ class Grid:
     @classmethod
     def of(cls, shape: tuple[int, int, int], diameter: float, aspect: float = 1.0) -> Grid:
         """Return the grid for particles of a diameter in lateral voxels, in a stack of voxels of an aspect."""
-        return cls._of_bins(diameter / 2 / _RADIUS, shape, aspect)
+        return cls._of_bins(diameter / 2 / _TARGET_RADIUS_VOXELS, shape, aspect)
 
     def finer(self, stack: tuple[int, int, int]) -> Grid:
         """Return the grid of the next smaller bins, for a stack of a shape."""
@@ -49,21 +101,26 @@ class Grid:
 
     @classmethod
     def _of_bins(cls, width: float, shape: tuple[int, int, int], aspect: float) -> Grid:
-        """Return the grid whose bins are at most so many lateral voxels wide and high."""
+        """Return the grid of the largest bins that are no wider and no higher than a number of lateral voxels."""
         lateral, axial = max(int(width), 1), max(int(width / aspect), 1)
         bins = (min(axial, shape[0]), min(lateral, *shape[1:]), min(lateral, *shape[1:]))
         z, y, x = (n // b for n, b in zip(shape, bins, strict=True))
         return cls(bins, (z, y, x), aspect * bins[0] / bins[2])
 
-    def coarser(self, stack: tuple[int, int, int], along: int) -> Grid:
-        """Return a grid of which each voxel is so many of these high, for a stack of a shape."""
+    def binned_along_z(self, stack: tuple[int, int, int], factor: int) -> Grid:
+        """Return the grid whose voxels are a factor higher, for a stack of a shape."""
         z, y, x = self.bins
-        return Grid((z * along, y, x), (stack[0] // (z * along), *self.shape[1:]), self.aspect * along)
+        return Grid((z * factor, y, x), (stack[0] // (z * factor), *self.shape[1:]), self.aspect * factor)
 
     @property
     def averaged(self) -> int:
         """Voxels of the stack in one of the grid."""
         return int(np.prod(self.bins))
+
+    @property
+    def scale(self) -> Array:
+        """Factors ``(z, y, x)`` that turn voxels of the grid into its lateral voxels."""
+        return np.array([self.aspect, 1, 1])
 
     def to_grid(self, positions: Array) -> Array:
         """Turn positions ``(N, 3)`` in voxels of the stack into voxels of the grid."""
@@ -78,9 +135,9 @@ class Grid:
         within: NDArray[np.bool_] = np.all((positions >= -0.5) & (positions < np.array(self.shape) - 0.5), axis=1)
         return within
 
-    def read(self, volume: Any, low: Corner, high: Corner) -> Box:
+    def read(self, volume: Volume, low: Corner, high: Corner) -> Box:
         """Read the voxels ``[low, high)`` of the grid."""
-        image = self._raw(volume, low, high).astype(np.float32)
+        image = self._source_voxels(volume, low, high).astype(np.float32)
         known = np.isfinite(image)
         if not known.all():
             image = np.where(known, image, 0)
@@ -88,21 +145,21 @@ class Grid:
             self._binned(image), (self._binned(known.astype(np.float32)) == 1).astype(np.float32), low, self.aspect
         )
 
-    def limits(self, volume: Any, low: Corner, high: Corner) -> tuple[float, float]:
-        """Return the lowest and highest grey level of the stack if many of the voxels lie there, else infinities."""
-        image = self._raw(volume, low, high)
+    def limits(self, volume: Volume, low: Corner, high: Corner) -> tuple[float, float]:
+        """Return the grey levels at which the stack is saturated in a box, infinities where it is not."""
+        image = self._source_voxels(volume, low, high)
         image = image[np.isfinite(image)]
         if not image.size:
             return -np.inf, np.inf
         first, last = image.min(), image.max()
-        cut_low, cut_high = np.mean(image == first) > _CUT, np.mean(image == last) > _CUT
-        return (float(first) if cut_low else -np.inf, float(last) if cut_high else np.inf)
+        low_saturated, high_saturated = (np.mean(image == end) > _MIN_SATURATED_FRACTION for end in (first, last))
+        return (float(first) if low_saturated else -np.inf, float(last) if high_saturated else np.inf)
 
-    def _raw(self, volume: Any, low: Corner, high: Corner) -> NDArray[Any]:
+    def _source_voxels(self, volume: Volume, low: Corner, high: Corner) -> NDArray[np.generic]:
         source = (slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
         return read_box(volume, tuple(source))
 
-    def _binned(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _binned(self, image: Image) -> Image:
         if self.averaged == 1:
             return image
         (z, a), (y, b), (x, c) = ((n // bins, bins) for n, bins in zip(image.shape, self.bins, strict=True))

@@ -1,6 +1,6 @@
-"""What the normal equations are made of: products of pictures of spheres, with each other and with images.
+"""Inner products of templates, with each other and with images: the entries of the normal equations.
 
-Like those that draw them, these compiled functions call none of another file; see `pictures`.
+Like those that render templates, these compiled functions call none of another file; see `templates`.
 """
 
 from __future__ import annotations
@@ -10,77 +10,77 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.compiled import compiled
-from napari_colloids.refinement.templates import NUMBERS
+from napari_colloids.refinement.templates import N_PARAMETERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_colloids.refinement.templates import Corners, Image, Pictures
+    from napari_colloids.refinement.templates import Image, Indices, Templates
 
     Array = NDArray[np.float64]
 
 
 @compiled
-def weigh_pictures(low: int, high: int, pictures: Pictures, brightness: Array, weight: Image) -> None:
-    """Multiply some pictures by a weight of each voxel of the box, and the derivatives by the brightness, too."""
-    weights = np.empty(_most(pictures), np.float32)
+def weight_templates(low: int, high: int, templates: Templates, brightness: Array, weight: Image) -> None:
+    """Multiply some templates by a weight of each voxel of the box, and their derivatives also by the brightness."""
+    weights = np.empty(_max_size(templates), np.float32)
     for n in range(low, high):
-        _gather(pictures, n, weight, weights)
-        for row in range(pictures.rows):
-            factor, values = np.float32(brightness[n] if row else 1.0), _row(pictures, n, row)
+        _gather(templates, n, weight, weights)
+        for i in range(templates.n_images):
+            factor, values = np.float32(brightness[n] if i else 1.0), _image_of(templates, n, i)
             for k in range(len(values)):
                 values[k] *= factor * weights[k]
 
 
 @compiled
-def own_products(low: int, high: int, pictures: Pictures) -> Array:
-    """Return the products of some spheres' pictures, each with itself, shape ``(N, 5, 5)``; 0 beyond their rows."""
-    products = np.zeros((high - low, NUMBERS, NUMBERS))
+def self_products(low: int, high: int, templates: Templates) -> Array:
+    """Return the inner products of the images of each of some spheres, shape ``(N, 5, 5)``; 0 for missing images."""
+    products = np.zeros((high - low, N_PARAMETERS, N_PARAMETERS))
     for n in range(low, high):
-        for i in range(pictures.rows):
+        for i in range(templates.n_images):
             for j in range(i + 1):
-                product = _product(_row(pictures, n, i), _row(pictures, n, j))
+                product = _inner_product(_image_of(templates, n, i), _image_of(templates, n, j))
                 products[n - low, i, j] = products[n - low, j, i] = product
     return products
 
 
 @compiled
-def products_with(low: int, high: int, pictures: Pictures, images: Image) -> Array:
-    """Return the products of some spheres' pictures with images ``(K, Z, Y, X)`` of the box, shape ``(N, 5, K)``."""
-    products = np.zeros((high - low, NUMBERS, len(images)))
-    part = np.empty(_most(pictures), np.float32)
+def image_products(low: int, high: int, templates: Templates, images: Image) -> Array:
+    """Return the inner products of some templates with images ``(K, Z, Y, X)`` of the box, shape ``(N, 5, K)``."""
+    products = np.zeros((high - low, N_PARAMETERS, len(images)))
+    part = np.empty(_max_size(templates), np.float32)
     for n in range(low, high):
         for k in range(len(images)):
-            _gather(pictures, n, images[k], part)
-            for row in range(pictures.rows):
-                products[n - low, row, k] = _product(_row(pictures, n, row), part)
+            _gather(templates, n, images[k], part)
+            for i in range(templates.n_images):
+                products[n - low, i, k] = _inner_product(_image_of(templates, n, i), part)
     return products
 
 
 @compiled
-def products_with_terms(
+def polynomial_products(
     low: int,
     high: int,
-    pictures: Pictures,
+    templates: Templates,
     weight: Image,
     along_z: Image,
     along_y: Image,
     along_x: Image,
-    powers: Corners,
+    degrees: Indices,
 ) -> Array:
-    """Return the products of some spheres' pictures with products of functions of z, y and x, times a weight.
+    """Return the inner products of some templates with separable polynomials of z, y and x, times a weight.
 
     Parameters
     ----------
     low, high
         Number of the first sphere, and of the one after the last.
-    pictures
+    templates
         Of all spheres.
     weight
         Shape ``(Z, Y, X)``.
     along_z, along_y, along_x
-        Functions of z, y and x, each ``(m, length)``.
-    powers
+        Polynomials of z, y and x, each ``(m, length)``.
+    degrees
         Shape ``(terms, 3)``: which of them make a term.
 
     Returns
@@ -88,35 +88,35 @@ def products_with_terms(
     numpy.ndarray
         Shape ``(N, 5, terms)``.
     """
-    products = np.zeros((high - low, NUMBERS, len(powers)))
-    weights, term = np.empty(_most(pictures), np.float32), np.empty(_most(pictures), np.float32)
+    products = np.zeros((high - low, N_PARAMETERS, len(degrees)))
+    weights, term = np.empty(_max_size(templates), np.float32), np.empty(_max_size(templates), np.float32)
     for n in range(low, high):
-        _gather(pictures, n, weight, weights)
-        for k in range(len(powers)):
-            of_z, of_y, of_x = along_z[powers[k, 0]], along_y[powers[k, 1]], along_x[powers[k, 2]]
-            line = pictures.line[n]
-            for z in range(pictures.start[n, 0], pictures.stop[n, 0]):
-                for y in range(pictures.start[n, 1], pictures.stop[n, 1]):
-                    begin, end = pictures.begin[line], pictures.end[line]
-                    place, factor, here = pictures.place[line], of_z[z] * of_y[y], of_x[begin:end]
+        _gather(templates, n, weight, weights)
+        for k in range(len(degrees)):
+            of_z, of_y, of_x = along_z[degrees[k, 0]], along_y[degrees[k, 1]], along_x[degrees[k, 2]]
+            row = templates.first_row[n]
+            for z in range(templates.start[n, 0], templates.stop[n, 0]):
+                for y in range(templates.start[n, 1], templates.stop[n, 1]):
+                    begin, end = templates.begin[row], templates.end[row]
+                    place, factor, here = templates.row_offset[row], of_z[z] * of_y[y], of_x[begin:end]
                     into, given = term[place : place + end - begin], weights[place : place + end - begin]
                     for x in range(len(here)):
                         into[x] = factor * here[x] * given[x]
-                    line += 1
-            for row in range(pictures.rows):
-                products[n - low, row, k] = _product(_row(pictures, n, row), term)
+                    row += 1
+            for i in range(templates.n_images):
+                products[n - low, i, k] = _inner_product(_image_of(templates, n, i), term)
     return products
 
 
 @compiled
-def pair_products(low: int, high: int, pictures: Pictures, pairs: Corners) -> Array:
-    """Return the products of the pictures of pairs of spheres over the voxels that both have.
+def pair_products(low: int, high: int, templates: Templates, pairs: Indices) -> Array:
+    """Return the inner products of the templates of pairs of spheres over the voxels that both have.
 
     Parameters
     ----------
     low, high
         Number of the first pair, and of the one after the last.
-    pictures
+    templates
         Of all spheres.
     pairs
         Shape ``(M, 2)``: numbers of the spheres.
@@ -124,63 +124,66 @@ def pair_products(low: int, high: int, pictures: Pictures, pairs: Corners) -> Ar
     Returns
     -------
     numpy.ndarray
-        Shape ``(high - low, 5, 5)``; 0 beyond the rows of the pictures.
+        Shape ``(high - low, 5, 5)``; 0 for missing images.
     """
-    products = np.zeros((high - low, NUMBERS, NUMBERS))
-    start, stop, rows = pictures.start, pictures.stop, pictures.rows
-    one, other = np.empty((rows, _most(pictures)), np.float32), np.empty((rows, _most(pictures)), np.float32)
+    products = np.zeros((high - low, N_PARAMETERS, N_PARAMETERS))
+    start, stop, count = templates.start, templates.stop, templates.n_images
+    one, other = (
+        np.empty((count, _max_size(templates)), np.float32),
+        np.empty((count, _max_size(templates)), np.float32),
+    )
     for m in range(low, high):
         i, j = pairs[m, 0], pairs[m, 1]
         size = 0
         for z in range(max(start[i, 0], start[j, 0]), min(stop[i, 0], stop[j, 0])):
             for y in range(max(start[i, 1], start[j, 1]), min(stop[i, 1], stop[j, 1])):
-                a = pictures.line[i] + (z - start[i, 0]) * (stop[i, 1] - start[i, 1]) + y - start[i, 1]
-                b = pictures.line[j] + (z - start[j, 0]) * (stop[j, 1] - start[j, 1]) + y - start[j, 1]
-                begin, end = max(pictures.begin[a], pictures.begin[b]), min(pictures.end[a], pictures.end[b])
+                a = templates.first_row[i] + (z - start[i, 0]) * (stop[i, 1] - start[i, 1]) + y - start[i, 1]
+                b = templates.first_row[j] + (z - start[j, 0]) * (stop[j, 1] - start[j, 1]) + y - start[j, 1]
+                begin, end = max(templates.begin[a], templates.begin[b]), min(templates.end[a], templates.end[b])
                 if begin < end:
-                    _copy(pictures, i, a, begin, end, one, size)
-                    _copy(pictures, j, b, begin, end, other, size)
+                    _copy(templates, i, a, begin, end, one, size)
+                    _copy(templates, j, b, begin, end, other, size)
                     size += end - begin
-        for row in range(rows):
-            for column in range(rows):
-                products[m - low, row, column] = _product(one[row, :size], other[column])
+        for row in range(count):
+            for column in range(count):
+                products[m - low, row, column] = _inner_product(one[row, :size], other[column])
     return products
 
 
 @compiled
-def _row(pictures: Pictures, n: int, row: int) -> Image:
-    """Return one of the pictures of a sphere."""
-    first, size = pictures.first[n], pictures.size[n]
-    return pictures.values[first + row * size : first + (row + 1) * size]
+def _image_of(templates: Templates, n: int, image: int) -> Image:
+    """Return one of the images of a sphere: its template or a derivative."""
+    first, size = templates.offset[n], templates.size[n]
+    return templates.values[first + image * size : first + (image + 1) * size]
 
 
 @compiled
-def _gather(pictures: Pictures, n: int, image: Image, into: Image) -> None:
+def _gather(templates: Templates, n: int, image: Image, into: Image) -> None:
     """Copy the voxels of a sphere from an image of the box."""
-    line = pictures.line[n]
-    for z in range(pictures.start[n, 0], pictures.stop[n, 0]):
-        for y in range(pictures.start[n, 1], pictures.stop[n, 1]):
-            source = image[z, y, pictures.begin[line] : pictures.end[line]]
-            part = into[pictures.place[line] : pictures.place[line] + len(source)]
+    row = templates.first_row[n]
+    for z in range(templates.start[n, 0], templates.stop[n, 0]):
+        for y in range(templates.start[n, 1], templates.stop[n, 1]):
+            source = image[z, y, templates.begin[row] : templates.end[row]]
+            part = into[templates.row_offset[row] : templates.row_offset[row] + len(source)]
             for x in range(len(source)):
                 part[x] = source[x]
-            line += 1
+            row += 1
 
 
 @compiled
-def _copy(pictures: Pictures, n: int, line: int, begin: int, end: int, into: Image, place: int) -> None:
-    """Copy a part of a line of each picture of a sphere."""
-    first = pictures.place[line] + begin - pictures.begin[line]
-    for row in range(pictures.rows):
-        source = _row(pictures, n, row)[first : first + end - begin]
-        part = into[row, place : place + len(source)]
+def _copy(templates: Templates, n: int, row: int, begin: int, end: int, into: Image, place: int) -> None:
+    """Copy the voxels between two x of a row from all images of a sphere."""
+    first = templates.row_offset[row] + begin - templates.begin[row]
+    for image in range(templates.n_images):
+        source = _image_of(templates, n, image)[first : first + end - begin]
+        part = into[image, place : place + len(source)]
         for x in range(len(source)):
             part[x] = source[x]
 
 
 @compiled
-def _product(one: Image, other: Image) -> np.float32:
-    """Return the sum of the products, as far as the first goes."""
+def _inner_product(one: Image, other: Image) -> np.float32:
+    """Return the sum of the products of two vectors over the length of the first."""
     total = np.float32(0)
     for k in range(len(one)):
         total += one[k] * other[k]
@@ -188,9 +191,9 @@ def _product(one: Image, other: Image) -> np.float32:
 
 
 @compiled
-def _most(pictures: Pictures) -> int:
-    """Return the voxels of the largest sphere."""
-    most = 0
-    for size in pictures.size:
-        most = max(most, size)
-    return most
+def _max_size(templates: Templates) -> int:
+    """Return the number of voxels of the largest sphere."""
+    largest = 0
+    for size in templates.size:
+        largest = max(largest, size)
+    return largest

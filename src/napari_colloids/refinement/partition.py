@@ -1,4 +1,4 @@
-"""Cutting a stack into blocks of so many particles, so that the memory of a fit does not grow with the stack."""
+"""Partition of space into cells of a limited number of particles, so that memory does not grow with the stack."""
 
 from __future__ import annotations
 
@@ -12,42 +12,49 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-class Core(NamedTuple):
-    """A part of space, half-open, that belongs to one block alone; the outermost ones have no end."""
+class Cell(NamedTuple):
+    """A half-open box of a partition; the outermost ones extend to infinity.
+
+    Attributes
+    ----------
+    low, high
+        Corners ``(z, y, x)``.
+    """
 
     low: Array
     high: Array
 
-    def holds(self, positions: Array, around: Array | float = 0.0) -> NDArray[np.bool_]:
-        """Return which positions ``(N, 3)`` lie in it, or at most so far outside."""
-        inside: NDArray[np.bool_] = np.all((positions >= self.low - around) & (positions < self.high + around), axis=1)
+    def contains(self, positions: Array, margin: Array | float = 0.0) -> NDArray[np.bool_]:
+        """Return which positions ``(N, 3)`` lie in the cell, or within a margin around it."""
+        inside: NDArray[np.bool_] = np.all((positions >= self.low - margin) & (positions < self.high + margin), axis=1)
         return inside
 
 
-def cut_by_count(positions: Array, most: int, scale: Array) -> list[Core]:
-    """Halve space, again and again, along the longest side of the particles in it until no part holds too many.
+def partition_by_count(positions: Array, max_count: int, scale: Array) -> list[Cell]:
+    """Bisect space recursively at the median along the longest side of the particles in it.
 
     Parameters
     ----------
     positions
         Shape ``(N, 3)``.
-    most
-        Particles in a part at most.
+    max_count
+        Particles in a cell at most.
     scale
-        What makes the positions isotropic.
+        Factors ``(z, y, x)`` that make the positions isotropic.
     """
-    return _halved(positions, most, scale, Core(np.full(3, -np.inf), np.full(3, np.inf)))
+    return _bisected(positions, max_count, scale, Cell(np.full(3, -np.inf), np.full(3, np.inf)))
 
 
-def _halved(positions: Array, most: int, scale: Array, core: Core) -> list[Core]:
-    here = positions[core.holds(positions)]
+def _bisected(positions: Array, max_count: int, scale: Array, cell: Cell) -> list[Cell]:
+    here = positions[cell.contains(positions)]
     sides = np.ptp(here, axis=0) * scale if len(here) else np.zeros(3)
     axis = int(np.argmax(sides))
-    if len(here) <= most or sides[axis] == 0:
-        return [core]
+    if len(here) <= max_count or sides[axis] == 0:
+        return [cell]
     middle = float(np.median(here[:, axis]))
     if middle <= here[:, axis].min():
         middle = float(here[:, axis].min() + here[:, axis].max()) / 2
-    low, high = core.low.copy(), core.high.copy()
+    low, high = cell.low.copy(), cell.high.copy()
     low[axis] = high[axis] = middle
-    return _halved(positions, most, scale, Core(core.low, high)) + _halved(positions, most, scale, Core(low, core.high))
+    lower, upper = Cell(cell.low, high), Cell(low, cell.high)
+    return _bisected(positions, max_count, scale, lower) + _bisected(positions, max_count, scale, upper)

@@ -1,29 +1,30 @@
-"""What changes slowly over a box, such as background and illumination: polynomials of second order in z, y and x."""
+"""Second-order Legendre basis for background and illumination, which vary slowly over a box."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
-#: Powers of z, y and x in each term; the constant comes first.
-POWERS = np.array(
+#: Degrees in z, y and x of each term, of total degree at most 2; the constant comes first.
+DEGREES = np.array(
     [
         *((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)),
         *((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1)),
     ]
 )
-TERMS = len(POWERS)
+N_TERMS = len(DEGREES)
 
 
 @dataclass(frozen=True, eq=False)
-class Slow:
-    """Products of Legendre polynomials on a box, whose ends are -1 and 1.
+class LegendreBasis:
+    """Products of Legendre polynomials in z, y and x on a box, whose ends are at -1 and 1.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class Slow:
     shape
         Shape ``(Z, Y, X)`` of the box.
     factors
-        For each axis the polynomials at its voxels, shape ``(3, length)``.
+        For each axis the polynomials of degree 0, 1 and 2 at its voxels, shape ``(3, length)``.
     """
 
     low: NDArray[np.intp]
@@ -40,39 +41,39 @@ class Slow:
     factors: tuple[Image, Image, Image]
 
     @classmethod
-    def over(cls, low: NDArray[np.intp], shape: tuple[int, int, int]) -> Slow:
-        """Return the terms for a box."""
+    def over(cls, low: NDArray[np.intp], shape: tuple[int, int, int]) -> LegendreBasis:
+        """Return the basis on a box of a shape with a first voxel."""
         z, y, x = (_legendre(np.linspace(-1, 1, n, dtype=np.float32)) for n in shape)
         return cls(low, shape, (z, y, x))
 
-    def image(self, weights: Array) -> Image:
-        """Return the sum of the terms, shape ``(Z, Y, X)``, for the weights of some of them, the last ones."""
+    def image(self, coefficients: Array) -> Image:
+        """Return a linear combination of the terms, shape ``(Z, Y, X)``; fewer coefficients are those of the last."""
         cube = np.zeros((3, 3, 3), np.float32)
-        cube[tuple(POWERS[TERMS - len(weights) :].T)] = weights
+        cube[tuple(DEGREES[N_TERMS - len(coefficients) :].T)] = coefficients
         return np.einsum("abc,az,by,cx->zyx", cube, *self.factors, optimize=True)
 
     def images(self) -> Image:
-        """Return all terms, shape ``(TERMS, Z, Y, X)``."""
-        z, y, x = (factor[powers] for factor, powers in zip(self.factors, POWERS.T, strict=True))
+        """Return all terms on the voxels of the box, shape ``(N_TERMS, Z, Y, X)``."""
+        z, y, x = (factor[degrees] for factor, degrees in zip(self.factors, DEGREES.T, strict=True))
         return np.asarray(z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :])
 
     def at(self, positions: Array) -> Array:
-        """Return all terms at positions ``(N, 3)`` in voxels of the stack, shape ``(TERMS, N)``."""
-        places = 2 * (positions - self.low) / np.maximum(np.array(self.shape) - 1, 1) - 1
-        values = np.stack([_legendre(axis) for axis in places.T])
-        return np.asarray(values[[0, 1, 2], POWERS].prod(axis=1))
+        """Return all terms at positions ``(N, 3)`` in voxels of the stack, shape ``(N_TERMS, N)``."""
+        scaled = 2 * (positions - self.low) / np.maximum(np.array(self.shape) - 1, 1) - 1
+        values = np.stack([_legendre(axis) for axis in scaled.T])
+        return np.asarray(values[[0, 1, 2], DEGREES].prod(axis=1))
 
-    def products(self, images: Image) -> Array:
-        """Return the sums over the box of images ``(n, Z, Y, X)`` times each term, shape ``(n, TERMS)``."""
+    def inner_products(self, images: Image) -> Array:
+        """Return the sums over the box of images ``(n, Z, Y, X)`` times each term, shape ``(n, N_TERMS)``."""
         sums = self._moments(images, self.factors)
-        return np.asarray(sums[(slice(None), *POWERS.T)], float)
+        return np.asarray(sums[(slice(None), *DEGREES.T)], float)
 
-    def products_of_terms(self, weight: Image) -> Array:
-        """Return the sums over the box of a weight ``(Z, Y, X)`` times any two terms, shape ``(TERMS, TERMS)``."""
+    def gram_matrix(self, weight: Image) -> Array:
+        """Return the sums over the box of a weight ``(Z, Y, X)`` times any two terms, ``(N_TERMS, N_TERMS)``."""
         z, y, x = ((factor[:, None] * factor).reshape(-1, factor.shape[1]) for factor in self.factors)
         sums = self._moments(weight[None], (z, y, x))[0].reshape(3, 3, 3, 3, 3, 3)
-        one, other = POWERS[:, None], POWERS[None]
-        index = [powers[..., axis] for axis in range(3) for powers in (one, other)]
+        one, other = DEGREES[:, None], DEGREES[None]
+        index = [degrees[..., axis] for axis in range(3) for degrees in (one, other)]
         return np.asarray(sums[tuple(np.broadcast_arrays(*index))], float)
 
     @staticmethod
@@ -84,5 +85,6 @@ class Slow:
         return np.tensordot(over_y, z, axes=([1], [1])).transpose(0, 3, 1, 2)
 
 
-def _legendre(x: NDArray[Any]) -> NDArray[Any]:
+def _legendre(x: NDArray[Real]) -> NDArray[Real]:
+    """Return the Legendre polynomials of degree 0, 1 and 2, up to a factor in the last, shape ``(3, length)``."""
     return np.stack([np.ones_like(x), x, x**2 - x.dtype.type(1 / 3)])

@@ -1,101 +1,160 @@
-"""A measured point spread function: the image of a bead far smaller than the PSF, in the words of the model."""
+"""The point spread function as users give it: measured on a bead, or by its widths."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import least_squares
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.refinement.optics import MOST_TAIL, Optics
-from napari_colloids.stack import as_stack
+from napari_colloids.plotting import axes_or_new
+from napari_colloids.refinement.bead_fit import fit_bead
+from napari_colloids.refinement.optics import Optics
+from napari_colloids.stack import as_stack, checked_voxel_size
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    from napari_colloids.stack import VoxelSize
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_colloids.stack import Stack, VoxelSize
 
     Array = NDArray[np.float64]
 
-#: Half the edge of what is looked at around the bead, in voxels.
-_AROUND = 20
-#: Least edge of its image, in voxels.
-_SMALLEST = 5
-#: Light from which a voxel belongs to the tip of the bead, of the brightest.
-_HALF = 0.5
-#: Logarithms of the widths in voxels, at least and at most; halo at first; and steps of the fit.
-_WIDTHS = (-1.2, 3.5)
-_TAIL = 0.03
-_STEPS = 60
-#: A voxel's own width, as a variance.
-_VOXEL = 1 / 12
-#: The PSF is never finer than this, in voxels.
-_FINEST = 0.1
-#: Part of the light within so many standard deviations that the model must explain for the image to be that of a bead;
-#: and the brightness, of the bead's, from which anything else is another one.
-_BEAD = 0.8
-_NEAR = 3.0
-_ANOTHER = 0.5
+#: Smallest edge of the image of a bead, in voxels.
+_MIN_EDGE_VOXELS = 5
+#: Variance of a uniform distribution over a voxel: what its own width adds to that of the PSF.
+_VOXEL_VARIANCE = 1 / 12
+#: Smallest width of a measured PSF without that of the voxel, in voxels.
+_MIN_SIGMA_VOXELS = 0.1
+#: Halo and tilt below which the printed form leaves them out.
+_MIN_PRINTED = 0.005
+#: How far the plot goes, in axial standard deviations, and its points.
+_PLOT_SIGMAS = 4.0
+_PLOT_POINTS = 401
 
 
 @dataclass(frozen=True)
 class PSF:
-    """A Gaussian core, leaning or not, and a halo of twice its width; in its own voxels, whose width is taken out.
+    r"""A point spread function: a Gaussian core, tilted or astigmatic where it is, and a halo of twice its width.
+
+    .. math::
+
+        h = (1 - \tau)\, G_\Sigma + \tau\, G_{4 \Sigma}, \qquad
+        \Sigma = \begin{pmatrix} \sigma_z^2 & c_{zy} & c_{zx} \\ c_{zy} & \sigma^2 + a & c_{yx} \\
+                 c_{zx} & c_{yx} & \sigma^2 - a \end{pmatrix}
+
+    with the normalised Gaussian :math:`G_\Sigma` of covariance :math:`\Sigma`. The width of a voxel is not part of it.
 
     Attributes
     ----------
     sigma
-        Standard deviations ``(axial, lateral)`` of the core.
+        Standard deviations :math:`(\sigma_z, \sigma)` of the core, ``(axial, lateral)``: in voxels along z and along y
+        and x.
     tail
-        Fraction of the light in the halo.
-    lean
-        Covariances ``(zy, zx, yx, (yy - xx) / 2)``.
+        Fraction :math:`\tau` of the light in the halo.
+    covariances
+        :math:`(c_{zy}, c_{zx}, c_{yx}, a)` in units of squared voxels: tilt and astigmatism.
     voxel_size
-        Micrometres ``(z, y, x)``; None if the voxels are those of whatever stack it is used for.
+        Edges ``(z, y, x)`` of the voxels in micrometres; None if they are those of whatever stack the PSF is used for.
+        A PSF in micrometres has voxels of 1 µm.
+
+    Raises
+    ------
+    ColloidsError
+        If a width is not positive, or the halo holds less than none or all of the light.
+
+    See Also
+    --------
+    refine : Use it, instead of measuring the PSF on the particles.
+    simulate : Make stacks with a PSF of these parameters.
+
+    Examples
+    --------
+    A PSF of known widths in micrometres:
+
+    >>> import napari_colloids as nc
+    >>> nc.PSF(sigma=(0.35, 0.12), voxel_size=(1, 1, 1))
+    PSF(sigma=(0.35, 0.12) voxels, voxel_size=(1, 1, 1) µm)
+
+    One that is measured on the image of a bead:
+
+    >>> import numpy as np
+    >>> z, y, x = np.mgrid[-16:17, -12:13, -12:13]
+    >>> bead = 10 + 200 * np.exp(-((z / 3.0) ** 2 + (y / 1.2) ** 2 + (x / 1.2) ** 2) / 2)
+    >>> nc.PSF.measured(bead)
+    PSF(sigma=(2.99, 1.16) voxels)
     """
 
     sigma: tuple[float, float]
-    tail: float
-    lean: tuple[float, float, float, float]
+    tail: float = 0.0
+    covariances: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     voxel_size: VoxelSize | None = None
 
+    def __post_init__(self) -> None:
+        if not (all(0 < width < np.inf for width in self.sigma) and 0 <= self.tail < 1):
+            raise ColloidsError(
+                "A PSF needs two positive standard deviations (axial, lateral) and a tail of at least 0 and below 1; "
+                f"these are {self.sigma} and {self.tail}."
+            )
+        object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
+
+    def __repr__(self) -> str:
+        parts = [f"sigma=({self.sigma[0]:.3g}, {self.sigma[1]:.3g}) voxels"]
+        if self.tail >= _MIN_PRINTED:
+            parts.append(f"tail={self.tail:.2g}")
+        if max(map(abs, self.tilt)) >= _MIN_PRINTED:
+            parts.append(f"tilt=({self.tilt[0]:.2f}, {self.tilt[1]:.2f})")
+        if self.voxel_size is not None:
+            parts.append("voxel_size=({:.4g}, {:.4g}, {:.4g}) µm".format(*self.voxel_size))
+        return f"PSF({', '.join(parts)})"
+
+    @property
+    def tilt(self) -> tuple[float, float]:
+        """Shift ``(y, x)`` of the PSF along y and x for each voxel along z."""
+        zy, zx, _, _ = self.covariances
+        return zy / self.sigma[0] ** 2, zx / self.sigma[0] ** 2
+
     @classmethod
-    def measured(cls, image: Any) -> PSF:
+    def measured(cls, image: Stack | ArrayLike, *, voxel_size: Sequence[float] | None = None) -> PSF:
         """Fit the image of one bead.
 
         Parameters
         ----------
         image
-            A `Stack` or an array ``(z, y, x)``; of several beads, the brightest is looked at.
+            A `Stack` or an array ``(z, y, x)``: a bead far smaller than the PSF, taken through the same microscope as
+            the particles. Of several beads the brightest is fitted; the others must be less than half as bright.
+        voxel_size
+            Edges ``(z, y, x)`` in micrometres; None takes that of the stack.
 
         Raises
         ------
         ColloidsError
-            If there is no bright spot in the middle of dark, or the stack cannot be used.
+            If there is no single bright spot in the dark, or the image cannot be used.
         """
         stack = as_stack(image)
         light = np.asarray(stack.volume(), dtype=float)
-        if min(light.shape) < _SMALLEST or not np.isfinite(light).all():
+        if min(light.shape) < _MIN_EDGE_VOXELS or not np.isfinite(light).all():
             raise ColloidsError(
-                f"The measured PSF must be a 3D image of one bead: at least {_SMALLEST} voxels along each axis, all of "
-                "them numbers."
+                f"The measured PSF must be a 3D image of one bead: at least {_MIN_EDGE_VOXELS} voxels along each axis, "
+                "all of them numbers."
             )
-        place = np.unravel_index(int(light.argmax()), light.shape)
-        light = light[tuple(slice(max(int(c) - _AROUND, 0), int(c) + _AROUND + 1) for c in place)]
-        numbers = _fitted(light)
-        if numbers is None:
+        fit = fit_bead(light)
+        if fit is None:
             raise ColloidsError("The measured PSF does not look like one bead in the dark: cut out a single bead.")
-        core, tail = _covariance(numbers), float(numbers[5])
-        axial, lateral = core[0, 0], (core[1, 1] + core[2, 2]) / 2
-        sigma = tuple(float(np.sqrt(max(variance - _VOXEL, _FINEST**2))) for variance in (axial, lateral))
-        lean = (core[0, 1], core[0, 2], core[1, 2], (core[1, 1] - core[2, 2]) / 2)
-        return cls(sigma, tail, tuple(float(c) for c in lean), stack.voxel_size)  # type: ignore[arg-type]
+        core = fit.covariance
+        axial, lateral = (
+            float(np.sqrt(max(variance - _VOXEL_VARIANCE, _MIN_SIGMA_VOXELS**2)))
+            for variance in (core[0, 0], (core[1, 1] + core[2, 2]) / 2)
+        )
+        zy, zx, yx = float(core[0, 1]), float(core[0, 2]), float(core[1, 2])
+        covariances = (zy, zx, yx, float((core[1, 1] - core[2, 2]) / 2))
+        return cls((axial, lateral), fit.tail, covariances, checked_voxel_size(voxel_size) or stack.voxel_size)
 
     def in_voxels(self, voxel_size: VoxelSize | None, aspect: float) -> PSF:
-        """Return it in lateral voxels of a stack, in all directions.
+        """Return the PSF in lateral voxels of a stack, in all directions.
 
         Parameters
         ----------
@@ -112,94 +171,56 @@ class PSF:
         if self.voxel_size is None:
             high, wide = aspect, 1.0
         elif voxel_size is None:
-            raise ColloidsError("The measured PSF has a voxel size, but the stack has none: type that of the stack.")
+            raise ColloidsError("The measured PSF has a voxel size, but the stack has none: give that of the stack.")
         else:
             high, wide = self.voxel_size[0] / voxel_size[2], self.voxel_size[2] / voxel_size[2]
-        (axial, lateral), (zy, zx, yx, round_) = self.sigma, self.lean
-        lean = (zy * high * wide, zx * high * wide, yx * wide**2, round_ * wide**2)
-        return PSF((axial * high, lateral * wide), self.tail, lean)
+        (axial, lateral), (zy, zx, yx, astigmatism) = self.sigma, self.covariances
+        covariances = (zy * high * wide, zx * high * wide, yx * wide**2, astigmatism * wide**2)
+        return PSF((axial * high, lateral * wide), self.tail, covariances)
 
-    def seen(self, lateral: int, height: float) -> Optics:
-        """Return the optics of a grid, for a PSF in lateral voxels of the stack.
+    def on_grid(self, lateral: int, aspect: float) -> Optics:
+        """Return the optics of a grid, for a PSF in lateral voxels of the stack; the voxel's width is added.
 
         Parameters
         ----------
         lateral
             Voxels of the stack in one of the grid, along y and x.
-        height
-            Of a voxel of the grid over its width.
+        aspect
+            Height of a voxel of the grid over its width.
         """
-        axial = float(np.hypot(self.sigma[0] / lateral, height * _VOXEL**0.5))
-        across = float(np.hypot(self.sigma[1] / lateral, _VOXEL**0.5))
-        zy, zx, yx, round_ = (covariance / lateral**2 for covariance in self.lean)
-        return Optics((max(axial, across), across), self.tail, (zy, zx, yx, round_))
+        axial = float(np.hypot(self.sigma[0] / lateral, aspect * _VOXEL_VARIANCE**0.5))
+        across = float(np.hypot(self.sigma[1] / lateral, _VOXEL_VARIANCE**0.5))
+        zy, zx, yx, astigmatism = (covariance / lateral**2 for covariance in self.covariances)
+        return Optics((max(axial, across), across), self.tail, (zy, zx, yx, astigmatism))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the axial and the lateral profile through the centre, without tilt and astigmatism.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        drawn = axes_or_new(ax)
+        size, unit = ((1.0, 1.0, 1.0), "voxels") if self.voxel_size is None else (self.voxel_size, "µm")
+        sigmas = (self.sigma[0] * size[0], self.sigma[1] * size[2])
+        distance = np.linspace(-_PLOT_SIGMAS, _PLOT_SIGMAS, _PLOT_POINTS) * max(sigmas)
+        for name, sigma in zip(("axial", "lateral"), sigmas, strict=True):
+            label = rf"{name}, $\sigma$ = {sigma:.3g} {unit}"
+            drawn.plot(distance, _relative_intensity(distance / sigma, self.tail), label=label)
+        drawn.set_xlabel(f"distance from the centre ({unit})")
+        drawn.set_ylabel("intensity over that in the centre")
+        drawn.set_ylim(bottom=0)
+        if ax is None:
+            drawn.legend()
+        return drawn
 
 
-def _fitted(light: Array) -> Array | None:
-    """Return the numbers of `_bead` that describe an image; None where none do."""
-    dark, bright = float(np.median(light)), float(light.max())
-    if dark == bright:
-        return None
-    light = (light - dark) / (bright - dark)
-    axes = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in light.shape], indexing="ij"))
-    bounds = np.array(
-        [(-1, 1), (-2, 2), *[(-1, n) for n in light.shape], (0, MOST_TAIL), *[_WIDTHS] * 2, *[(-2, 2)] * 4]
-    )
-    first = np.clip(_first_guess(light, axes), *(bounds.T * 0.99))
-    fit = least_squares(lambda numbers: (_bead(axes, numbers) - light).ravel(), first, bounds=bounds.T, max_nfev=_STEPS)
-    return fit.x if _is_bead(light, axes, fit.x) else None
-
-
-def _is_bead(light: Array, axes: Array, numbers: Array) -> bool:
-    """Return whether numbers of `_bead` describe what they lie on, and nothing else shines as well.
-
-    The dark around a bead has many voxels, whose noise says nothing of it.
-    """
-    if (np.exp(numbers[6:8]) > max(light.shape)).any():
-        return False
-    bead, near = _bead(axes, numbers), _squared_distance(axes, numbers) < _NEAR**2
-    left = light - bead
-    # As many numbers describe as many voxels, a hot one for instance, whatever they are of.
-    if near.sum() <= len(numbers) or np.mean(left[near] ** 2) > (1 - _BEAD) * np.var(light[near]):
-        return False
-    # As bright as a spot of the same width would be: single voxels may be noise.
-    widths = np.sqrt(np.diag(_covariance(numbers)))
-    another, itself = (gaussian_filter(part, widths, mode="constant").max() for part in (left, bead - numbers[0]))
-    return bool(another < _ANOTHER * itself)
-
-
-def _first_guess(light: Array, axes: Array) -> Array:
-    """Return background, logarithm of the height, place, halo, logarithms of widths, and lean; for light up to 1."""
-    spot = np.maximum(light - _HALF, 0)
-    place = [float((axis * spot).sum() / spot.sum()) for axis in axes]
-    widths = [np.sqrt(((axis - c) ** 2 * spot).sum() / spot.sum()) for axis, c in zip(axes, place, strict=True)]
-    # The tip of a Gaussian above half its height has about half its width.
-    axial, lateral = (max(2 * float(width), 0.5) for width in (widths[0], np.mean(widths[1:])))
-    return np.array([0.0, 0.0, *place, _TAIL, np.log(axial), np.log(lateral), *[0.0] * 4])
-
-
-def _bead(axes: Array, numbers: Array) -> Array:
-    """Draw a point through the PSF, a halo of twice the width included."""
-    squared, tail = _squared_distance(axes, numbers), numbers[5]
-    shape = (1 - tail) * np.exp(-squared / 2) + tail / 8 * np.exp(-squared / 8)
-    return np.asarray(numbers[0] + np.exp(numbers[1]) * shape)
-
-
-def _squared_distance(axes: Array, numbers: Array) -> Array:
-    """Return the squared distance of voxels from the bead, in standard deviations of the core."""
-    away = axes - numbers[2:5, None, None, None]
-    return np.asarray(np.einsum("izyx,ij,jzyx->zyx", away, np.linalg.inv(_covariance(numbers)), away))
-
-
-def _covariance(numbers: Array) -> Array:
-    """Return the covariance of the core; any numbers make a valid one."""
-    axial, lateral = np.exp(numbers[6:8])
-    y, x, twist, round_ = numbers[8:12]
-    root = np.array(
-        [
-            [axial, 0, 0],
-            [y * lateral, lateral * np.exp(round_), 0],
-            [x * lateral, twist * lateral, lateral * np.exp(-round_)],
-        ]
-    )
-    return np.asarray(root @ root.T)
+def _relative_intensity(distance: Array, tail: float) -> Array:
+    """Return the PSF over its maximum at distances in standard deviations of the core."""
+    core, halo = (1 - tail) * np.exp(-(distance**2) / 2), tail / 8 * np.exp(-(distance**2) / 8)
+    return np.asarray((core + halo) / (1 - tail + tail / 8))

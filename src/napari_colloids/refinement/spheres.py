@@ -1,4 +1,4 @@
-"""The particles as the fit has them, and their pictures on a part of the stack."""
+"""Spheres with position, radius and brightness, and their rendering on a part of the stack."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_colloids.refinement.profile import REACH
-from napari_colloids.refinement.templates import NUMBERS, Pictures, add_pictures, cut_lines, draw_pictures
-from napari_colloids.refinement.threads import in_parts
+from napari_colloids.refinement.templates import N_PARAMETERS, Templates, add_templates, cut_rows, render_templates
+from napari_colloids.refinement.threads import in_chunks
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.profile import Profile
@@ -22,7 +22,7 @@ Corner = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Spheres:
-    """What is fitted.
+    """Parameters of some spheres.
 
     Attributes
     ----------
@@ -51,45 +51,45 @@ class Spheres:
         return Spheres(positions, radii, brightness)
 
 
-def pictures_of(
+def templates_of(
     spheres: Spheres, profile: Profile, low: Corner, shape: tuple[int, int, int], reach: float, *, derivatives: bool
-) -> Pictures:
-    """Draw spheres of brightness 1, each by itself.
+) -> Templates:
+    """Render each of some spheres by itself, at brightness 1.
 
     Parameters
     ----------
     spheres
         Not all of them need to lie in the box.
     profile
-        Of their pictures.
+        Tables for their radii and the PSF.
     low, shape
         First voxel of the box, and its shape.
     reach
-        How far beyond the surface pictures go, in standard deviations of the PSF.
+        How far beyond the surface templates go, in standard deviations of the PSF.
     derivatives
-        Whether those of the pictures are wanted, too: with respect to z, y, x (per voxel) and radius.
+        Whether the derivatives of the templates are wanted, too: with respect to z, y, x (per voxel) and radius.
     """
     axial, lateral = profile.sigma
     half = (spheres.radii[:, None] + reach * np.array([axial, lateral, lateral])) / [profile.aspect, 1, 1]
     centres = spheres.positions - low
-    # Compiled loops do not look where they write: what is nowhere, or of no size, is not seen.
-    somewhere = np.all(np.isfinite(centres + half), axis=1, keepdims=True)
-    start = np.where(somewhere, np.clip(np.ceil(centres - half), 0, shape), 0).astype(np.intp)
-    stop = np.where(somewhere, np.clip(np.floor(centres + half) + 1, start, shape), 0).astype(np.intp)
-    lines = np.prod((stop - start)[:, :2], axis=1)
-    line = np.cumsum(lines) - lines
-    begin, end, place = np.zeros((3, lines.sum()), np.intp)
-    size = cut_lines(centres, half, start, stop, line, begin, end, place)
-    rows = NUMBERS if derivatives else 1
-    first = rows * (np.cumsum(size) - size)
-    values = np.empty(rows * size.sum(), np.float32)
-    pictures = Pictures(values, rows, first, size, start, stop, line, begin, end, place)
-    in_parts(draw_pictures, len(spheres), pictures, profile.tables, centres, spheres.radii)
-    return pictures
+    # Compiled loops do not check indices: a sphere without a finite position or size must have no voxels.
+    finite = np.all(np.isfinite(centres + half), axis=1, keepdims=True)
+    start = np.where(finite, np.clip(np.ceil(centres - half), 0, shape), 0).astype(np.intp)
+    stop = np.where(finite, np.clip(np.floor(centres + half) + 1, start, shape), 0).astype(np.intp)
+    rows = np.prod((stop - start)[:, :2], axis=1)
+    first_row = np.cumsum(rows) - rows
+    begin, end, row_offset = np.zeros((3, rows.sum()), np.intp)
+    size = cut_rows(centres, half, start, stop, first_row, begin, end, row_offset)
+    n_images = N_PARAMETERS if derivatives else 1
+    offset = n_images * (np.cumsum(size) - size)
+    values = np.empty(n_images * size.sum(), np.float32)
+    templates = Templates(values, n_images, offset, size, start, stop, first_row, begin, end, row_offset)
+    in_chunks(render_templates, len(spheres), templates, profile.tables, centres, spheres.radii)
+    return templates
 
 
 def draw(spheres: Spheres, profile: Profile, low: Corner, shape: tuple[int, int, int]) -> Image:
-    """Draw spheres into a box of a shape whose first voxel is `low`."""
+    """Return the image of spheres in a box of a shape whose first voxel is `low`, in grey levels."""
     canvas = np.zeros(shape, np.float32)
-    add_pictures(canvas, pictures_of(spheres, profile, low, shape, REACH, derivatives=False), spheres.brightness)
+    add_templates(canvas, templates_of(spheres, profile, low, shape, REACH, derivatives=False), spheres.brightness)
     return canvas

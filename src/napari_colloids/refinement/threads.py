@@ -1,39 +1,42 @@
-"""Threads: compiled loops let others run beside them, so that each may take a part of the spheres."""
+"""Chunks of compiled loops on parallel threads, which is of use because these release the interpreter lock."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Spheres or pairs that are worth a thread.
-_ENOUGH = 32
+Result = TypeVar("Result", NDArray[np.float64], None)
+
+#: Spheres or pairs of spheres in a chunk at least: fewer are not worth a thread.
+_MIN_CHUNK_SIZE = 32
 
 
-def in_parts(work: Callable[..., Any], count: int, *given: Any) -> Any:
-    """Let as many threads as torch may use work at parts of something.
+def in_chunks(work: Callable[..., Result], count: int, *arguments: object) -> Result:
+    """Process a range of numbers in chunks, on as many threads as torch may use.
 
     Parameters
     ----------
     work
-        Called with the number of the first and of the one after the last, and what is given.
+        Called with the first number of a chunk, the one after the last, and the arguments.
     count
-        How many there are.
-    given
-        What else `work` needs.
+        Length of the range.
+    arguments
+        Further arguments of `work`.
 
     Returns
     -------
     numpy.ndarray or None
-        What `work` returns for all, one after another; None where it returns nothing.
+        What `work` returns for all chunks, concatenated; None where it returns nothing.
     """
-    parts = max(min(torch.get_num_threads(), count // _ENOUGH), 1)
-    ends = [count * part // parts for part in range(parts + 1)]
-    with ThreadPoolExecutor(parts) as pool:
-        found = list(pool.map(lambda low, high: work(low, high, *given), ends[:-1], ends[1:]))
-    return None if found[0] is None else np.concatenate(found)
+    chunks = max(min(torch.get_num_threads(), count // _MIN_CHUNK_SIZE), 1)
+    ends = [count * chunk // chunks for chunk in range(chunks + 1)]
+    with ThreadPoolExecutor(chunks) as pool:
+        results = list(pool.map(lambda low, high: work(low, high, *arguments), ends[:-1], ends[1:]))
+    return None if results[0] is None else np.concatenate(results)

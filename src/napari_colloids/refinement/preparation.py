@@ -1,0 +1,95 @@
+"""Preparation of a fit: repeated detections left out, the voxel grid chosen, the global parameters estimated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from napari_colloids.particles import greedy_suppression
+from napari_colloids.refinement.block_fit import Detections
+from napari_colloids.refinement.global_fit import fit_global_parameters
+from napari_colloids.refinement.grid import Grid, shape_of
+from napari_colloids.refinement.partition import Cell
+
+if TYPE_CHECKING:
+    from napari_colloids.refinement.global_parameters import GlobalParameters
+    from napari_colloids.refinement.grid import Volume
+    from napari_colloids.refinement.psf import PSF
+
+Array = NDArray[np.float64]
+
+#: Particles that the global parameters are estimated with, and the fewest that will do.
+_N_TYPICAL = 80
+_MIN_PARTICLES = 5
+#: How far around the box of these particles others are fitted with them, in radii.
+_MARGIN_RADII = 1.5
+#: Particles nearer to each other than this, in radii, are one that was given twice.
+_MIN_DISTANCE_RADII = 0.3
+#: Voxels are binned along z as long as the axial standard deviation of the PSF is this many of them.
+_MIN_AXIAL_SIGMA_VOXELS = 1.4
+
+
+def distinct(positions: Array, radii: Array, aspect: float) -> NDArray[np.intp]:
+    """Return the numbers of the particles without those that repeat an earlier one in nearly the same place."""
+    places = positions * [aspect, 1, 1]
+    reach = _MIN_DISTANCE_RADII * float(radii.max(initial=0))
+    pairs = cKDTree(places).query_pairs(reach, output_type="ndarray")
+    first, second = pairs.T
+    limit = _MIN_DISTANCE_RADII * np.minimum(radii[first], radii[second])
+    near = np.linalg.norm(places[first] - places[second], axis=1) < limit
+    return np.flatnonzero(greedy_suppression(pairs[near], len(places)))
+
+
+def prepare(
+    volume: Volume, positions: Array, radii: Array, diameter: float, aspect: float, psf: PSF | None = None
+) -> Detections | str:
+    """Choose the grid and estimate the global parameters; returns the reason where that is not possible.
+
+    Where the PSF is too sharp for a grid that is fine enough for the particles, a finer one is taken.
+    """
+    shape = shape_of(volume)
+    grid = Grid.of(shape, diameter, aspect)
+    while True:
+        places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+        common = _estimated(volume, grid, places, sizes, psf)
+        if isinstance(common, str):
+            return common
+        if grid.bins[2] == 1 or not common.psf_unresolved:
+            return common.problem(float(np.median(sizes))) or Detections(grid, places, sizes, common)
+        grid = grid.finer(shape)
+
+
+def _estimated(volume: Volume, grid: Grid, places: Array, sizes: Array, psf: PSF | None) -> GlobalParameters | str:
+    """Estimate the global parameters on the particles around the median position, or return why that cannot be."""
+    inside, radius, scale = grid.inside(places), float(np.median(sizes)) if len(sizes) else 0.0, grid.scale
+    if inside.sum() < _MIN_PARTICLES:
+        return f"it takes {_MIN_PARTICLES} particles to measure the optics with"
+    middle = np.median(places[inside], axis=0)
+    # A cube about the middle, in which there are enough.
+    away = np.abs((places - middle) * scale).max(axis=1)
+    reach = float(np.sort(away[inside])[min(_N_TYPICAL, int(inside.sum())) - 1]) + radius
+    low = np.maximum(np.floor(middle - reach / scale), 0).astype(int)
+    high = np.minimum(np.ceil(middle + reach / scale) + 1, grid.shape).astype(int)
+    near = Cell(low.astype(float), high.astype(float)).contains(places, _MARGIN_RADII * radius / scale)
+    box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
+    if box.known.sum() < _MIN_PARTICLES * 4 / 3 * np.pi * radius**3 / grid.aspect:
+        return "the image has no grey levels, or too few, where the particles are"
+    optics = None if psf is None else psf.on_grid(grid.bins[2], grid.aspect)
+    return fit_global_parameters(box, places[near], sizes[near], limits, grid.averaged, optics)
+
+
+def binned_for_psf(shape: tuple[int, int, int], detections: Detections) -> Detections:
+    """Return the detections on a grid that is binned along z, where the PSF is so long that this loses nothing."""
+    grid, common = detections.grid, detections.common
+    factor = int(common.optics.psf_sigma[0] / grid.aspect / _MIN_AXIAL_SIGMA_VOXELS)
+    factor = min(factor, grid.shape[0])
+    if factor < 2:
+        return detections
+    coarse = grid.binned_along_z(shape, factor)
+    positions = coarse.to_grid(grid.to_source(detections.positions))
+    common = common.binned_along_z(factor, grid.aspect)
+    return replace(detections, grid=coarse, positions=positions, common=common)

@@ -298,6 +298,12 @@ class Inverted:
         return Inverted(self.volume[box])
 
 
+def shape_of(volume: Volume) -> tuple[int, int, int]:
+    """Return the shape ``(z, y, x)`` of a volume."""
+    z, y, x = volume.shape
+    return int(z), int(y), int(x)
+
+
 def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[Any]:
     """Read a part of a volume into memory, wherever the volume lies.
 

@@ -16,7 +16,7 @@ from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import settings_of
-from napari_colloids.stack import Inverted, aspect_of, proportions_of
+from napari_colloids.stack import Inverted, aspect_of, proportions_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -139,8 +139,7 @@ def iter_plan(
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
     region = region or Region()
-    depth, height, width = volume.shape
-    shape = (int(depth), int(height), int(width))
+    shape = shape_of(volume)
     region.check(shape)
     # Asked for at once, so that what cannot be refined is not searched for nothing.
     aspect = aspect_of(voxel_size) if options.refine else None

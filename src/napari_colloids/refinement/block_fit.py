@@ -23,9 +23,10 @@ from napari_colloids.refinement.spheres import Spheres, draw
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.global_parameters import GlobalParameters
-    from napari_colloids.refinement.grid import Grid, Volume
+    from napari_colloids.refinement.grid import Grid
     from napari_colloids.refinement.partition import Cell
     from napari_colloids.refinement.spheres import Image
+    from napari_colloids.stack import Volume
 
 Array = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,25 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.refinement.spheres import Array, Corner, Image
+    from napari_colloids.stack import Volume
 
 #: Radius in voxels of the grid that is fine enough: larger particles are binned.
 _TARGET_RADIUS_VOXELS = 5.0
 #: Fraction of the voxels at the lowest or highest grey level from which the detector counts as saturated there.
 _MIN_SATURATED_FRACTION = 0.002
-
-
-class Volume(Protocol):
-    """An array-like of three dimensions, such as a NumPy array, a memory map or a dask array."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape ``(z, y, x)``."""
-
-
-def shape_of(volume: Volume) -> tuple[int, int, int]:
-    """Return the shape ``(z, y, x)`` of a volume."""
-    z, y, x = volume.shape
-    return int(z), int(y), int(x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,20 +14,18 @@ from napari_colloids.particles import check_one_volume, check_particles, particl
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.acceptance import FittedParticles
 from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
-from napari_colloids.refinement.grid import shape_of
 from napari_colloids.refinement.partition import Cell, partition_by_count
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, prepare
 from napari_colloids.refinement.results import Refinement, Residual
-from napari_colloids.stack import as_stack, aspect_of
+from napari_colloids.stack import as_stack, aspect_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from napari_colloids.refinement.grid import Volume
     from napari_colloids.refinement.psf import PSF
-    from napari_colloids.stack import Stack
+    from napari_colloids.stack import Stack, Volume
 
 Array = NDArray[np.float64]
 

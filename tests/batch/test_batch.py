@@ -21,7 +21,7 @@ import pytest
 import tifffile
 
 from napari_colloids import ColloidsError, cli
-from napari_colloids.batch import Job, Source, jobs_of, run_job, tasks
+from napari_colloids.batch import Job, Selection, StackFile, jobs_of, run_job, tasks
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
@@ -41,7 +41,7 @@ def ignore(*_):
 
 
 def job(folder, **changes):
-    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0), **changes)
+    return Job(StackFile(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0), Selection(**changes))
 
 
 def test_a_series_in_one_go(folder, series):
@@ -131,10 +131,10 @@ def test_what_is_not_ours_stays_in_the_folder(folder):
 def test_the_fingerprint_is_of_what_decides_the_result(folder):
     same = job(folder).fingerprint()
     assert job(folder).fingerprint() == same
-    changed = Job(Source("series.tif"), folder / "other.h5", Options(diameter=8.0, device="cpu", tile=64))
+    changed = Job(StackFile("series.tif"), folder / "other.h5", Options(diameter=8.0, device="cpu", tile=64))
     assert changed.fingerprint() == same
     assert job(folder, frames="0:2").fingerprint() != same
-    assert job(folder, rectangles=((0, 0, 9, 9),)).fingerprint() != same
+    assert job(folder, rectangle=(0, 0, 9, 9)).fingerprint() != same
     os.utime(folder / "series.tif", (1, 1))
     assert job(folder).fingerprint() != same
 
@@ -144,7 +144,7 @@ def test_the_weights_count_by_their_content(folder, blind_weights):
     for name, content in (("a", bundled), ("b", bundled), ("c", Path(blind_weights).read_bytes())):
         Path(name).write_bytes(content)
     usual, one, other, blind = (
-        Job(Source("series.tif"), folder / "found.csv", Options(diameter=8, weights=name)) for name in (None, *"abc")
+        Job(StackFile("series.tif"), folder / "found.csv", Options(diameter=8, weights=name)) for name in (None, *"abc")
     )
     assert usual.fingerprint() == one.fingerprint() == other.fingerprint() != blind.fingerprint()
     assert one.absolute().options.weights == str(folder / "a")
@@ -165,8 +165,8 @@ def test_two_workers_give_the_same_table_and_bad_input_fails_alone(folder):
 
 
 def test_a_volume_searched_box_by_box_gives_the_same_table(folder, monkeypatch):
-    monkeypatch.setattr(tasks, "_BOX", 24**3)
-    here = job(folder, rectangles=((4, 2, 30, 33),))
+    monkeypatch.setattr(tasks, "_MAX_BOX_VOXELS", 24**3)
+    here = job(folder, rectangle=(4, 2, 30, 33))
     planned = tasks.plan_volume(here, Part(1, 0), None)
     assert len(planned.boxes) > 2
     # As a cluster sends them around, and in any order.
@@ -179,7 +179,7 @@ def test_a_volume_searched_box_by_box_gives_the_same_table(folder, monkeypatch):
 
 
 def test_workers_say_what_the_user_has_to_mend(folder):
-    failure = tasks.plan_volume(Job(Source("nothing.tif"), folder / "x.csv"), Part(0, 0), None)
+    failure = tasks.plan_volume(Job(StackFile("nothing.tif"), folder / "x.csv"), Part(0, 0), None)
     assert isinstance(failure, tasks.Failure)
     assert "no file" in failure.message
     assert tasks.finish_volume(job(folder), Part(0, 0), None, [failure]) == failure
@@ -319,10 +319,10 @@ def test_what_cannot_be_read_does_not_stop_the_others(folder, series, more, caps
 
 def test_inputs_of_one_name_get_the_names_of_their_folders(folder):
     inputs = ["a/1/x.tif", "a/2/x.tif", "b/2/x.ome.tif", "y.tif"]
-    targets = [job.target.name for job in jobs_of([Source(name) for name in inputs], folder, into_folder=True)]
+    targets = [job.target.name for job in jobs_of([StackFile(name) for name in inputs], folder, into_folder=True)]
     assert targets == ["a_1_x.csv", "a_2_x.csv", "b_2_x.csv", "y.csv"]
     with pytest.raises(ColloidsError, match="same name"):
-        jobs_of([Source("a/x.tif"), Source("a/x.npy")], folder, into_folder=True)
+        jobs_of([StackFile("a/x.tif"), StackFile("a/x.npy")], folder, into_folder=True)
 
 
 def test_an_input_that_is_named_twice_is_searched_once(folder, series):

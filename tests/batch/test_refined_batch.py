@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from napari_colloids import cli
-from napari_colloids.batch import Job, Source, run_job, tasks
+from napari_colloids.batch import Job, StackFile, run_job, tasks
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
@@ -27,7 +27,7 @@ def series(make_series):
 
 
 def job(folder):
-    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0, refine=True))
+    return Job(StackFile(str(folder / "series.tif")), folder / "found.csv", Options(diameter=8.0, refine=True))
 
 
 def done(job):
@@ -55,7 +55,7 @@ def test_stopped_while_refining_and_gone_on_with(folder, series):
     expected = [detect(frame, diameter=8, refine=True).assign(frame=number) for number, frame in enumerate(series)]
     columns = ["frame", "z", "y", "x", "radius", "confidence", *REFINED]
     pd.testing.assert_frame_equal(table[columns], pd.concat(expected, ignore_index=True)[columns])
-    assert outcome.facts["refined"] == table.attrs["refined"] == table["refined"].sum() > 10
+    assert outcome.refined == table.attrs["refined"] == table["refined"].sum() > 10
     assert f"{table['refined'].sum()} refined, PSF sigma " in log.read_text()
     assert table.attrs["options"]["refine"] is True
     assert len(table.attrs["psf_sigma"]) == 2
@@ -92,7 +92,7 @@ def test_two_workers_refine_to_the_same_table(folder, capsys):
 
 
 def test_a_volume_searched_box_by_box_is_refined_as_one(folder, monkeypatch):
-    monkeypatch.setattr(tasks, "_BOX", 24**3)
+    monkeypatch.setattr(tasks, "_MAX_BOX_VOXELS", 24**3)
     here = job(folder)
     planned = tasks.plan_volume(here, Part(1, 0), None)
     assert len(planned.boxes) > 1

@@ -17,8 +17,9 @@ import pytest
 import tifffile
 
 from napari_colloids import ColloidsError, cli
-from napari_colloids.batch import Job, Source, lock, run_job
-from napari_colloids.batch.cluster import connected, run_jobs
+from napari_colloids.batch import Cluster, Job, Selection, StackFile, lock, run_job
+from napari_colloids.batch.cluster import run_jobs
+from napari_colloids.batch.connection import connected
 from napari_colloids.batch.lock import Holder
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
@@ -38,7 +39,9 @@ def ignore(*_):
 
 
 def job(folder, diameter=8.0, **changes):
-    return Job(Source(str(folder / "series.tif")), folder / "found.csv", Options(diameter=diameter), **changes)
+    return Job(
+        StackFile(str(folder / "series.tif")), folder / "found.csv", Options(diameter=diameter), Selection(**changes)
+    )
 
 
 class Stop(Exception):
@@ -192,7 +195,7 @@ def test_only_a_lock_of_a_process_of_this_machine_that_has_ended_is_taken_over(f
 
 
 def test_a_lock_that_a_power_cut_has_emptied_does_not_block(folder, monkeypatch):
-    monkeypatch.setattr(lock, "_MOMENT", 0.01)
+    monkeypatch.setattr(lock, "_WRITE_SECONDS", 0.01)
     (folder / "found.csv.parts").mkdir()
     (folder / "found.csv.parts" / "lock.json").touch()
     with closing(PartStore(folder / "found.csv", "x")):
@@ -224,7 +227,7 @@ def test_an_input_that_changes_during_the_search_is_an_error_and_not_taken_for_d
             changed.append(True)
 
     if spread:
-        with connected(None, 1) as client:
+        with connected(Cluster(workers=1)) as client:
             (outcome,) = run_jobs([job(folder)], client, change, lambda _job: Log(None))
         assert (outcome.state, "were changed during the search" in outcome.message) == ("failed", True)
     else:
@@ -243,7 +246,7 @@ def test_an_output_that_cannot_be_written_fails_alone_on_a_cluster(folder, serie
     names = ("full", "gone", "good")
     for name in names:
         np.save(f"{name}.npy", series[0])
-    jobs = [Job(Source(f"{name}.npy"), folder / f"{name}.csv", Options(diameter=8.0)) for name in names]
+    jobs = [Job(StackFile(f"{name}.npy"), folder / f"{name}.csv", Options(diameter=8.0)) for name in names]
     keep, join = PartStore.keep, PartStore.join
 
     def full(store, *given):
@@ -262,7 +265,7 @@ def test_an_output_that_cannot_be_written_fails_alone_on_a_cluster(folder, serie
     def key(*_):
         raise KeyboardInterrupt
 
-    with connected(None, 1) as client:
+    with connected(Cluster(workers=1)) as client:
         with pytest.raises(KeyboardInterrupt):
             list(run_jobs(jobs, client, key, lambda _job: Log(None)))
         assert list(folder.glob("*.parts/lock.json")) == []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from napari_colloids import cli
-from napari_colloids.batch import Job, Source
+from napari_colloids.batch import Job, StackFile
 from napari_colloids.batch.tasks import start_volume
 from napari_colloids.detection import Options, Part, detect, iter_detect_series
 from napari_colloids.io import read_particles
@@ -95,7 +95,7 @@ def test_the_command_line_and_the_workers_of_a_cluster_find_the_same(simulated, 
     assert cli.main(asked) == 0
     pd.testing.assert_frame_equal(read_particles(target), expected, rtol=1e-4, check_dtype=False)
     job, other = (
-        Job(Source(f"{tmp_path}/stack.npy"), target, Options(diameter=10, dark=dark, refine=True))
+        Job(StackFile(f"{tmp_path}/stack.npy"), target, Options(diameter=10, dark=dark, refine=True))
         for dark in (True, False)
     )
     pd.testing.assert_frame_equal(start_volume(job, Part(0, 0), None), expected, rtol=1e-6)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("liffile")
 
-from napari_colloids.batch import Source
+from napari_colloids.batch import StackFile
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.formats.registry import companion_files
 from napari_colloids.io.stacks import list_series, read_stack
@@ -137,7 +137,7 @@ def test_files_that_hold_the_pixels_belong_to_the_state_of_a_source(tmp_path, im
         "second.lof",
         "second.xlif",
     ]
-    source = Source(str(tmp_path / "beads.xlef"))
+    source = StackFile(str(tmp_path / "beads.xlef"))
     before = source.state()
     assert source.state() == before
     np.testing.assert_array_equal(source.open().data, images[0][1])

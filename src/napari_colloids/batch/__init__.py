@@ -1,8 +1,8 @@
-"""Detection in files: many, large, interrupted, on one machine or on a cluster; always with the same result."""
+"""Detection in files: many, large, interrupted, on one machine or on a cluster; always with the same result.
 
-from napari_colloids.batch.job import Job, Source, jobs_of
-from napari_colloids.batch.outcome import Outcome, write_summary
-from napari_colloids.batch.run import run_job
-from napari_colloids.batch.selection import frame_range
+The names are imported where they are first used: the settings alone need neither NumPy nor torch.
+"""
 
-__all__ = ["Job", "Outcome", "Source", "frame_range", "jobs_of", "run_job", "write_summary"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,7 @@
-"""A file that says who is writing an output, so that no two runs do so at a time."""
+"""A lock file beside an output, so that no two runs write it at a time.
+
+The soft lock of ``filelock`` takes a zombie for alive and an emptied file (after a power cut) for locked: both block.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,18 @@ from napari_colloids.io.atomic import translating_write_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Seconds after which what another run is doing to the lock at this moment is over.
-_MOMENT = 0.1
-#: Moments after which a lock that cannot be read is one that a power cut has left, and not one being written.
-_PATIENCE = 10
-#: Seconds by which the start of a process may seem to move as clocks are set. A greater difference is another process
-#: with the same number, as they come round again, and soon so in containers.
-_CLOCK = 5.0
+#: Seconds within which another run has finished what it does to the lock file.
+_WRITE_SECONDS = 0.1
+#: Number of attempts after which a lock file that cannot be read is one that a power cut has left, not one being
+#: written.
+_READ_ATTEMPTS = 10
+#: Largest difference of start times, in seconds, of one and the same process: clocks are adjusted. With a larger one it
+#: is another process that was given the same number, which soon happens in containers.
+_MAX_CLOCK_SHIFT_SECONDS = 5.0
 
 
 class Holder(NamedTuple):
-    """A process that holds a lock, and a word that tells this lock from others that it holds."""
+    """A process that holds a lock, and a random word that distinguishes this lock from others that it holds."""
 
     host: str
     pid: int
@@ -41,12 +45,15 @@ class Holder(NamedTuple):
         return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time(), secrets.token_hex(6))
 
     def is_gone(self) -> bool:
-        """Say whether it has surely ended; nobody knows this of a process of another machine."""
+        """Return whether it has certainly ended, which cannot be known of a process of another machine."""
         if self.host != socket.gethostname():
             return False
         try:
             process = psutil.Process(self.pid)
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > _CLOCK
+            return (
+                process.status() == psutil.STATUS_ZOMBIE
+                or abs(process.create_time() - self.started) > _MAX_CLOCK_SHIFT_SECONDS
+            )
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -54,26 +61,26 @@ class Holder(NamedTuple):
 
 
 class Lock:
-    """Held from the start until `release`; that of a process that was killed is taken over.
+    """A lock that is held until `release`; that of a process that was killed is taken over.
 
     Parameters
     ----------
     file
-        To be made, with its folder.
+        Lock file, which is created with its folder.
     output
-        What must not be written by others, for the message.
+        File that is protected, for the message.
 
     Raises
     ------
     ColloidsError
-        If another process holds it, or it cannot be made.
+        If another process holds it, or it cannot be created.
     """
 
     def __init__(self, file: Path, output: Path) -> None:
         self._file = file
         self._holder = Holder.this()
         taken_over = False
-        while not (self._made() and (not taken_over or self._still_ours())):
+        while not (self._created() and (not taken_over or self._still_ours())):
             holder = self._read()
             if holder is not None and not holder.is_gone():
                 raise ColloidsError(
@@ -85,12 +92,12 @@ class Lock:
             taken_over = True
 
     def release(self) -> None:
-        """Let others write."""
+        """Let other runs write the output."""
         with suppress(OSError):
             if self._read() == self._holder:
                 self._file.unlink()
 
-    def _made(self) -> bool:
+    def _created(self) -> bool:
         with translating_write_errors(self._file):
             self._file.parent.mkdir(exist_ok=True)
             try:
@@ -101,17 +108,17 @@ class Lock:
         return True
 
     def _still_ours(self) -> bool:
-        """Look again, as another run may have found the same dead lock and have removed ours in its place."""
-        time.sleep(_MOMENT)
+        """Read the file again: another run may have found the same stale lock, and have removed ours instead."""
+        time.sleep(_WRITE_SECONDS)
         return self._read() == self._holder
 
     def _read(self) -> Holder | None:
-        """Return who holds the lock; None if nobody does, or if what is there says nothing for long."""
-        for _ in range(_PATIENCE):
+        """Return who holds the lock; None if nobody does, or the file stays unreadable."""
+        for _ in range(_READ_ATTEMPTS):
             try:
                 return Holder(**json.loads(self._file.read_text(encoding="utf-8")))
             except FileNotFoundError:
                 return None
             except (ValueError, TypeError):
-                time.sleep(_MOMENT)
+                time.sleep(_WRITE_SECONDS)
         return None

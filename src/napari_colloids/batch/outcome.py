@@ -1,11 +1,11 @@
-"""How jobs ended, and the two records of it: a log per input and a table of all."""
+"""How jobs ended: the outcome of each, a log file per input, and a table of all."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from napari_colloids.batch.sidecar import Sidecar
     from napari_colloids.stack import VoxelSize
 
 #: Columns of the summary that come from the record of the run.
@@ -34,11 +35,11 @@ class Outcome:
     state
         ``done``, ``skipped`` (the table was there) or ``failed``.
     particles, volumes
-        How many were found and searched.
+        Numbers of particles found and of volumes searched.
     record
-        How they were found.
+        How they were found; None where the job failed.
     refined
-        How many were refined; None where that was not asked for.
+        Number of particles that were refined; None without refinement.
     voxel_size
         Of the stack, in micrometres ``(z, y, x)``.
     message
@@ -55,8 +56,8 @@ class Outcome:
     message: str = ""
 
     @classmethod
-    def skipped(cls, job: Job, written: dict[str, Any]) -> Outcome:
-        """Return the outcome of a job whose table is there, from what was written beside it."""
+    def skipped(cls, job: Job, written: Sidecar) -> Outcome:
+        """Return the outcome of a job whose table exists, from the file beside it."""
         first, end = written["options"]["frames"]
         volumes = (end - first) * len(written["options"]["channels"])
         record, refined = Record.from_attrs(written), written.get("refined")
@@ -64,7 +65,7 @@ class Outcome:
 
 
 class Log:
-    """A text file of what happened to an input, a line an event; a log without a path keeps nothing.
+    """A text file with one line per event of a job; without a path nothing is written.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class Log:
         self._path = path
 
     def __call__(self, text: str) -> None:
-        """Add a line, with the time; a log that cannot be written is no reason to stop."""
+        """Add a line, with the time; a log that cannot be written does not stop the job."""
         if self._path is not None:
             with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
@@ -85,7 +86,7 @@ class Log:
 def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     """Write a row per job to ``summary.csv`` in a folder and return its path.
 
-    The rows of an earlier summary stay if they are of other tables, and these are still there.
+    Rows of an earlier summary are kept if they are of other tables that still exist.
     """
     rows = [
         {
@@ -102,20 +103,20 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
         for outcome in outcomes
     ]
     path = folder / SUMMARY
-    now = pd.DataFrame(rows)
-    table = pd.concat([_of_others(path, now), now], ignore_index=True)
+    new = pd.DataFrame(rows)
+    table = pd.concat([_rows_of_other_tables(path, new), new], ignore_index=True)
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     return path
 
 
-def _of_others(path: Path, now: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of an earlier summary that are of other tables than those `now`."""
+def _rows_of_other_tables(path: Path, new: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of an earlier summary that are of other tables than the `new` ones."""
     try:
         before = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError):
-        return now.iloc[:0]
-    if list(before.columns) != list(now.columns):
-        return now.iloc[:0]
-    others = [name not in set(now["table"]) and (path.parent / name).is_file() for name in before["table"]]
+        return new.iloc[:0]
+    if list(before.columns) != list(new.columns):
+        return new.iloc[:0]
+    others = [name not in set(new["table"]) and (path.parent / name).is_file() for name in before["table"]]
     return before[others]

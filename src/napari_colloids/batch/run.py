@@ -7,7 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from napari_colloids.batch.outcome import Log, Outcome
-from napari_colloids.batch.store import PartStore, written_before
+from napari_colloids.batch.sidecar import written_before
+from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Part, iter_detect_series
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import refinement_words
@@ -24,29 +25,29 @@ Show = Callable[[int, int, str], None]
 def run_job(job: Job, show: Show, log: Log | None = None, *, skip_done: bool = False) -> Outcome:
     """Detect from file to file.
 
-    Volumes that an earlier, interrupted run of the same job has left are not searched again.
+    Volumes that an earlier, interrupted run of the same job has finished are not searched again.
 
     Parameters
     ----------
     job
         What to do.
     show
-        Told of the progress.
+        Called with the progress.
     log
-        Told of every volume.
+        Called with a line of text for every volume.
     skip_done
-        Leave a table as it is that this very job has written.
+        Keep a table that the same job has written before.
 
     Raises
     ------
     ColloidsError
-        If the input cannot be used, the table not be written, or another run is writing it.
+        If the input cannot be used, the table cannot be written, or another run is writing it.
     """
     log = log or Log(None)
     fingerprint = job.fingerprint()
-    if skip_done and (facts := written_before(job.target, fingerprint)) is not None:
+    if skip_done and (written := written_before(job.target, fingerprint)) is not None:
         log("skipped: the table is there")
-        return Outcome.skipped(job, facts)
+        return Outcome.skipped(job, written)
     stack = job.source.open()
     parts = job.parts(stack)
     region = job.region()
@@ -73,7 +74,7 @@ def finish(job: Job, store: PartStore, log: Log) -> Outcome:
         If the input is no longer the one that was searched, or the table cannot be written.
     """
     if job.fingerprint() != store.fingerprint:
-        store.clear()  # nobody knows which of them are of which state of the input
+        store.clear()  # each may be of another state of the input
         raise ColloidsError(f"'{job.name}', its mask or the weights were changed during the search: run again.")
     stack = job.source.open()
     parts = job.parts(stack)

@@ -1,4 +1,4 @@
-"""The volumes of a job that are done, kept on disk until all are: what a crash or a cancel leaves to go on with."""
+"""The finished volumes of a job, kept on disk until all are finished, so that an interrupted run can be continued."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,18 +20,21 @@ from napari_colloids.io import atomic_write, particle_writer
 from napari_colloids.io.files import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-_ABOUT = "about.json"
-_LOCK = "lock.json"
-#: Names, beside the columns of a volume, of what says as JSON how it was searched, and of the job that it is of.
+    from numpy.typing import NDArray
+
+#: Names of the files in the folder that are not of a volume.
+_ABOUT, _LOCK = "about.json", "lock.json"
+#: Names of the arrays in the file of a volume beside its columns: the record as JSON, and the job's fingerprint.
 _RECORD, _FINGERPRINT = "record", "fingerprint"
-#: The files of the folder, unfinished ones of a run that was killed included; others are nobody's business.
-_OURS = (_ABOUT, "frame*.npz", ".napari-colloids-*")
+#: Patterns of the files that may be removed, unfinished ones of a killed run included; others in the folder are kept.
+_REMOVABLE = (_ABOUT, "frame*.npz", ".napari-colloids-*")
 
 
 class Joined(NamedTuple):
-    """What a table of several volumes holds: the number of particles, how they were found, how many were refined."""
+    """Contents of the table of all volumes: number of particles, record of the run, number of refined particles."""
 
     particles: int
     record: Record
@@ -42,15 +44,15 @@ class Joined(NamedTuple):
 class PartStore:
     """A folder beside the table to write, with a file per volume that is done.
 
-    What other settings, another input or another version have made is thrown away, and so is a file that a power cut
-    has cut short. The folder is locked until `close`, as two runs would throw away what the other has made.
+    Files of other settings, another input or another version are discarded, and so are those that a power cut has
+    truncated. The folder is locked until `close`, as two runs would discard each other's files.
 
     Parameters
     ----------
     target
         The table to write.
     fingerprint
-        Of the job.
+        Digest that identifies the job.
 
     Raises
     ------
@@ -66,23 +68,23 @@ class PartStore:
         self.estimates: dict[int, DiameterEstimate] = {}
         self._lock = Lock(self.folder / _LOCK, target)
         try:
-            if not self._take_up():
+            if not self._continues_same_job():
                 self.clear()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Let other runs write the table; what is done is kept for them."""
+        """Unlock the folder; finished volumes are kept for the next run."""
         if not any(self.folder.glob("frame*.npz")):
             with suppress(OSError):
                 (self.folder / _ABOUT).unlink()
         self._lock.release()
-        with suppress(OSError):  # there is something in it
+        with suppress(OSError):  # it is not empty
             self.folder.rmdir()
 
     def done(self) -> list[Part]:
-        """Return the volumes that are done, and remove the files of those that cannot be used."""
+        """Return the finished volumes, and remove files that cannot be used."""
         found = []
         for file in self.folder.glob("frame*.npz"):
             if match := re.fullmatch(r"frame(\d+)_channel(\d+)\.npz", file.name):
@@ -97,29 +99,29 @@ class PartStore:
         return sorted(found)
 
     def keep(self, part: Part, table: pd.DataFrame) -> None:
-        """Write the particles of a volume and, with them, how they were found (``table.attrs``)."""
+        """Write the particles of a volume, with the record of how they were found (``table.attrs``)."""
         estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
         about = to_json({"fingerprint": self.fingerprint, "estimates": estimates})
         if about != self._about:
             with atomic_write(self.folder / _ABOUT) as file:
                 file.write_text(about, encoding="utf-8")
             self._about = about
-        arrays: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
+        arrays: dict[str, NDArray[np.generic]] = {str(name): table[name].to_numpy() for name in table}
         arrays |= {_RECORD: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
         with atomic_write(self._file(part)) as file, file.open("wb") as opened:
-            np.savez(opened, **arrays)
+            np.savez(opened, **arrays)  # type: ignore[arg-type]
 
     def load(self, part: Part) -> pd.DataFrame:
-        """Read the particles of a volume that is done.
+        """Read the particles of a finished volume.
 
         Raises
         ------
         ColloidsError
-            If they are not there, damaged, or of another job.
+            If its file is missing, damaged, or of another job.
         """
         file = self._file(part)
         try:
-            # Opened here, as numpy leaves a file open that turns out to be damaged.
+            # Opened here, as numpy does not close a file that turns out to be damaged.
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
                 table = pd.DataFrame({name: arrays[name] for name in arrays if name not in (_RECORD, _FINGERPRINT)})
                 table.attrs = json.loads(str(arrays[_RECORD]))
@@ -132,8 +134,8 @@ class PartStore:
             raise ColloidsError(f"'{file}' is of another input or other settings: run again.")
         return table
 
-    def join(self, parts: Iterable[Part], provenance: dict[str, Any]) -> Joined:
-        """Write the table of all volumes, with never more than one of them in memory, and remove their files."""
+    def join(self, parts: Iterable[Part], provenance: Mapping[str, object]) -> Joined:
+        """Write the table of all volumes, with one of them in memory at a time, and remove their files."""
         count = 0
         records = []
         refined: int | None = None
@@ -154,8 +156,8 @@ class PartStore:
         return Joined(count, record, refined)
 
     def clear(self) -> None:
-        """Remove what is done, and nothing in the folder that is not ours."""
-        for pattern in _OURS:
+        """Remove the finished volumes, and no other files."""
+        for pattern in _REMOVABLE:
             for file in self.folder.glob(pattern):
                 file.unlink(missing_ok=True)
         self._about = ""
@@ -163,7 +165,8 @@ class PartStore:
     def _file(self, part: Part) -> Path:
         return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.npz"
 
-    def _take_up(self) -> bool:
+    def _continues_same_job(self) -> bool:
+        """Read the diameters that an interrupted run of the same job has estimated; return whether there was one."""
         try:
             about = json.loads((self.folder / _ABOUT).read_text(encoding="utf-8"))
             estimates = {int(channel): DiameterEstimate(**given) for channel, given in about["estimates"].items()}
@@ -173,13 +176,3 @@ class PartStore:
             return False
         self.estimates = estimates
         return True
-
-
-def written_before(target: Path, fingerprint: str) -> dict[str, Any] | None:
-    """Return what lies beside a table if it is already what a job would write, else None."""
-    try:
-        beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    ours = isinstance(beside, dict) and {"fingerprint", "options", "particles"} <= beside.keys()
-    return beside if ours and target.is_file() and beside["fingerprint"] == fingerprint else None

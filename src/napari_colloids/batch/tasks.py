@@ -1,7 +1,7 @@
-"""What the workers of a cluster do: functions of small arguments, which open the file they need themselves.
+"""Tasks of the workers of a cluster: functions of small arguments, which open the file that they need themselves.
 
-What the user has to mend comes back as a `Failure`, not as an exception: the cluster tries again what raises, and that
-is for a network that fails for a moment, not for bad input.
+Errors that the user has to correct are returned as a `Failure`, not raised: the cluster repeats a task that raises,
+which helps when a network fails for a moment, but not with bad input.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
     from napari_colloids.detection.tiles import Box
 
 
-#: Canonical voxels of the boxes that large volumes are cut into: much more than their halo, and little memory.
-_BOX = 200**3
+#: Largest number of voxels, after resampling, of the boxes that volumes are cut into: much more than the halo that is
+#: computed twice, and little memory.
+_MAX_BOX_VOXELS = 200**3
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, for the user."""
+    """An error that the user has to correct."""
 
     message: str
 
 
 class Planned(NamedTuple):
-    """Plan of a volume, the boxes that it is carried out in (None for all at once), and the seconds it took to make."""
+    """Plan of a volume, the boxes that are searched (None for all of it at once), and the seconds that it took."""
 
     part: Part
     plan: Plan
@@ -48,14 +49,14 @@ class Planned(NamedTuple):
 
 
 class Searched(NamedTuple):
-    """What was found in a box, and the seconds it took."""
+    """Particles found in a box, and the seconds that it took."""
 
     found: Found
     seconds: float
 
 
 def start_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Planned | pd.DataFrame | Failure:
-    """Look at a volume and, where it is searched in one piece, search it at once."""
+    """Plan the search of a volume and, where it is one box, carry it out."""
     planned = plan_volume(job, part, estimate)
     if isinstance(planned, Failure) or len(planned.boxes) > 1:
         return planned
@@ -63,7 +64,7 @@ def start_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Pla
 
 
 def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Planned | Failure:
-    """Look at a volume."""
+    """Plan the search of a volume: grey levels, diameter, boxes."""
     started = time.perf_counter()
     try:
         stack = job.source.open()
@@ -72,9 +73,9 @@ def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Plan
     except ColloidsError as error:
         return Failure(str(error))
     boxes = _boxes_of(plan)
-    # The region, maybe with a large mask, does not travel: whoever needs it gets it from the job.
-    bare = replace(plan, region=Region(plan.region.z_range))
-    return Planned(part, bare, boxes, time.perf_counter() - started)
+    # A region may hold a large mask: it is not sent along, but made from the job where it is needed.
+    small = replace(plan, region=Region(plan.region.z_range))
+    return Planned(part, small, boxes, time.perf_counter() - started)
 
 
 def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failure:
@@ -90,7 +91,7 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
 
 
 def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched | Failure]) -> pd.DataFrame | Failure:
-    """Join what was found in the boxes of a volume and, where wanted, refine it."""
+    """Join the particles found in the boxes of a volume, post-process and, where wanted, refine them."""
     started = time.perf_counter()
     for searched in parts:
         if isinstance(searched, Failure):
@@ -104,7 +105,7 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
         table = result_of(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
     except ColloidsError as error:
         return Failure(str(error))
-    return labelled(table, part, stack, len(job.channels) > 1)
+    return labelled(table, part, stack, len(job.selection.channels) > 1)
 
 
 def _boxes_of(plan: Plan) -> list[Box | None]:
@@ -113,7 +114,7 @@ def _boxes_of(plan: Plan) -> list[Box | None]:
 
     if plan.options.method != "network":
         return [None]
-    return [box for box in halved(plan.box(), _BOX, MULTIPLE) if plan.wants(box.low, box.high)]
+    return [box for box in halved(plan.box(), _MAX_BOX_VOXELS, MULTIPLE) if plan.wants(box.low, box.high)]
 
 
 def _with_region(job: Job, plan: Plan) -> Plan:

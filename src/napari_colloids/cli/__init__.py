@@ -1,4 +1,4 @@
-"""The command ``napari-colloids``: a thin skin over the library, one module a command.
+"""The command ``napari-colloids``: a thin layer over the library, one module a command.
 
 Torch, h5py and the rest are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -17,16 +17,17 @@ import typer
 from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
+from napari_colloids.cli.groups import MAX_WIDTH, GroupedCommand
+from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
-from napari_colloids.cli.settings import GroupedCommand
 from napari_colloids.cli.simulate import simulate
 from napari_colloids.cli.train import train
 from napari_colloids.errors import ColloidsError
 
-#: Exit status for anything the user can mend.
+#: Exit status of errors that the user can correct.
 BAD_INPUT = 2
-#: Exit status after Ctrl-C, which typer gives, too.
+#: Exit status after Ctrl-C, as typer has it.
 STOPPED = 130
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
 )
 for command in (demo, simulate, detect, link, score, train, benchmark):
     app.command(cls=GroupedCommand)(command)
@@ -59,12 +60,12 @@ def _options(
 
 
 class _Stopped(KeyboardInterrupt):
-    """The process was asked to end; whatever tidies up after Ctrl-C does so now, too."""
+    """The process was asked to end, which is handled as Ctrl-C is."""
 
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """Make an exception of what batch systems and closed terminals send."""
+    """Turn the signals of batch systems and closed terminals into exceptions."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Stopped
@@ -73,13 +74,13 @@ def _stopping() -> Iterator[None]:
         yield  # only the main thread gets signals
         return
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
-    for number in heard:
+    handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
+    for number in handled:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in heard:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        What was typed after ``napari-colloids``; None takes it from the process.
+        Words after ``napari-colloids``; None takes those of the process.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C or where the process was
         asked to end.
     """
-    if sys.stderr is None:  # it was closed: what is said is lost, what is done is not
+    if sys.stderr is None:  # it was closed: messages are lost, results are not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     status, message = None, ""
     try:
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _stopping():
             status = app(args=given or ["--help"], standalone_mode=False)
     except ColloidsError as error:
-        message = str(error)
+        message = with_hint(str(error))
     except typer.TyperException as error:  # unknown options, missing arguments, ...
         message = error.format_message()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``napari-colloids demo``: the whole path on a simulated stack, to look at or to check an installation."""
+"""``napari-colloids demo``: simulation, detection and score of one stack, to see or to check an installation."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import made_folder, progress_bar, summary
 from napari_colloids.cli.score import score_table
 from napari_colloids.errors import ColloidsError
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
 
     from napari_colloids.simulation import Simulation
 
-#: The same stack every time, so that the pictures in the documentation can be compared with one's own.
+#: The same stack every time, so that the screenshots in the documentation can be compared with one's own.
 SEED = 1
-#: Large enough for a picture, small enough for seconds.
-SHAPE = (64, 112, 112)
+#: Large enough for a screenshot, small enough to be searched in seconds.
+SHAPE_VOXELS = (64, 112, 112)
 
 
 def demo(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("demo"),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.", rich_help_panel=OUTPUT)] = Path(
+        "demo"
+    ),
     gui: Annotated[
         bool | None,
-        typer.Option("--gui/--no-gui", help="Open napari, or only take its picture  [default: open on a display]"),
+        typer.Option(
+            "--gui/--no-gui",
+            help="Open napari, or only take a screenshot of it.  [default: open where there is a display]",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
 ) -> None:
     """Simulate a dense stack, find its particles, score them and show it all in napari."""
@@ -38,11 +45,11 @@ def demo(
     if gui and not _has_display():
         raise ColloidsError("There is no display to open napari on; leave out --gui.")
     folder = made_folder(output)
-    simulated = simulation.simulate(replace(simulation.PRESETS["dense"], shape=SHAPE, seed=SEED))
+    simulated = simulation.simulate(replace(simulation.PRESETS["dense"], shape=SHAPE_VOXELS, seed=SEED))
     write_challenge(folder / "stack.h5", [simulated])
     typer.echo(f"Simulated {len(simulated.particles)} particles: {folder / 'stack.h5'}", err=True)
 
-    # Everything above the floor goes to the window, whose threshold hides the rest; the table holds what is shown.
+    # The window gets all candidates, which its threshold hides or shows; the table holds those above the default one.
     with progress_bar("detect", unit="tile") as show:
         candidates = detection.detect(simulated.stack, threshold=detection.FLOOR, progress=show)
     record = detection.Record.from_attrs(candidates.attrs)
@@ -64,9 +71,7 @@ def demo(
 
 def _show(simulated: "Simulation", particles: "pd.DataFrame", screenshot: Path, gui: bool | None) -> None:
     if not _has_display():
-        typer.echo(
-            "No display, so no picture of the window (xvfb-run -a napari-colloids demo --no-gui takes one).", err=True
-        )
+        typer.echo("No display, so no screenshot (xvfb-run -a napari-colloids demo --no-gui takes one).", err=True)
         return
     interactive = gui is None or gui
     try:
@@ -80,7 +85,7 @@ def _show(simulated: "Simulation", particles: "pd.DataFrame", screenshot: Path, 
         typer.echo(message, err=True)
     else:
         if not interactive:
-            typer.echo(f"Picture of the napari window: {screenshot}", err=True)
+            typer.echo(f"Screenshot of the napari window: {screenshot}", err=True)
 
 
 def _has_display() -> bool:

@@ -1,11 +1,14 @@
 """``napari-colloids link``: particles of a time series in, trajectories out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_colloids.batch.stack_file import INPUT
+from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
+from napari_colloids.detection.options import HOW
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -13,26 +16,61 @@ if TYPE_CHECKING:
 
 
 def link(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Particles of a time series, with a column 'frame'.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="TRACKS", help="Table to write (.csv .xyz .h5 .parquet).")
+    *,
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE", help="Particles of a time series, with a column 'frame'.", rich_help_panel=INPUT
+        ),
     ],
-    search_range: Annotated[
-        float | None,
-        typer.Option(metavar="PX", help="Longest move between frames in lateral voxels  [default: from g(r)]"),
-    ] = None,
-    memory: Annotated[int, typer.Option(metavar="N", help="Frames for which a particle may go unseen.")] = 0,
-    subtract_drift: Annotated[
-        bool, typer.Option("--subtract-drift", help="Take the mean motion of all particles off the positions.")
-    ] = False,
     frame_interval: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds between frames  [default: from the table's note]")
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Seconds between frames.  [default: from the file beside the table]",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="Voxel size in micrometres  [default: from the table]"),
+        typer.Option(
+            metavar="Z Y X", help="Voxel size in micrometres.  [default: from the table]", rich_help_panel=INPUT
+        ),
     ] = None,
-    min_length: Annotated[int, typer.Option(metavar="N", help="Drop trajectories of fewer positions than this.")] = 1,
+    search_range: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX",
+            help="Longest displacement between frames in lateral voxels.  [default: from g(r)]",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(metavar="N", help="Number of frames for which a particle may be missed.", rich_help_panel=HOW),
+    ] = 0,
+    subtract_drift: Annotated[
+        bool,
+        typer.Option(
+            "--subtract-drift",
+            help="Subtract the mean displacement of all particles from the positions.",
+            rich_help_panel=HOW,
+        ),
+    ] = False,
+    min_length: Annotated[
+        int,
+        typer.Option(metavar="N", help="Drop trajectories of fewer positions than this.", rich_help_panel=HOW),
+    ] = 1,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="TRACKS",
+            help="Table to write (.csv .xyz .h5 .parquet).",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
 ) -> None:
     """Link the particles of a time series into trajectories."""
     from napari_colloids import __version__, structure
@@ -46,18 +84,27 @@ def link(
     check_table_can_be_written(output)
     source = dict(particles.attrs)
     interval = checked_frame_interval(source.get("frame_interval") if frame_interval is None else frame_interval)
-    options: dict[str, Any] = {"memory": memory, "subtract_drift": subtract_drift, "min_length": min_length}
     tracks = structure.link(
-        with_micrometres(particles, voxel_size), search_range=search_range, voxel_size=voxel_size, **options
+        with_micrometres(particles, voxel_size),
+        search_range=search_range,
+        voxel_size=voxel_size,
+        memory=memory,
+        subtract_drift=subtract_drift,
+        min_length=min_length,
     )
     given = {"voxel_size": voxel_size, "frame_interval": interval}
-    place = {key: source[key] for key in ("shape", *given) if key in source}
-    place |= {key: value for key, value in given.items() if value is not None}
+    geometry = {key: source[key] for key in ("shape", *given) if key in source}
+    geometry |= {key: value for key, value in given.items() if value is not None}
     provenance = {
-        **place,
+        **geometry,
         "program": f"napari-colloids {__version__}",
         "input": table.name,
-        "options": options | {"search_range": tracks.attrs["search_range"]},
+        "options": {
+            "memory": memory,
+            "subtract_drift": subtract_drift,
+            "min_length": min_length,
+            "search_range": tracks.attrs["search_range"],
+        },
         "particles": source,
     }
     write_particles(output, tracks, metadata=provenance)

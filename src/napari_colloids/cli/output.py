@@ -1,9 +1,9 @@
-"""What the commands share: progress bars on a terminal, and a look at the output before the long work."""
+"""Output of the commands: progress bars, a check of the files to write before the long work, a summary line."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import refinement_words
@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from napari_colloids.stack import VoxelSize
 
 
+class ShowProgress(Protocol):
+    """What is called with the progress of a computation."""
+
+    def __call__(self, done: int, total: int, message: str = "") -> None:
+        """Show the steps that are done, their total, and what is being done."""
+
+
 @contextmanager
-def progress_bar(label: str, unit: str) -> Iterator[Callable[..., None]]:
+def progress_bar(label: str, unit: str) -> Iterator[ShowProgress]:
     """Yield a function ``(done, total, message="")`` that draws a bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
@@ -28,28 +35,39 @@ def progress_bar(label: str, unit: str) -> Iterator[Callable[..., None]]:
         yield show
 
 
-class _OnlyTrying(Exception):
-    """Ends a write that was never meant to be finished."""
+class _TrialEnded(Exception):
+    """Ends a trial write, so that its file is removed."""
 
 
 def check_table_can_be_written(path: Path) -> None:
-    """Raise now what writing a particle table to `path` would raise after minutes of work.
+    """Check that a particle table can be written, before minutes of work.
 
     An empty table is written beside the output and removed: this finds a missing optional library, and a folder that
     is missing or read-only.
+
+    Raises
+    ------
+    ColloidsError
+        If it cannot be written.
     """
     from napari_colloids.io import PARTICLE_ENDINGS, atomic_write, write_particles
     from napari_colloids.particles import particle_table
 
     if path.suffix.lower() not in PARTICLE_ENDINGS:
         raise ColloidsError(f"'{path}' has no known ending; tables are written to {', '.join(PARTICLE_ENDINGS)} files.")
-    with suppress(_OnlyTrying), atomic_write(path) as temporary:
+    with suppress(_TrialEnded), atomic_write(path) as temporary:
         write_particles(temporary, particle_table([]))
-        raise _OnlyTrying
+        raise _TrialEnded
 
 
 def made_folder(folder: Path) -> Path:
-    """Return `folder`, made if it was not there."""
+    """Return a folder, which is created if it does not exist.
+
+    Raises
+    ------
+    ColloidsError
+        If it cannot be created.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,7 +76,7 @@ def made_folder(folder: Path) -> Path:
 
 
 def summary(count: int, record: "Record", refined: int | None = None, voxel_size: "VoxelSize | None" = None) -> str:
-    """Return how particles were found in one line."""
+    """Return a line that says how many particles were found, and how."""
     origin = "estimated" if record.diameter_estimated else "given"
     parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {record.diameter:.1f} px ({origin})"]
     if voxel_size is None:

@@ -1,28 +1,47 @@
-"""``napari-colloids score``: compare a particle table with the truth."""
+"""``napari-colloids score``: comparison of a particle table with the truth."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_colloids.batch.stack_file import INPUT
+from napari_colloids.cli.groups import OUTPUT
+
 if TYPE_CHECKING:
     from napari_colloids.scoring import Score
 
 
 def score(
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Table of the true particles.")],
-    prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="Table of the particles found.")],
-    diameter: Annotated[float, typer.Option(metavar="PX", help="Particle diameter in lateral voxels.")],
-    shape: Annotated[tuple[int, int, int], typer.Option(metavar="Z Y X", help="Shape of the stack in voxels.")],
+    *,
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Table of the true particles.", rich_help_panel=INPUT)],
+    prediction: Annotated[
+        Path, typer.Argument(metavar="PREDICTION", help="Table of the particles found.", rich_help_panel=INPUT)
+    ],
+    diameter: Annotated[
+        float, typer.Option(metavar="PX", help="Diameter of a particle in lateral voxels.", rich_help_panel=INPUT)
+    ],
+    shape: Annotated[
+        tuple[int, int, int],
+        typer.Option(metavar="Z Y X", help="Shape of the stack in voxels.", rich_help_panel=INPUT),
+    ],
     voxel_size: Annotated[
         tuple[float, float, float] | None,
         typer.Option(
             metavar="Z Y X",
-            help="Voxel size, so that distances are right where voxels are no cubes  [default: from the tables]",
+            help="Voxel size in micrometres, for the distances where voxels are anisotropic.  "
+            "[default: from the tables]",
+            rich_help_panel=INPUT,
         ),
     ] = None,
-    index: Annotated[int, typer.Option(metavar="K", help="Which volume, of files of the challenge.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    index: Annotated[
+        int,
+        typer.Option(metavar="K", help="Which volume, from 0, of files of the challenge.", rich_help_panel=INPUT),
+    ] = 0,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
     """Score found particles against the truth."""
     from napari_colloids import scoring
@@ -34,7 +53,7 @@ def score(
 
 
 def score_table(result: "Score") -> str:
-    """Return the figures of a score as lines for a person to read."""
+    """Return the figures of a score as a table of text."""
     rows = [
         ("challenge AP", f"{result.challenge_ap:.4f}"),
         ("AP (ranked by confidence)", f"{result.ap:.4f}"),

@@ -1,106 +1,99 @@
-"""Command-line options made from settings, and help in groups."""
+"""Command-line options made from settings."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Collection
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
+from typer.models import OptionInfo
 
 from napari_colloids.settings import Field, settings_of
 
-if TYPE_CHECKING:
-    from typer._click import Context, HelpFormatter
+#: A command: what typer calls with the values of all arguments and options.
+Command = Callable[..., int | None]
 
-#: Name of the parameter of a command that takes what was given of the settings.
-PARAMETER = "settings"
-
-
-class GroupedCommand(TyperCommand):
-    """A command whose help lists the options under headings (their ``rich_help_panel``)."""
-
-    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Write the options, group by group in the order in which the groups first appear."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
-            if record is not None:
-                groups.setdefault(getattr(option, "rich_help_panel", None) or "Options", []).append(record)
-        for heading in sorted(groups, key=lambda name: name == "Options"):
-            with formatter.section(heading):
-                formatter.write_dl(groups[heading])
+#: Words of which the text of an option has one, so that it tells the unit of a value in this unit.
+_UNIT_WORDS = {"px": "voxels", "voxels": "voxel", "µm": "micrometres"}
 
 
-def takes_settings(group: type, *, but: Collection[str] = ()) -> Callable[[Callable[..., int | None]], Any]:
+def takes_settings(group: type, parameter: str, *, but: Collection[str] = ()) -> Callable[[Command], Command]:
     """Make a decorator that gives a command an option for each setting of a group.
 
-    The command has a parameter ``settings``, a dict: what was given, by the name of the setting.
+    The command gets a dict of those that were given on the command line, by the name of the setting.
 
     Parameters
     ----------
     group
         A dataclass with settings.
+    parameter
+        Parameter of the command that takes the dict; the options stand in its place.
     but
         Names of settings that the command has options of its own for.
     """
     offered = [one for name, one in settings_of(group).items() if name not in but]
 
-    def decorate(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
-        own = signature.parameters
 
-        def wrapped(**given: Any) -> int | None:
-            settings = {one.name: given.pop(one.name) for one in offered}
-            given[PARAMETER] = {name: value for name, value in settings.items() if value is not None}
-            return command(**given)
+        def wrapped(**values: object) -> int | None:
+            given = {one.name: values.pop(one.name) for one in offered}
+            return command(**values, **{parameter: {name: value for name, value in given.items() if value is not None}})
 
         parameters: list[inspect.Parameter] = []
-        for parameter in own.values():
-            parameters += [_parameter(one) for one in offered] if parameter.name == PARAMETER else [parameter]
-        # None first has no default, and must come before those that have one.
-        wrapped.__signature__ = signature.replace(parameters=_required_first(parameters))  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
+        for own in signature.parameters.values():
+            parameters += [_parameter(one) for one in offered] if own.name == parameter else [own]
+        # Of keywords those without a default may come after others.
+        keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+        wrapped.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {one.name: one.annotation for one in keywords}
         wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
         return wrapped
 
     return decorate
 
 
-def _required_first(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
-    return sorted(
-        (one.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) for one in parameters),
-        key=lambda one: one.default is not inspect.Parameter.empty,
-    )
+def help_of(one: Field) -> str:
+    """Return the help of the option of a setting: the first sentence of its text, with its unit and default."""
+    setting = one.setting
+    text = setting.help.partition(". ")[0].rstrip(".")
+    if setting.unit and _UNIT_WORDS.get(setting.unit, setting.unit) not in text:
+        text += f" ({setting.unit})"
+    default = setting.unset if one.default is None else _written(one.default)
+    return f"{text}.{f'  [default: {default}]' if default else ''}"
 
 
 def _parameter(one: Field) -> inspect.Parameter:
     return inspect.Parameter(
         one.name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[_type(one) | None, _option(one)],
+        annotation=Annotated[_type(one) | None, _option(one)],  # type: ignore[operator]
     )
 
 
-def _type(one: Field) -> Any:
+def _type(one: Field) -> object:
+    """Return the type that typer converts the words of the command line to."""
     (kind,) = one.value_types
     if one.setting.choices and kind is not bool and kind is not int:
         return Literal[tuple(one.setting.choices)]
     return kind
 
 
-def _option(one: Field) -> Any:
+def _option(one: Field) -> OptionInfo:
     setting = one.setting
-    name = "--" + one.name.replace("_", "-")
-    default = setting.unset if one.default is None else _written(one.default)
-    text = f"{setting.help.rstrip('.')}{f'  [default: {default}]' if default else '.'}"
     (kind,) = one.value_types
+    name = "--" + one.name.replace("_", "-")
     declared = f"{name}/--no-{name[2:]}" if kind is bool else name
-    metavar = setting.metavar or None
-    return typer.Option(declared, metavar=metavar, help=text, rich_help_panel=setting.group or None)
+    metavar = setting.metavar or "|".join(map(str, setting.choices)) or None
+    option: OptionInfo = typer.Option(
+        declared, metavar=metavar, help=help_of(one), rich_help_panel=setting.group or None
+    )
+    return option
 
 
 def _written(value: object) -> str:
+    """Return a default as it would be typed; nothing for flags, whose names say it."""
     if isinstance(value, bool):
         return ""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)

@@ -1,50 +1,65 @@
 """``napari-colloids simulate``: stacks with their true particles, in the challenge's file layouts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import made_folder, progress_bar
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.errors import ColloidsError
-from napari_colloids.simulation.parameters import PRESETS, Parameters
+from napari_colloids.settings import changed
+from napari_colloids.simulation.parameters import PRESETS, SAMPLE, Parameters
 
 if TYPE_CHECKING:
     from napari_colloids.simulation import Simulation
 
 
-@takes_settings(Parameters)
+@takes_settings(Parameters, "settings")
 def simulate(
+    *,
     output: Annotated[
-        Path, typer.Argument(metavar="OUT.h5", help="File to write (website layout: a folder, or a file).")
+        Path,
+        typer.Argument(
+            metavar="OUT.h5", help="File to write; in the website's layout, a folder or a file.", rich_help_panel=OUTPUT
+        ),
     ],
-    settings: dict[str, Any],
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"Start from {', '.join(map(repr, PRESETS))}.", rich_help_panel=SAMPLE),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Start from the rows of a metadata table of the challenge.", rich_help_panel=SAMPLE
+        ),
+    ] = None,
+    settings: Mapping[str, object],
     count: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
             help="Number of volumes, with the seeds S, S+1, ...  [default: 1, or one per metadata row]",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Start from: {', '.join(map(repr, PRESETS))}.")
-    ] = None,
-    metadata: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Take the parameters from a metadata table of the challenge.")
-    ] = None,
     layout: Annotated[
-        Literal["challenge", "website"], typer.Option(help="One HDF5 file with everything, or the website's files.")
+        Literal["challenge", "website"],
+        typer.Option(
+            metavar="challenge|website",
+            help="One HDF5 file with everything, or the files of the challenge's website.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "challenge",
 ) -> None:
     """Simulate stacks of colloids whose true positions are known."""
     from napari_colloids import io
 
-    seed = settings.pop("seed", None)
-    parameters = _parameters(preset, metadata, settings, count, seed)
+    parameters = _parameters(_start(preset, metadata), settings, count)
     made: list[tuple[float, float]] = []
     if layout == "website":
         if not output.suffix:
@@ -57,34 +72,36 @@ def simulate(
     typer.echo(f"{output}: {number}, volume fraction {fractions}, polydispersity {spreads}", err=True)
 
 
-def _parameters(
-    preset: str | None, metadata: Path | None, changes: dict[str, Any], count: int | None, seed: int | None
-) -> list[Parameters]:
-    """Return the parameters of every volume; the rows of a metadata table are used again when there are too few."""
+def _start(preset: str | None, metadata: Path | None) -> list[Parameters]:
+    """Return the parameters that the settings change: the rows of a table, a preset or the defaults."""
     if preset is not None and metadata is not None:
         raise ColloidsError("Give either --preset or --metadata, not both.")
     if metadata is not None:
         from napari_colloids.simulation import challenge_parameters
 
-        rows = challenge_parameters(metadata)
-    elif preset is not None:
-        if preset not in PRESETS:
-            raise ColloidsError(f"There is no preset '{preset}'; the presets are: {', '.join(PRESETS)}.")
-        rows = [PRESETS[preset]]
-    else:
-        rows = [Parameters()]
+        return challenge_parameters(metadata)
+    if preset is None:
+        return [Parameters()]
+    if preset not in PRESETS:
+        raise ColloidsError(f"There is no preset '{preset}'; the presets are: {', '.join(PRESETS)}.")
+    return [PRESETS[preset]]
+
+
+def _parameters(rows: list[Parameters], changes: Mapping[str, object], count: int | None) -> list[Parameters]:
+    """Return the parameters of every volume; rows are used again where there are too few, with other seeds."""
+    rows = [changed(row, changes, "option") for row in rows]
     return [
-        replace(rows[number % len(rows)], **changes, seed=_seed_of(number, rows, seed))
+        replace(rows[number % len(rows)], seed=_seed_of(number, rows, given="seed" in changes))
         for number in range(len(rows) if count is None else count)
     ]
 
 
-def _seed_of(number: int, rows: list[Parameters], seed: int | None) -> int | None:
-    """Return a seed that no other volume has: also where the same row is used again."""
-    if seed is not None:
-        return seed + number
-    row = rows[number % len(rows)]
-    return None if row.seed is None else row.seed + number - number % len(rows)
+def _seed_of(number: int, rows: list[Parameters], *, given: bool) -> int | None:
+    """Return a seed that no other volume has, also where a row is used again."""
+    seed = rows[number % len(rows)].seed
+    if seed is None:
+        return None
+    return seed + number if given else seed + number - number % len(rows)
 
 
 def _span(values: tuple[float, ...]) -> str:

@@ -1,16 +1,27 @@
-"""``napari-colloids train``: make the network's weights anew, from simulation."""
+"""``napari-colloids train``: weights of the network from simulated stacks."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from napari_colloids.batch.stack_file import INPUT
+from napari_colloids.detection.options import HOW
+
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train on, for how long, where to.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    *,
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG.toml", help="Scenes, length of the training and output folder.", rich_help_panel=INPUT
+        ),
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.", rich_help_panel=HOW)
+    ] = False,
 ) -> None:
-    """Train the detector on simulated stacks."""
+    """Train the network on simulated stacks."""
     from napari_colloids import training
 
     training.train(config, resume=resume)

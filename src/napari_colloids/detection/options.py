@@ -25,7 +25,7 @@ class MeasuredPSF(Protocol):
 
 
 #: Headings of the command line's help.
-WHAT, HOW = "What to find", "How"
+WHAT, HOW, COMPUTING = "What to find", "How", "Computing"
 
 
 @accepts_moved
@@ -127,7 +127,7 @@ class Options:
             label="Device",
             help="Where the network runs; automatic takes CUDA, then MPS, then the CPU.",
             choices={"auto": "automatic", "cpu": "CPU", "cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU (MPS)"},
-            group=HOW,
+            group=COMPUTING,
         ),
     ] = "auto"
     tile: Annotated[
@@ -141,7 +141,7 @@ class Options:
             high=65_536,
             unset="automatic, by free memory",
             metavar="N",
-            group=HOW,
+            group=COMPUTING,
         ),
     ] = None
     border: Annotated[
@@ -161,8 +161,8 @@ class Options:
         bool,
         Setting(
             label="Positions",
-            help="Refine positions and radii by fitting a model of the image to all particles together: several times "
-            "as exact, each with its standard error, in about 10 ms per particle on a CPU core.",
+            help="Refine positions and radii by fitting a model of the image to all particles together. They become "
+            "several times as exact, each with its standard error, in about 10 ms per particle on a CPU core.",
             choices={False: "fast (as found)", True: "accurate (fit to the image)"},
             group=HOW,
         ),

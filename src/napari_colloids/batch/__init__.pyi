@@ -1,0 +1,9 @@
+from .connection import Cluster as Cluster
+from .job import Job as Job
+from .outcome import Outcome as Outcome
+from .outcome import write_summary as write_summary
+from .run import run_job as run_job
+from .selection import Selection as Selection
+from .selection import frame_range as frame_range
+from .stack_file import StackFile as StackFile
+from .targets import jobs_of as jobs_of

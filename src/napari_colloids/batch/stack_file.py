@@ -1,0 +1,143 @@
+"""A stack in a file, and how it is to be read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from napari_colloids.settings import Setting, check_settings, documented
+
+if TYPE_CHECKING:
+    from napari_colloids.stack import Stack
+
+#: Heading in the command line's help.
+INPUT = "Input"
+
+
+@documented
+@dataclass(frozen=True)
+class StackFile:
+    """A stack in a file; small, so that it can be sent to another machine, which opens the file itself.
+
+    Readers are imported when a file is opened, as the command line's help needs the settings alone.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    {settings}
+
+    Raises
+    ------
+    ColloidsError
+        If a value is of a wrong type.
+    """
+
+    path: str
+    index: Annotated[
+        int,
+        Setting(
+            label="Series",
+            help="Which series of a file that holds several, from 0.",
+            metavar="K",
+            group=INPUT,
+        ),
+    ] = 0
+    dataset: Annotated[
+        str | None,
+        Setting(
+            label="Dataset",
+            help="Dataset in an HDF5 file, or image in a Zarr folder.",
+            metavar="PATH",
+            group=INPUT,
+        ),
+    ] = None
+    axes: Annotated[
+        str | None,
+        Setting(
+            label="Axes",
+            help="Meaning of the dimensions, one letter each.",
+            unset="from the file",
+            metavar="TCZYX",
+            group=INPUT,
+        ),
+    ] = None
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        Setting(
+            label="Voxel size",
+            help="Voxel size in micrometres.",
+            unit="µm",
+            unset="from the file",
+            metavar="Z Y X",
+            group=INPUT,
+        ),
+    ] = None
+    z_scale: Annotated[
+        float,
+        Setting(
+            label="Depth factor",
+            help="Factor for the voxel size along z, which corrects a mismatch of refractive indices.",
+            metavar="F",
+            group=INPUT,
+        ),
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def open(self) -> Stack:
+        """Open the file; its pixels stay there where they are many. The two that were opened last are kept open.
+
+        Raises
+        ------
+        ColloidsError
+            If it cannot be read.
+        """
+        path = Path(self.path).absolute()
+        # Of a folder its own time has to do: to look at the files of a large one takes too long for every volume.
+        times = tuple(file.stat().st_mtime_ns for file in ([path] if path.is_dir() else _pixel_files(path)))
+        return _opened(self, str(path), times)
+
+    def absolute(self) -> StackFile:
+        """Return the same stack for a process in another folder."""
+        return replace(self, path=str(Path(self.path).absolute()))
+
+    def state(self) -> dict[str, object]:
+        """Return what would change if the file were another one: its name, sizes and times of its files.
+
+        Raises
+        ------
+        ColloidsError
+            If the file is missing, empty or not readable.
+        """
+        from napari_colloids.io.files import existing_file
+        from napari_colloids.io.formats.registry import is_stack_folder
+
+        path = Path(self.path)
+        of_folder = is_stack_folder(path)  # others may be a whole disk, and are refused at once
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if of_folder else _pixel_files(existing_file(path))
+        stats = [file.stat() for file in files]
+        return {
+            **asdict(self),
+            "path": path.name,
+            "bytes": [stat.st_size for stat in stats],
+            "modified": [stat.st_mtime_ns for stat in stats],
+        }
+
+
+def _pixel_files(path: Path) -> list[Path]:
+    """Return a file, if it exists, and those beside it that hold its pixels."""
+    from napari_colloids.io.formats.registry import companion_files
+
+    return [path, *companion_files(path)] if path.exists() else []
+
+
+@lru_cache(maxsize=2)
+def _opened(file: StackFile, _absolute: str, _modified: tuple[int, ...]) -> Stack:
+    from napari_colloids.io import read_stack
+
+    stack = read_stack(file.path, index=file.index, dataset=file.dataset, axes=file.axes, voxel_size=file.voxel_size)
+    return stack if file.z_scale == 1 else stack.scaled_along_z(file.z_scale)

@@ -6,7 +6,7 @@ HINTS = {
     "give the voxel size": ("--voxel-size",),
     "needs a voxel_size": ("--voxel-size",),
     "that could be corrected along z": ("--voxel-size",),
-    "type that of the stack": ("--voxel-size",),
+    "give that of the stack": ("--voxel-size",),
     "give the right voxel size": ("--voxel-size",),
     "is the voxel size": ("--voxel-size",),
     "the diameter and the voxel size": ("--diameter-um", "--voxel-size"),

@@ -49,6 +49,21 @@ def test_a_message_names_the_options_that_help(files, fails, arguments, options)
     assert line.endswith(f"({options}).")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*DETECT, "--diameter-um", -1], "--diameter-um must lie between 0.001 and 1000 µm, not -1."),
+        ([*DETECT, "--z-scale", "nan"], "--z-scale must be finite, not nan."),
+        ([*DETECT, "--workers", 0], "--workers must be at least 1, not 0."),
+        (["simulate", "out.h5", "--psf-tilt", 9, 0], "--psf-tilt must lie between -5 and 5, not (9.0, 0.0)."),
+        (["train", "wrong.toml"], "seed must be a whole number"),  # which is no option of this command
+    ],
+)
+def test_a_refused_setting_is_named_as_its_option(files, fails, arguments, message):
+    Path("wrong.toml").write_text("seed = -1")
+    assert fails(*arguments).startswith(f"Error: {message}")
+
+
 def test_a_hint_is_given_for_each_of_several_inputs(files, run, capsys):
     assert run("detect", "stack.npy", "other.npy", "-o", "tables", "--diameter-um", 1) == 2
     lines = capsys.readouterr().err.splitlines()

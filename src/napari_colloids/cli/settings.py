@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 from typer.models import OptionInfo
 
+from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Field, settings_of
 
 #: A command: what typer calls with the values of all arguments and options.
@@ -19,7 +20,8 @@ _UNIT_WORDS = {"px": "voxels", "voxels": "voxel", "µm": "micrometres"}
 def takes_settings(group: type, parameter: str, *, but: Collection[str] = ()) -> Callable[[Command], Command]:
     """Make a decorator that gives a command an option for each setting of a group.
 
-    The command gets a dict of those that were given on the command line, by the name of the setting.
+    The command gets a dict of those that were given on the command line, by the name of the setting. Where one is
+    refused the message names its option.
 
     Parameters
     ----------
@@ -37,7 +39,14 @@ def takes_settings(group: type, parameter: str, *, but: Collection[str] = ()) ->
 
         def wrapped(**values: object) -> int | None:
             given = {one.name: values.pop(one.name) for one in offered}
-            return command(**values, **{parameter: {name: value for name, value in given.items() if value is not None}})
+            values[parameter] = {name: value for name, value in given.items() if value is not None}
+            try:
+                return command(**values)
+            except ColloidsError as error:
+                name, _, demand = str(error).partition(" must ")
+                if name not in given:
+                    raise
+                raise ColloidsError(f"{_option_name(name)} must {demand}") from error
 
         parameters: list[inspect.Parameter] = []
         for own in signature.parameters.values():
@@ -82,13 +91,17 @@ def _type(one: Field) -> object:
 def _option(one: Field) -> OptionInfo:
     setting = one.setting
     (kind,) = one.value_types
-    name = "--" + one.name.replace("_", "-")
+    name = _option_name(one.name)
     declared = f"{name}/--no-{name[2:]}" if kind is bool else name
     metavar = setting.metavar or "|".join(map(str, setting.choices)) or None
     option: OptionInfo = typer.Option(
         declared, metavar=metavar, help=help_of(one), rich_help_panel=setting.group or None
     )
     return option
+
+
+def _option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _written(value: object) -> str:

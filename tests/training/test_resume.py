@@ -10,8 +10,9 @@ from safetensors import safe_open
 
 from napari_colloids import ColloidsError, cli
 from napari_colloids.training import train
-from napari_colloids.training.config import Config, Stage
+from napari_colloids.training.config import Config
 from napari_colloids.training.curves import draw_curves
+from napari_colloids.training.stage import Stage
 
 RECIPE = """
 output = "run"

@@ -24,10 +24,11 @@ from napari_colloids.detection.tiles import Tile
 from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
 from napari_colloids.training.calibration import fit
-from napari_colloids.training.config import Config, Stage
+from napari_colloids.training.config import Config
 from napari_colloids.training.domain import SIZE, Domain
 from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.optimiser import Optimiser
+from napari_colloids.training.stage import Stage
 from napari_colloids.training.targets import make_targets
 
 
@@ -162,17 +163,18 @@ def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("batch = 0", "batch must be a whole number"),
+        ("batch = 0", "batch must lie between 1 and 10000, not 0"),
         ("batch = 2.5", "batch must be a whole number"),
         ('average = "much"', "average must be a number"),
         ("calibration_scenes = 0", "calibration_scenes must be"),
-        ("channels = [8, 8]", "channels must be three"),
+        ("channels = [8, 8]", "channels must be 3 whole numbers"),
         ("channels = 8", "channels must be a list"),
         ("stages = []", "at least one stage"),
-        ("averaged_stages = 2", "averaged_stages must be a whole number from 1 to 1"),
-        ("[[stages]]\nsteps = 0", "steps must be a whole number"),
-        ("[[stages]]\nnano = 3", "nano must be a number"),
-        ("[[stages]]\nshells = -1", "shells must be a number"),
+        ("averaged_stages = 2", "averaged_stages must be at most the number of stages, 1"),
+        ("[[stages]]\nsteps = 0", "steps must lie between 1"),
+        ("[[stages]]\nnano = 3", "nano must lie between 0 and 1"),
+        ("[[stages]]\nshells = -1", "shells must lie between 0 and 1"),
+        ('device = "tpu"', "There is no device 'tpu'"),
         ("[[stages]]\nmixtures = 0.8\nsolid_strings = 0.3", "at most 1 together"),
     ],
 )

@@ -21,8 +21,8 @@ from napari_colloids.detection.network import UNCALIBRATED
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.scoring import match
-from napari_colloids.training.config import Stage
 from napari_colloids.training.domain import SIZE, Domain
+from napari_colloids.training.stage import Stage
 from napari_colloids.training.targets import OPTIONAL_HEAT
 
 if TYPE_CHECKING:

@@ -6,9 +6,12 @@ import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
+from napari_colloids.detection.options import Device, Options
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import Setting, check_settings, documented, settings_of
+from napari_colloids.training.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,135 +23,96 @@ _FINAL_LEARNING_RATE_RATIO = 0.01
 _RECIPE_FIELDS = ("seed", "packings", "batch", "warmup", "weight_decay", "clip", "average")
 
 
-def _check_numbers(settings: Stage | Config, **limits: tuple[float, float]) -> None:
-    """Refuse numbers beyond their limits, and broken ones where the limits are whole numbers."""
-    for name, (low, high) in limits.items():
-        value, kind = getattr(settings, name), int if isinstance(low, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-            word = "a whole number" if kind is int else "a number"
-            raise ColloidsError(f"{name} must be {word} from {low:g} to {high:g}, not {value!r}.")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage of the training: its length, its learning rate, and the shares of kinds of scenes.
-
-    Attributes
-    ----------
-    steps
-        Optimisation steps.
-    learning_rate
-        At the start of the stage; it falls along half a cosine and starts anew with the next stage.
-    nano
-        Fraction of the scenes that are imaged as nano-colloids are: strong axial blur, uneven brightness, low SNR.
-    shells
-        Fraction of the scenes whose particles have a dark core. Strings have one in any case.
-    mixtures
-        Fraction of the scenes that are mixtures of large particles, often few, and small ones.
-    solid_strings
-        Fraction of the scenes that are strings of particles without a dark core.
-
-    References
-    ----------
-    Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR (2017).
-    """
-
-    steps: int = 20_000
-    learning_rate: float = 2e-3
-    nano: float = 0.25
-    shells: float = 0.15
-    mixtures: float = 0.0
-    solid_strings: float = 0.0
-
-    def __post_init__(self) -> None:
-        share = (0.0, 1.0)
-        _check_numbers(self, steps=(1, 10**9), learning_rate=(0.0, 1.0))
-        _check_numbers(self, nano=share, shells=share, mixtures=share, solid_strings=share)
-        if self.mixtures + self.solid_strings > 1:
-            raise ColloidsError("mixtures and solid_strings are shares of the same scenes: at most 1 together.")
-
-
+@documented
 @dataclass(frozen=True)
 class Config:
     """Configuration of a training run.
 
     Attributes
     ----------
-    output
-        Folder for checkpoints, log and weights, relative to the configuration file.
-    seed
-        Seed of the scenes and of the initial weights.
-    packings
-        Number of particle arrangements that are made in advance.
-    stages
+    stages : tuple of Stage
         One after the other; ``[[stages]]`` in the file.
-    averaged_stages
-        Number of last stages whose final weights are averaged to those of the finished network.
-    batch
-        Volumes per step.
-    warmup
-        Steps of linear warm-up of the learning rate.
-    weight_decay
-        Of the optimiser.
-    clip
-        Largest gradient norm.
-    average
-        Decay of the exponential moving average of the weights, which is what is saved.
-    channels
-        Number of channels on the three levels of the network.
-    workers
-        Processes that simulate scenes; 0: the training process does.
-    threads
-        Threads of torch on a CPU.
-    calibration_scenes
-        Scenes on which the confidence of the finished network is calibrated.
-    checkpoint_seconds
-        Time between checkpoints.
-    device
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    {settings}
 
     References
     ----------
     Izmailov et al., Averaging weights leads to wider optima and better generalization, UAI (2018).
     """
 
-    output: str = "runs/default"
-    seed: int = 0
-    packings: int = 300
+    output: Annotated[
+        str,
+        Setting(label="Output", help="Folder for checkpoints, log and weights, relative to the configuration file."),
+    ] = "runs/default"
+    seed: Annotated[
+        int, Setting(label="Seed", help="Seed of the scenes and of the initial weights.", low=0, high=2**63 - 1)
+    ] = 0
+    packings: Annotated[
+        int,
+        Setting(label="Packings", help="Number of particle arrangements that are made in advance.", low=1, high=10**6),
+    ] = 300
     stages: tuple[Stage, ...] = (Stage(),)
-    averaged_stages: int = 1
-    batch: int = 2
-    warmup: int = 200
-    weight_decay: float = 1e-3
-    clip: float = 2.0
-    average: float = 0.999
-    channels: tuple[int, int, int] = (16, 32, 64)
-    workers: int = 1
-    threads: int = 1
-    calibration_scenes: int = 250
-    checkpoint_seconds: float = 180.0
-    device: str = "auto"
+    averaged_stages: Annotated[
+        int,
+        Setting(
+            label="Averaged stages",
+            help="Number of last stages whose final weights are averaged to those of the finished network.",
+            low=1,
+        ),
+    ] = 1
+    batch: Annotated[int, Setting(label="Batch", help="Volumes per step.", low=1, high=10**4)] = 2
+    warmup: Annotated[
+        int,
+        Setting(label="Warm-up", help="Steps of linear warm-up of the learning rate.", low=0, high=10**9),
+    ] = 200
+    weight_decay: Annotated[
+        float, Setting(label="Weight decay", help="Weight decay of the optimiser.", low=0, high=1)
+    ] = 1e-3
+    clip: Annotated[float, Setting(label="Clip", help="Largest gradient norm.", low=0)] = 2.0
+    average: Annotated[
+        float,
+        Setting(
+            label="Average",
+            help="Decay of the exponential moving average of the weights, which is what is saved.",
+            low=0,
+            high=1,
+        ),
+    ] = 0.999
+    channels: Annotated[
+        tuple[int, int, int],
+        Setting(label="Channels", help="Number of channels on each level of the network.", low=1),
+    ] = (16, 32, 64)
+    workers: Annotated[
+        int,
+        Setting(
+            label="Workers",
+            help="Processes that simulate scenes; 0: the training process does.",
+            low=0,
+            high=1000,
+        ),
+    ] = 1
+    threads: Annotated[int, Setting(label="Threads", help="Threads of torch on a CPU.", low=1, high=1000)] = 1
+    calibration_scenes: Annotated[
+        int,
+        Setting(
+            label="Calibration scenes",
+            help="Scenes on which the confidence of the finished network is calibrated.",
+            low=1,
+            high=10**6,
+        ),
+    ] = 250
+    checkpoint_seconds: Annotated[
+        float, Setting(label="Checkpoint interval", help="Time between checkpoints.", unit="s", low=0)
+    ] = 180.0
+    device: Annotated[Device, settings_of(Options)["device"].setting] = "auto"
 
     def __post_init__(self) -> None:
-        _check_numbers(
-            self,
-            seed=(0, 2**63 - 1),
-            packings=(1, 10**6),
-            batch=(1, 10**4),
-            warmup=(0, 10**9),
-            weight_decay=(0.0, 1.0),
-            clip=(0.0, float("inf")),
-            average=(0.0, 1.0),
-            workers=(0, 1000),
-            threads=(1, 1000),
-            calibration_scenes=(1, 10**6),
-            checkpoint_seconds=(0.0, float("inf")),
-        )
+        check_settings(self)
         if not self.stages:
             raise ColloidsError("The training needs at least one stage: [[stages]].")
-        _check_numbers(self, averaged_stages=(1, len(self.stages)))
-        if len(self.channels) != 3 or not all(isinstance(n, int) and n > 0 for n in self.channels):
-            raise ColloidsError(f"channels must be three positive whole numbers, not {list(self.channels)}.")
+        if self.averaged_stages > len(self.stages):
+            raise ColloidsError(
+                f"averaged_stages must be at most the number of stages, {len(self.stages)}, not {self.averaged_stages}."
+            )
 
     @classmethod
     def read(cls, path: Path) -> Config:

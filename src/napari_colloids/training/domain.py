@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from napari_colloids.simulation.parameters import Parameters
-    from napari_colloids.training.config import Stage
+    from napari_colloids.training.stage import Stage
 
 #: Edge of a training volume in canonical voxels.
 SIZE = 64

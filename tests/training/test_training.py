@@ -166,7 +166,7 @@ def test_a_processor_without_bfloat16_does_not_emulate_it(config, monkeypatch):
         ("batch = 0", "batch must lie between 1 and 10000, not 0"),
         ("batch = 2.5", "batch must be a whole number"),
         ('average = "much"', "average must be a number"),
-        ("calibration_scenes = 0", "calibration_scenes must be"),
+        ("calibration_scenes = 0", "calibration_scenes must lie"),
         ("channels = [8, 8]", "channels must be 3 whole numbers"),
         ("channels = 8", "channels must be a list"),
         ("stages = []", "at least one stage"),

@@ -1,12 +1,11 @@
-"""How well a detection repeats: the odd and the even slices of a stack, searched each by itself.
+"""Repeatability of the detection: the odd and the even slices of a stack, each searched by itself.
 
 python measurements/halves.py FOLDER --diameters "nano_dense_128=7.5,nano_noisy_zoomed_128=13,nano_scanlines_128=13"
 
-The two halves show the same particles with noise of their own. What is found in both, at one place, is in the light
-and not in the noise; the distance of the two is the error that noise makes (a bias that both share does not show).
-Without any particles in common, spheres of the same density meet by chance: the same particles, shifted by three
-diameters along x and y. The first row is a simulated stack of nano-colloids whose truth is known: how far the agreement
-of the halves tells precision and error.
+The two halves show the same particles with independent noise. Particles that are found in both, at one place, are
+signal; the distance of the two is the error due to noise (a bias that both share does not show). The agreement by
+chance is that with the same particles shifted by three diameters along x and y. The first row is a simulated stack of
+nano-colloids of known truth: how well the agreement of the halves predicts precision and error.
 """
 
 from __future__ import annotations

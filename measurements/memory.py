@@ -1,4 +1,4 @@
-"""Peak memory and speed of `detect` on a large file, read as a user would read it, and beside it from memory.
+"""Peak memory and throughput of `detect` on a large file, read tile by tile, and on the same stack in memory.
 
 python measurements/memory.py                                   (1024^3 voxels: 1 GB, uint8, BigTIFF)
 python measurements/memory.py --shape 1600 1600 1600 --diameter 24   (4 GB)
@@ -96,7 +96,7 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool, ref
     """Detect, and return what it took beyond the imports."""
     import torch
 
-    from napari_colloids.detection import detect
+    from napari_colloids.detection import Record, detect
     from napari_colloids.detection.weights import bundled_network
     from napari_colloids.io import read_stack
     from napari_colloids.stack import read_box
@@ -106,6 +106,7 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool, ref
     stack = read_stack(path, lazy=None if path.suffix == ".tif" else True)  # small ones would be read at once
     volume = read_box(stack.volume(), (slice(None),) * 3) if read_first else stack
     found = detect(volume, diameter=diameter, tile=tile, refine=refine)
+    record = Record.from_attrs(found.attrs)
     return {
         "file": path.name,
         "shape": list(stack.shape),
@@ -113,11 +114,11 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool, ref
         "particles": len(found),
         "peak_above_imports_mb": round((peak_memory() - baseline) / 1e6),
         "imports_mb": round(baseline / 1e6),
-        "seconds": round(found.attrs["seconds"], 1),
-        "mvoxel_per_s": round(found.attrs["mvoxel_per_s"], 3),
-        "device": found.attrs["device"],
+        "seconds": round(record.seconds, 1),
+        "mvoxel_per_s": round(record.mvoxel_per_s, 3),
+        "device": record.device,
         "threads": torch.get_num_threads(),
-        "notices": found.attrs["notices"],
+        "notices": record.notices,
     }
 
 

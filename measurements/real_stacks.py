@@ -1,8 +1,8 @@
-"""Pictures of what is found in real stacks: slices in xy, xz and yz with the cross-sections of the particles.
+"""Plots of the particles found in real stacks: slices in xy, xz and yz with the cross-sections of the particles.
 
-`--counterpart` adds two pictures of a simulated stack that looks like nano_dense_128: with what is found in it, and
-with the truth, to see what a right answer looks like there.
-The picture (not what is detected in) is smoothed by a tenth of a diameter, at most by 1.2 voxels.
+`--counterpart` adds two plots of a simulated stack that looks like nano_dense_128: with the particles found in it, and
+with the true ones, for comparison. The images that are drawn, not those that are searched, are smoothed by a tenth of a
+diameter, at most by 1.2 voxels.
 
 python measurements/real_stacks.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 """
@@ -23,7 +23,7 @@ from matplotlib.collections import EllipseCollection
 from scipy.ndimage import gaussian_filter
 
 from napari_colloids.benchmark.microscope import Scene, make_volume
-from napari_colloids.detection import detect
+from napari_colloids.detection import Record, detect
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import read_stack
 from napari_colloids.particles import POSITION, particle_table
@@ -73,7 +73,7 @@ def main() -> None:
                 print(f"{path.stem}: {error}")
                 continue
             title = describe(found)
-            print(f"{path.stem}: {title}; {found.attrs['seconds']:.1f} s", flush=True)
+            print(f"{path.stem}: {title}; {Record.from_attrs(found.attrs).seconds:.1f} s", flush=True)
             draw(stack, found, f"{path.stem}: {title}", target)
 
 
@@ -97,17 +97,17 @@ def diameters_by_name(text: str) -> dict[str, float]:
 
 
 def describe(found: pd.DataFrame) -> str:
-    """Say in a line what was found."""
-    attrs = found.attrs
+    """Return a line on the number of particles and their diameter."""
+    record = Record.from_attrs(found.attrs)
     source = "given"
-    if attrs["diameter_estimated"]:
-        source = "estimated, certain" if attrs["diameter_certain"] else "estimated, NOT certain"
-    return f"{len(found)} particles, diameter {attrs['diameter']:.1f} px ({source})"
+    if record.diameter_estimated:
+        source = "estimated, certain" if record.diameter_certain else "estimated, NOT certain"
+    return f"{len(found)} particles, diameter {record.diameter:.1f} px ({source})"
 
 
 def draw(stack: Stack, found: pd.DataFrame, title: str, path: Path) -> None:
     """Write a picture of two slices in each direction."""
-    # A little smoothing shows the eye what the noise hides.
+    # By eye, particles are easier to see in an image that is smoothed a little.
     smoothing = min(0.1 * found.attrs["diameter"], 1.2)
     image = gaussian_filter(np.asarray(stack.volume(0, 0), np.float32), smoothing)
     scale = np.array(stack.voxel_size or (1.0, 1.0, 1.0))

@@ -1,11 +1,11 @@
-"""What refinement makes of a real stack: rings before and after, what is left of the image, and the pair correlation.
+"""Effect of refinement on a real stack: rings before and after, residual, and pair correlation.
 
 python measurements/refined.py FOLDER/polydisperse_46x128x128.tif --diameter 11.3 --out docs/images
 
-Where sizes differ, the distances of touching spheres do, too, and g(r) stays blunt however exact the centres are. So
-pairs are also counted by the gap between their surfaces, r - R1 - R2, over what spheres of the same sizes anywhere in
-the stack would have. Both are smoothed by a Gaussian, far narrower than their peaks, and not cut into bins as wide as
-these; `--smoothing` says whether heights and widths hang on it.
+In a polydisperse sample the distances of touching spheres differ, and the peak of g(r) stays broad however exact the
+centres are. So pairs are also counted by the gap between their surfaces, r - R1 - R2, relative to spheres of the same
+sizes at random positions. Both are smoothed by a Gaussian far narrower than their peaks (`--smoothing`), instead of
+bins as wide as these.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 
 #: Colour of the particles as the network found them and after the fit.
 COLOURS = {"as found": "tab:cyan", "refined": "tab:orange"}
-#: Bins, in diameters: many for each standard deviation of the smoothing.
+#: Width of the bins in diameters: many for each standard deviation of the smoothing.
 STEP = 0.0025
-FARTHEST = 4.0
+#: Largest distance in g(r), in diameters.
+MAX_DISTANCE = 4.0
 GAPS = np.arange(-0.3, 0.5001, STEP)
-#: Times that the spheres are placed by chance.
+#: Number of random placements of the spheres.
 REPEATS = 20
 
 
@@ -94,9 +95,12 @@ def draw_pairs(
     label: str,
 ) -> None:
     """Draw g(r) and the gaps, and print their peaks."""
-    farthest = FARTHEST * diameter
     correlation = pair_correlation(
-        table, shape=shape, diameter=diameter, cutoff=farthest, bins=round(min(FARTHEST, min(shape) / diameter) / STEP)
+        table,
+        shape=shape,
+        diameter=diameter,
+        cutoff=MAX_DISTANCE * diameter,
+        bins=round(min(MAX_DISTANCE, min(shape) / diameter) / STEP),
     )
     r = correlation.r / diameter
     width = smoothing / (r[1] - r[0])

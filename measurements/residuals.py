@@ -1,12 +1,12 @@
-"""What the particles found in a stack do not explain: image, model and residual, and the pair correlation g(r).
+"""Residual of a stack after a model of the particles found in it: image, model, residual, and g(r).
 
 python measurements/residuals.py FOLDER --out docs/images --diameters "nano_dense_128=7.5,nano_scanlines_128=13"
 
-The model: every particle is a sphere of its own radius and brightness, blurred by one Gaussian PSF, on a background
-that varies slowly. Brightness and background are the least-squares solution; the widths of the PSF (and the dark
-core, if that helps) are those that leave the least. Neighbouring slices share the light but not the noise, so the
-light that is left shows in their covariance: its ratio to that of the image is what is printed as "left". A particle
-that is not there gets a negative brightness as often as a positive one; "negative" is the share of those.
+The model: every particle is a sphere of its own radius and brightness, blurred by one Gaussian PSF, on a smooth
+background. Brightness and background are the least-squares solution; the widths of the PSF (and of a dark core, if that
+helps) minimise the residual. Neighbouring slices share the light but not the noise, so the unexplained light shows in
+their covariance: its ratio to that of the image is printed as "left". A false particle gets a negative brightness as
+often as a positive one; "negative" is the fraction of negative ones.
 """
 
 from __future__ import annotations

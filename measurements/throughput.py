@@ -1,4 +1,4 @@
-"""Voxels per second of `detect` from a stack in memory to the table, where they go, and how near the chip's peak.
+"""Throughput of `detect` from a stack in memory to the table, time of each stage, and fraction of the chip's peak.
 
 python measurements/throughput.py                                      (512^3 voxels, on what `auto` chooses)
 python measurements/throughput.py --shape 256 256 256 --device cpu
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from napari_colloids.detection import Options, detect
+from napari_colloids.detection import Options, Record, detect
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.device import choose_device, half_precision
 from napari_colloids.detection.inference import look_twice, prepare, without_margin
@@ -25,11 +25,10 @@ from napari_colloids.detection.search import iter_search
 from napari_colloids.detection.weights import bundled_network, network_on
 from napari_colloids.progress import result_of
 from napari_colloids.simulation import PRESETS, simulate
-from napari_colloids.stack import as_stack
 
 #: Edge of the simulated block that fills the stack, again and again.
 BLOCK = 128
-#: Edge of the matrices whose product says what the chip can do.
+#: Edge of the matrices whose product measures the peak performance.
 MATRIX = {"cuda": 8192, "mps": 4096, "cpu": 2048}
 
 
@@ -63,7 +62,7 @@ def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dic
     first = time.perf_counter() - first
     seconds = [timed(device, detect, stack, settings) for _ in range(repeat)]
     median = statistics.median(seconds)
-    plan = result_of(iter_plan(as_stack(stack), settings), None)
+    plan = result_of(iter_plan(stack, None, settings), None)
     parts = stages(stack, plan, device, repeat)
     peak, flops = peak_flops(device), flops_of(plan)
     return {
@@ -73,7 +72,7 @@ def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dic
         "shape": list(stack.shape),
         "diameter": diameter,
         "particles": len(found),
-        "notices": found.attrs["notices"],
+        "notices": Record.from_attrs(found.attrs).notices,
         "seconds_first_time": round(first, 3),
         "seconds": round(median, 4),
         "seconds_fastest_slowest": [round(min(seconds), 4), round(max(seconds), 4)],
@@ -103,16 +102,16 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
 
     image = resample()[None, None].to(memory_format=torch.channels_last_3d)
 
-    def look() -> None:
+    def predict() -> None:
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
             look_twice(network, image)
 
-    look()
+    predict()
     candidates = result_of(iter_search(stack, plan), None).candidates
     return {
-        "plan": median_of(repeat, device, lambda: result_of(iter_plan(as_stack(stack), plan.options), None)),
+        "plan": median_of(repeat, device, lambda: result_of(iter_plan(stack, None, plan.options), None)),
         "normalise_and_resample": share * median_of(repeat, device, resample),
-        "network": share * median_of(repeat, device, look),
+        "network": share * median_of(repeat, device, predict),
         "overlaps": median_of(repeat, device, lambda: suppress_overlaps(candidates)),
     }
 
@@ -138,7 +137,7 @@ def synchronise(device: str) -> None:
 
 
 def flops_of(plan: Plan) -> float:
-    """Return the operations that the network needs for a stack: additions and multiplications, both looks, no halos."""
+    """Return the additions and multiplications of the network for a stack: both predictions, without halos."""
     edge = 64
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         look_twice(bundled_network(), torch.zeros(1, 1, edge, edge, edge))

@@ -103,7 +103,7 @@ def test_the_noise_is_that_of_the_simulation_cut_off_where_grey_levels_end(bits)
     parameters = Parameters(shape=(60, 60, 60), volume_fraction=0.0, snr=2.0, cnr=2.0, bits=bits, seed=3)
     image = simulate(parameters).stack.data.astype(float)
     white = parameters.brightness * (257 if bits == 16 else 1)
-    seen = detector_of(parameters).see(np.float32([white * background_level(2.0, 2.0, parameters.photon_noise)]))
+    seen = detector_of(parameters).response(np.float32([white * background_level(2.0, 2.0, parameters.photon_noise)]))
     assert (image == 0).mean() > 0.2
     assert image.mean() == pytest.approx(seen.expected[0], rel=0.02)
     assert image.std() == pytest.approx(seen.deviation[0], rel=0.02)

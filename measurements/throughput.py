@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_colloids.detection import Options, Record, detect
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.device import choose_device, half_precision
-from napari_colloids.detection.inference import look_twice, prepare, without_margin
+from napari_colloids.detection.inference import predict_symmetrised, prepare, without_margin
 from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.search import iter_search
 from napari_colloids.detection.weights import bundled_network, network_on
@@ -104,7 +104,7 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
 
     def predict() -> None:
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
-            look_twice(network, image)
+            predict_symmetrised(network, image)
 
     predict()
     candidates = result_of(iter_search(stack, plan), None).candidates
@@ -140,7 +140,7 @@ def flops_of(plan: Plan) -> float:
     """Return the additions and multiplications of the network for a stack: both predictions, without halos."""
     edge = 64
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        look_twice(bundled_network(), torch.zeros(1, 1, edge, edge, edge))
+        predict_symmetrised(bundled_network(), torch.zeros(1, 1, edge, edge, edge))
     return counter.get_total_flops() / edge**3 * float(np.prod(plan.scale.padded_shape))
 
 

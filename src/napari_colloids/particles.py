@@ -1,10 +1,10 @@
-"""The particle table: one row a particle, with trackpy's column names so that ``trackpy.link`` takes it as it is."""
+"""Particle tables: a row per particle, with trackpy's column names so that ``trackpy.link`` takes them as they are."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ class Column:
     Attributes
     ----------
     doc
-        What it holds.
+        Description.
     unit
         ``voxels`` (along its own axis), ``px`` (lateral voxels), ``µm`` or nothing.
     whole
@@ -36,7 +36,7 @@ class Column:
         Value for a particle that was added or moved by hand; None where it keeps its own or takes that of its
         neighbours.
     feature
-        Whether it is a property of the particle; the others say where it is.
+        Whether it is a property of the particle; the others are its place and time.
     """
 
     doc: str
@@ -48,7 +48,7 @@ class Column:
 
 _UNKNOWN = math.nan
 
-#: All columns that the table may have, in the order in which they are written.
+#: All columns that a table may have, in the order in which they are written.
 COLUMNS: dict[str, Column] = {
     "frame": Column("Time point.", whole=True, feature=False),
     "channel": Column("Channel of the image.", whole=True),
@@ -61,7 +61,7 @@ COLUMNS: dict[str, Column] = {
     "y_err": Column("Standard error of y.", "voxels", by_hand=_UNKNOWN),
     "x_err": Column("Standard error of x.", "voxels", by_hand=_UNKNOWN),
     "radius_err": Column("Standard error of the radius.", "px", by_hand=_UNKNOWN),
-    "refined": Column("1 where position and radius are those of a fit, 0 where they are not.", whole=True, by_hand=0),
+    "refined": Column("1 where position and radius were fitted to the image, 0 elsewhere.", whole=True, by_hand=0),
     "particle": Column("Number of the trajectory.", whole=True),
     "z_um": Column("Position along z.", "µm", feature=False),
     "y_um": Column("Position along y.", "µm", feature=False),
@@ -92,14 +92,14 @@ def particle_table(
     Parameters
     ----------
     positions
-        Shape ``(N, 3)``: z, y, x in voxels.
+        Shape ``(N, 3)``: z, y, x in voxels; voxel centres lie at integers.
     voxel_size
         Micrometres ``(z, y, x)``; adds the columns in micrometres.
     errors
-        Shape ``(N, 4)``: standard errors of z, y, x in voxels and of the radius; NaN where they are not known.
+        Shape ``(N, 4)``: standard errors of z, y, x in voxels and of the radius in lateral voxels; NaN where unknown.
     **columns
-        Further columns of `COLUMNS`, each with one value or N: ``radius``, ``confidence``, ``frame``, ``channel``,
-        ``particle``, ``refined``, ...; None leaves one out.
+        Further columns of `COLUMNS`, each with one value or N: ``radius`` (lateral voxels), ``confidence``, ``frame``,
+        ``channel``, ``particle``, ``refined``, ...; None leaves one out.
 
     Returns
     -------
@@ -109,8 +109,12 @@ def particle_table(
     Raises
     ------
     ColloidsError
-        If the positions are not ``(N, 3)``, there is no such column, there are fewer or more values than positions, or
-        no whole numbers where these are needed.
+        If the positions are not ``(N, 3)``, there is no such column, the number of values is not that of the positions,
+        or they are not whole numbers where these are needed.
+
+    See Also
+    --------
+    read_particles, write_particles : tables in files.
 
     Examples
     --------
@@ -138,7 +142,7 @@ def particle_table(
     return with_micrometres(pd.DataFrame(made), voxel_size)
 
 
-def _column(name: str, values: ArrayLike, count: int) -> NDArray[Any]:
+def _column(name: str, values: ArrayLike, count: int) -> NDArray[np.int_] | NDArray[np.float64]:
     given = np.asarray(values)
     if given.shape not in ((), (1,), (count,)):
         raise ColloidsError(f"'{name}' has shape {given.shape}, but there are {count} positions.")
@@ -148,7 +152,7 @@ def _column(name: str, values: ArrayLike, count: int) -> NDArray[Any]:
 
 
 def with_micrometres(particles: pd.DataFrame, voxel_size: Sequence[float] | None) -> pd.DataFrame:
-    """Return the table with the columns in micrometres added (or left as it is where the voxel size is None)."""
+    """Return the table with the columns in micrometres added; unchanged where the voxel size is None."""
     size = checked_voxel_size(voxel_size)
     if size is None:
         return particles
@@ -161,7 +165,7 @@ def with_micrometres(particles: pd.DataFrame, voxel_size: Sequence[float] | None
 
 
 def check_particles(particles: pd.DataFrame, name: str = "The particle table") -> pd.DataFrame:
-    """Return the table if it is one, with rows of missing positions dropped.
+    """Return a valid table, without the rows whose position is missing.
 
     Raises
     ------
@@ -185,12 +189,12 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
 
 
 def check_one_volume(particles: pd.DataFrame, name: str = "The particle table") -> None:
-    """Refuse a table of several frames or channels where those of a single volume are needed.
+    """Refuse a table that holds the particles of several frames or channels.
 
     Raises
     ------
     ColloidsError
-        If there are several, or a row does not say which is its own.
+        If it does, or a row lacks its frame or channel.
     """
     for column in ("frame", "channel"):
         if column in particles and particles[column].isna().any():
@@ -233,9 +237,9 @@ def greedy_suppression(pairs: NDArray[np.intp], count: int) -> NDArray[np.bool_]
     numpy.ndarray
         Which are kept, shape ``(count,)``.
     """
-    stays = [True] * count
-    # By the first of the two: whoever is still there when its turn comes stays for good.
+    kept = [True] * count
+    # In the order of the first of each pair: when its turn comes, all that could suppress it have been considered.
     for first, second in pairs[np.argsort(pairs[:, 0])].tolist():
-        if stays[first]:
-            stays[second] = False
-    return np.array(stays, bool)
+        if kept[first]:
+            kept[second] = False
+    return np.array(kept, bool)

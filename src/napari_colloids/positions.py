@@ -1,4 +1,4 @@
-"""Positions of particles given as bare arrays instead of particle tables."""
+"""Positions of particles as arrays instead of particle tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checked_array(positions: ArrayLike, name: str = "The particles") -> NDArray[
     positions
         Array of shape ``(N, 3)``: z, y, x in voxels.
     name
-        What the particles are called in messages.
+        Name of the particles in messages.
 
     Raises
     ------

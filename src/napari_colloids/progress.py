@@ -1,8 +1,8 @@
-"""How far a long computation is."""
+"""Progress of long computations, which run in steps."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -16,9 +16,9 @@ class Progress(NamedTuple):
     Attributes
     ----------
     done, total
-        Steps, mostly tiles.
+        Number of steps done, and of all.
     message
-        What is being done.
+        Description of the current step.
     """
 
     done: int
@@ -26,15 +26,21 @@ class Progress(NamedTuple):
     message: str
 
 
-def result_of(steps: Generator[Any, None, Result], progress: Callable[[int, int], None] | None = None) -> Result:
-    """Run a computation that goes in steps to its end and return what it returns.
+@overload
+def result_of(steps: Generator[object, None, Result]) -> Result: ...
+@overload
+def result_of(
+    steps: Generator[Progress, None, Result], progress: Callable[[int, int], None] | None = None
+) -> Result: ...
+def result_of(steps: Generator[object, None, Result], progress: Callable[[int, int], None] | None = None) -> Result:
+    """Run a computation in steps to its end and return its result.
 
     Parameters
     ----------
     steps
         The computation; where `progress` is given it yields `Progress`.
     progress
-        Called with the steps that are done and their total.
+        Called with the number of steps done and of all.
     """
     while True:
         try:
@@ -42,5 +48,5 @@ def result_of(steps: Generator[Any, None, Result], progress: Callable[[int, int]
         except StopIteration as end:
             result: Result = end.value
             return result
-        if progress is not None:
+        if progress is not None and isinstance(step, Progress):
             progress(step.done, step.total)

@@ -1,8 +1,7 @@
-"""Settings told once: label, help, unit, bounds and choices as the annotation of a dataclass field.
+"""Definition of settings: label, help, unit, bounds and choices as the annotation of a dataclass field.
 
 A group of settings is a frozen dataclass whose fields are annotated with a `Setting`. Validation, documentation and the
-public signature are made from these annotations here; the command line's options and the window's controls are made
-from them there.
+public signature are generated from these annotations here, options and controls by the command line and the window.
 
 Examples
 --------
@@ -42,13 +41,13 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
-#: What docstrings hold where the list of settings is to stand.
+#: Replaced in docstrings by the list of settings.
 PLACEHOLDER = "{settings}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What there is to know of one setting: what users are told of it, and which values it takes.
+    """Description and allowed values of one setting.
 
     Attributes
     ----------
@@ -63,9 +62,9 @@ class Setting:
     decimals
         Digits after the point that a control offers.
     choices
-        The values that are allowed, with their labels; empty where any will do.
+        Allowed values with their labels; empty where any value within the bounds is.
     unset
-        What None stands for, in a word or two: ``estimated``.
+        Meaning of None, in a word or two: ``estimated``.
     metavar
         Placeholder of the value in the command line's help.
     group
@@ -98,9 +97,9 @@ class Field:
     type
         Annotation without the `Setting`: ``float | None``, ``tuple[int, int, int]``, ...
     default
-        Value that it has unless another is given; `dataclasses.MISSING` where one must be given.
+        Default value; `dataclasses.MISSING` where a value must be given.
     setting
-        What users are told of it.
+        Description and allowed values.
     """
 
     name: str
@@ -184,7 +183,7 @@ def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
     changes
         New values by name.
     what
-        What to call one of them in the message: ``detection option``.
+        Name of one of them in the message: ``detection option``.
 
     Raises
     ------
@@ -198,7 +197,7 @@ def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
 
 
 def documented(group: type[Group]) -> type[Group]:
-    """List the settings of a dataclass in its docstring, in the place of `PLACEHOLDER`."""
+    """List the settings of a dataclass in its docstring, in place of `PLACEHOLDER`."""
     group.__doc__ = _filled_in(group.__doc__, group, list(settings_of(group)))
     return group
 
@@ -206,8 +205,8 @@ def documented(group: type[Group]) -> type[Group]:
 def takes_settings(group: type, *, but: Iterable[str] = ()) -> Callable[[Decorated], Decorated]:
     """Make a decorator that lists settings as keywords in the signature and docstring of a function.
 
-    The function takes them as ``**changes: Unpack[...]``, which type checkers understand; `inspect.signature`, ``help``
-    and the completion of a console then see each of them with its type and default, too.
+    The function takes them as ``**changes: Unpack[...]`` for type checkers; `inspect.signature`, ``help`` and the
+    completion of a console see each of them with its type and default.
 
     Parameters
     ----------
@@ -260,7 +259,7 @@ def _alternatives(kind: object) -> tuple[object, ...]:
 
 
 def _fits(value: object, kind: object) -> bool:
-    """Tell whether a value is of a type, as far as NumPy's numbers and sequences are to count as Python's."""
+    """Tell whether a value is of a type; numbers and sequences of NumPy count as Python's."""
     if kind is bool:
         return _is_flag(value)
     if kind is int:
@@ -301,7 +300,7 @@ def _in_words(kind: object) -> str:
 
 
 def _bounds_in_words(setting: Setting) -> str:
-    """Say which values are allowed, after "must"; empty where all are."""
+    """Return the bounds in words that follow "must"; empty where there are none."""
     unit = f" {setting.unit}" if setting.unit else ""
     if math.isfinite(setting.low) and math.isfinite(setting.high):
         return f"lie between {setting.low:g} and {setting.high:g}{unit}"

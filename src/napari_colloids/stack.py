@@ -1,11 +1,12 @@
-"""The image as it comes off the microscope: an array, the meaning of its axes, and the voxel size."""
+"""Image stacks: an array, the meaning of its axes, and the voxel size."""
 
 from __future__ import annotations
 
 import math
 import mmap
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from numbers import Integral
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -14,12 +15,20 @@ from napari_colloids.errors import ColloidsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-#: Axes a stack may have, in the only order they may come in: time, channel, then space.
+#: Axes that a stack may have, in their order: time, channel, then space.
 AXES = "tczyx"
 
+#: Edges of a voxel ``(z, y, x)`` in micrometres.
 VoxelSize = tuple[float, float, float]
+
+#: What a volume is sliced with.
+Index = int | slice | tuple[int | slice, ...]
+
+#: Largest relative difference of the edges along y and x of voxels that count as laterally square.
+_SQUARE_TOLERANCE = 0.02
 
 
 class Volume(Protocol):
@@ -30,15 +39,11 @@ class Volume(Protocol):
         """Number of voxels along each axis."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         """Type of the grey levels."""
 
-    def __getitem__(self, key: Any, /) -> Any:
+    def __getitem__(self, key: Index, /) -> Volume:
         """Return a part."""
-
-
-#: Relative difference of the edges along y and x up to which a voxel counts as square.
-_SQUARE_TOLERANCE = 0.02
 
 
 def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
@@ -68,7 +73,7 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
 
 
 def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:
-    """Return the edges of a voxel ``(z, y, x)`` over the one along x; ones where they are unknown."""
+    """Return the edges ``(z, y, x)`` of anisotropic voxels over the one along x; ones where they are unknown."""
     if voxel_size is None:
         return (1.0, 1.0, 1.0)
     z, y, x = voxel_size
@@ -76,20 +81,20 @@ def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:
 
 
 def aspect_of(voxel_size: VoxelSize | None) -> float:
-    """Return the height of a voxel over its width; 1 where it is unknown.
+    """Return the axial over the lateral edge of anisotropic voxels; 1 where they are unknown.
 
     Raises
     ------
     ColloidsError
-        If the voxel is not square across z.
+        If the edges along y and x differ.
     """
-    height, depth, _ = proportions_of(voxel_size)
-    if abs(depth - 1) > _SQUARE_TOLERANCE:
+    axial, lateral, _ = proportions_of(voxel_size)
+    if abs(lateral - 1) > _SQUARE_TOLERANCE:
         raise ColloidsError(
-            f"Refinement and residual need voxels that are as long along y as along x; here they are {depth:.3g} times "
-            "as long. Resample the stack, or do without."
+            f"Refinement and residual need voxels that are as long along y as along x; here they are {lateral:.3g} "
+            "times as long. Resample the stack, or do without."
         )
-    return height
+    return axial
 
 
 def checked_frame_interval(frame_interval: float | None) -> float | None:
@@ -120,23 +125,37 @@ class Stack:
     data
         Array-like (NumPy, memory map or dask) whose dimensions are those of `axes`.
     axes
-        One letter a dimension, out of ``"tczyx"`` and in that order; ``z``, ``y`` and ``x`` are always there.
+        One letter per dimension, out of ``"tczyx"`` and in that order; ``z``, ``y`` and ``x`` are required.
     voxel_size
-        Edge lengths of a voxel in micrometres ``(z, y, x)``, or None where the file does not say.
+        Edge lengths of a voxel in micrometres ``(z, y, x)``, or None where they are unknown.
     name
-        What the stack is called in layer lists and messages.
+        Name of the stack in layer lists and messages.
     channel_names
-        A name per channel; empty where the file has none.
+        A name per channel, or empty.
     metadata
-        Anything else that is worth keeping from the file.
+        Further metadata of the file.
     frame_interval
-        Seconds from one frame to the next, or None where the file does not say.
+        Seconds from one frame to the next, or None where they are unknown.
 
     Raises
     ------
     ColloidsError
-        If the axes do not fit the data, or the data is empty, complex, or not numeric; or if the frame interval is no
-        positive, finite number.
+        If the axes do not fit the data, or the data is empty, complex, or not numeric; or if voxel size or frame
+        interval are not positive, finite numbers.
+
+    See Also
+    --------
+    read_stack : reads one from a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_colloids as nc
+    >>> stack = nc.Stack(np.zeros((5, 20, 64, 64), np.uint8), "tzyx", voxel_size=(0.2, 0.1, 0.1), frame_interval=2)
+    >>> stack
+    Stack('stack', t 5 x z 20 x y 64 x x 64, uint8, voxel size 0.2 x 0.1 x 0.1 µm, 2 s per frame)
+    >>> stack.volume(frame=4).shape
+    (20, 64, 64)
     """
 
     data: Volume
@@ -200,9 +219,9 @@ class Stack:
         Parameters
         ----------
         frame, channel
-            Which one.
+            Numbers of the frame and of the channel, counted from 0.
         dark
-            Whether its particles are dark; they are bright in what is returned.
+            Whether to return the inverted view of a volume with dark particles, in which they are bright.
 
         Raises
         ------
@@ -212,7 +231,7 @@ class Stack:
         volume = self.data
         for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
             length = self._length(axis)
-            if not hasattr(index, "__index__"):
+            if not _is_whole(index):
                 raise ColloidsError(f"{word} must be a whole number, not {index!r}.")
             if not 0 <= index < length:
                 raise ColloidsError(
@@ -222,22 +241,68 @@ class Stack:
                 volume = volume[index]
         return Inverted(volume) if dark else volume
 
+    def plot(self, ax: Axes | None = None, *, frame: int = 0, channel: int = 0, z: int | None = None) -> Axes:
+        """Draw a slice in grey levels; its axes are in voxels.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; None for those of a new figure.
+        frame, channel
+            Numbers of the frame and of the channel, counted from 0.
+        z
+            Number of the slice; None for the middle one.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Those that were drawn on.
+
+        Raises
+        ------
+        ColloidsError
+            If there is no such frame, channel or slice.
+        """
+        from napari_colloids.plotting import axes_or_new
+
+        volume = self.volume(frame, channel)
+        depth, height, width = self.shape
+        number = depth // 2 if z is None else z
+        if not 0 <= number < depth:
+            raise ColloidsError(f"'{self.name}' has {depth} slices; there is no slice {number}.")
+        (image,) = read_box(volume, (slice(number, number + 1), slice(height), slice(width)))
+        ax = axes_or_new(ax)
+        _, y, x = proportions_of(self.voxel_size)
+        ax.imshow(image, cmap="gray", aspect=y / x)
+        ax.set(xlabel="x (voxels)", ylabel="y (voxels)", title=f"z = {number}")
+        return ax
+
     def with_voxel_size(self, voxel_size: Sequence[float] | None) -> Stack:
         """Return the same stack with another voxel size in micrometres ``(z, y, x)``."""
         return replace(self, voxel_size=checked_voxel_size(voxel_size))
 
     def scaled_along_z(self, factor: float) -> Stack:
-        """Return the same stack with its voxel size along z multiplied by a factor.
+        r"""Return the same stack with its voxel size along z multiplied by a factor.
 
-        Where the immersion and the sample have different refractive indices, the focus moves by another distance than
-        the stage. The ratio n_sample / n_immersion is a first guess of the factor, right for rays near the axis only:
-        with high apertures it is off by several per cent and depends on depth (Hell et al., J. Microsc. 169, 391,
-        1993), so it is better measured, with a sample of known height.
+        Parameters
+        ----------
+        factor
+            Displacement of the focus over that of the stage. The two differ where immersion and sample have different
+            refractive indices :math:`n`; for paraxial rays
+
+            .. math:: \mathrm{factor} = n_\mathrm{sample} / n_\mathrm{immersion}
+
+            With high apertures this is off by several per cent and depends on depth [1]_: measure it with a sample of
+            known height.
 
         Raises
         ------
         ColloidsError
             If the factor is not positive or the voxel size is unknown.
+
+        References
+        ----------
+        .. [1] Hell et al., J. Microsc. 169, 391 (1993).
         """
         if not 0 < factor < float("inf"):
             raise ColloidsError(f"The correction along z must be a positive factor, not {factor:g}.")
@@ -258,7 +323,7 @@ def as_stack(data: Stack | ArrayLike, axes: str = "zyx") -> Stack:
     data
         A `Stack`, or an array (NumPy, memory map or dask).
     axes
-        What the dimensions of an array are.
+        Meaning of the dimensions of an array.
 
     Raises
     ------
@@ -267,7 +332,7 @@ def as_stack(data: Stack | ArrayLike, axes: str = "zyx") -> Stack:
     """
     if isinstance(data, Stack):
         return data
-    return Stack(data if hasattr(data, "dtype") else np.asanyarray(data), axes)  # type: ignore[arg-type]
+    return Stack(cast("Volume", data if hasattr(data, "dtype") else np.asanyarray(data)), axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,18 +349,18 @@ class Inverted:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the volume."""
+        """Number of voxels along each axis."""
         return tuple(np.shape(self.volume))
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read: that of the volume, but float32 for unsigned integers of more than 16 bits."""
-        dtype = np.dtype(self.volume.dtype)
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the inverted grey levels: that of the volume, but float32 for unsigned integers above 16 bits."""
+        dtype: np.dtype[np.generic] = np.dtype(self.volume.dtype)
         return np.dtype(np.float32) if dtype.kind == "u" and dtype.itemsize > 2 else dtype
 
-    def __getitem__(self, box: tuple[slice, ...]) -> Inverted:
+    def __getitem__(self, key: Index, /) -> Inverted:
         """Return the inverted view of a part, which is not read yet."""
-        return Inverted(self.volume[box])
+        return Inverted(self.volume[key])
 
 
 def shape_of(volume: Volume) -> tuple[int, int, int]:
@@ -304,8 +369,8 @@ def shape_of(volume: Volume) -> tuple[int, int, int]:
     return int(z), int(y), int(x)
 
 
-def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[Any]:
-    """Read a part of a volume into memory, wherever the volume lies.
+def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[np.generic]:
+    """Read a part of a volume into memory.
 
     Parameters
     ----------
@@ -320,21 +385,26 @@ def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[Any]:
         Not to be written to: it may share the memory of the volume.
     """
     if isinstance(volume, Inverted):
-        # Wide unsigned integers would be turned into numbers so large that their differences are lost in 32 bits.
+        # Inverting wide unsigned integers would give numbers so large that their differences are lost in 32 bits.
         part = read_box(volume.volume, box).astype(volume.dtype, copy=False)
-        return -part if part.dtype.kind == "f" else np.invert(part)
-    part = volume[box]
-    if hasattr(part, "compute"):
+        return cast("NDArray[np.generic]", np.negative(part) if part.dtype.kind == "f" else np.invert(part))
+    lazy = volume[box]
+    if hasattr(lazy, "compute"):
         # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.
-        return np.asarray(part.compute(scheduler="threads"))
+        return np.asarray(lazy.compute(scheduler="threads"))
     if isinstance(volume, np.memmap):
-        part = np.array(part)
-        _forget_pages(volume)
-    return np.asarray(part)
+        copy = np.array(lazy)
+        _release_pages(volume)
+        return copy
+    return np.asarray(lazy)
 
 
-def _forget_pages(volume: np.memmap[Any, Any]) -> None:
-    """Let go of the pages of a mapped file, which else count as memory of this process until it ends."""
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral)
+
+
+def _release_pages(volume: np.memmap[tuple[int, ...], np.dtype[np.generic]]) -> None:
+    """Release the pages of a mapped file; they would count as memory of this process until it ends."""
     mapped = volume._mmap  # type: ignore[attr-defined]
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED") and volume.mode == "r":
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_colloids.detection.candidates import OVERLAP, Candidates, suppress_overlaps
+from napari_colloids.detection.candidates import MIN_CONTACT_FRACTION, Candidates, suppress_overlaps
 
 
 @given(st.integers(0, 60), st.integers(0, 2**32 - 1))
@@ -17,7 +17,7 @@ def test_the_more_confident_wins_and_nobody_is_dropped_without_a_reason(count, s
 
     def conflict(a, b, others):
         distance = np.linalg.norm(others.positions - given_.positions[a], axis=1)
-        return distance < OVERLAP * (others.radii + given_.radii[a])
+        return distance < MIN_CONTACT_FRACTION * (others.radii + given_.radii[a])
 
     members = {tuple(p) for p in kept.positions}
     for i in range(count):
@@ -33,7 +33,7 @@ def test_sizes_of_any_ratio_are_compared_with_each_other():
     expected: list[int] = []
     for i in np.argsort(-many.confidence):
         distance = np.linalg.norm(many.positions[expected] - many.positions[i], axis=1)
-        if not np.any(distance < OVERLAP * (many.radii[expected] + many.radii[i])):
+        if not np.any(distance < MIN_CONTACT_FRACTION * (many.radii[expected] + many.radii[i])):
             expected.append(int(i))
     np.testing.assert_array_equal(suppress_overlaps(many).positions, many.positions[expected])
 

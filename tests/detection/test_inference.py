@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from napari_colloids import Options, detect
-from napari_colloids.detection.inference import _highest_around, _one_ahead, decode
+from napari_colloids.detection.inference import _neighbourhood_maximum, _prefetched, decode
 from napari_colloids.detection.network import Output
 from napari_colloids.detection.tiles import Tile, cut
 from napari_colloids.scoring import match
@@ -27,7 +27,7 @@ def test_the_next_tile_is_read_while_one_is_computed():
         return torch.tensor(tile.core_low)
 
     arrived = []
-    for tile, image in _one_ahead(TILES, read):
+    for tile, image in _prefetched(TILES, read):
         assert image.tolist() == list(tile.core_low)
         arrived.append(tile)
         if len(arrived) < len(TILES):
@@ -42,17 +42,17 @@ def test_what_fails_in_reading_a_tile_ends_the_search():
             raise MemoryError("Memory ran out.")
         return torch.zeros(1)
 
-    tiles = _one_ahead(TILES, read)
+    tiles = _prefetched(TILES, read)
     assert next(tiles)[0] == TILES[0]
     with pytest.raises(MemoryError):
         next(tiles)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (9, 8, 7)])
-def test_the_highest_around_a_cell_is_that_of_its_neighbours_and_itself(shape):
+def test_the_neighbourhood_maximum_a_cell_is_that_of_its_neighbours_and_itself(shape):
     logit = torch.randn(shape, generator=torch.Generator().manual_seed(3)) - 3
     around = ndimage.maximum_filter(logit.numpy(), 3, mode="constant", cval=-np.inf)
-    np.testing.assert_array_equal(_highest_around(logit[None])[0], around)
+    np.testing.assert_array_equal(_neighbourhood_maximum(logit[None])[0], around)
 
 
 def test_of_neighbouring_cells_with_a_confidence_of_one_the_more_certain_is_the_particle():

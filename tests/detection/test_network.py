@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_colloids import ColloidsError
-from napari_colloids.detection.inference import look_twice
+from napari_colloids.detection.inference import predict_symmetrised
 from napari_colloids.detection.network import MULTIPLE, CentreNet
 from napari_colloids.detection.scale import STRIDE
 from napari_colloids.detection.weights import FILE, bundled_network, network_from
@@ -37,21 +37,24 @@ def test_the_halo_covers_the_receptive_field():
         assert max(first - seen.min(), seen.max() - last) <= network.halo
 
 
-def test_looking_twice_prefers_no_side():
+def test_symmetrised_predictions_prefer_no_side():
     image = torch.rand(1, 1, 18, 24, 12, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        plain, mirrored = look_twice(bundled_network(), image), look_twice(bundled_network(), image.flip(2, 3, 4))
+        plain, mirrored = (
+            predict_symmetrised(bundled_network(), image),
+            predict_symmetrised(bundled_network(), image.flip(2, 3, 4)),
+        )
     torch.testing.assert_close(mirrored.centre.flip(1, 2, 3), plain.centre)
     torch.testing.assert_close(mirrored.offset.flip(2, 3, 4), -plain.offset)
     torch.testing.assert_close(mirrored.log_radius.flip(1, 2, 3), plain.log_radius)
 
 
-def test_large_images_are_looked_at_as_small_ones_are(monkeypatch):
+def test_large_images_give_what_a_batch_of_small_ones_does(monkeypatch):
     image = torch.rand(1, 1, 16, 22, 32, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        together = look_twice(bundled_network(), image)
-        monkeypatch.setattr("napari_colloids.detection.inference._TOGETHER", 0)
-        apart = look_twice(bundled_network(), image)
+        together = predict_symmetrised(bundled_network(), image)
+        monkeypatch.setattr("napari_colloids.detection.inference._MAX_BATCHED_VOXELS", 0)
+        apart = predict_symmetrised(bundled_network(), image)
     for one, other in zip(together, apart, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -36,7 +36,7 @@ def test_spheres_never_overlap(series):
         assert tree.query(tree.data, k=2)[0][:, 1].min() > 8 * (1 - 1e-9)
 
 
-def test_the_true_particles_are_where_the_picture_is_bright(series):
+def test_the_true_particles_are_where_the_image_is_bright(series):
     for frame, rows in series.particles.groupby("frame"):
         volume = series.stack.volume(int(frame)).astype(float)
         places = np.rint(rows[POSITION].to_numpy()).astype(int).clip(0, np.array(volume.shape) - 1)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from napari_colloids import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation import PRESETS, Parameters, simulate
-from napari_colloids.simulation.arrangement import Arrangement, arrange
+from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.optics import TRUNCATE, blur
 from napari_colloids.simulation.scene import image_arrangement
@@ -21,7 +21,7 @@ CLEAR = Parameters(shape=(40, 40, 40), snr=1000, cnr=1000, photon_noise=0.0, bit
 
 
 def one_sphere(centre_um: tuple[float, float, float], parameters: Parameters) -> np.ndarray:
-    """Photograph a single sphere; the position is in lateral voxel widths from the corner of the box."""
+    """Image a single sphere; the position is in lateral voxel widths from the corner of the box."""
     arrangement = Arrangement(np.array([centre_um]), np.array([parameters.radius]), (40.0, 40.0, 40.0), periodic=False)
     simulation = image_arrangement(arrangement, parameters, np.random.default_rng(0))
     return simulation
@@ -117,7 +117,7 @@ def test_other_arrangements_do_not_overlap(kind):
         assert np.median(distance.min(axis=1)) < 8.1
 
 
-def test_what_volume_fraction_and_polydispersity_came_to_is_said():
+def test_actual_volume_fraction_and_polydispersity_are_reported():
     asked = {"shape": (50, 50, 50), "radius": 4, "polydispersity": 0.1, "seed": 2}
     fluid, crystal, gel = (
         simulate(**asked, arrangement=kind, volume_fraction=phi)
@@ -134,7 +134,7 @@ def test_what_volume_fraction_and_polydispersity_came_to_is_said():
     assert (nothing.volume_fraction, nothing.polydispersity) == (0, 0)
 
 
-def test_voxels_that_are_no_cubes_need_a_size():
+def test_anisotropic_voxels_need_a_size():
     with pytest.raises(ColloidsError, match="needs a voxel_size"):
         simulate(shape=(16, 16, 16), radius=3, voxel_aspect=3.0)
     made = simulate(shape=(16, 16, 16), radius=3, voxel_aspect=3.0, voxel_size=0.1, seed=1)
@@ -164,7 +164,8 @@ def test_a_binary_mixture_has_two_sizes_of_equal_number_without_overlap():
 
 
 def test_a_mixture_may_have_few_large_particles():
-    mixture = arrange("random", (60.0,) * 3, 0.4, 3.0, 0.0, np.random.default_rng(1), size_ratio=2.0, large_share=0.2)
+    composition = Composition(0.4, 3.0, size_ratio=2.0, large_fraction=0.2)
+    mixture = arrange("random", (60.0,) * 3, composition, np.random.default_rng(1))
     assert np.mean(mixture.radii > 3) == pytest.approx(0.2, abs=0.01)
     assert mixture.radii.max() / mixture.radii.min() == pytest.approx(2.0)
     assert mixture.radii.mean() == pytest.approx(3.0, rel=0.01)
@@ -188,10 +189,10 @@ def test_brightness_varies_between_particles_as_asked_for():
 @settings(max_examples=20, deadline=None)
 def test_a_blur_is_that_of_a_gaussian_and_nothing_comes_from_beyond_the_faces(seed):
     rng = np.random.default_rng(seed)
-    picture = rng.random(tuple(rng.integers(1, 20, 3)), dtype=np.float32)
+    image = rng.random(tuple(rng.integers(1, 20, 3)), dtype=np.float32)
     sigma = tuple(rng.uniform(0.2, 4, 3) * (rng.random(3) < 0.8))
-    expected = gaussian_filter(picture.astype(float), sigma, mode="constant", truncate=TRUNCATE)
-    np.testing.assert_allclose(blur(picture, sigma), expected, atol=1e-5)
+    expected = gaussian_filter(image.astype(float), sigma, mode="constant", truncate=TRUNCATE)
+    np.testing.assert_allclose(blur(image, sigma), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.2, 0.0)])

@@ -6,7 +6,7 @@ import pytest
 from napari_colloids import ColloidsError
 from napari_colloids.particles import particle_table, positions_of
 from napari_colloids.simulation import simulate
-from napari_colloids.simulation.arrangement import arrange
+from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.structure import first_minimum, neighbour_distance, pair_correlation, suggest_search_range
 
 
@@ -59,7 +59,7 @@ def test_neighbours_in_a_dense_fluid_are_a_diameter_apart_whatever_the_radii_say
 
 @pytest.mark.parametrize(("fraction", "most"), [(0.3, 1.09), (0.45, 1.055), (0.55, 1.035)])
 def test_neighbours_that_touch_are_hardly_more_than_a_diameter_apart(fcc, fraction, most):
-    fluid = arrange("random", (100.0, 100.0, 100.0), fraction, 5.0, 0.0, np.random.default_rng(1))
+    fluid = arrange("random", (100.0, 100.0, 100.0), Composition(fraction, 5.0), np.random.default_rng(1))
     assert 1 < neighbour_distance(particle_table(fluid.positions)) / 10 < most
     crystal, _ = fcc(10 * 2**0.5, 6)
     assert neighbour_distance(particle_table(crystal)) == pytest.approx(10, rel=0.01)

@@ -28,7 +28,7 @@ from napari_colloids.refinement.profile import REACH, Profile
 from napari_colloids.refinement.spheres import Spheres, draw
 from napari_colloids.refinement.templates import N_PARAMETERS
 from napari_colloids.simulation.exposure import background_level
-from napari_colloids.simulation.scene import Simulation, image_arrangement, packed_box, seeded
+from napari_colloids.simulation.scene import Simulation, arrangement_for, image_arrangement, seeded
 
 if TYPE_CHECKING:
     from napari_colloids.simulation.parameters import Parameters
@@ -69,7 +69,7 @@ def with_neighbours(parameters: Parameters) -> tuple[Simulation, NDArray[np.bool
         The simulation, and a mask of its particles that are centred in the stack.
     """
     parameters, rng = seeded(parameters)
-    arrangement = packed_box(parameters, rng)
+    arrangement = arrangement_for(parameters, rng)
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     reach = float(arrangement.radii.max(initial=0.0)) / aspect + REACH * np.array(parameters.psf_sigma)
     simulation = image_arrangement(arrangement, parameters, rng, beyond=float((reach * aspect).max()))

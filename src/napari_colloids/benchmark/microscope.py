@@ -15,7 +15,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 from napari_colloids.benchmark.sted import Kernel, psf, supersampling
-from napari_colloids.simulation.arrangement import arrange, draw_species
+from napari_colloids.simulation.arrangement import Composition, arrange, draw_species
 from napari_colloids.stack import Stack
 
 Array = NDArray[np.float64]
@@ -241,7 +241,8 @@ def _spheres(box: Array, scene: Scene, rng: np.random.Generator) -> tuple[Array,
     """Return positions ``(N, 3)`` and radii of spheres in a box."""
     edges = (float(box[0]), float(box[1]), float(box[2]))
     if scene.arrangement != "random":
-        made = arrange(scene.arrangement, edges, scene.volume_fraction, scene.radius, scene.polydispersity, rng)
+        composition = Composition(scene.volume_fraction, scene.radius, scene.polydispersity)
+        made = arrange(scene.arrangement, edges, composition, rng)
         return made.positions, made.radii
     species, share = _species(scene), scene.large_share
     cubed = (1 - share) * species[0] ** 3 + share * species[1] ** 3

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from napari_colloids.detection.deprecated import deprecated_fields
 from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.inputs import input_stack
-from napari_colloids.detection.moved import fields_before
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.detection.region import Part, Region
@@ -60,9 +60,9 @@ def detect(
     frame, channel
         Which volume of a time series or of several channels.
     region
-        Where particles are wanted; those found there are the same as without it.
+        Where particles are wanted; those found there are the same as in a search of the whole stack.
     progress
-        Called with the steps that are done and their total.
+        Called with the number of steps done and their total.
     {settings}
 
     Returns
@@ -92,30 +92,31 @@ def detect(
     >>> list(particles)
     ['z', 'y', 'x', 'radius', 'confidence']
     >>> nc.Record.from_attrs(particles.attrs).diameter
-    10.0
+    10
     """
-    settings, region, former = selection(options, dict(changes), region)
-    steps = iter_detect(input_stack(stack, voxel_size), settings, region, part=former or Part(frame, channel))
+    settings, region, deprecated = selection(options, dict(changes), region)
+    steps = iter_detect(input_stack(stack, voxel_size), settings, region, part=deprecated or Part(frame, channel))
     return result_of(steps, progress)
 
 
 def selection(
     options: Options | None, changes: dict[str, object], region: Region | None
 ) -> tuple[Options, Region | None, Part | None]:
-    """Return the settings with changes, and where to look as former fields of `Options` have it, or the region.
+    """Return the changed settings, the region, and the volume that deprecated fields of `Options` name, if any.
 
     Raises
     ------
     ColloidsError
-        If there is no such field, or the settings are none.
+        If there is no such field, or the settings are not `Options`.
     """
     if not isinstance(options, Options | None):
         raise ColloidsError(f"Settings are given by name, as in detect(stack, diameter=12), not as {options!r}.")
-    former = fields_before(options, changes)
-    z_range = former.pop("z_range", None)
+    deprecated = deprecated_fields(options, changes)
+    z_range = deprecated.pop("z_range", None)
     if z_range is not None:
-        region = (region or Region()).between(z_range)
-    return changed(options or Options(), changes, "detection option"), region, Part(**former) if former else None
+        region = (region or Region()).between(cast("tuple[int, int]", z_range))
+    part = Part(**cast("dict[str, int]", deprecated)) if deprecated else None
+    return changed(options or Options(), changes, "detection option"), region, part
 
 
 def iter_detect(
@@ -127,16 +128,25 @@ def iter_detect(
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Detect in steps: yields a `Progress` after every tile and returns the table of `detect`.
 
-    A window runs this in a worker thread; closing the generator cancels. Raises `ColloidsError` only.
+    To be run in a worker thread: closing the generator cancels. Raises `ColloidsError` only.
 
     Parameters
     ----------
     stack, options, region
         As in `detect`.
     estimate
-        What is already known of the diameter, from another frame of the same series.
+        Known diameter, from another frame of the same series; None to estimate it where it is not given.
     part
         Which volume of a series; None for the first.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> simulated = nc.simulate(shape=(24, 24, 24), volume_fraction=0.3, radius=4, seed=1)
+    >>> steps = nc.iter_detect(simulated.stack, nc.Options(diameter=8, method="log"))
+    >>> next(steps)
+    Progress(done=0, total=1, message='detecting with log')
+    >>> steps.close()  # cancels
     """
     started = time.perf_counter()
     options = options or Options()

@@ -1,4 +1,4 @@
-"""Where the network runs."""
+"""Choice of the device that the network runs on, and of its number type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str = "auto") -> str:
-    """Return ``cuda``, ``mps`` or ``cpu``; ``auto`` takes the first of these that is there.
+    """Return ``cuda``, ``mps`` or ``cpu``; ``auto`` takes the first of these that is available.
 
     Raises
     ------
@@ -21,12 +21,12 @@ def choose_device(name: str = "auto") -> str:
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(device for device, available in there.items() if available)
-    if name not in there:
+        return next(device for device, usable in available.items() if usable)
+    if name not in available:
         raise ColloidsError(f"There is no device '{name}'; choose one of {', '.join(get_args(Device))}.")
-    if not there[name]:
+    if not available[name]:
         raise ColloidsError(f"This machine has no '{name}' device that torch can use; choose 'auto' or 'cpu'.")
     return name
 
@@ -40,7 +40,7 @@ def half_precision(device: str) -> torch.dtype | None:
 
     if device == "cuda":
         return torch.float16
-    # torch has no public question for this; where a version lacks it, 32 bits are right, if slower.
-    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    native = device == "cpu" and any(question() for question in asked if question is not None)
+    # torch has no public function for this; where a version lacks these, 32 bits are right, if slower.
+    tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    native = device == "cpu" and any(supported() for supported in tests if supported is not None)
     return torch.bfloat16 if native else None

@@ -1,8 +1,7 @@
-"""The diameter of the particles, from the image alone.
+"""Estimate of the particles' diameter from the image alone.
 
-The network is shown a part of the stack at many magnifications. It was trained on particles near one size, so only
-near the right magnification does it find many of them, is it confident, and do the radii that it predicts agree with
-the one that was assumed.
+The network is applied to a part of the stack at several scales. It was trained on particles near one size, so only near
+the right scale does it find many of them, with a high confidence, and with radii that agree with the assumed one.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,42 +29,46 @@ if TYPE_CHECKING:
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.overview import Overview
-    from napari_colloids.stack import VoxelSize
+    from napari_colloids.stack import Volume, VoxelSize
 
+    #: See `_found`, with the volume given: diameter and edge of the part -> what is found there.
     FoundAt = Callable[[float, int], tuple[float, Candidates, float]]
 
-#: Diameters that are tried first, in lateral voxels; then those halfway to the ones beside the best.
-_STEP = 1.25
-_DIAMETERS = tuple(4.0 * _STEP**k for k in range(0, 15, 2))
-#: Edge of the part that is looked at, in canonical voxels: about eight particles, and six at a glance.
-_EDGE = 80
-_GLANCE = 64
-#: Candidates below this confidence say nothing about the scale: noise has many of them, and the wrong scale.
-_FLOOR = 0.6
-#: How steeply a particle's say grows with its confidence above the floor.
-_STEEPNESS = 4
-#: How far (as a logarithm) predicted and assumed size may differ before a scale counts little.
-_AGREEMENT = 0.2
-#: An estimate is certain when the particles found there are this confident on average,
-_SURE_CONFIDENCE = 0.93
-#: are at least so many,
-_SURE_COUNT = 6
-#: and no scale that is really different explains more than this fraction of what the best one does.
-_SURE_RIVAL = 0.6
-_DIFFERENT = np.log(1.7)
-#: Where large and small particles are mixed, the large ones explain most. They are if, seen at a scale smaller by this,
-_BETWEEN = 1.5
-#: at least this share of the particles of at least this confidence are less than half as large as the estimate.
-_MIXED = 0.12
-_CLEAR = 0.8
-#: Where few are large, the small ones may explain more. So many of the clear ones are then so many times as large.
-_FEW = 0.03
-_LARGE = 1.6
+#: Diameters of the coarse search, in lateral voxels: every second power of the factor; the best one's neighbours at one
+#: power follow.
+_DIAMETER_FACTOR = 1.25
+_COARSE_DIAMETERS = tuple(4.0 * _DIAMETER_FACTOR**k for k in range(0, 15, 2))
+#: Edge of the part that is searched, in canonical voxels: about six particles for the search of the scale, eight for
+#: the final estimate.
+_COARSE_EDGE_VOXELS = 64
+_FINE_EDGE_VOXELS = 80
+#: Candidates of a lower confidence are left out: noise has many of them, at the wrong scale.
+_MIN_CONFIDENCE = 0.6
+#: Exponent with which the weight of a detection grows with its confidence above the minimum.
+_WEIGHT_EXPONENT = 4
+#: Standard deviation of the logarithm of predicted over assumed diameter, in the score of a scale.
+_LOG_RATIO_SIGMA = 0.2
+#: An estimate is certain where at least so many particles are found, of at least this mean confidence, and where every
+#: scale that differs by at least this logarithm of the diameter has at most this fraction of the best one's score.
+_CERTAIN_MIN_COUNT = 6
+_CERTAIN_MIN_CONFIDENCE = 0.93
+_CERTAIN_MAX_SCORE_RATIO = 0.6
+_DISTINCT_LOG_RATIO = np.log(1.7)
+#: Detections of at least this confidence decide whether sizes are mixed.
+_MIXTURE_MIN_CONFIDENCE = 0.8
+#: In a mixture the large particles mostly have the best score. They do if, at a diameter smaller by this factor, at
+#: least this fraction of the detections is less than half as large as the estimate.
+_SMALLER_SCALE_FACTOR = 1.5
+_MIN_SMALL_FRACTION = 0.12
+#: Where few are large, the small ones may have the best score: at least this fraction of the detections is then larger
+#: than the median by this factor.
+_MIN_LARGE_FRACTION = 0.03
+_LARGE_SIZE_RATIO = 1.6
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What was seen at one assumed diameter.
+class _ScaleScore:
+    """How well the detections at one assumed diameter fit it.
 
     Attributes
     ----------
@@ -73,41 +76,41 @@ class _Look:
         The assumed one, in lateral voxels.
     ratio
         Median of the predicted diameters over the assumed one.
-    explained
-        Fraction of the volume in confident particles, the less the less they agree with the assumed size, and the less
-        if they are few: light that falls off to the sides, or a half that is empty, looks like one particle as large as
-        the stack.
+    score
+        Fraction of the volume in particles, weighted by their confidence, by the agreement of predicted and assumed
+        diameter, and less where they are few: uneven illumination, or a half that is empty, looks like one particle as
+        large as the stack.
     confidence
         Mean over the particles.
     count
-        Of the particles.
-    large
-        Share of the clear particles that are much larger than the median.
+        Number of particles.
+    large_fraction
+        Fraction of the confident particles that are much larger than the median.
     """
 
     diameter: float
     ratio: float
-    explained: float
+    score: float
     confidence: float
     count: int
-    large: float
+    large_fraction: float
 
     @classmethod
-    def at(cls, diameter: float, found: Candidates, volume: float) -> _Look:
-        """Sum up what `_found` found."""
+    def of(cls, diameter: float, found: Candidates, volume: float) -> _ScaleScore:
+        """Score what `_found` returns."""
         if len(found) == 0:
             return cls(diameter, 1.0, 0.0, 0.0, 0, 0.0)
         ratio = _weighted_median(2 * found.radii / CANONICAL_DIAMETER, found.confidence)
-        filled = float((_say(found.confidence) * 4 / 3 * np.pi * found.radii**3).sum() / volume)
-        agreement = float(np.exp(-0.5 * (np.log(ratio) / _AGREEMENT) ** 2))
+        filled = float((_weight(found.confidence) * 4 / 3 * np.pi * found.radii**3).sum() / volume)
+        agreement = float(np.exp(-0.5 * (np.log(ratio) / _LOG_RATIO_SIGMA) ** 2))
         mean = float((found.confidence**2).sum() / found.confidence.sum())
-        many = min(1.0, len(found) / _SURE_COUNT) ** 2
-        large = _share(_clear_sizes(found) > _LARGE * ratio)
-        return cls(diameter, ratio, filled * agreement * float(_say(mean)) * many, mean, len(found), large)
+        enough = min(1.0, len(found) / _CERTAIN_MIN_COUNT) ** 2
+        large = _fraction(_relative_diameters(found) > _LARGE_SIZE_RATIO * ratio)
+        return cls(diameter, ratio, filled * agreement * float(_weight(mean)) * enough, mean, len(found), large)
 
 
 def estimate_diameter(
-    volume: Any, overview: Overview, levels: GreyLevels, proportions: VoxelSize, network: CentreNet
+    volume: Volume, overview: Overview, levels: GreyLevels, proportions: VoxelSize, network: CentreNet
 ) -> Generator[Progress, None, DiameterEstimate]:
     """Estimate the typical diameter of the particles in a volume.
 
@@ -125,61 +128,74 @@ def estimate_diameter(
     Yields
     ------
     Progress
-        After every magnification.
+        After every scale.
 
     Returns
     -------
     DiameterEstimate
-        The estimate is the best guess, if not a certain one, whatever the image shows; of a mixture of large and small
-        particles it is about the mean of all, where both are found.
+        The best guess, certain or not, whatever the image shows; of a mixture of large and small particles it is about
+        the mean of all, where both are found.
     """
     found_at = partial(_found, volume, overview, levels, proportions, network)
 
-    def look(diameter: float, edge: int = _GLANCE) -> _Look:
-        return _Look.at(*found_at(diameter, edge))
+    def score_at(diameter: float, edge: int = _COARSE_EDGE_VOXELS) -> _ScaleScore:
+        return _ScaleScore.of(*found_at(diameter, edge))
 
     widest = max(volume.shape[1:])
-    wanted = [d for d in _DIAMETERS if d <= widest] or [_DIAMETERS[0]]
-    total = len(wanted) + 5  # with those beside the best, two close looks, and one for small particles
-    looks: list[_Look] = []
-
-    def best_of_all() -> _Look:
-        return max(looks, key=lambda seen: seen.explained)
-
-    for diameter in wanted:
-        looks.append(look(diameter))
-        yield Progress(len(looks), total, "estimating the diameter")
-    rough = best_of_all().diameter
-    beside = [d for d in (rough / _STEP, rough * _STEP) if _DIAMETERS[0] <= d <= min(widest, _DIAMETERS[-1])]
-    for diameter in beside:
-        looks.append(look(diameter))
-        yield Progress(len(looks), total, "estimating the diameter")
-    best = best_of_all()
-    # The predicted sizes lead to the scale at which they agree with the assumed one.
-    for edge, left in ((_GLANCE, 2), (_EDGE, 1)):
-        diameter = float(np.clip(best.diameter * best.ratio, _DIAMETERS[0], _DIAMETERS[-1]))
-        closer = look(diameter, edge)
+    coarse = [d for d in _COARSE_DIAMETERS if d <= widest] or [_COARSE_DIAMETERS[0]]
+    total = len(coarse) + 5  # with two neighbours, two refinements, and one search for small particles
+    scores: list[_ScaleScore] = []
+    for diameter in coarse:
+        scores.append(score_at(diameter))
+        yield Progress(len(scores), total, "estimating the diameter")
+    rough = _best(scores).diameter
+    last = min(widest, _COARSE_DIAMETERS[-1])
+    neighbours = [d for d in (rough / _DIAMETER_FACTOR, rough * _DIAMETER_FACTOR) if _COARSE_DIAMETERS[0] <= d <= last]
+    for diameter in neighbours:
+        scores.append(score_at(diameter))
+        yield Progress(len(scores), total, "estimating the diameter")
+    best = _best(scores)
+    # The predicted diameters lead to the scale at which they agree with the assumed one.
+    for edge, left in ((_COARSE_EDGE_VOXELS, 2), (_FINE_EDGE_VOXELS, 1)):
+        diameter = float(np.clip(best.diameter * best.ratio, _COARSE_DIAMETERS[0], _COARSE_DIAMETERS[-1]))
+        closer = score_at(diameter, edge)
         best = closer if closer.count else best
         yield Progress(total - left, total, "estimating the diameter")
-    rivals = [seen.explained for seen in looks if abs(np.log(seen.diameter / best.diameter)) > _DIFFERENT]
-    certain = (
-        best.count >= _SURE_COUNT
-        and best.confidence >= _SURE_CONFIDENCE
-        and max(rivals, default=0.0) <= _SURE_RIVAL * best.explained
-    )
-    diameter = best.diameter * best.ratio
-    between = diameter / _BETWEEN
-    # Below the smallest scale noise has small particles.
-    if between >= _DIAMETERS[0] and _share(_clear_sizes(found_at(between, _EDGE)[1]) < _BETWEEN / 2) >= _MIXED:
-        diameter = _mean_diameter(found_at, between, between)
-    elif best.large >= _FEW:
-        diameter = _mean_diameter(found_at, diameter, _BETWEEN * diameter)
+    diameter = _of_mixture(found_at, best)
     yield Progress(total, total, "estimating the diameter")
-    return DiameterEstimate(diameter, certain)
+    return DiameterEstimate(diameter, _is_certain(best, scores))
+
+
+def _best(scores: list[_ScaleScore]) -> _ScaleScore:
+    return max(scores, key=lambda one: one.score)
+
+
+def _is_certain(best: _ScaleScore, scores: list[_ScaleScore]) -> bool:
+    """Whether the particles of the best scale are many and clear, and no distinct scale has a score like its."""
+    distinct = [one.score for one in scores if abs(np.log(one.diameter / best.diameter)) > _DISTINCT_LOG_RATIO]
+    return (
+        best.count >= _CERTAIN_MIN_COUNT
+        and best.confidence >= _CERTAIN_MIN_CONFIDENCE
+        and max(distinct, default=0.0) <= _CERTAIN_MAX_SCORE_RATIO * best.score
+    )
+
+
+def _of_mixture(found_at: FoundAt, best: _ScaleScore) -> float:
+    """Return the diameter of the best scale, or the mean diameter where there are small or large particles as well."""
+    diameter = best.diameter * best.ratio
+    smaller = diameter / _SMALLER_SCALE_FACTOR
+    # Below the smallest scale noise has small particles.
+    if smaller >= _COARSE_DIAMETERS[0]:
+        small = _relative_diameters(found_at(smaller, _FINE_EDGE_VOXELS)[1]) < _SMALLER_SCALE_FACTOR / 2
+        if _fraction(small) >= _MIN_SMALL_FRACTION:
+            return _mean_diameter(found_at, smaller, smaller)
+    if best.large_fraction >= _MIN_LARGE_FRACTION:
+        return _mean_diameter(found_at, diameter, _SMALLER_SCALE_FACTOR * diameter)
+    return diameter
 
 
 def _found(
-    volume: Any,
+    volume: Volume,
     overview: Overview,
     levels: GreyLevels,
     proportions: VoxelSize,
@@ -187,51 +203,53 @@ def _found(
     diameter: float,
     edge: int,
 ) -> tuple[float, Candidates, float]:
-    """Apply the network to a part of the volume as if the particles had about this diameter.
+    """Apply the network to a part of the volume on the scale of an assumed diameter.
 
     Returns
     -------
     tuple
-        The diameter, as the scale has it; what is found, in canonical voxels; and the volume of that part in these.
+        The diameter, as the scale rounds it; the candidates, in canonical voxels; and the volume of that part in these.
     """
-    scale = Scale.for_diameter(diameter, volume.shape, proportions)
+    scale = Scale.for_diameter(diameter, (volume.shape[0], volume.shape[1], volume.shape[2]), proportions)
     tile = _most_varied_part(overview, scale, edge)
-    steps = candidates_in([tile], volume, scale, levels, network, "cpu", _FLOOR)
+    steps = candidates_in([tile], volume, scale, levels, network, "cpu", _MIN_CONFIDENCE)
     (found,) = (step for step in steps if isinstance(step, Candidates))
     visible = np.minimum(without_margin(tile.high), scale.canonical_shape) - np.maximum(without_margin(tile.low), 0)
     return CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), float(np.prod(visible))
 
 
-def _mean_diameter(found_at: FoundAt, diameter: float, most: float) -> float:
-    """Return the mean diameter of a mixture, but not more than `most`, from a guess.
+def _mean_diameter(found_at: FoundAt, diameter: float, highest: float) -> float:
+    """Return the mean diameter of a mixture, but not more than `highest`, from a first guess.
 
-    In the mixtures that the network learnt from, the mean is the canonical diameter. What is found at the guess has a
-    mean that is nearer to the true one, so that a second look finds more.
+    In the mixtures of the training the mean is the canonical diameter. The detections at the guess have a mean that is
+    nearer to the true one, so that a second iteration finds more.
     """
     for _ in range(2):
-        at, found, _volume = found_at(diameter, _EDGE)
-        sizes = _clear_sizes(found)
+        assumed, found, _volume = found_at(diameter, _FINE_EDGE_VOXELS)
+        sizes = _relative_diameters(found)
         if len(sizes):
-            diameter = min(most, at * float(sizes.mean()))
+            diameter = min(highest, assumed * float(sizes.mean()))
     return diameter
 
 
-def _clear_sizes(found: Candidates) -> NDArray[np.float64]:
-    """Return the diameters of the clear ones over the canonical one."""
-    return 2 * found.radii[found.confidence >= _CLEAR] / CANONICAL_DIAMETER
+def _relative_diameters(found: Candidates) -> NDArray[np.float64]:
+    """Return the diameters of the confident detections over the canonical one."""
+    return 2 * found.radii[found.confidence >= _MIXTURE_MIN_CONFIDENCE] / CANONICAL_DIAMETER
 
 
-def _share(which: NDArray[np.bool_]) -> float:
-    return float(which.mean()) if len(which) else 0.0
+def _fraction(marked: NDArray[np.bool_]) -> float:
+    """Return the fraction that is marked; 0 of nothing."""
+    return float(marked.mean()) if len(marked) else 0.0
 
 
-def _say(confidence: Any) -> Any:
-    """Return how much particles of such a confidence have to say about the scale, between 0 and 1."""
-    return (np.maximum(confidence - _FLOOR, 0) / (1 - _FLOOR)) ** _STEEPNESS
+def _weight(confidence: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return the weight of detections in the score of a scale, between 0 and 1, from their confidence."""
+    above: NDArray[np.float64] = np.maximum(confidence - _MIN_CONFIDENCE, 0) / (1 - _MIN_CONFIDENCE)
+    return above**_WEIGHT_EXPONENT
 
 
 def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
-    """Return the box among some in which the grey levels vary most, which means particles; its edge is canonical."""
+    """Return the box, out of a grid, whose grey levels vary most, which means particles; its edge is canonical."""
     shape = scale.padded_shape
     size = [min(n, edge) for n in shape]
     corners = [
@@ -250,7 +268,7 @@ def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
     return max((tile((z, y, x)) for z, y, x in product(*corners)), key=spread)
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     order = np.argsort(values)
     below = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(below, below[-1] / 2)])

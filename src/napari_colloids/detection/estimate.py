@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiameterEstimate:
-    """What the image says about the size of its particles.
+    """Estimated or given diameter of the particles of a volume.
 
     Attributes
     ----------
     diameter
         In voxels along x.
     certain
-        Whether the particles found are clear, and found at this scale alone.
+        Whether the particles found have a high confidence, and no distinctly different scale explains the image as
+        well; true where the diameter is given.
     negative_certain
-        Whether the negative of the image has a certain diameter where the image has none: its particles may be dark
-        where bright ones were looked for, or bright where dark ones were.
+        Whether the inverted image has a certain diameter where the image has none: the particles may be dark instead of
+        bright, or the other way round.
     """
 
     diameter: float
@@ -30,5 +31,5 @@ class DiameterEstimate:
 
     @classmethod
     def of_record(cls, record: Record) -> DiameterEstimate:
-        """Return the estimate that a volume was searched with."""
+        """Return the estimate that a record holds."""
         return cls(record.diameter, record.diameter_certain, record.negative_certain)

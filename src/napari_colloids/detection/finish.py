@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from napari_colloids.stack import Volume
 
 
-#: How far around a region particles take part in the refinement, in diameters.
+#: Margin around a region within which particles take part in the refinement, in diameters.
 _REFINED_MARGIN_DIAMETERS = 1.0
-#: A given diameter is doubted where most particles come out larger or smaller by this factor; from 1.6 on many are
-#: lost.
+#: A notice is given where the median diameter found differs from the given one by this factor; from 1.6 on many
+#: particles are missed.
 _MAX_DIAMETER_RATIO = 1.4
 
 
@@ -45,11 +45,11 @@ def iter_finish(
     volume
         Array-like ``(z, y, x)`` that was searched.
     plan
-        By which they were found.
+        Of the search.
     parts
         What was found, in any order.
     seconds
-        How long that took.
+        Duration of the search.
     """
     started = time.perf_counter()
     options = plan.options
@@ -107,69 +107,71 @@ class _Fitted(NamedTuple):
 
 
 def _refined(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, _Fitted]:
-    """Fit the candidates that are likely; the others stay as they are, unless they overlap with fitted ones.
+    """Refine the candidates above the default threshold; the others stay, unless they overlap with refined ones.
 
     Particles that the fit finds in the residual get the confidence of the default threshold.
     """
     from napari_colloids.refinement import iter_refine
 
-    least = DEFAULT_THRESHOLD[plan.options.method]
-    likely = found.confidence >= least
+    threshold = DEFAULT_THRESHOLD[plan.options.method]
+    likely = found.confidence >= threshold
     known, doubtful = found[likely], found[~likely]
     aspect = aspect_of(plan.voxel_size)
     low, box = plan.around(_REFINED_MARGIN_DIAMETERS)
     fit = yield from iter_refine(volume[box], known.positions - low, known.radii, plan.diameter, aspect, plan.psf)
-    confidence = np.where(fit.source < 0, least, known.confidence[np.maximum(fit.source, 0)] if len(known) else least)
+    earlier = known.confidence[np.maximum(fit.source, 0)] if len(known) else threshold
+    confidence = np.where(fit.source < 0, threshold, earlier)
     both = Candidates.joined([Candidates(fit.positions + low, fit.radii, confidence), doubtful])
     isotropic = Candidates(both.positions * [aspect, 1, 1], both.radii, both.confidence)
-    # What was fitted comes first and stays.
-    stays = without_overlaps(isotropic) | (np.arange(len(both)) < len(fit.source))
+    # Refined particles come first, and all of them are kept.
+    kept = without_overlaps(isotropic) | (np.arange(len(both)) < len(fit.source))
     count = len(doubtful)
     errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
     refined = np.append(fit.refined, np.zeros(count, bool))
-    return _Fitted(both[stays], errors[stays], refined[stays], fit.facts, fit.notices)
+    return _Fitted(both[kept], errors[kept], refined[kept], fit.facts, fit.notices)
 
 
 def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
+    """Return the notices of the search, and what is uncertain about the diameter."""
     notices = list(dict.fromkeys(notice for part in parts for notice in part.notices))
     if not plan.estimate.certain:
         notices.insert(
             0,
-            f"The diameter could not be told for sure from the image ({plan.diameter:.1f} px is the best guess"
-            f"{_neighbours(plan, table)}): look at the result and type the diameter if it is wrong.",
+            f"The diameter could not be estimated with certainty ({plan.diameter:.1f} px is the best guess"
+            f"{_neighbours(plan, table)}): check the result, and give the diameter if it is wrong.",
         )
     if plan.estimate.negative_certain:
         kind = "bright" if plan.options.dark else "dark"
         notices.append(
-            f"With bright and dark exchanged, the image shows clear particles: if yours are {kind}, say so (dark)."
+            f"The inverted image shows clear particles: if yours are {kind}, change the setting for dark particles."
         )
     return notices
 
 
 def _doubts(plan: Plan, found: Candidates) -> list[str]:
-    """Say where a diameter that was given does not fit what the network finds, wanted there or not."""
+    """Return a notice where a given diameter does not fit what the network finds, in the region or beside it."""
     options = plan.options
     if options.method != "network" or not options.gives_diameter:
         return []
     likely = found[found.confidence >= DEFAULT_THRESHOLD[options.method]]
     if len(likely) == 0:
-        if plan.region.somewhere:
+        if plan.region.restricts:
             return []
         return [
             f"With a diameter of {plan.diameter:.3g} px no particle was found: if there are some, leave the diameter "
-            "out, and it is estimated."
+            "out to have it estimated."
         ]
     width = 2 * float(np.median(likely.radii))
     if 1 / _MAX_DIAMETER_RATIO < width / plan.diameter < _MAX_DIAMETER_RATIO:
         return []
     return [
         f"The diameter was given as {plan.diameter:.3g} px, but the particles found are mostly {width:.3g} px wide: "
-        "unless they are of several sizes, leave it out, and it is estimated."
+        "unless they are of several sizes, leave it out to have it estimated."
     ]
 
 
 def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
-    """Say how far apart neighbours are; nothing where nobody can tell."""
+    """Return words on the distance between neighbours; none where it is unknown."""
     from napari_colloids.structure import neighbour_distance
 
     likely = table[table["confidence"] >= DEFAULT_THRESHOLD[plan.options.method]]

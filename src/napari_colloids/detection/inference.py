@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.device import half_precision
-from napari_colloids.detection.network import CentreNet, Output
+from napari_colloids.detection.network import CentreNet, Output, prepare_torch
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, STRIDE, Scale
 from napari_colloids.progress import result_of
 from napari_colloids.stack import read_box
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.tiles import Tile
+    from napari_colloids.stack import Volume
 
-#: Rows of a resampling matrix that are multiplied at a time; the matrix is a narrow band.
-_BAND = 32
-#: On a CPU torch takes slow convolutions for a single image of no more than so many voxels in z times y: together with
-#: its mirror image it is done in a third of the time. More voxels than the second number would take too much memory.
-_SLOW = 10_240
-_TOGETHER = 8_000_000
-#: Which radii are believed, as logarithms over the canonical one: a fifth to 2.7 times. Larger ones, as mixtures have,
-#: were not learnt: they come out up to twice too large, and the small particles around would be dropped.
-_LOG_RADII = (-1.6, 1.0)
+#: Rows of a resampling matrix that are multiplied at a time; the matrix is banded.
+_BAND_ROWS = 32
+#: On a CPU torch takes slow convolutions for a single image of no more than so many voxels in z times y: in one batch
+#: with its point reflection it is done in a third of the time. A batch of larger images would take too much memory.
+_MAX_BATCHED_ZY_VOXELS = 10_240
+_MAX_BATCHED_VOXELS = 8_000_000
+#: Limits of the predicted radii, as logarithms over the canonical one: a fifth to 2.7 times. Larger ones, as mixtures
+#: have, were not learnt: they come out up to twice too large, and the small particles around would be dropped.
+_LOG_RADIUS_LIMITS = (-1.6, 1.0)
 
 
 class _Band(NamedTuple):
-    """Some rows of a resampling matrix, ``(rows, columns)``, and the first of the columns."""
+    """Some rows of a resampling matrix without the columns that are 0 in them: ``(rows, columns)``, and the first."""
 
     rows: Tensor
     first: int
@@ -45,17 +46,17 @@ class _Band(NamedTuple):
 
 def candidates_in(
     tiles: Iterable[Tile],
-    volume: Any,
+    volume: Volume,
     scale: Scale,
     levels: GreyLevels,
     network: CentreNet,
     device: str,
-    floor: float,
+    min_confidence: float,
 ) -> Iterator[Candidates | float]:
     """Apply the network tile by tile.
 
-    Yields the candidates in each core, on the canonical scale, and before them, again and again, which share of the
-    tile is about done: a tile may take half a minute, and nobody wants to wait for its end to stop.
+    Yields the candidates in each core, on the canonical scale, and before them, several times, the fraction of the tile
+    that is about done, so that a caller can stop within a tile: one may take half a minute.
 
     Parameters
     ----------
@@ -71,26 +72,27 @@ def candidates_in(
         On the `device`.
     device
         ``cpu``, ``cuda`` or ``mps``.
-    floor
-        Smallest confidence that is kept.
+    min_confidence
+        Candidates of a lower confidence are left out.
     """
+    prepare_torch()
     half = half_precision(device)
 
     def image_of(tile: Tile) -> Tensor:
         return prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, device)
 
-    # A CPU that computes has no time to read.
-    images = _one_ahead(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
+    # On the CPU, reading ahead would only compete with the network.
+    images = _prefetched(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
     for tile, image in images:
         yield 0.0
-        looks = iter_look_twice(network, image[None, None].to(memory_format=torch.channels_last_3d))
-        output, confidence = yield from _without_gradients(looks, network, device, half)
-        found = decode(output, confidence, tile, floor)
+        steps = iter_predict_symmetrised(network, image[None, None].to(memory_format=torch.channels_last_3d))
+        output, confidence = yield from _in_inference_mode(steps, network, device, half)
+        found = decode(output, confidence, tile, min_confidence)
         yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
 
 
-def _one_ahead(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterator[tuple[Tile, Tensor]]:
-    """Yield each tile with what is made of it, and begin with the next one in a thread: it is read meanwhile."""
+def _prefetched(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterator[tuple[Tile, Tensor]]:
+    """Yield each tile with what is made of it, while the next one is made in a thread."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         last: tuple[Tile, Future[Tensor]] | None = None
         for tile in tiles:
@@ -102,29 +104,31 @@ def _one_ahead(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterato
             yield last[0], last[1].result()
 
 
-def _without_gradients(
-    looks: Generator[float, None, Output], network: CentreNet, device: str, half: torch.dtype | None
+def _in_inference_mode(
+    steps: Generator[float, None, Output], network: CentreNet, device: str, half: torch.dtype | None
 ) -> Generator[float, None, tuple[Output, Tensor]]:
-    """Take the steps of a look in the fastest way; between them, torch is as whoever waits for them has set it."""
+    """Run the steps of a prediction without gradients and in half precision; between them the caller's modes hold."""
     while True:
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
             try:
-                share = next(looks)
+                fraction = next(steps)
             except StopIteration as end:
                 return end.value, network.confidence(end.value)
-        yield share
+        yield fraction
 
 
-def look_twice(network: CentreNet, image: Tensor) -> Output:
-    """Do as `iter_look_twice`, in one go."""
-    return result_of(iter_look_twice(network, image))
+def predict_symmetrised(network: CentreNet, image: Tensor) -> Output:
+    """Do as `iter_predict_symmetrised`, in one go."""
+    return result_of(iter_predict_symmetrised(network, image))
 
 
-def iter_look_twice(network: CentreNet, image: Tensor) -> Generator[float, None, Output]:
-    """Return the mean of what a network says of an image and of its mirror image through the middle.
+def iter_predict_symmetrised(network: CentreNet, image: Tensor) -> Generator[float, None, Output]:
+    r"""Return the network's output averaged over an image and its point reflection (test-time augmentation).
 
-    A trained network has the centres a little to one side, by another amount for every blur and size; the mean of a
-    scene and its mirror image cannot prefer a side. What two looks say differently by chance gets smaller, too.
+    .. math:: \hat f(I) = \tfrac{1}{2} \left( f(I) + P f(P I) \right)
+
+    where :math:`P` reverses all three axes, and the sign of offsets. The centres of a trained network are biased to one
+    side, by an amount that depends on blur and size; the average cannot be. It reduces random errors, too.
 
     Parameters
     ----------
@@ -136,9 +140,9 @@ def iter_look_twice(network: CentreNet, image: Tensor) -> Generator[float, None,
     Yields
     ------
     float
-        Which share is about done.
+        The fraction that is about done.
     """
-    if image.shape[2] * image.shape[3] <= _SLOW and image.numel() <= _TOGETHER:
+    if image.shape[2] * image.shape[3] <= _MAX_BATCHED_ZY_VOXELS and image.numel() <= _MAX_BATCHED_VOXELS:
         both = yield from network.in_steps(torch.cat([image, image.flip(2, 3, 4)]))
         plain, mirrored = (Output(*(field[i : i + 1] for field in both)) for i in (0, 1))
     else:
@@ -159,7 +163,7 @@ def without_margin(corner: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def prepare(
-    volume: Any,
+    volume: Volume,
     low: tuple[int, int, int],
     high: tuple[int, int, int],
     scale: Scale,
@@ -178,8 +182,8 @@ def prepare(
     along_y, along_x = (_bands(scale.weights(axis, low[axis], high[axis], source[axis]), device) for axis in (1, 2))
     slabs = []
     # A few slices at a time: where the particles are large the source is many times the size of the result.
-    for first in range(low[0], high[0], _BAND):
-        last = min(first + _BAND, high[0])
+    for first in range(low[0], high[0], _BAND_ROWS):
+        last = min(first + _BAND_ROWS, high[0])
         (z, *_) = scale.source_slices((first, *low[1:]), (last, *high[1:]))
         slab = levels.apply(raw[z.start - source[0].start : z.stop - source[0].start], device)
         for axis, bands in enumerate((_bands(scale.weights(0, first, last, z), device), along_y, along_x)):
@@ -189,10 +193,10 @@ def prepare(
 
 
 def _bands(weights: NDArray[np.float32], device: str) -> list[_Band]:
-    """Cut a matrix whose rows are a narrow band into groups of rows, without the columns in which they are 0."""
+    """Cut a banded matrix into groups of rows, without the columns in which they are 0."""
     bands = []
-    for first in range(0, len(weights), _BAND):
-        rows = weights[first : first + _BAND]
+    for first in range(0, len(weights), _BAND_ROWS):
+        rows = weights[first : first + _BAND_ROWS]
         columns = np.flatnonzero(rows.any(axis=0))
         low, high = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 0)
         bands.append(_Band(torch.from_numpy(rows[:, low:high]).to(device), low))
@@ -213,8 +217,8 @@ def _resampled(image: Tensor, bands: list[_Band], axis: int) -> Tensor:
     return torch.cat(parts, dim=axis)
 
 
-def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Candidates:
-    """Turn the maps of a tile into candidates: the most certain of neighbouring cells in the core, moved by the offset.
+def decode(output: Output, confidence: Tensor, tile: Tile, min_confidence: float) -> Candidates:
+    """Turn the maps of a tile into candidates: local maxima of the centre map in the core, moved by the offset.
 
     Parameters
     ----------
@@ -224,11 +228,11 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
         Of each cell, shape ``(1, Z, Y, X)``.
     tile
         The box that was computed.
-    floor
-        Smallest confidence that is kept.
+    min_confidence
+        Candidates of a lower confidence are left out.
     """
-    # The confidence rises with the centre's logit, but in 32 bits it is soon 1, and then neighbours are equal.
-    peaks = (_highest_around(output.centre) == output.centre) & (confidence >= floor)
+    # Maxima of the logit, not of the confidence: that is soon 1 in 32 bits, and then neighbours are equal.
+    peaks = (_neighbourhood_maximum(output.centre) == output.centre) & (confidence >= min_confidence)
     first, last = (
         (torch.tensor(corner) - torch.tensor(tile.low)).to(peaks.device) // STRIDE
         for corner in (tile.core_low, tile.core_high)
@@ -240,7 +244,7 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
     # device has it.
     offset = output.offset[0, :, z, y, x].T.cpu().double()
     positions = (cells.cpu() + offset) * STRIDE + (STRIDE - 1) / 2
-    radii = CANONICAL_DIAMETER / 2 * torch.exp(output.log_radius[0, z, y, x].float().clamp(*_LOG_RADII))
+    radii = CANONICAL_DIAMETER / 2 * torch.exp(output.log_radius[0, z, y, x].float().clamp(*_LOG_RADIUS_LIMITS))
     return Candidates(
         positions.numpy() + np.asarray(tile.low),
         radii.cpu().double().numpy(),
@@ -248,8 +252,8 @@ def decode(output: Output, confidence: Tensor, tile: Tile, floor: float) -> Cand
     )
 
 
-def _highest_around(cells: Tensor) -> Tensor:
-    """Return the largest of the 3 x 3 x 3 cells around each cell; max_pool3d takes a CPU 60 times as long."""
+def _neighbourhood_maximum(cells: Tensor) -> Tensor:
+    """Return the maximum of the 3 x 3 x 3 cells around each cell; on a CPU max_pool3d takes 60 times as long."""
     highest = functional.pad(cells, (1,) * 6, value=-torch.inf)
     for axis in (1, 2, 3):
         size = cells.shape[axis]

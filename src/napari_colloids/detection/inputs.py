@@ -1,4 +1,4 @@
-"""What can be searched: a stack, an array or a file."""
+"""Inputs of detection: a `Stack`, an array, or the name of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def input_stack(
     *,
     series: bool = False,
 ) -> Stack:
-    """Return what is to be searched as a `Stack`.
+    """Return the input of a detection as a `Stack`.
 
     Parameters
     ----------

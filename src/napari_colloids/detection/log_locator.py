@@ -1,4 +1,4 @@
-"""Particles as blobs: maxima of the negative Laplacian of Gaussian (LoG) whose width fits the particle.
+"""Reference method "log": maxima of the scale-normalised negative Laplacian of Gaussian (LoG).
 
 References
 ----------
@@ -24,7 +24,7 @@ Image = NDArray[np.float32]
 
 #: Orders of the derivatives: one second derivative along each axis.
 _SECOND_DERIVATIVES = ((2, 0, 0), (0, 2, 0), (0, 0, 2))
-#: Values that are tried for each of the `Settings` when the method is tuned.
+#: Values of each of the `Settings` for the tuning by the benchmark.
 GRID: dict[str, tuple[float, ...]] = {
     "sigma": (0.7, 0.8, 0.9, 1.0, 1.1, 1.2),
     "separation": (0.55, 0.65, 0.75, 0.85),
@@ -34,14 +34,14 @@ GRID: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Tunable parameters of the Laplacian of Gaussian; the defaults were tuned like those of trackpy.
+    """Tunable parameters of the Laplacian of Gaussian; the defaults were tuned as those of trackpy were.
 
     Attributes
     ----------
     sigma
-        Width of the Gaussian over ``radius / sqrt(3)``, which is where a ball answers most.
+        Width of the Gaussian over ``radius / sqrt(3)``, at which the response of a solid sphere is largest.
     elongation
-        Width of the Gaussian along z over that across.
+        Width of the Gaussian along z over the lateral one.
     separation
         Edge of the box in which only the highest response counts, over the diameter.
     """
@@ -52,7 +52,9 @@ class Settings:
 
 
 def locate(image: Image, diameter: float, proportions: VoxelSize, settings: Settings | None = None) -> Candidates:
-    """Find the maxima of the negative Laplacian of Gaussian whose width fits the particle, with sub-voxel parabolas.
+    r"""Find the maxima of the scale-normalised negative Laplacian of Gaussian, to a fraction of a voxel by parabolas.
+
+    .. math:: R = -\sum_{a \in \{z, y, x\}} \sigma_a^2 \, \frac{\partial^2}{\partial a^2} (G_\sigma * I)
 
     Parameters
     ----------
@@ -63,17 +65,17 @@ def locate(image: Image, diameter: float, proportions: VoxelSize, settings: Sett
     proportions
         Edges ``(z, y, x)`` of a voxel over the one along x.
     settings
-        What was tuned.
+        Tuned parameters; None for the defaults.
 
     Returns
     -------
     Candidates
-        In voxels; the confidence is the response over that of the clearest particles, at most 1.
+        In voxels; the confidence is the response over its 95th percentile, at most 1.
     """
     settings = settings or Settings()
     sizes = diameter / np.array(proportions)
     sigma = settings.sigma * np.array([settings.elongation, 1, 1]) * sizes / 2 / np.sqrt(3)
-    # Per axis in units of its own width, or a wider z would hardly count.
+    # Each axis in units of its own width: otherwise a wider z would hardly contribute.
     response = -sum(
         s**2 * gaussian_filter(image, sigma, order=order) for s, order in zip(sigma, _SECOND_DERIVATIVES, strict=True)
     )
@@ -86,7 +88,7 @@ def locate(image: Image, diameter: float, proportions: VoxelSize, settings: Sett
 
 
 def _parabolic(response: Image, index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Move each maximum to the top of the parabola through it and its two neighbours, axis by axis."""
+    """Move each maximum to the vertex of the parabola through it and its two neighbours, axis by axis."""
     positions = index.astype(float)
     for axis, length in enumerate(response.shape):
         inner = (index[:, axis] > 0) & (index[:, axis] < length - 1)

@@ -1,4 +1,4 @@
-"""The detection methods: the network and the reference methods, each told once.
+"""Registry of the detection methods: the network and the reference methods.
 
 A new method is a module of its own with ``locate``, ``Settings`` and ``GRID`` (as `log_locator` has them), and an entry
 in `METHODS`. Modules are imported when a method is first used.
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from napari_colloids.detection.candidates import Candidates
     from napari_colloids.stack import VoxelSize
 
-#: Detections of a lower confidence are never kept; a window shows the rest as its threshold allows.
+#: Detections of a lower confidence are dropped, whatever the threshold.
 FLOOR = 0.05
 
 
 class Locator(Protocol):
-    """A module that finds particles in an image at once, without tiles."""
+    """A module that finds the particles of a whole image, without tiles."""
 
-    #: Values that are tried for each of the settings when the method is tuned.
+    #: Values of each of the settings for the tuning by the benchmark.
     GRID: Mapping[str, tuple[float, ...]]
 
     @property
     def Settings(self) -> type[DataclassInstance]:
-        """Dataclass of what can be tuned."""
+        """Dataclass of the tunable parameters."""
 
     def locate(
         self,
@@ -52,24 +52,24 @@ class Locator(Protocol):
         proportions
             Edges ``(z, y, x)`` of a voxel over the one along x.
         settings
-            What was tuned; None takes the defaults.
+            Tuned parameters; None for the defaults.
         """
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to find particles.
+    """A detection method.
 
     Attributes
     ----------
     name
-        In code, tables and on the command line.
+        Name in code, in tables and on the command line.
     label
-        In the window.
+        Name in a form.
     default_threshold
-        Confidence that a detection needs unless the user says otherwise.
+        Minimum confidence of a detection unless another is given.
     colour
-        In the plots of the benchmark (matplotlib's name).
+        Colour in the plots of the benchmark (a name of matplotlib).
     module
         Name of the `Locator` in this package; empty for the network, which is applied in tiles.
     """
@@ -91,8 +91,8 @@ class Method:
         return cast("Locator", import_module(f"napari_colloids.detection.{self.module}"))
 
 
-#: The network's default threshold is the one that keeps a precision of 0.95 in the mean over the benchmark's hard
-#: scenes: those that would have less without any threshold (`DEFAULT_PRECISION`).
+#: The network's default threshold is the lowest with a mean precision of `DEFAULT_PRECISION` over those scenes of the
+#: benchmark whose precision without a threshold is lower.
 METHODS = {
     method.name: method
     for method in (

@@ -1,8 +1,8 @@
 """The network: a small residual 3D U-Net that marks centres (after CenterNet) on a grid of every second voxel.
 
-The stem folds blocks of 2 x 2 x 2 voxels into channels, so that the costly full resolution is never convolved; what
-is lost is given back by predicting for every cell the offset to the centre. There is no normalisation layer: such
-layers mix all voxels of a tile, and the answer would depend on the tile.
+The stem folds blocks of 2 x 2 x 2 voxels into channels (space to depth), so that the costly full resolution is never
+convolved; the offset to the centre, predicted for every cell, makes up for it. There is no normalisation layer: such
+layers mix all voxels of a tile, and the output would depend on the tile.
 
 References
 ----------
@@ -15,6 +15,7 @@ calibration for binary classifiers, AISTATS (2017).
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -27,26 +28,36 @@ from napari_colloids.progress import result_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Otherwise Linux hands out the large arrays of a tile in pages of 4 kB, which takes up to a third as long as to compute
-# with them. torch asks for this variable when it makes its first tensor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-# A forked process, as multiprocessing makes it on Linux, lacks the threads of its parent and would wait for them.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
-
-#: Voxels per cell of the coarsest level: tiles that begin and end at multiples of it from each other see the same.
+#: Voxels per cell of the coarsest level: the output is the same for tiles that are shifted by multiples of it.
 MULTIPLE = 8
-#: The calibration that leaves every confidence as the network says it.
+#: The calibration that leaves the network's probabilities as they are.
 UNCALIBRATED = (1.0, 1.0, 0.0)
 
 
+@cache
+def prepare_torch() -> None:
+    """Set what torch needs to be fast and to survive a fork; this changes the whole process, once.
+
+    Called where a network is first made or applied, not on import. It sets
+
+    - the environment variable ``THP_MEM_ALLOC_ENABLE``, unless it is set: with it, Linux gives out the large arrays of
+      a tile in huge pages; in pages of 4 kB that takes up to a third as long as to compute with them. torch reads the
+      variable when it makes its first tensor, and does not see it in a process where that has happened.
+    - a fork hook that leaves torch one thread in forked processes, as `multiprocessing` makes them on Linux: these lack
+      the threads of their parent and would wait for them.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 class Output(NamedTuple):
-    """What the network says about each cell; every field has the batch first and the cells ``(z, y, x)`` last.
+    """The network's output for each cell; every field has the batch first and the cells ``(z, y, x)`` last.
 
     Attributes
     ----------
     centre
-        Logit of "the centre of a particle lies here", shape ``(B, Z, Y, X)``.
+        Logit of the probability that the cell holds the centre of a particle, shape ``(B, Z, Y, X)``.
     offset
         From the cell's centre to that of the particle in cells, shape ``(B, 3, Z, Y, X)``.
     log_radius
@@ -59,7 +70,7 @@ class Output(NamedTuple):
 
 
 class Block(nn.Module):
-    """Residual block of two convolutions whose branch starts at a fraction of its final weight."""
+    """Residual block of two convolutions, whose branch has a learnt gain."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -86,6 +97,7 @@ class CentreNet(nn.Module):
     """
 
     def __init__(self, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
+        prepare_torch()
         super().__init__()
         fine, middle, coarse = channels
         self.channels = channels
@@ -102,7 +114,7 @@ class CentreNet(nn.Module):
         self.grow_fine = nn.ConvTranspose3d(middle, fine, 2, stride=2)
         self.decode_fine = Block(fine)
         hidden, last = nn.Conv3d(fine, 2 * fine, 3, padding=1), nn.Conv3d(2 * fine, 5, 1)
-        with torch.no_grad():  # start by believing that centres are rare
+        with torch.no_grad():  # before training, centres are rare everywhere
             last.weight.mul_(0.1)
             last.bias = nn.Parameter(torch.tensor([-4.0, 0, 0, 0, 0]))
         self.head = nn.Sequential(hidden, nn.ReLU(inplace=True), last)
@@ -112,28 +124,31 @@ class CentreNet(nn.Module):
         return result_of(self.in_steps(image))
 
     def in_steps(self, image: Tensor, before: float = 0.0, part: float = 1.0) -> Generator[float, None, Output]:
-        """Apply the network in steps, so that it can be stopped on the way.
+        """Apply the network in steps, so that it can be stopped between them.
 
-        Yields which share is about done of a whole that this is a `part` of, where `before` was done already.
+        Yields the fraction that is about done of a whole of which this is a `part`, after `before` has been done.
         """
-        fine = self.stem(_fold(image))
+        fine = self.stem(_space_to_depth(image))
         yield before + 0.1 * part
         fine = self.encode_fine(fine)
         yield before + 0.35 * part
-        middle = self.encode_middle(self.shrink_fine(_filled_up(fine)))
-        coarse = self.bottom(self.shrink_middle(_filled_up(middle)))
-        middle = self.decode_middle(middle + _as_long_as(middle, self.grow_middle(coarse)))
+        middle = self.encode_middle(self.shrink_fine(_padded_to_even(fine)))
+        coarse = self.bottom(self.shrink_middle(_padded_to_even(middle)))
+        middle = self.decode_middle(middle + _cropped(self.grow_middle(coarse), middle))
         yield before + 0.5 * part
-        fine = self.decode_fine(fine + _as_long_as(fine, self.grow_fine(middle)))
+        fine = self.decode_fine(fine + _cropped(self.grow_fine(middle), fine))
         yield before + 0.75 * part
         maps = self.head(fine)
         return Output(maps[:, 0], maps[:, 1:4], maps[:, 4])
 
     def confidence(self, output: Output) -> Tensor:
-        """Return the probability that each cell holds a centre, shape ``(B, Z, Y, X)``.
+        r"""Return the calibrated probability that each cell holds a centre, shape ``(B, Z, Y, X)``.
 
-        That is ``1 / (1 + exp(-c) (1 - s)^b / s^a)``, where s is the sigmoid of what the network says, and a, b and c
-        are its `calibration`: the beta calibration of Kull et al.
+        It is the beta calibration of Kull et al.,
+
+        .. math:: p = \left( 1 + e^{-c} \, (1 - s)^b \, s^{-a} \right)^{-1}
+
+        where :math:`s` is the sigmoid of the centre's logit, and :math:`a, b, c` are the network's `calibration`.
         """
         centre = output.centre.float()
         true, false, bias = self.calibration
@@ -141,27 +156,27 @@ class CentreNet(nn.Module):
 
     @property
     def halo(self) -> int:
-        """Voxels beyond a tile that can change what is said in it: the receptive field, rounded up to `MULTIPLE`."""
-        # Each 3x3x3 convolution looks one cell further; cells are 2, 4 and 8 voxels wide. The way up and down adds
+        """Voxels beyond a tile that its output depends on: the receptive field, rounded up to `MULTIPLE`."""
+        # Each 3x3x3 convolution reaches one cell further; cells are 2, 4 and 8 voxels wide. The way up and down adds
         # the rest of the coarse cell that a voxel falls into.
         reach = 2 * (1 + 2 + 2 + 1) + 4 * (2 + 2) + 8 * 2 + (MULTIPLE - 1)
         return -(-reach // MULTIPLE) * MULTIPLE
 
 
-def _fold(image: Tensor) -> Tensor:
+def _space_to_depth(image: Tensor) -> Tensor:
     """Turn blocks of voxels into channels: ``(B, 1, Z, Y, X)`` -> ``(B, 8, Z / 2, Y / 2, X / 2)``."""
     batch, _, z, y, x = image.shape
     blocks = image.reshape(batch, z // 2, 2, y // 2, 2, x // 2, 2)
     return blocks.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, 8, z // 2, y // 2, x // 2)
 
 
-def _filled_up(cells: Tensor) -> Tensor:
-    """Append zeros, as the convolutions see them beyond a face, until every length is even."""
+def _padded_to_even(cells: Tensor) -> Tensor:
+    """Append zeros, as the convolutions have them beyond a face, where a length is odd."""
     z, y, x = (n % 2 for n in cells.shape[2:])
     return functional.pad(cells, (0, x, 0, y, 0, z)) if z or y or x else cells
 
 
-def _as_long_as(cells: Tensor, grown: Tensor) -> Tensor:
-    """Take away what grew from the cells that were appended."""
+def _cropped(grown: Tensor, cells: Tensor) -> Tensor:
+    """Crop an upsampled map to the shape of a finer one, whose cells may have been padded."""
     z, y, x = cells.shape[2:]
     return grown[..., :z, :y, :x]

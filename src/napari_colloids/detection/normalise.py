@@ -1,9 +1,12 @@
-"""Grey levels -> the range the network was trained on, by percentiles: one hot voxel changes nothing."""
+"""Normalisation of grey levels to the range that the network was trained on, by percentiles.
+
+Unlike the maximum, these do not depend on single hot voxels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,8 @@ from napari_colloids.errors import ColloidsError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from napari_colloids.stack import Volume
 
 #: Percentiles that become 0 and 1.
 PERCENTILES = (1.0, 99.5)
@@ -32,13 +37,13 @@ class GreyLevels:
     high: float
 
     @classmethod
-    def of(cls, volume: Any) -> GreyLevels:
+    def of(cls, volume: Volume | Overview) -> GreyLevels:
         """Measure the percentiles of a volume ``(z, y, x)``; voxels that are not finite are ignored.
 
         Parameters
         ----------
         volume
-            The volume, or the `Overview` of one: all that is looked at of a large volume.
+            The volume, of which only an overview is read, or its `Overview`.
 
         Raises
         ------
@@ -50,16 +55,20 @@ class GreyLevels:
         if finite.size == 0:
             raise ColloidsError("The stack holds no finite values (all are NaN, infinite, or too large for 32 bits).")
         low, high = _percentiles(finite)
-        if high <= low:  # a few particles in the dark: fall back on the extremes
+        if high <= low:  # a few particles on a constant background
             low, high = float(finite.min()), float(finite.max())
         if high <= low:
             raise ColloidsError("The stack is constant: every voxel has the same value, so there is nothing to find.")
         return cls(low, high)
 
-    def apply(self, image: NDArray[Any], device: str = "cpu") -> Tensor:
-        """Return the image as float32 on a device, 0 at `low` and 1 at `high`, what is not finite set to 0.
+    def apply(self, image: NDArray[np.generic], device: str = "cpu") -> Tensor:
+        r"""Return the normalised image as float32 on a device.
 
-        Above 1 it grows only as a logarithm: in a dilute stack the particles lie far above any percentile.
+        With :math:`u = (I - low) / (high - low)`, clipped at -1 from below, it is
+
+        .. math:: v = \min(u, 1) + \ln \max(u, 1)
+
+        because in a dilute stack the particles lie far above any percentile. NaN becomes 0.
 
         Parameters
         ----------
@@ -82,14 +91,14 @@ class GreyLevels:
         return scaled.clamp_(max=1).add_(excess)
 
 
-def _percentiles(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the `PERCENTILES` of some values, of which there is one at least; few grey levels are merely counted."""
+def _percentiles(values: NDArray[np.generic]) -> tuple[float, float]:
+    """Return the `PERCENTILES` of at least one value; of unsigned integers, which have few levels, by a histogram."""
     if values.dtype.kind == "u":
-        up_to = np.cumsum(np.bincount(values))
-        place = np.array(PERCENTILES) / 100 * (len(values) - 1)
-        below = np.searchsorted(up_to, np.floor(place), side="right")
-        above = np.searchsorted(up_to, np.ceil(place), side="right")
-        low, high = below + (above - below) * (place % 1)
+        cumulative = np.cumsum(np.bincount(values))
+        rank = np.array(PERCENTILES) / 100 * (len(values) - 1)
+        below = np.searchsorted(cumulative, np.floor(rank), side="right")
+        above = np.searchsorted(cumulative, np.ceil(rank), side="right")
+        low, high = below + (above - below) * (rank % 1)
     else:
-        low, high = np.percentile(values, PERCENTILES)
+        low, high = np.percentile(values.astype(np.float32, copy=False), PERCENTILES)
     return float(low), float(high)

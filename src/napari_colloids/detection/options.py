@@ -1,12 +1,12 @@
-"""The settings of detection, each told once: for the library, the command line and the window."""
+"""Settings of detection: one definition for the library, the command line and the window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypedDict, runtime_checkable
 
+from napari_colloids.detection.deprecated import accepts_deprecated
 from napari_colloids.detection.methods import METHODS
-from napari_colloids.detection.moved import accepts_moved
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting, check_settings, documented
 
@@ -28,13 +28,13 @@ class MeasuredPSF(Protocol):
 WHAT, HOW, COMPUTING = "What to find", "How", "Computing"
 
 
-@accepts_moved
+@accepts_deprecated
 @documented
 @dataclass(frozen=True)
 class Options:
     """How to detect particles.
 
-    Where to look is no part of it: see `Region`, and the parameters ``frame`` and ``channel`` of `detect`.
+    Where to search is not part of it: see `Region`, and the parameters ``frame`` and ``channel`` of `detect`.
 
     Attributes
     ----------
@@ -44,6 +44,11 @@ class Options:
     ------
     ColloidsError
         If a value is out of range or the values contradict each other.
+
+    See Also
+    --------
+    detect : which takes them as keywords, too.
+    Record.options : those of an earlier run.
 
     Examples
     --------

@@ -1,23 +1,42 @@
-"""A coarse look at a volume: enough to know its grey levels and where something is, read once."""
+"""Subsampled volumes: enough for the grey levels and the places where something is, read once."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from napari_colloids.stack import Inverted, read_box
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_colloids.stack import Volume
 
-#: An overview has at most about this many voxels, spread evenly over the volume.
-_VOXELS = 2_000_000
-#: Chunks that a glimpse reads at most. Those of our readers have up to some 32 MB.
-_CHUNKS = 8
+    class ChunkedVolume(Volume, Protocol):
+        """A dask array."""
+
+        @property
+        def npartitions(self) -> int:
+            """Number of chunks."""
+
+        @property
+        def numblocks(self) -> tuple[int, ...]:
+            """Number of chunks along each axis."""
+
+        @property
+        def blocks(self) -> Mapping[tuple[int, ...], Volume]:
+            """The chunks."""
+
+
+#: Largest number of voxels, about, of an overview; they are spread evenly over the volume.
+_MAX_VOXELS = 2_000_000
+#: Largest number of chunks that `quick_sample` reads. Those of our readers have up to some 32 MB.
+_MAX_CHUNKS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,25 +51,25 @@ class Overview:
         Voxels of the volume per voxel of the sample.
     """
 
-    sample: NDArray[Any]
+    sample: NDArray[np.generic]
     step: int
 
     @classmethod
     def of(cls, volume: Volume) -> Overview:
-        """Look at a volume ``(z, y, x)``."""
+        """Subsample a volume ``(z, y, x)``."""
         step = _step(float(np.prod(np.shape(volume))))
         sample = read_box(volume, (slice(None, None, step),) * 3)
         if sample.dtype.kind == "u" and sample.dtype.itemsize <= 2:
             return cls(sample, step)
-        with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
+        with np.errstate(over="ignore"):  # values too large for 32 bits become infinite
             return cls(sample.astype(np.float32), step)
 
     def inverted(self) -> Overview:
         """Return the overview of the inverted volume."""
         return Overview(read_box(Inverted(self.sample), (slice(None),) * 3), self.step)
 
-    def part(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        """Return what was seen of a box of the volume; of one that lies between the voxels seen, the nearest one."""
+    def part(self, box: tuple[slice, ...]) -> NDArray[np.generic]:
+        """Return the sample of a box of the volume; where the box lies between sampled voxels, the nearest of these."""
         slices = []
         for side, length in zip(box, self.sample.shape, strict=True):
             first = min(-(-side.start // self.step), length - 1)
@@ -58,10 +77,10 @@ class Overview:
         return self.sample[tuple(slices)]
 
 
-def glimpse(volume: Any) -> Volume:
-    """Return enough of a volume to show it: some voxels of a few chunks of one that is read chunk by chunk.
+def quick_sample(volume: Volume) -> Volume:
+    """Return a sample of a volume for contrast limits: some voxels of a few chunks where it is read chunk by chunk.
 
-    An overview needs every chunk, which for a large file takes as long as reading all of it.
+    An `Overview` needs every chunk, which for a large file takes as long as reading all of it.
 
     Parameters
     ----------
@@ -71,18 +90,19 @@ def glimpse(volume: Any) -> Volume:
     Returns
     -------
     array-like
-        Voxels of a dask array in a row, shape ``(1, 1, N)``; a volume that is in memory, or of a few chunks, as it is.
+        Sampled voxels of a dask array, shape ``(1, 1, N)``; a volume in memory, or of a few chunks, as it is.
     """
-    if getattr(volume, "npartitions", 0) <= _CHUNKS:
+    if getattr(volume, "npartitions", 0) <= _MAX_CHUNKS:
         return volume
-    # One out of each of as many parts along z, where in it by chance, so that they follow no pattern; always the same.
-    place = (np.arange(_CHUNKS) + np.random.default_rng(0).random(_CHUNKS)) / _CHUNKS
-    numbers = np.unravel_index((place * volume.npartitions).astype(int), volume.numblocks)
-    chunks = [volume.blocks[tuple(map(int, number))] for number in zip(*numbers, strict=True)]
-    step = _step(sum(chunk.size for chunk in chunks))
+    chunked = cast("ChunkedVolume", volume)
+    # Stratified along z: one random chunk of each of as many equal parts, the same in every call.
+    place = (np.arange(_MAX_CHUNKS) + np.random.default_rng(0).random(_MAX_CHUNKS)) / _MAX_CHUNKS
+    numbers = np.unravel_index((place * chunked.npartitions).astype(int), chunked.numblocks)
+    chunks = [chunked.blocks[tuple(map(int, number))] for number in zip(*numbers, strict=True)]
+    step = _step(sum(math.prod(chunk.shape) for chunk in chunks))
     return np.concatenate([read_box(chunk, (slice(None, None, step),) * 3).ravel() for chunk in chunks])[None, None]
 
 
 def _step(voxels: float) -> int:
-    """Return the distance along each axis of those that are looked at, out of so many voxels."""
-    return max(1, round((voxels / _VOXELS) ** (1 / 3)))
+    """Return the distance of sampled voxels along each axis, for a volume of so many voxels."""
+    return max(1, round((voxels / _MAX_VOXELS) ** (1 / 3)))

@@ -1,4 +1,4 @@
-"""The plan of a search: what is measured on the whole volume before any part of it is searched."""
+"""Plan of a search: what is measured on the whole volume before any part of it is searched."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from napari_colloids.refinement import PSF
     from napari_colloids.stack import Volume, VoxelSize
 
-#: Least width of a particle in voxels along any axis: training had none narrower.
+#: Smallest width of a particle in voxels along any axis: the training had none narrower.
 _MIN_WIDTH_VOXELS = 1.0
-#: Longest edge of a voxel over its shortest where the diameter is not known yet.
+#: Largest ratio of a voxel's edges where the diameter is not known yet.
 _MAX_VOXEL_ASPECT = 20.0
-#: Canonical voxels around a region that are searched, too: a particle outside it may suppress one that is inside.
-_HALO_VOXELS = 16
+#: Margin around a region that is searched, too, in canonical voxels: a particle outside it may suppress one inside.
+_MARGIN_VOXELS = 16
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Plan:
     region
         Where particles are wanted.
     psf
-        What was measured of the PSF, in lateral voxels.
+        Measured PSF, in lateral voxels; None where it is fitted to the particles.
     """
 
     options: Options
@@ -81,20 +81,20 @@ class Plan:
         return Scale.for_diameter(self.diameter, self.shape, self.proportions)
 
     def around(self, diameters: float) -> tuple[NDArray[np.intp], tuple[slice, ...]]:
-        """Return the first voxel of the part of the volume that lies so near to the region, and that part."""
+        """Return the first voxel of the region with a margin in diameters, and the slices of that box."""
         low, high = self.region.bounds(self.shape)
         beyond = np.ceil(diameters * self.diameter / np.array(self.proportions)).astype(int)
         first, last = np.maximum(low - beyond, 0), np.minimum(high + beyond, self.shape)
         return first, tuple(slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True))
 
     def box(self) -> Box:
-        """Return the part of the padded canonical volume to search, for a region with what lies just around it."""
+        """Return the part of the padded canonical volume to search: the region with a margin."""
         from napari_colloids.detection.network import MULTIPLE
 
         padded = np.array(self.scale.padded_shape)
         low, high = (corner.astype(float) for corner in self.region.bounds(self.shape))
-        reach = MARGIN + _HALO_VOXELS
-        first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _HALO_VOXELS
+        reach = MARGIN + _MARGIN_VOXELS
+        first = np.floor(self.scale.to_canonical(low - 0.5)) + MARGIN - (low > 0) * _MARGIN_VOXELS
         last = np.ceil(self.scale.to_canonical(high - 0.5)) + MARGIN + 1 + reach
         first = np.where(low > 0, np.clip(first // MULTIPLE * MULTIPLE, 0, None), 0).astype(int)
         last = np.where(high < self.shape, np.minimum(-(-last // MULTIPLE) * MULTIPLE, padded), padded).astype(int)
@@ -102,8 +102,8 @@ class Plan:
 
     def wants(self, low: tuple[int, int, int], high: tuple[int, int, int]) -> bool:
         """Whether the canonical box ``[low, high)`` (counted from the corner of the margin) has to be searched."""
-        first = self.scale.to_source(np.array(low) - MARGIN - _HALO_VOXELS - 0.5)
-        last = self.scale.to_source(np.array(high) - MARGIN + _HALO_VOXELS - 0.5)
+        first = self.scale.to_source(np.array(low) - MARGIN - _MARGIN_VOXELS - 0.5)
+        last = self.scale.to_source(np.array(high) - MARGIN + _MARGIN_VOXELS - 0.5)
         source_low = np.clip(np.floor(first), 0, self.shape).astype(int)
         source_high = np.clip(np.ceil(last) + 1, 0, self.shape).astype(int)
         return self.region.overlaps(source_low, source_high)
@@ -134,14 +134,14 @@ def iter_plan(
     Raises
     ------
     ColloidsError
-        If a setting does not fit the stack, or nothing is in it.
+        If a setting does not fit the stack, or the stack is constant.
     """
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
     region = region or Region()
     shape = shape_of(volume)
     region.check(shape)
-    # Asked for at once, so that what cannot be refined is not searched for nothing.
+    # Checked first, so that a stack that cannot be refined is not searched in vain.
     aspect = aspect_of(voxel_size) if options.refine else None
     psf = None if options.psf is None or aspect is None else options.psf.in_voxels(voxel_size, aspect)
     given = _given_diameter(options, voxel_size)
@@ -155,7 +155,7 @@ def iter_plan(
 
 
 def _check_voxels(voxel_size: VoxelSize | None, diameter: float | None) -> None:
-    """Refuse voxel sizes that cannot be meant: resampling would stretch the stack without end."""
+    """Refuse voxel sizes that must be wrong: resampling would stretch the stack beyond all measure."""
     edges = np.array(proportions_of(voxel_size))
     if diameter is None:
         if edges.max() > _MAX_VOXEL_ASPECT * edges.min():
@@ -177,7 +177,7 @@ def _given_diameter(options: Options, voxel_size: VoxelSize | None) -> float | N
         return options.diameter
     if voxel_size is None:
         raise ColloidsError(
-            "The stack has no voxel size, so a diameter in micrometres says nothing: "
+            "The stack has no voxel size, so a diameter in micrometres cannot be used: "
             "give the voxel size, or the diameter in voxels."
         )
     diameter = options.diameter_um / voxel_size[2]
@@ -194,6 +194,7 @@ def _given_diameter(options: Options, voxel_size: VoxelSize | None) -> float | N
 def _estimate(
     volume: Volume, overview: Overview, levels: GreyLevels, proportions: VoxelSize, weights: str | None
 ) -> Generator[Progress, None, DiameterEstimate]:
+    """Estimate the diameter and, where that is uncertain, whether the inverted image has a certain one."""
     from napari_colloids.detection.diameter import estimate_diameter
     from napari_colloids.detection.weights import network_of
 
@@ -202,5 +203,5 @@ def _estimate(
     if estimate.certain:
         return estimate
     inverted = overview.inverted()
-    turned = yield from estimate_diameter(Inverted(volume), inverted, GreyLevels.of(inverted), proportions, network)
-    return replace(estimate, negative_certain=turned.certain)
+    negative = yield from estimate_diameter(Inverted(volume), inverted, GreyLevels.of(inverted), proportions, network)
+    return replace(estimate, negative_certain=negative.certain)

@@ -1,14 +1,14 @@
-"""The record of a run: how particles were found, complete enough to repeat it.
+"""Record of a run: how particles were found, complete enough to repeat it.
 
-It travels with a particle table as plain values in ``table.attrs``, from there into the file beside the table, the
-summary of a batch and the metadata of a layer.
+A particle table carries it as plain values in ``table.attrs``; the file beside a table, the summary of a batch and the
+metadata of a layer hold the same values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.jsonable import jsonable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_colloids.detection.options import Options
     from napari_colloids.detection.region import Region
 
-#: What the refinement measures of the optics and the sample, in lateral voxels and grey levels.
+#: Names of what the refinement measures of the optics and the sample, in lateral voxels and grey levels.
 OPTICS = (
     *("psf_sigma", "psf_tail", "psf_tilt", "shell", "polydispersity"),
     *("background", "brightness", "brightness_spread", "noise_gain", "noise_floor"),
@@ -27,12 +27,12 @@ OPTICS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """How the particles of a table were found.
+    """How the particles of a table were found: settings, diameter, notices, optics, version.
 
     Attributes
     ----------
     diameter
-        Diameter that was searched for, in lateral voxels.
+        Diameter of the search, in lateral voxels.
     diameter_estimated
         Whether it was estimated from the image.
     diameter_certain
@@ -47,23 +47,27 @@ class Record:
     method
         Detection method.
     device
-        Where it ran.
+        Device that it ran on: ``cpu``, ``cuda`` or ``mps``.
     seconds
-        How long it took.
+        Duration in seconds.
     mvoxel_per_s
         Throughput in millions of voxels per second.
     notices
-        What the user should know.
+        Messages for the user.
     optics
-        What the refinement measured of the optics, by the names in `OPTICS`; empty without refinement.
+        Measurements of the refinement, by the names in `OPTICS` (see `refine`); empty without refinement.
     version
         Version of the program.
     weights_sha256
-        Digest of the network's weights.
+        SHA-256 digest of the network's weights.
     settings
         Every field of `Options`, as plain values.
     region
-        Where particles were wanted; empty for everywhere.
+        The `Region` as plain values; empty for the whole stack. A mask is not stored, only that there was one.
+
+    See Also
+    --------
+    detect : returns a table with a record.
 
     Examples
     --------
@@ -96,20 +100,21 @@ class Record:
     region: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def from_attrs(cls, attrs: Mapping[Any, Any]) -> Record:
-        """Return the record that a table carries in its ``attrs``, or the file beside it; other entries are left out.
+    def from_attrs(cls, attrs: Mapping[str, object] | Mapping[Hashable, object]) -> Record:
+        """Return the record in the ``attrs`` of a table, or in the file beside it; other entries are left out.
 
         Raises
         ------
         ColloidsError
-            If there is none: the particles do not come from a detection.
+            If it is missing or incomplete: the particles do not come from a detection.
         """
         given = {str(name): value for name, value in attrs.items()}
         known = {one.name: given[one.name] for one in fields(cls) if one.name in given and one.name != "optics"}
-        known["notices"] = tuple(known.get("notices", ()))
+        notices = known.get("notices")
+        known["notices"] = tuple(notices) if isinstance(notices, Iterable) else ()
         known["optics"] = {name: given[name] for name in OPTICS if name in given}
         try:
-            return cls(**known)
+            return cls(**known)  # type: ignore[arg-type]
         except TypeError as error:
             raise ColloidsError("The table does not say how its particles were found.") from error
 
@@ -154,7 +159,7 @@ class Record:
 
 
 def settings_record(options: Options) -> dict[str, object]:
-    """Return every setting as a plain value."""
+    """Return every field of the options as a plain value."""
     return {one.name: jsonable(getattr(options, one.name)) for one in fields(options)}
 
 

@@ -1,4 +1,4 @@
-"""Where to look: a volume of a series, and the part of it in which particles are wanted."""
+"""Part of a stack to search: a volume of a series, and a region of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from napari_colloids.stack import read_box
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
     from napari_colloids.stack import Volume
 
 
@@ -23,7 +25,13 @@ Array = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """One volume of a series."""
+    """One volume of a series.
+
+    Attributes
+    ----------
+    frame, channel
+        Counted from 0.
+    """
 
     frame: int = 0
     channel: int = 0
@@ -31,34 +39,59 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A range of slices, outlines drawn on them, and a mask; where several are given, all of them apply.
+    """Part of a stack in which particles are wanted; a centre has to satisfy all of the conditions that are given.
+
+    Particles in it are found as in a search of the whole stack: what lies just around the region is searched, too.
 
     Attributes
     ----------
     z_range
         First slice and the one after the last.
     outlines
-        Polygons, each of shape ``(N, 2)``: y, x in voxels. A particle is wanted when it lies in one of them.
+        Polygons, each of shape ``(N, 2)``: y, x in voxels. A centre has to lie in one of them.
     mask
-        Array-like of the stack's shape ``(z, y, x)``; particles are wanted where it is not 0.
+        Array-like of the stack's shape ``(z, y, x)``. A centre has to lie where it is not 0.
+
+    See Also
+    --------
+    detect : takes it as ``region``.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> region = nc.Region(z_range=(0, 12), outlines=[[(2, 2), (2, 20), (20, 2)]])
+    >>> region
+    Region(z_range=(0, 12), 1 outline)
+    >>> simulated = nc.simulate(shape=(24, 24, 24), volume_fraction=0.3, radius=4, seed=1)
+    >>> found = nc.detect(simulated.stack, region=region, diameter=8, method="log")
+    >>> bool((found["z"] < 11.5).all())
+    True
     """
 
     z_range: tuple[int, int] | None = None
-    outlines: Sequence[Array] = ()
+    outlines: Sequence[ArrayLike] = ()
     mask: Volume | None = None
 
+    def __repr__(self) -> str:
+        parts = [] if self.z_range is None else [f"z_range={self.z_range}"]
+        if len(self.outlines):
+            parts.append(f"{len(self.outlines)} outline{'s' if len(self.outlines) > 1 else ''}")
+        if self.mask is not None:
+            parts.append(f"mask of shape {tuple(self.mask.shape)}")
+        return f"Region({', '.join(parts)})"
+
     @property
-    def somewhere(self) -> bool:
+    def restricts(self) -> bool:
         """Whether particles are wanted in a part of the stack only."""
         return self.z_range is not None or len(self.outlines) > 0 or self.mask is not None
 
     def between(self, z_range: tuple[int, int]) -> Region:
-        """Return what of the region lies in a range of slices: the first and the one after the last.
+        """Return the part of the region in a range of slices: the first and the one after the last.
 
         Raises
         ------
         ColloidsError
-            If it has other slices only.
+            If the region and the range have no slice in common.
         """
         first, end = _slices(z_range)
         low, high = self.z_range or (first, end)
@@ -67,7 +100,13 @@ class Region:
         return replace(self, z_range=(max(low, first), min(high, end)))
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise a `ColloidsError` if the region does not fit a stack of this shape, or lies outside it."""
+        """Refuse a region that does not fit a stack of this shape.
+
+        Raises
+        ------
+        ColloidsError
+            If it does not, or lies outside the stack.
+        """
         low, high = (0, shape[0]) if self.z_range is None else _slices(self.z_range)
         if not 0 <= low < high <= shape[0]:
             raise ColloidsError(f"The z range {low}:{high} does not lie within the {shape[0]} slices of the stack.")
@@ -86,7 +125,7 @@ class Region:
             raise ColloidsError("The region lies outside the stack: nothing would be searched.")
 
     def bounds(self, shape: tuple[int, int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the corners ``(low, high)`` of the smallest box of voxels that holds the region, half-open."""
+        """Return the corners ``(low, high)`` of the region's bounding box in voxels, half-open; masks are left out."""
         low, high = np.zeros(3, int), np.array(shape)
         if self.z_range is not None:
             low[0], high[0] = self.z_range
@@ -97,7 +136,7 @@ class Region:
         return low, high
 
     def overlaps(self, low: NDArray[np.intp], high: NDArray[np.intp]) -> bool:
-        """Whether particles centred in the box of voxels ``[low, high)`` may be wanted; yes in case of doubt."""
+        """Tell whether particles centred in the box of voxels ``[low, high)`` may be wanted; yes in case of doubt."""
         if self.z_range is not None and (high[0] <= self.z_range[0] or low[0] >= self.z_range[1]):
             return False
         if len(self.outlines) and not any(
@@ -111,7 +150,7 @@ class Region:
         return bool(read_box(self.mask, box).any())
 
     def contains(self, positions: Array) -> NDArray[np.bool_]:
-        """Return which positions ``(N, 3)`` lie in the region."""
+        """Mark the positions ``(N, 3)`` that lie in the region."""
         inside = np.ones(len(positions), bool)
         if self.z_range is not None:
             inside &= (positions[:, 0] >= self.z_range[0] - 0.5) & (positions[:, 0] < self.z_range[1] - 0.5)
@@ -125,12 +164,12 @@ class Region:
 
 
 def _slices(z_range: Sequence[int]) -> tuple[int, int]:
-    """Return a range of slices.
+    """Return a range of slices as a tuple.
 
     Raises
     ------
     ColloidsError
-        If it is none.
+        If it is not two whole numbers.
     """
     numbers = list(z_range) if isinstance(z_range, Iterable) else []
     if len(numbers) != 2 or not all(isinstance(number, Integral) for number in numbers):
@@ -139,7 +178,7 @@ def _slices(z_range: Sequence[int]) -> tuple[int, int]:
 
 
 def _masked(mask: Volume, positions: Array) -> NDArray[np.bool_]:
-    """Look the positions up in the mask, slice by slice: a mask can be as large as the stack."""
+    """Mark the positions where the mask is not 0; it is read slice by slice, as it can be as large as the stack."""
     z, y, x = np.clip(np.rint(positions).astype(int), 0, np.array(mask.shape) - 1).T
     inside = np.zeros(len(positions), bool)
     for number in np.unique(z):

@@ -1,6 +1,6 @@
-"""The canonical scale: every stack is brought to isotropic voxels in which a particle is 10 voxels wide.
+"""The canonical scale: every stack is resampled to isotropic voxels in which a particle is 10 voxels wide.
 
-The network sees the same size of particle whatever the magnification; this is what makes a small network enough.
+Particles then have the same size for the network whatever the magnification, so that a small network suffices.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 #: Diameter of a particle on the canonical scale, in voxels.
 CANONICAL_DIAMETER = 10.0
-#: Canonical voxels of nothing around a stack: cells for the spheres that are cut by its faces and centred outside. The
-#: network finds them there, and they can be dropped, instead of squeezing them into the outermost voxels.
+#: Empty canonical voxels around a stack, for spheres that its faces cut and that are centred outside. The network finds
+#: them there, and they can be dropped; without the margin it would place them in the outermost voxels.
 MARGIN = 4
 #: Canonical voxels per cell of the network's output.
 STRIDE = 2
-#: Width of the interpolating Gaussian over the coarser of the two voxel spacings.
-_SMOOTHING = 0.5
-_TRUNCATE = 4.0
+#: Standard deviation of the interpolating Gaussian over the coarser of the two voxel spacings.
+_SIGMA_SPACINGS = 0.5
+#: It is truncated at this many standard deviations.
+_TRUNCATE_SIGMAS = 4.0
 
 Array = NDArray[np.float64]
 
@@ -38,13 +39,13 @@ class Scale:
         Source voxels per canonical voxel, ``(z, y, x)``.
     shape
         Shape ``(z, y, x)`` of the stack in source voxels.
-    depth
+    y_over_x
         Edge of a source voxel along y over that along x.
     """
 
     step: tuple[float, float, float]
     shape: tuple[int, int, int]
-    depth: float = 1.0
+    y_over_x: float = 1.0
 
     @classmethod
     def for_diameter(
@@ -52,8 +53,8 @@ class Scale:
     ) -> Scale:
         """Return the scale on which particles of a `diameter` in voxels along x are `CANONICAL_DIAMETER` wide.
 
-        Or nearly so: the stack becomes a whole number of the network's cells. So its far faces lie among the cells as
-        its near ones do, and it looks the same in a mirror.
+        Or nearly so: the stack becomes a whole number of the network's cells, so that its point reflection has the same
+        grid of cells.
 
         Parameters
         ----------
@@ -71,7 +72,7 @@ class Scale:
     @property
     def lateral_step(self) -> float:
         """Source voxels along x per canonical voxel, mean of y and x."""
-        return float(np.sqrt(self.step[1] * self.depth * self.step[2]))
+        return float(np.sqrt(self.step[1] * self.y_over_x * self.step[2]))
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:
@@ -97,7 +98,7 @@ class Scale:
         """Return the part of the source that determines the canonical voxels ``[low, high)``."""
         slices = []
         for a, b, f, n in zip(low, high, self.step, self.shape, strict=True):
-            reach = _TRUNCATE * _SMOOTHING * max(f, 1.0)
+            reach = _TRUNCATE_SIGMAS * _SIGMA_SPACINGS * max(f, 1.0)
             first = int(np.floor((a + 0.5) * f - 0.5 - reach))
             last = int(np.ceil((b - 0.5) * f - 0.5 + reach)) + 1
             slices.append(slice(min(max(first, 0), n - 1), max(min(last, n), 1)))
@@ -118,13 +119,14 @@ class Scale:
         Returns
         -------
         numpy.ndarray
-            Shape ``(high - low, source voxels)``. Each row is a Gaussian that smooths away what the coarser grid cannot
-            hold, sums to 1, and does not depend on where a tile begins; rows beyond the stack are 0.
+            Shape ``(high - low, source voxels)``. Each row is a Gaussian of sum 1, which interpolates, and smooths
+            where the canonical grid is the coarser one. It does not depend on where a tile begins; rows beyond the
+            stack are 0.
         """
         f, n = self.step[axis], self.shape[axis]
         centre = (np.arange(low, high) + 0.5) * f - 0.5
-        distance = (np.arange(source.start, source.stop)[None, :] - centre[:, None]) / (_SMOOTHING * max(f, 1.0))
-        weights = np.where(np.abs(distance) <= _TRUNCATE, np.exp(-0.5 * distance**2), 0.0)
+        distance = (np.arange(source.start, source.stop)[None, :] - centre[:, None]) / (_SIGMA_SPACINGS * max(f, 1.0))
+        weights = np.where(np.abs(distance) <= _TRUNCATE_SIGMAS, np.exp(-0.5 * distance**2), 0.0)
         total = weights.sum(axis=1, keepdims=True)
         beyond = (centre < -0.5) | (centre > n - 0.5)
         weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)

@@ -1,4 +1,4 @@
-"""The search of a volume, or of a box of it, for candidates: by the network in tiles, or by a reference method."""
+"""Search of a volume, or of a box of it, for candidates: by the network in tiles, or by a reference method."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from napari_colloids.detection.plan import Plan
     from napari_colloids.stack import Volume
 
-#: Steps that a tile counts as.
-_STEPS = 100
+#: Steps of the progress per tile.
+_STEPS_PER_TILE = 100
+#: Margin around a region in which reference methods search, in diameters.
+_REFERENCE_MARGIN_DIAMETERS = 1.5
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """Candidates of a search.
 
     Attributes
     ----------
     candidates
-        In canonical voxels for the network, in those of the stack for the reference methods; not yet suppressed.
+        In canonical voxels for the network, in those of the stack for the reference methods; overlapping ones are still
+        there.
     device
         Where it ran.
     notices
@@ -52,9 +55,9 @@ def iter_search(volume: Volume, plan: Plan, box: Box | None = None) -> Generator
     volume
         Array-like ``(z, y, x)`` that the plan was made for.
     plan
-        How.
+        Of the search.
     box
-        For the network, the part of the padded canonical volume to search; None for all that is wanted.
+        For the network, the part of the padded canonical volume to search; None for that of the region.
 
     Yields
     ------
@@ -68,26 +71,26 @@ def iter_search(volume: Volume, plan: Plan, box: Box | None = None) -> Generator
 
 
 def _by_network(volume: Volume, plan: Plan, box: Box) -> Generator[Progress, None, Found]:
-    """Apply the network; when memory runs out or a device that nobody asked for fails, go on with what is left."""
+    """Apply the network; where memory runs out, with smaller tiles, and where an automatic device fails, on the CPU."""
     from napari_colloids.detection.device import choose_device
     from napari_colloids.detection.memory import attempts, is_out_of_memory
     from napari_colloids.detection.weights import network_of
 
     halo = network_of(plan.options.weights).halo
-    asked = plan.options.device
-    item = np.dtype(volume.dtype).itemsize
-    broken = None
+    requested = plan.options.device
+    voxel_bytes = np.dtype(volume.dtype).itemsize
+    failed = None
     notices: list[str] = []
-    for device, core in attempts(plan.scale, halo, choose_device(asked), plan.options.tile, box, item):
-        if device == broken:
+    for device, core in attempts(plan.scale, halo, choose_device(requested), plan.options.tile, box, voxel_bytes):
+        if device == failed:
             continue
         try:
             found = yield from _tile_by_tile(volume, plan, box, core, halo, device)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                notices.append(f"Memory ran out on {device}: went on with smaller tiles.")
-            elif asked == "auto" and device != "cpu":
-                broken = device
+                notices.append(f"Memory ran out on {device}: continued with smaller tiles.")
+            elif requested == "auto" and device != "cpu":
+                failed = device
                 notices.append(f"The network failed on {device} ({error}): the CPU was used instead.")
             else:
                 raise ColloidsError(f"The network failed on {device}: {error}") from error
@@ -107,20 +110,20 @@ def _tile_by_tile(
     tiles = [tile for tile in every if plan.wants(tile.core_low, tile.core_high)]
     network = network_on(device, plan.options.weights)
     found: list[Candidates] = []
-    total = _STEPS * len(tiles)
+    total = _STEPS_PER_TILE * len(tiles)
     yield Progress(0, total, "detecting")
     for step in candidates_in(tiles, volume, plan.scale, plan.levels, network, device, FLOOR):
-        share = 0.0 if isinstance(step, Candidates) else step
+        fraction = 0.0 if isinstance(step, Candidates) else step
         if isinstance(step, Candidates):
             found.append(step)
-        yield Progress(round((len(found) + share) * _STEPS), total, "detecting")
+        yield Progress(round((len(found) + fraction) * _STEPS_PER_TILE), total, "detecting")
     return Candidates.joined(found)
 
 
 def _by_reference_method(volume: Volume, plan: Plan, method: Method) -> Generator[Progress, None, Found]:
-    """Apply a method without tiles to the region and what shows its particles whole."""
+    """Apply a method without tiles to the region and a margin that holds its particles as a whole."""
     yield Progress(0, 1, f"detecting with {method.name}")
-    low, box = plan.around(1.5)
+    low, box = plan.around(_REFERENCE_MARGIN_DIAMETERS)
     image = plan.levels.apply(read_box(volume, box)).numpy()
     try:
         found = method.locator.locate(image, plan.diameter, plan.proportions)

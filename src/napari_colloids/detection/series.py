@@ -1,4 +1,4 @@
-"""Detection in a series: frame after frame, channel after channel, to be stopped and gone on with at any time."""
+"""Detection in a series, volume by volume; it can be stopped at any time and resumed."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
     from napari_colloids.detection.region import Region
     from napari_colloids.stack import Stack
 
-#: Steps of the progress that a volume counts for: volumes may need different numbers of tiles.
-_STEPS = 100
+#: Steps of the progress per volume, whatever its number of tiles.
+_STEPS_PER_VOLUME = 100
 
-
-#: What keeps the particles of a volume that is done.
+#: Callback that stores the particles of a volume.
 Keep = Callable[[Part, pd.DataFrame], None]
 
 
 def parts_of(frames: Sequence[int], channels: Sequence[int]) -> list[Part]:
-    """Return the volumes in the order in which they are searched and their tables are joined: frame by frame."""
+    """Return the volumes in the order in which they are searched and their tables joined: frame by frame."""
     return [Part(frame, channel) for frame in frames for channel in channels]
 
 
@@ -71,10 +70,10 @@ def detect_series(
     region
         Where particles are wanted.
     keep
-        Called with each volume that is done, as ``(frame, channel)``, and its table: to keep what there is, should the
-        rest be interrupted.
+        Called with each volume that is done, as ``(frame, channel)``, and its table, so that an interrupted series is
+        not lost.
     progress
-        Called with the steps that are done and their total.
+        Called with the number of steps done and their total.
     {settings}
 
     Returns
@@ -103,15 +102,15 @@ def detect_series(
     >>> sorted(found["frame"].unique().tolist())
     [0, 1]
     """
-    settings, region, former = selection(options, dict(changes), region)
+    settings, region, deprecated = selection(options, dict(changes), region)
     whole = input_stack(stack, voxel_size, series=True)
     if frames is None:
-        frames = range(whole.n_frames) if former is None else [former.frame]
+        frames = range(whole.n_frames) if deprecated is None else [deprecated.frame]
     if channels is None:
-        channels = [0] if former is None else [former.channel]
+        channels = [0] if deprecated is None else [deprecated.channel]
     parts = parts_of(frames, channels)
     for part in parts:
-        whole.volume(*part)  # complains where there is no such volume, before the work
+        whole.volume(*part)  # raises where there is no such volume, before the work
     tables: dict[Part, pd.DataFrame] = {}
 
     def kept(part: Part, table: pd.DataFrame) -> None:
@@ -152,7 +151,7 @@ def iter_detect_series(
 ) -> Generator[Progress, None, None]:
     """Detect in the volumes of a series, one after the other; yields a `Progress` after every tile.
 
-    Whoever closes the generator has what was kept so far, and goes on later by naming it as `done`.
+    The generator can be closed at any time; to resume, pass the volumes that were kept as `done`.
 
     Parameters
     ----------
@@ -166,10 +165,9 @@ def iter_detect_series(
         Called with each volume that is done and its table, as `detect` gives it, with the columns ``frame`` where the
         stack is a time series and ``channel`` where several channels are searched.
     done
-        Volumes to pass over.
+        Volumes to skip.
     estimates
-        The diameters of the channels that are known; those that are estimated here, in the first volume of the channel,
-        are added.
+        Known diameters by channel; those estimated here, in the first volume of the channel, are added.
     region
         Where particles are wanted.
 
@@ -181,6 +179,7 @@ def iter_detect_series(
     estimates = {} if estimates is None else estimates
     several_channels = len({part.channel for part in parts}) > 1
     skipped = set(done)
+    total = len(parts) * _STEPS_PER_VOLUME
     for number, part in enumerate(parts):
         if part in skipped:
             continue
@@ -194,33 +193,33 @@ def iter_detect_series(
                 break
             except ColloidsError as error:
                 raise ColloidsError(of_volume(str(error), part, parts)) from error
-            share = _STEPS * step.done // max(step.total, 1)
-            yield Progress(number * _STEPS + share, len(parts) * _STEPS, label + tile_message(step))
+            done_here = _STEPS_PER_VOLUME * step.done // max(step.total, 1)
+            yield Progress(number * _STEPS_PER_VOLUME + done_here, total, label + _step_message(step))
         record = Record.from_attrs(table.attrs)
         if record.diameter_estimated:
             estimates[part.channel] = DiameterEstimate.of_record(record)
         keep(part, labelled(table, part, stack, several_channels))
-        yield Progress((number + 1) * _STEPS, len(parts) * _STEPS, label + "done")
+        yield Progress((number + 1) * _STEPS_PER_VOLUME, total, label + "done")
 
 
 def of_volume(message: str, part: Part, parts: Sequence[Part]) -> str:
-    """Say which of several volumes a message is about."""
+    """Return a message with the volume that it is about, where there are several."""
     return message if len(parts) == 1 else f"frame {part.frame}, channel {part.channel}: {message}"
 
 
 def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bool) -> pd.DataFrame:
-    """Return the table of a volume with the columns that tell it from the others."""
-    facts = table.attrs
+    """Return the table of a volume with the columns ``frame`` and ``channel``, where a series has several."""
+    attrs = table.attrs
     if several_channels:
         table.insert(0, "channel", part.channel)
     if "t" in stack.axes:
         table.insert(0, "frame", part.frame)
-    table.attrs = facts
+    table.attrs = attrs
     return table
 
 
-def tile_message(step: Progress) -> str:
-    """Say in words how far the search of a volume is."""
+def _step_message(step: Progress) -> str:
+    """Describe the progress within a volume."""
     return f"{step.message}: step {step.done} of {step.total}"
 
 

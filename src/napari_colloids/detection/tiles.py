@@ -1,4 +1,4 @@
-"""Cutting a volume into tiles that overlap by a halo and own a core each."""
+"""Tiles of a volume: overlapping boxes, each of a core, whose results are kept, and a halo around it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """A box to compute, and the part of it whose results count.
+    """A box to compute, and the part of it whose results are kept.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Tile:
 
 
 def cut(shape: Shape, core: Shape, halo: int, multiple: int, box: Box | None = None) -> Iterator[Tile]:
-    """Cut a volume, or a box of it, into tiles that all have the same shape, so that their memory can be used again.
+    """Cut a volume, or a box of it, into tiles of the same shape, so that their memory can be reused.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def cut(shape: Shape, core: Shape, halo: int, multiple: int, box: Box | None = N
     core
         Shape of the cores; those at the far end may be smaller.
     halo
-        How far a tile reaches beyond its core at least, where the volume does.
+        Smallest distance from the core to the faces of the tile that are not faces of the volume.
     multiple
         If the cores begin at multiples of it, the tiles do, too, and end at multiples of it from the volume's end.
     box
@@ -62,14 +62,14 @@ def cut(shape: Shape, core: Shape, halo: int, multiple: int, box: Box | None = N
 
 
 def tile_length(length: int, core: int, halo: int, multiple: int, low: int, high: int) -> int:
-    """Return how long the tiles are along an axis, of which ``[low, high)`` is cut into cores of a length."""
+    """Return the length of the tiles along an axis, of which ``[low, high)`` is cut into cores of a length."""
     ends = [(max(a - halo, 0), min(a + core + halo, length)) for a in range(low, high, core)]
     needed = max(last - first for first, last in ends)
     return needed + (length - needed) % multiple
 
 
 def halved(box: Box, voxels: float, multiple: int) -> list[Box]:
-    """Halve a box along its longest side, again and again, until the parts hold at most so many voxels.
+    """Halve a box along its longest side, recursively, until the parts hold at most so many voxels.
 
     The parts begin and end at multiples of `multiple` from the corner of the box.
     """
@@ -85,7 +85,7 @@ def halved(box: Box, voxels: float, multiple: int) -> list[Box]:
 
 
 def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Box | None = None) -> Shape | None:
-    """Return the cores whose tiles hold at most so many voxels and together cost least.
+    """Return the shape of the cores whose tiles hold at most so many voxels each and the fewest together.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Particles by trackpy: bandpass filter, local maxima, centroids.
+"""Reference method "trackpy": bandpass filter, local maxima, centroids.
 
 References
 ----------
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.float32]
 
-#: Values that are tried for each of the `Settings` when the method is tuned.
+#: Values of each of the `Settings` for the tuning by the benchmark.
 GRID: dict[str, tuple[float, ...]] = {
     "diameter": (0.55, 0.65, 0.75, 0.9, 1.05),
     "separation": (0.5, 0.55, 0.6, 0.65, 0.75),
@@ -34,23 +34,23 @@ GRID: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How trackpy is called, in units of the particle's diameter where that makes sense.
+    """Tunable parameters of ``trackpy.locate``.
 
-    The defaults were tuned on dense, noisy samples (``napari-colloids benchmark challenge-test``), where trackpy's own
+    The defaults were tuned on dense, noisy samples (suite ``challenge-test`` of the benchmark), where trackpy's own
     (separation = diameter + 1) would lose every touching neighbour.
 
     Attributes
     ----------
     diameter
-        Size of the mask over the particle's diameter; rounded to an odd number of voxels.
+        Edge of the mask over the particle's diameter; rounded to an odd number of voxels.
     elongation
-        Height of the mask over its width: the PSF draws particles out along z.
+        Height of the mask over its width: the PSF elongates particles along z.
     separation
         Smallest distance between two centres over the diameter.
     noise
         Width of the smoothing Gaussian over the diameter.
     smoothing
-        Width of the boxcar that takes out the background, over the diameter.
+        Width of the boxcar average that is subtracted as background, over the diameter.
     """
 
     diameter: float = 0.75
@@ -72,18 +72,18 @@ def locate(image: Image, diameter: float, proportions: VoxelSize, settings: Sett
     proportions
         Edges ``(z, y, x)`` of a voxel over the one along x.
     settings
-        What was tuned.
+        Tuned parameters; None for the defaults.
 
     Returns
     -------
     Candidates
-        In voxels; the confidence is the integrated brightness ("mass") over that of the clearest particles, at most 1,
-        as trackpy knows no probability.
+        In voxels; the confidence is the integrated brightness ("mass") over its 95th percentile, at most 1, as trackpy
+        gives no probability.
 
     Notes
     -----
-    trackpy drops everything within a mask or so of the edge. The image is therefore continued as in a mirror, and what
-    is found beyond its edge is dropped.
+    trackpy drops particles within about a mask of the edge. The image is therefore padded by reflection, and particles
+    beyond its edge are dropped.
     """
     import trackpy
 

@@ -1,4 +1,4 @@
-"""The bundled model, and models from files that `napari_colloids.training` wrote."""
+"""Weights of the network: the bundled ones, and files that `napari_colloids.training` wrote."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def network_of(weights: str | None) -> CentreNet:
 
 
 def network_on(device: str, weights: str | None = None) -> CentreNet:
-    """Return `network_of` on a device: where that is not the CPU a copy, as the network stays for others."""
+    """Return `network_of` on a device; where that is not the CPU a copy, as the network on the CPU is cached."""
     network = network_of(weights)
     return network if device == "cpu" else copy.deepcopy(network).to(device)
 
 
 def weights_digest(weights: str | None = None) -> str:
-    """Return the SHA-256 of a file of weights, or of the bundled ones, as it stands beside them.
+    """Return the SHA-256 of a file of weights, or that of the bundled ones, which is stored beside them.
 
     Raises
     ------
@@ -107,7 +107,9 @@ def network_from(content: bytes, sha256: str | None = None) -> CentreNet:
     import torch
     from safetensors.torch import load
 
-    from napari_colloids.detection.network import CentreNet
+    from napari_colloids.detection.network import CentreNet, prepare_torch
+
+    prepare_torch()  # before the first tensor
 
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise ColloidsError("The bundled model is damaged (its SHA-256 is wrong); install napari-colloids again.")

@@ -1,16 +1,16 @@
-"""Hard spheres in Brownian motion, imaged frame by frame: a time series whose trajectories are known.
+"""Brownian dynamics of hard spheres, imaged frame by frame: a time series whose trajectories are known.
 
 References
 ----------
 Cichocki and Hinsen, Physica A 166, 473 (1990): Brownian dynamics of hard spheres as small random steps, one sphere
-after the other, of which those that would overlap are not taken.
-Sanz and Marenduzzo, J. Chem. Phys. 132, 194102 (2010): as time that passes, such steps count by the part that is taken.
+after the other, rejected where spheres would overlap.
+Sanz and Marenduzzo, J. Chem. Phys. 132, 194102 (2010): the time of such a step is proportional to its acceptance.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -21,7 +21,7 @@ from napari_colloids.particles import particle_table
 from napari_colloids.settings import takes_settings
 from napari_colloids.simulation.arrangement import Arrangement
 from napari_colloids.simulation.parameters import Parameters, stack_parameters
-from napari_colloids.simulation.scene import image_arrangement, packed_box, seeded
+from napari_colloids.simulation.scene import arrangement_for, image_arrangement, seeded
 from napari_colloids.stack import Stack, checked_frame_interval
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: Root mean square length of a trial step over the diameter, and over the mean gap between spheres, whichever is less.
-_TRIAL = 0.01
-_TRIAL_IN_GAP = 1 / 6
+#: Root mean square length of a trial step over the diameter, or over the mean gap between spheres where that is less.
+_TRIAL_STEP_DIAMETERS = 0.01
+_TRIAL_STEP_GAPS = 1 / 6
 #: Volume fraction at which no gap is left.
-_JAMMED = 0.65
-#: Part of the way from frame to frame (squared) that may be left out: trial steps would shrink without end.
-_REST = 1e-3
-#: Pairs of spheres that are this much (in diameters) further apart than contact are watched for overlap.
-_SKIN = 0.6
+_JAMMING_VOLUME_FRACTION = 0.65
+#: Fraction of the mean squared displacement of a frame that may be left out; trial steps would shrink without end.
+_MAX_OMITTED_MSD_FRACTION = 1e-3
+#: Skin of the Verlet list: pairs of spheres up to this far (in diameters) beyond contact are listed.
+_SKIN_DIAMETERS = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +56,36 @@ class BrownianSimulation:
         The images, axes ``"tzyx"``.
     particles
         All particles whose centre lies in the stack: ``frame``, ``z, y, x`` in voxels, ``radius`` in lateral voxels and
-        ``particle``. One that leaves the periodic box is a new particle where it comes in again.
+        ``particle``. One that leaves the periodic box is another particle where it enters again.
     trajectories
-        The path of every sphere of the box, seen or not, in the same columns; positions run on across the faces of
-        the box. Its ``particle`` is another count.
+        Unwrapped trajectory of every sphere of the periodic box, in the stack or not, in the same columns. The numbers
+        in its column ``particle`` are not those of `particles`.
     parameters
-        How it was made, the seed included.
+        Of the simulation, with the seed.
+
+    See Also
+    --------
+    simulate_brownian : makes one.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> nc.simulate_brownian(shape=(16, 24, 24), radius=4, volume_fraction=0.2, frames=3, seed=1)
+    BrownianSimulation(3 frames, 12 particles per frame, seed 1, Stack('simulated series', t 3 x z 16 x y 24 x x 24,
+    uint8, voxel size unknown))
     """
 
     stack: Stack
     particles: pd.DataFrame
     trajectories: pd.DataFrame
     parameters: Parameters
+
+    def __repr__(self) -> str:
+        frames = self.stack.n_frames
+        return (
+            f"BrownianSimulation({frames} frame{'s' if frames > 1 else ''}, {len(self.particles) / frames:.3g} "
+            f"particles per frame, seed {self.parameters.seed}, {self.stack!r})"
+        )
 
 
 @takes_settings(Parameters)
@@ -80,18 +98,18 @@ def simulate_brownian(
     frame_interval: float | None = None,
     **changes: Unpack[ParameterChanges],
 ) -> BrownianSimulation:
-    """Simulate a time series of hard spheres in Brownian motion.
+    r"""Simulate a time series of hard spheres in Brownian motion.
 
     Parameters
     ----------
     parameters
-        What to simulate; keywords below replace single fields. The arrangement is where the spheres start, and must
-        be periodic, which a crystal is not. The brightness of a particle, where it varies, is drawn anew in each frame.
+        Parameters of sample, optics and camera; keywords below replace single fields. The arrangement is the initial
+        one, and must be periodic, which a crystal is not. The brightness of a particle, where it varies, is drawn anew
+        in each frame.
     frames
         Number of frames.
     step
-        Root mean square distance, in lateral voxels, that a sphere without neighbours moves from one frame to the next;
-        a sixth of its square is the diffusion coefficient (voxels squared per frame) at infinite dilution.
+        Root mean square displacement of a sphere without neighbours from one frame to the next, in lateral voxels.
     frame_interval
         Seconds between frames, or None.
     {settings}
@@ -99,18 +117,45 @@ def simulate_brownian(
     Returns
     -------
     BrownianSimulation
+        The images, the true particles of each frame and all trajectories.
 
     Raises
     ------
     ColloidsError
-        If a parameter is unknown or out of range, or the arrangement does not suit.
+        If a parameter is unknown or out of range, or the arrangement is not periodic.
+
+    See Also
+    --------
+    simulate : a single stack.
+    mean_squared_displacement, diffusion_coefficient : dynamics of the trajectories.
 
     Notes
     -----
-    There are no hydrodynamic interactions, and all spheres diffuse alike, whatever their radius. Trial steps are so
-    small that up to a volume fraction of 0.55 diffusion coefficients are within 2 % of their limit of small steps, and
-    up to 0.6 within 5 %; the structure is that of the equilibrium. The packing that random spheres start from is near
-    the equilibrium, not in it: the first frames still relax.
+    The diffusion coefficient at infinite dilution is
+
+    .. math:: D_0 = \frac{\langle \Delta r^2 \rangle}{6} = \frac{\mathrm{step}^2}{6}
+
+    in squared lateral voxels per frame. Spheres move in turn, by normally distributed trial steps that are rejected
+    where spheres would overlap; the time that passes is proportional to the fraction of accepted steps [1]_ [2]_. There
+    are no hydrodynamic interactions, and all spheres diffuse alike, whatever their radius. Trial steps are so small
+    that up to a volume fraction of 0.55 diffusion coefficients are within 2 % of their limit of small steps, and up to
+    0.6 within 5 %; the structure is that of the equilibrium. The packing that random spheres start from is near the
+    equilibrium, not in it: the first frames still relax.
+
+    References
+    ----------
+    .. [1] Cichocki and Hinsen, Physica A 166, 473 (1990).
+    .. [2] Sanz and Marenduzzo, J. Chem. Phys. 132, 194102 (2010).
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> series = nc.simulate_brownian(shape=(24, 24, 24), radius=3, volume_fraction=0.05, frames=10, step=1.5, seed=1)
+    >>> series.stack.axes, series.stack.shape
+    ('tzyx', (24, 24, 24))
+    >>> msd = nc.mean_squared_displacement(series.trajectories)
+    >>> 0.1 < nc.diffusion_coefficient(msd).coefficient < 1.5**2 / 6  # squared voxels per frame; slowed by neighbours
+    True
     """
     parameters = stack_parameters(parameters, changes)
     if frames < 1 or not (np.isfinite(step) and step >= 0):
@@ -138,10 +183,11 @@ def simulate_brownian(
 
 def _start(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
     """Place the spheres in a periodic box."""
-    start = packed_box(parameters, rng)
+    start = arrangement_for(parameters, rng)
     if not start.periodic:
         raise ColloidsError(
-            f"Brownian motion needs a periodic box, which the arrangement '{parameters.arrangement}' lacks."
+            f"Brownian motion needs periodic boundary conditions, which the arrangement '{parameters.arrangement}' "
+            "does not have."
         )
     return start
 
@@ -149,73 +195,75 @@ def _start(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
 def _truth(
     paths: Array, start: Arrangement, parameters: Parameters, voxel_size: VoxelSize | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables of the particles in the stack and of all paths, which run on, shape ``(frames, N, 3)``."""
+    """Return the tables of the particles in the stack and of all trajectories.
+
+    `paths` holds the unwrapped positions in lateral voxels, shape ``(frames, N, 3)``.
+    """
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     frames, count, _ = paths.shape
-    columns: dict[str, Any] = {
-        "radius": np.tile(start.radii, frames),
-        "frame": np.repeat(np.arange(frames), count),
-        "particle": np.tile(np.arange(count), frames),
-    }
+    radius, frame = np.tile(start.radii, frames), np.repeat(np.arange(frames), count)
+    sphere = np.tile(np.arange(count), frames)
     flat = paths.reshape(-1, 3)
-    trajectories = particle_table(flat / aspect - 0.5, voxel_size=voxel_size, **columns)
-    # A sphere is another particle in each repetition of the box.
-    repetition = np.floor(flat / start.box)
-    names = np.column_stack([columns["particle"], repetition])
-    columns["particle"] = np.unique(names, axis=0, return_inverse=True)[1]
-    voxels = (flat - repetition * start.box) / aspect - 0.5
-    particles = particle_table(voxels, voxel_size=voxel_size, **columns)
-    seen = np.all((voxels >= -0.5) & (voxels < np.array(parameters.shape) - 0.5), axis=1)
-    return particles[seen].reset_index(drop=True), trajectories
+    trajectories = particle_table(
+        flat / aspect - 0.5, radius=radius, frame=frame, particle=sphere, voxel_size=voxel_size
+    )
+    # Each periodic image of a sphere is another particle.
+    image = np.floor(flat / start.box)
+    particle = np.unique(np.column_stack([sphere, image]), axis=0, return_inverse=True)[1]
+    voxels = (flat - image * start.box) / aspect - 0.5
+    particles = particle_table(voxels, radius=radius, frame=frame, particle=particle, voxel_size=voxel_size)
+    inside = np.all((voxels >= -0.5) & (voxels < np.array(parameters.shape) - 0.5), axis=1)
+    return particles[inside].reset_index(drop=True), trajectories
 
 
 class _Spheres:
-    """Hard spheres in a periodic box, on the move; their positions run on across its faces."""
+    """State of hard spheres in a periodic box, with unwrapped positions and a Verlet list of neighbours."""
 
     def __init__(self, start: Arrangement) -> None:
         self.positions = start.positions.copy()
         self._radii = start.radii
         self._box = np.asarray(start.box)
         self._diameter = 2 * float(start.radii.mean()) if len(start.radii) else 1.0
-        gap = (_JAMMED / max(start.volume_fraction, 0.1)) ** (1 / 3) - 1
-        self._trial = min(_TRIAL, _TRIAL_IN_GAP * gap) * self._diameter
-        self._travelled = 0.0
-        self._watch()
+        gap = (_JAMMING_VOLUME_FRACTION / max(start.volume_fraction, 0.1)) ** (1 / 3) - 1
+        self._trial_step = min(_TRIAL_STEP_DIAMETERS, _TRIAL_STEP_GAPS * gap) * self._diameter
+        self._max_displacement = 0.0
+        self._update_neighbours()
 
     def arrangement(self) -> Arrangement:
-        """Return where the spheres are in the box."""
+        """Return the spheres, wrapped into the box."""
         z, y, x = self._box
         return Arrangement(self.positions % self._box, self._radii, (float(z), float(y), float(x)), periodic=True)
 
     def move(self, step: float, rng: np.random.Generator) -> None:
-        """Move, in many small trial steps, by a root mean square distance of `step` where there are no neighbours."""
+        """Move, in many small trial steps, by a root mean square displacement `step` in the absence of neighbours."""
         left = step**2 if len(self.positions) else 0.0
-        while left > _REST * step**2:
-            length = min(self._trial, np.sqrt(left))
+        while left > _MAX_OMITTED_MSD_FRACTION * step**2:
+            length = min(self._trial_step, np.sqrt(left))
             steps = rng.normal(0.0, length / np.sqrt(3), self.positions.shape)
-            # No pair that is not watched may touch.
-            if 2 * (self._travelled + np.sqrt(3) * float(np.abs(steps).max())) > _SKIN * self._diameter:
-                self._watch()
-            taken, travelled = _sweep(self.positions, steps, *self._neighbours, self._watched_from)
-            self._travelled = max(self._travelled, travelled)
-            # Were the steps that are not taken to count as time, spheres would diffuse too slowly, the more so the
-            # longer the steps; this way the error is of second order in their length.
-            left -= length**2 * taken / len(self.positions)
+            # No pair that is not listed may touch.
+            farthest = self._max_displacement + np.sqrt(3) * float(np.abs(steps).max())
+            if 2 * farthest > _SKIN_DIAMETERS * self._diameter:
+                self._update_neighbours()
+            accepted, displacement = _sweep(self.positions, steps, *self._neighbours, self._listed_positions)
+            self._max_displacement = max(self._max_displacement, displacement)
+            # Were the rejected steps to count as time, spheres would diffuse too slowly, the more so the longer the
+            # steps; this way the error is of second order in their length.
+            left -= length**2 * accepted / len(self.positions)
 
-    def _watch(self) -> None:
-        """Note the neighbours of each sphere (and across which faces of the box) that are near enough to touch soon."""
-        reach = 2 * float(self._radii.max(initial=0.0)) + _SKIN * self._diameter
+    def _update_neighbours(self) -> None:
+        """List the neighbours of each sphere that may touch it soon, and across which faces of the box."""
+        reach = 2 * float(self._radii.max(initial=0.0)) + _SKIN_DIAMETERS * self._diameter
         found = cKDTree(self.positions % self._box, boxsize=self._box).query_pairs(reach, output_type="ndarray")
         pairs = np.concatenate([found, found[:, ::-1]])
         pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
         first = np.searchsorted(pairs[:, 0], np.arange(len(self.positions) + 1))
         apart = self.positions[pairs[:, 0]] - self.positions[pairs[:, 1]]
         shifts = self._box * np.round(apart / self._box)
-        # Neighbours that touch already, to within rounding, may stay as they are.
+        # Neighbours that touch already, to within rounding, are allowed to.
         contact2 = np.minimum(self._radii[pairs].sum(axis=1) ** 2, np.sum((apart - shifts) ** 2, axis=1) * (1 - 1e-12))
         self._neighbours = first, np.ascontiguousarray(pairs[:, 1]), shifts, contact2
-        self._watched_from = self.positions.copy()
-        self._travelled = 0.0
+        self._listed_positions = self.positions.copy()
+        self._max_displacement = 0.0
 
 
 @compiled
@@ -226,13 +274,13 @@ def _sweep(
     partners: NDArray[np.intp],
     shifts: Array,
     contact2: Array,
-    watched_from: Array,
+    listed_positions: Array,
 ) -> tuple[int, float]:
-    """Let each sphere take its step unless it would overlap; the neighbours of sphere n are `first[n]`, ... of theirs.
+    """Move each sphere by its step unless it would overlap; its neighbours are ``partners[first[n] : first[n + 1]]``.
 
-    Return how many took it, and how far the one that has come furthest is from where it was watched from.
+    Return the number of accepted steps, and the largest displacement since the neighbours were listed.
     """
-    taken, furthest2 = 0, 0.0
+    accepted, largest2 = 0, 0.0
     for n in range(len(positions)):
         z, y, x = positions[n, 0] + steps[n, 0], positions[n, 1] + steps[n, 1], positions[n, 2] + steps[n, 2]
         free = True
@@ -244,7 +292,7 @@ def _sweep(
                 break
         if free:
             positions[n, 0], positions[n, 1], positions[n, 2] = z, y, x
-            taken += 1
-            start = watched_from[n]
-            furthest2 = max(furthest2, (z - start[0]) ** 2 + (y - start[1]) ** 2 + (x - start[2]) ** 2)
-    return taken, np.sqrt(furthest2)
+            accepted += 1
+            start = listed_positions[n]
+            largest2 = max(largest2, (z - start[0]) ** 2 + (y - start[1]) ** 2 + (x - start[2]) ** 2)
+    return accepted, np.sqrt(largest2)

@@ -1,7 +1,7 @@
 """Volumes like those of the challenge "Colloids: how low can we go?", from its tables of parameters.
 
-The challenge draws hard spheres, blurs them with the PSF of a STED microscope, scales the result to 255, adds
-Gaussian noise of 255 / SNR and writes 8 bits; its background is ``max(0, f - 255 CNR / SNR)``.
+The challenge renders hard spheres, convolves them with the PSF of a STED microscope, scales the result to 255, adds
+Gaussian noise of standard deviation 255 / SNR and stores 8 bits; its background is ``max(0, f - 255 CNR / SNR)``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from napari_colloids.simulation.parameters import Parameters
 if TYPE_CHECKING:
     from os import PathLike
 
-#: Width of the challenge's STED PSF (standard deviation): lateral in micrometres, and how many times more along z.
-STED_SIGMA = 0.045
-STED_ELONGATION = 3.5
+#: Standard deviation of the challenge's STED PSF: the lateral one in micrometres, and the axial one over it.
+STED_SIGMA_UM = 0.045
+STED_ASPECT = 3.5
 
 
 def challenge_parameters(
     table: str | PathLike[str] | pd.DataFrame, *, size: int | None = None, seed: int = 0
 ) -> list[Parameters]:
-    """Turn the rows of a challenge metadata table into simulation parameters.
+    """Return the simulation parameters of each row of a challenge metadata table.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ def challenge_parameters(
     """
     parameters = []
     for number, row in enumerate(challenge_table(table).to_dict("records")):
-        lateral = STED_SIGMA * row["r"] / row["particle_size"]
+        lateral = STED_SIGMA_UM * row["r"] / row["particle_size"]
         edge = size or (128 if row.get("type") == "test" else 64)
         parameters.append(
             Parameters(
                 shape=(edge, edge, edge),
                 volume_fraction=row["volfrac"],
                 radius=row["r"],
-                psf_sigma=(STED_ELONGATION * lateral, lateral, lateral),
+                psf_sigma=(STED_ASPECT * lateral, lateral, lateral),
                 brightness=255.0,
                 snr=row["snr"],
                 cnr=min(row["cnr"], row["snr"]),
@@ -63,7 +63,7 @@ def challenge_parameters(
 
 
 def challenge_table(table: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
-    """Read a metadata table of the challenge and make sure that it has the columns that are needed.
+    """Read a metadata table of the challenge and check its columns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From a noise-free picture to what the camera writes: grey levels, shading, bleaching, noise, digitisation."""
+"""From a noise-free image to grey levels: background, uneven illumination, loss of light with depth, noise, bits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ Image = NDArray[np.float32]
 
 
 def background_level(snr: float, cnr: float, photon_noise: float) -> float:
-    """Return the background over the foreground level, from the wanted SNR and CNR.
+    r"""Return the background over the foreground level :math:`b / f` from SNR and CNR.
 
-    With ``SNR = f / f_sigma`` and ``CNR = (f - b) / sqrt((f_sigma^2 + b_sigma^2) / 2)``, and a noise of which the
-    fraction `photon_noise` (of the variance at f) grows with the light. Levels that would be negative become 0.
+    .. math:: \mathrm{SNR} = \frac{f}{\sigma_f}, \qquad
+        \mathrm{CNR} = \frac{f - b}{\sqrt{(\sigma_f^2 + \sigma_b^2) / 2}}, \qquad
+        \sigma_b^2 = \sigma_f^2 \left( 1 - p + p \, \frac{b}{f} \right)
+
+    where :math:`p` is the `photon_noise`, the fraction of the variance at :math:`f` that is Poisson noise. Where the
+    level would be negative, it is 0.
     """
     # With u = b / f: (1 - u)^2 = (cnr / snr)^2 (1 + (1 - p) + p u) / 2, a quadratic equation in u.
     ratio = (cnr / snr) ** 2 / 2
@@ -29,7 +33,7 @@ def background_level(snr: float, cnr: float, photon_noise: float) -> float:
 
 
 def smooth_field(shape: tuple[int, int, int], rng: np.random.Generator) -> Image:
-    """Return a slowly varying field between -1 and 1: one random plane wave of about the size of the stack."""
+    """Return a slowly varying field between -1 and 1: a random plane wave whose length is about that of the stack."""
     z, y, x = np.meshgrid(*[np.linspace(0, 1, n, dtype=np.float32) for n in shape], indexing="ij", sparse=True)
     k = rng.normal(0, 3, 3)
     return np.cos(k[0] * z + k[1] * y + k[2] * x + rng.uniform(0, 2 * np.pi)).astype(np.float32)
@@ -55,7 +59,7 @@ def expose(signal: Image, parameters: Parameters, rng: np.random.Generator) -> N
     if parameters.depth_loss:
         depth = np.linspace(0, 1, signal.shape[0], dtype=np.float32)
         light *= ((1 - parameters.depth_loss) ** depth)[:, None, None]
-    # Noise in units of the foreground level: the variance at 1 is snr^-2, of which a part is photons.
+    # In units of the foreground level the variance at 1 is snr^-2, of which a fraction is Poisson noise.
     if photon_noise > 0:
         photons = snr**2 / photon_noise
         light = (rng.poisson(np.maximum(light, 0) * photons) / photons).astype(np.float32)

@@ -1,4 +1,4 @@
-"""From spheres to a noise-free picture: anti-aliased drawing and the point spread function (PSF)."""
+"""From spheres to a noise-free image: anti-aliased rendering and convolution with the point spread function (PSF)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Image = NDArray[np.float32]
 Weights = NDArray[np.float32]
 Corners = NDArray[np.intp]
 
-#: Kernels are cut at this many standard deviations.
+#: Kernels are truncated at this many standard deviations.
 TRUNCATE = 3.5
 
 
@@ -28,25 +28,25 @@ def draw_spheres(
     voxel_aspect: float = 1.0,
     shell: float = 0.0,
 ) -> Image:
-    """Draw anti-aliased spheres; every voxel gets the covered fraction of its volume times the brightness.
+    """Render anti-aliased spheres: the value of a voxel is the covered fraction of its volume times the brightness.
 
     Parameters
     ----------
     shape
-        Shape ``(z, y, x)`` of the picture in voxels.
+        Shape ``(z, y, x)`` of the image in voxels.
     positions
-        Shape ``(N, 3)`` in voxels; voxel centres lie at integers. Centres outside the picture are drawn too.
+        Shape ``(N, 3)`` in voxels; voxel centres lie at integers. Centres may lie outside the image.
     radii, brightness
         Shape ``(N,)``; radii in lateral voxels.
     voxel_aspect
         Height of a voxel over its width.
     shell
-        Radius of the dark core over the outer radius; 0 draws solid spheres.
+        Radius of the dark core over the outer radius; 0 for solid spheres.
 
     Notes
     -----
-    The covered fraction is that of a half space at the distance of the sphere's surface, which is symmetric about
-    the centre, so that the centroid is exact. Tall voxels are drawn as a pile of thinner ones.
+    The covered fraction is approximated by that of a half space at the distance of the sphere's surface. This is
+    symmetric about the centre, so that the centroid is exact. Tall voxels are rendered as several thinner ones.
     """
     fine = max(1, math.ceil(voxel_aspect))
     step = voxel_aspect / fine
@@ -91,104 +91,110 @@ def _draw(
 
 
 def psf_reach(sigma: tuple[float, float, float], tail: float, tilt: tuple[float, float]) -> NDArray[np.int64]:
-    """Return how many voxels ``(z, y, x)`` the PSF reaches to either side."""
+    """Return the half-widths ``(z, y, x)`` of the truncated PSF in voxels."""
     z, y, x = (TRUNCATE * s * (2 if tail else 1) for s in sigma)
     return np.ceil([z, y + abs(tilt[0]) * z, x + abs(tilt[1]) * z]).astype(int)
 
 
 def blur(
-    picture: Image,
+    image: Image,
     sigma: tuple[float, float, float],
     *,
     tail: float = 0.0,
     skew: float = 0.0,
     tilt: tuple[float, float] = (0.0, 0.0),
 ) -> Image:
-    """Convolve with a confocal or STED PSF.
+    r"""Convolve an image with a confocal or STED PSF: a Gaussian core and a wider Gaussian halo.
+
+    .. math:: h(z, y, x) = (1 - t) \, g_{\boldsymbol\sigma}(z, y', x')
+        + t \, g_{2 \boldsymbol\sigma}(z - s \sigma_z, y', x'),
+        \qquad (y', x') = (y, x) - z \, \mathbf{tilt}
+
+    where :math:`g` is a normalised Gaussian, :math:`t` the `tail` and :math:`s` the `skew`.
 
     Parameters
     ----------
-    picture
+    image
         Shape ``(z, y, x)``.
     sigma
         Standard deviations ``(z, y, x)`` of the Gaussian core in voxels.
     tail
-        Fraction of the light in a second Gaussian of twice the width: the halo that real objectives add.
+        Fraction of the light in the halo, a second Gaussian of twice the width.
     skew
-        How far the halo is shifted along z, in axial standard deviations of the core: spherical aberration.
+        Shift of the halo along z, in axial standard deviations of the core: spherical aberration.
     tilt
-        How far the PSF leans sideways: lateral shift ``(y, x)`` in voxels per slice.
+        Tilt of the PSF: lateral shift ``(y, x)`` in voxels per slice.
     """
     if any(tilt):
-        return _blur_tilted(picture, sigma, tail, skew, tilt)
-    core = _separable(picture, sigma)
+        return _blur_tilted(image, sigma, tail, skew, tilt)
+    core = _separable(image, sigma)
     if not tail:
         return core
     z, y, x = sigma
-    return (1 - tail) * core + tail * _separable(picture, (2 * z, 2 * y, 2 * x), shift=skew * z)
+    return (1 - tail) * core + tail * _separable(image, (2 * z, 2 * y, 2 * x), shift=skew * z)
 
 
-def _separable(picture: Image, sigma: tuple[float, float, float], shift: float = 0.0) -> Image:
+def _separable(image: Image, sigma: tuple[float, float, float], shift: float = 0.0) -> Image:
     for axis, width in enumerate(sigma):
         if width > 0:
             reach = int(TRUNCATE * width + 0.5)
             moved = shift if axis == 0 else 0.0
             weights = np.exp(-0.5 * ((np.arange(-reach, reach + 1) - moved) / width) ** 2)
-            picture = _smoothed(picture, (weights / weights.sum()).astype(np.float32), axis)
-    return picture
+            image = _smoothed(image, (weights / weights.sum()).astype(np.float32), axis)
+    return image
 
 
-def _smoothed(picture: Image, weights: Weights, axis: int) -> Image:
-    """Convolve along an axis; nothing lies beyond the faces of the picture."""
-    smoothed = np.zeros_like(picture)
+def _smoothed(image: Image, weights: Weights, axis: int) -> Image:
+    """Convolve along an axis, with zeros beyond the faces of the image."""
+    smoothed = np.zeros_like(image)
     if axis == 2:
-        _along_lines(picture, weights, smoothed)
+        _along_lines(image, weights, smoothed)
     else:
-        # Whole planes or lines are added at a time.
-        layers = (1 if axis == 0 else len(picture), picture.shape[axis], -1)
-        _across_lines(picture.reshape(layers), weights, smoothed.reshape(layers))
+        # Whole planes or lines at a time.
+        layers = (1 if axis == 0 else len(image), image.shape[axis], -1)
+        _across_lines(image.reshape(layers), weights, smoothed.reshape(layers))
     return smoothed
 
 
 @compiled
-def _along_lines(picture: Image, weights: Weights, smoothed: Image) -> None:
-    reach, length = len(weights) // 2, picture.shape[2]
-    for z in range(picture.shape[0]):
-        for y in range(picture.shape[1]):
+def _along_lines(image: Image, weights: Weights, smoothed: Image) -> None:
+    reach, length = len(weights) // 2, image.shape[2]
+    for z in range(image.shape[0]):
+        for y in range(image.shape[1]):
             for k in range(len(weights)):
                 first = max(k - reach, 0)
                 into = smoothed[z, y, first : max(min(length, length + k - reach), first)]
-                line = picture[z, y, first + reach - k :]
+                line = image[z, y, first + reach - k :]
                 for x in range(len(into)):
                     into[x] += weights[k] * line[x]
 
 
 @compiled
-def _across_lines(picture: Image, weights: Weights, smoothed: Image) -> None:
-    reach, length = len(weights) // 2, picture.shape[1]
-    for block in range(picture.shape[0]):
+def _across_lines(image: Image, weights: Weights, smoothed: Image) -> None:
+    reach, length = len(weights) // 2, image.shape[1]
+    for block in range(image.shape[0]):
         for n in range(length):
             into = smoothed[block, n]
             for k in range(max(0, reach + n - length + 1), min(len(weights), reach + n + 1)):
-                line = picture[block, n + reach - k]
+                line = image[block, n + reach - k]
                 for x in range(len(into)):
                     into[x] += weights[k] * line[x]
 
 
 def _blur_tilted(
-    picture: Image, sigma: tuple[float, float, float], tail: float, skew: float, tilt: tuple[float, float]
+    image: Image, sigma: tuple[float, float, float], tail: float, skew: float, tilt: tuple[float, float]
 ) -> Image:
     z, y, x = (np.arange(-n, n + 1, dtype=float) for n in psf_reach(sigma, tail, tilt))
     kernel = np.zeros((len(z), len(y), len(x)))
     for scale, weight, shift in ((1.0, 1 - tail, 0.0), (2.0, tail, skew * sigma[0])):
         if weight:
             sz, sy, sx = (max(s * scale, 0.3) for s in sigma)
-            lean_y = (y[None, :] - tilt[0] * z[:, None]) / sy
-            lean_x = (x[None, :] - tilt[1] * z[:, None]) / sx
+            tilted_y = (y[None, :] - tilt[0] * z[:, None]) / sy
+            tilted_x = (x[None, :] - tilt[1] * z[:, None]) / sx
             gauss = np.exp(
                 -0.5 * (((z - shift) / sz) ** 2)[:, None, None]
-                - 0.5 * (lean_y**2)[:, :, None]
-                - 0.5 * (lean_x**2)[:, None]
+                - 0.5 * (tilted_y**2)[:, :, None]
+                - 0.5 * (tilted_x**2)[:, None]
             )
             kernel += weight * gauss / gauss.sum()
-    return fftconvolve(picture, kernel.astype(np.float32), mode="same").astype(np.float32)
+    return fftconvolve(image, kernel.astype(np.float32), mode="same").astype(np.float32)

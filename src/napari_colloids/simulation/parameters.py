@@ -1,4 +1,4 @@
-"""The parameters of a simulation, each told once, and named sets of them."""
+"""Parameters of a simulation: one definition for the library, the command line and the window; named sets of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_colloids.settings import Setting, changed, check_settings, documente
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The densest random packing that is offered; equal spheres jam near 0.64.
+#: Largest volume fraction of random arrangements; equal spheres jam near 0.64.
 MAX_VOLUME_FRACTION = 0.62
 
 ArrangementName = Literal["random", "crystal", "gel", "strings"]
@@ -23,7 +23,7 @@ SAMPLE, OPTICS, CAMERA = "Sample", "Optics", "Camera"
 @documented
 @dataclass(frozen=True)
 class Parameters:
-    """What to simulate.
+    """Parameters of a simulated stack: sample, optics and camera.
 
     Attributes
     ----------
@@ -34,9 +34,15 @@ class Parameters:
     ColloidsError
         If a value is out of range, or of a wrong type.
 
+    See Also
+    --------
+    simulate : which takes them as keywords, too.
+
     Examples
     --------
     >>> from napari_colloids import Parameters
+    >>> Parameters(radius=5, arrangement="crystal").voxel_aspect
+    1.0
     >>> Parameters(volume_fraction=0.7)
     Traceback (most recent call last):
         ...
@@ -66,10 +72,10 @@ class Parameters:
             decimals=3,
             metavar="PHI",
             group=SAMPLE,
-            more="The number of particles is what particles of the mean volume would need: where few are drawn from "
-            "wide a distribution, the fraction comes out a few per cent to either side. Random packings reach 0.62; "
-            "gels and strings end where no more particles find a place, at 0.3 to 0.35. `Simulation.volume_fraction` "
-            "says what it came to.",
+            more="The number of particles follows from their mean volume: where few are drawn from a wide "
+            "distribution, the actual fraction differs by a few per cent. Random packings reach 0.62; gels and strings "
+            "end where no more particles find a place, at 0.3 to 0.35. `Simulation.volume_fraction` is the actual "
+            "value.",
         ),
     ] = 0.5
     radius: Annotated[
@@ -94,9 +100,9 @@ class Parameters:
             high=0.3,
             metavar="P",
             group=SAMPLE,
-            more="The normal distribution is cut at 2.5 standard deviations, and a crystal takes a fifth of the gap "
-            "over the radius at most (0.056 at a volume fraction of 0.5, 0.029 at 0.6), of whose pairs one in a "
-            "hundred or so then overlaps, by up to 7 %. `Simulation.polydispersity` says what it came to.",
+            more="The normal distribution is cut at 2.5 standard deviations. In a crystal it is at most a fifth of the "
+            "gap over the radius (0.056 at a volume fraction of 0.5, 0.029 at 0.6); about one pair in a hundred then "
+            "overlaps, by up to 7 %. `Simulation.polydispersity` is the actual value.",
         ),
     ] = 0.0
     size_ratio: Annotated[
@@ -213,9 +219,8 @@ class Parameters:
             decimals=1,
             metavar="S",
             group=CAMERA,
-            more="This, like the `cnr`, holds for the light: grey levels end at black and white, and what is cut off "
-            "of the noise raises the ratio that is measured in the image (at a brightness of 200 in 8 bits from 5 to "
-            "5.3, and from 3 to 3.6).",
+            more="As for the `cnr`: clipping of the noise at black and white raises the ratio that is measured in the "
+            "image (at a brightness of 200 in 8 bits from 5 to 5.3, and from 3 to 3.6).",
         ),
     ] = 5.0
     cnr: Annotated[
@@ -357,7 +362,7 @@ def stack_parameters(parameters: Parameters | None, changes: Mapping[str, object
     Raises
     ------
     ColloidsError
-        If there is no such field, a value is out of range, or the stack could not say what its voxels are like.
+        If there is no such field, a value is out of range, or anisotropic voxels have no size.
     """
     parameters = changed(parameters or Parameters(), changes, "simulation parameter")
     if parameters.voxel_aspect != 1 and parameters.voxel_size is None:
@@ -368,7 +373,7 @@ def stack_parameters(parameters: Parameters | None, changes: Mapping[str, object
     return parameters
 
 
-#: Named scenes for the sample data, the widget and the command line.
+#: Named sets of parameters for the sample data, the window and the command line.
 PRESETS: dict[str, Parameters] = {
     "dense": Parameters(volume_fraction=0.55, radius=6, psf_sigma=(3, 1.3, 1.3), snr=5, cnr=5, seed=1),
     "dilute": Parameters(volume_fraction=0.05, radius=6, psf_sigma=(2.4, 1.2, 1.2), snr=4, cnr=4, seed=2),

@@ -1,4 +1,4 @@
-"""`simulate`: a stack as a microscope would record it, with the exact truth."""
+"""`simulate`: arrangement -> optics -> exposure -> stack, with the exact positions of its particles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_colloids.particles import particle_table, positions_of
 from napari_colloids.settings import takes_settings
-from napari_colloids.simulation.arrangement import Arrangement, arrange
+from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange
 from napari_colloids.simulation.exposure import expose
 from napari_colloids.simulation.optics import blur, draw_spheres, psf_reach
 from napari_colloids.simulation.parameters import Parameters, stack_parameters
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     import pandas as pd
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from napari_colloids.simulation.parameters import ParameterChanges
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """A simulated stack and its truth.
+    """A simulated stack and its ground truth.
 
     Attributes
     ----------
@@ -35,12 +36,27 @@ class Simulation:
     particles
         All particles whose centre lies in the stack: ``z, y, x`` in voxels, ``radius`` in lateral voxels.
     brightness
-        Of each particle over the mean, shape ``(N,)``.
+        Brightness of each particle over the mean, shape ``(N,)``.
     parameters
-        How it was made, the seed included.
+        Of the simulation, with the seed.
     volume_fraction, polydispersity
-        What those that were wanted came to, in the box that the stack was cut from. The polydispersity is that of all
-        particles, of a mixture too.
+        Actual values in the simulation box, which is larger than the stack. The polydispersity is that of all
+        particles, also in a mixture.
+
+    See Also
+    --------
+    simulate : makes one.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> simulated = nc.simulate(shape=(24, 32, 32), volume_fraction=0.3, radius=4, seed=1)
+    >>> simulated
+    Simulation(37 particles, volume fraction 0.304, polydispersity 0.000, seed 1, Stack('simulated', z 24 x y 32 x x 32,
+    uint8, voxel size unknown))
+    >>> ax = simulated.plot()
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('x (voxels)', 'y (voxels)')
     """
 
     stack: Stack
@@ -56,12 +72,55 @@ class Simulation:
             f"{self.polydispersity:.3f}, seed {self.parameters.seed}, {self.stack!r})"
         )
 
-    def labels(self) -> NDArray[np.uint16]:
-        """Return an image ``(z, y, x)`` that is 1, 2, ... in the particles, in table order, and 0 between them.
+    def plot(self, ax: Axes | None = None, *, z: int | None = None) -> Axes:
+        """Draw a slice with the outlines of its particles.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; None for those of a new figure.
+        z
+            Number of the slice; None for the middle one.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Those that were drawn on.
+
+        Raises
+        ------
+        ColloidsError
+            If there is no such slice.
+        """
+        from matplotlib.collections import EllipseCollection
+
+        number = self.stack.shape[0] // 2 if z is None else z
+        ax = self.stack.plot(ax, z=number)
+        distance = (self.particles["z"].to_numpy() - number) * self.parameters.voxel_aspect
+        squared = self.particles["radius"].to_numpy() ** 2 - distance**2
+        cut = squared > 0
+        diameters = 2 * np.sqrt(squared[cut])
+        circles = EllipseCollection(
+            diameters,
+            diameters,
+            np.zeros(len(diameters)),
+            units="xy",
+            offsets=self.particles.loc[cut, ["x", "y"]].to_numpy(),
+            offset_transform=ax.transData,
+            facecolors="none",
+            edgecolors="C1",
+        )
+        ax.add_collection(circles)
+        return ax
+
+    def labels(self) -> NDArray[np.unsignedinteger]:
+        """Return a label image ``(z, y, x)``: 1, 2, ... in the particles, in table order, and 0 between them.
 
         Voxels of particles whose centre lies outside the stack are 0.
         """
-        labels = np.zeros(self.stack.shape, np.uint16 if len(self.particles) < 2**16 else np.uint32)
+        labels: NDArray[np.unsignedinteger] = np.zeros(
+            self.stack.shape, np.uint16 if len(self.particles) < 2**16 else np.uint32
+        )
         aspect = self.parameters.voxel_aspect
         rows = zip(positions_of(self.particles), self.particles["radius"].to_numpy(), strict=True)
         for number, (centre, radius) in enumerate(rows, start=1):
@@ -76,12 +135,12 @@ class Simulation:
 
 @takes_settings(Parameters)
 def simulate(parameters: Parameters | None = None, /, **changes: Unpack[ParameterChanges]) -> Simulation:
-    """Simulate a stack of colloidal particles with known truth.
+    r"""Simulate a stack of colloidal particles with known ground truth.
 
     Parameters
     ----------
     parameters
-        What to simulate; keywords below replace single fields.
+        Parameters of sample, optics and camera; keywords below replace single fields.
     {settings}
 
     Returns
@@ -97,7 +156,24 @@ def simulate(parameters: Parameters | None = None, /, **changes: Unpack[Paramete
     See Also
     --------
     simulate_brownian : a time series.
-    write_challenge : write simulated stacks with their truth.
+    Parameters : the same settings as an object.
+    PRESETS : named sets of them.
+
+    Notes
+    -----
+    Anti-aliased spheres are convolved with the PSF, Gaussian but for ``psf_tail``, and scaled so that a typical
+    particle has the level :math:`f`, the solvent :math:`b`. Then follow uneven illumination, loss of light with depth,
+    Poisson and Gaussian noise, and digitisation. With standard deviations :math:`\sigma` of the noise,
+
+    .. math:: \phi = \frac{1}{V} \sum_i \frac{4}{3} \pi r_i^3, \qquad
+        \mathrm{SNR} = \frac{f}{\sigma_f}, \qquad
+        \mathrm{CNR} = \frac{f - b}{\sqrt{(\sigma_f^2 + \sigma_b^2) / 2}}
+
+    Random arrangements are packed by the algorithm of Lubachevsky and Stillinger [1]_.
+
+    References
+    ----------
+    .. [1] Lubachevsky and Stillinger, J. Stat. Phys. 60, 561 (1990).
 
     Examples
     --------
@@ -109,43 +185,40 @@ def simulate(parameters: Parameters | None = None, /, **changes: Unpack[Paramete
     ['radius', 'x', 'y', 'z']
     """
     parameters, rng = seeded(stack_parameters(parameters, changes))
-    return image_arrangement(packed_box(parameters, rng), parameters, rng)
+    return image_arrangement(arrangement_for(parameters, rng), parameters, rng)
 
 
 def seeded(parameters: Parameters) -> tuple[Parameters, np.random.Generator]:
-    """Return the parameters with a seed, drawn where there is none, and the source of randomness of that seed."""
+    """Return the parameters with a seed, drawn where there is none, and a random generator of that seed."""
     if parameters.seed is None:
         parameters = replace(parameters, seed=int(np.random.SeedSequence().generate_state(1)[0]))
     return parameters, np.random.default_rng(parameters.seed)
 
 
-def packed_box(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
-    """Pack a box that is larger than the stack by a particle, so that the cut through it is like any other."""
+def arrangement_for(parameters: Parameters, rng: np.random.Generator) -> Arrangement:
+    """Arrange particles in a box that is larger than the stack by a particle, so that its faces do not show."""
     aspect = np.array([parameters.voxel_aspect, 1, 1])
     box = np.multiply(parameters.shape, aspect) + 2 * parameters.radius
     return arrange(
         parameters.arrangement,
         (float(box[0]), float(box[1]), float(box[2])),
-        parameters.volume_fraction,
-        parameters.radius,
-        parameters.polydispersity,
+        Composition(parameters.volume_fraction, parameters.radius, parameters.polydispersity, parameters.size_ratio),
         rng,
-        size_ratio=parameters.size_ratio,
-        around=_reach(parameters) * aspect + 2 * parameters.radius,
+        margin=_reach(parameters) * aspect + 2 * parameters.radius,
     )
 
 
 def _reach(parameters: Parameters) -> NDArray[np.intp]:
-    """Return how many voxels ``(z, y, x)`` the light of a point is smeared over, to either side."""
+    """Return the half-widths ``(z, y, x)`` of the PSF in voxels."""
     return psf_reach(parameters.psf_sigma, parameters.psf_tail, parameters.psf_tilt)
 
 
 def image_arrangement(
     arrangement: Arrangement, parameters: Parameters, rng: np.random.Generator, *, beyond: float = 0.0
 ) -> Simulation:
-    """Image an arrangement of spheres through the optics and the detector of `parameters`.
+    """Image an arrangement of spheres with the optics and the camera of `parameters`.
 
-    The corner of the box is the corner of voxel ``(0, 0, 0)``; spheres beyond the stack contribute their light.
+    The corner of the box is the corner of voxel ``(0, 0, 0)``; light of spheres outside the stack is included.
     Particles that lie outside by at most `beyond` lateral voxels are listed, too.
     """
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
@@ -155,30 +228,14 @@ def image_arrangement(
     margin = reach * aspect + largest + 1
     positions, radii = arrangement.within(-margin, shape * aspect + margin)
     voxels = positions / aspect - 0.5
-    # Log-normal: always positive, of mean 1 and of the wanted standard deviation.
-    width = np.log1p(parameters.brightness_spread**2)
-    light = np.exp(np.sqrt(width) * rng.standard_normal(len(radii)) - width / 2)
-    canvas = shape + 2 * reach
-    picture = draw_spheres(
-        (int(canvas[0]), int(canvas[1]), int(canvas[2])),
-        voxels + reach,
-        radii,
-        light,
-        voxel_aspect=parameters.voxel_aspect,
-        shell=parameters.shell,
-    )
-    picture = blur(
-        picture,
-        parameters.psf_sigma,
-        tail=parameters.psf_tail,
-        skew=parameters.psf_skew,
-        tilt=parameters.psf_tilt,
-    )
-    picture = picture[tuple(slice(n, n + length) for n, length in zip(reach, shape, strict=True))]
+    # Log-normal: positive, of mean 1 and of the given standard deviation.
+    variance = np.log1p(parameters.brightness_spread**2)
+    brightness = np.exp(np.sqrt(variance) * rng.standard_normal(len(radii)) - variance / 2)
+    signal = _signal(voxels, radii, brightness, parameters)
     inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
     listed = np.all((voxels >= -0.5 - beyond / aspect) & (voxels < shape - 0.5 + beyond / aspect), axis=1)
-    level = _typical_level(picture, voxels[inside], radii[inside], parameters.shell)
-    image = expose(np.ascontiguousarray(picture / level), parameters, rng)
+    level = _typical_level(signal, voxels[inside], radii[inside], parameters.shell)
+    image = expose(np.ascontiguousarray(signal / level), parameters, rng)
     voxel_size: VoxelSize | None = None
     if parameters.voxel_size is not None:
         lateral = parameters.voxel_size
@@ -187,17 +244,41 @@ def image_arrangement(
     return Simulation(
         Stack(image, voxel_size=voxel_size, name="simulated"),
         particles,
-        light[listed],
+        brightness[listed],
         parameters,
         arrangement.volume_fraction,
         arrangement.polydispersity,
     )
 
 
+def _signal(
+    voxels: NDArray[np.float64], radii: NDArray[np.float64], brightness: NDArray[np.float64], parameters: Parameters
+) -> NDArray[np.float32]:
+    """Return the noise-free image of spheres, in and around the stack, without background."""
+    reach, shape = _reach(parameters), np.asarray(parameters.shape)
+    canvas = shape + 2 * reach
+    spheres = draw_spheres(
+        (int(canvas[0]), int(canvas[1]), int(canvas[2])),
+        voxels + reach,
+        radii,
+        brightness,
+        voxel_aspect=parameters.voxel_aspect,
+        shell=parameters.shell,
+    )
+    blurred = blur(
+        spheres,
+        parameters.psf_sigma,
+        tail=parameters.psf_tail,
+        skew=parameters.psf_skew,
+        tilt=parameters.psf_tilt,
+    )
+    return blurred[tuple(slice(n, n + length) for n, length in zip(reach, shape, strict=True))]
+
+
 def _typical_level(
-    picture: NDArray[np.float32], voxels: NDArray[np.float64], radii: NDArray[np.float64], shell: float
+    signal: NDArray[np.float32], voxels: NDArray[np.float64], radii: NDArray[np.float64], shell: float
 ) -> float:
-    """Return the median brightness of the particles where they are brightest: in the centre, or in the shell."""
+    """Return the median level of the particles where they are brightest: in the centre, or in the shell."""
     if len(voxels) == 0:
         return 1.0
     sideways = np.zeros_like(voxels)
@@ -205,5 +286,5 @@ def _typical_level(
     levels = []
     for sign in (-1, 1):
         points = np.rint(voxels + sign * sideways).astype(int)
-        levels.append(picture[tuple(np.clip(points, 0, np.array(picture.shape) - 1).T)])
+        levels.append(signal[tuple(np.clip(points, 0, np.array(signal.shape) - 1).T)])
     return max(float(np.median(levels)), 1e-3)

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from napari_colloids.detection.candidates import suppress_overlaps
-from napari_colloids.detection.inference import decode, look_twice
+from napari_colloids.detection.inference import decode, predict_symmetrised
 from napari_colloids.detection.network import UNCALIBRATED
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 from napari_colloids.detection.tiles import Tile
@@ -110,7 +110,7 @@ def _detections(network: CentreNet, domain: Domain, number: int) -> tuple[NDArra
     """Return the uncalibrated confidences of the detections in a scene, and which of them are particles."""
     sample = domain.sample(number, _SCENES)
     image = torch.from_numpy(sample.image)[None].to(memory_format=torch.channels_last_3d)
-    output = look_twice(network, image)
+    output = predict_symmetrised(network, image)
     corner, end = (0, 0, 0), (SIZE, SIZE, SIZE)
     whole = Tile(corner, end, corner, end)
     found = suppress_overlaps(decode(output, network.confidence(output), whole, _MIN_RAW_CONFIDENCE))

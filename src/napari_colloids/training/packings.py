@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_colloids.simulation.arrangement import Arrangement, arrange, species_radii
+from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange, species_radii
 from napari_colloids.training.draws import log_uniform
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def unit_arrangement(kind: str, rng: Generator) -> Arrangement:
     fraction = low + (high - low) * float(rng.beta(1.6, 0.9) if kind == "random" else rng.random())
     name = "random" if kind == "dilute" else kind
     box = 2 * _BOX_RADII if kind == "crystal" else _BOX_RADII  # crystals are not periodic
-    return arrange(name, (box, box, box), fraction, 1.0, spread, rng, size_ratio=ratio)
+    return arrange(name, (box, box, box), Composition(fraction, 1.0, spread, ratio), rng)
 
 
 def unit_mixture(rng: Generator) -> Arrangement:
@@ -44,9 +44,8 @@ def unit_mixture(rng: Generator) -> Arrangement:
     ratio, share = float(rng.uniform(1.4, 3.0)), log_uniform(rng, 0.03, 0.5)
     fraction = 0.1 + 0.45 * float(rng.beta(1.6, 0.9))
     spread = float(rng.uniform(0, 0.05))
-    made = arrange(
-        "random", (_BOX_RADII, _BOX_RADII, _BOX_RADII), fraction, 1.0, spread, rng, size_ratio=ratio, large_share=share
-    )
+    composition = Composition(fraction, 1.0, spread, ratio, share)
+    made = arrange("random", (_BOX_RADII, _BOX_RADII, _BOX_RADII), composition, rng)
     unit = float(species_radii(ratio, share)[0]) if rng.random() < 0.3 else 1.0
     box = _BOX_RADII / unit
     return Arrangement(made.positions / unit, made.radii / unit, (box, box, box), periodic=True)

@@ -212,10 +212,10 @@ def _colours(part: str, kind: str, by_confidence: bool) -> dict[str, Any]:
 def _contrast(stack: Stack, channel: int) -> dict[str, Any]:
     """Return the limits of the contrast by the percentiles that detection uses: weak signals are seen at once."""
     from napari_colloids.detection.normalise import GreyLevels
-    from napari_colloids.detection.overview import glimpse
+    from napari_colloids.detection.overview import quick_sample
 
     try:
-        levels = GreyLevels.of(glimpse(stack.volume(channel=channel)))
+        levels = GreyLevels.of(quick_sample(stack.volume(channel=channel)))
     except ColloidsError:  # constant, or all NaN: whatever napari makes of it
         return {}
     return {"contrast_limits": (levels.low, levels.high)}

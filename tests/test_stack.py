@@ -35,16 +35,16 @@ small = st.tuples(*[st.integers(2, 4)] * 3)
     arrays(st.sampled_from([np.uint8, np.dtype(">u2"), np.int16, np.bool_]), small)
     | arrays(np.float32, small, elements=st.floats(width=32, allow_nan=False))
 )
-def test_a_negative_turns_the_order_of_the_grey_levels_round_and_loses_none(data):
+def test_inversion_reverses_the_order_of_grey_levels_and_loses_none(data):
     box = (slice(1, None), slice(None, None, 2), slice(0, 2))
-    negative = read_box(Inverted(data)[:, :, :], box)
-    assert negative.dtype.kind == data.dtype.kind
+    inverted = read_box(Inverted(data)[:, :, :], box)
+    assert inverted.dtype.kind == data.dtype.kind
     order = np.unique(data[box], return_inverse=True)[1]
-    turned = np.unique(negative, return_inverse=True)[1]
+    turned = np.unique(inverted, return_inverse=True)[1]
     np.testing.assert_array_equal(order + turned, order.max())
 
 
-def test_a_negative_is_not_read_before_it_is_asked_for():
+def test_an_inverted_view_is_not_read_before_it_is_asked_for():
     read = []
 
     def plane(block_info):
@@ -111,3 +111,22 @@ def test_as_stack():
     assert stack.voxel_size is None
     assert as_stack(stack) is stack
     assert as_stack([[[1, 2]]]).shape == (1, 1, 2)
+
+
+def test_plot_draws_a_slice_on_given_or_new_axes():
+    data = np.arange(4 * 5 * 6).reshape(4, 5, 6)
+    stack = Stack(np.stack([data, data + 1000])[:, None], "tczyx", voxel_size=(0.3, 0.2, 0.1))
+    ax = stack.plot(frame=1, z=3)
+    (image,) = ax.get_images()
+    np.testing.assert_array_equal(image.get_array(), data[3] + 1000)
+    assert ax.get_aspect() == 2
+    assert stack.plot(ax) is ax
+    np.testing.assert_array_equal(ax.get_images()[-1].get_array(), data[2])
+    with pytest.raises(ColloidsError, match="4 slices; there is no slice 4"):
+        stack.plot(z=4)
+
+
+def test_a_repr_says_what_the_stack_is():
+    stack = Stack(np.zeros((2, 4, 5, 6), np.uint8), "tzyx", (0.3, 0.1, 0.1), name="a", frame_interval=0.5)
+    assert repr(stack) == "Stack('a', t 2 x z 4 x y 5 x x 6, uint8, voxel size 0.3 x 0.1 x 0.1 µm, 0.5 s per frame)"
+    assert repr(Stack(np.zeros((4, 5, 6)))) == "Stack('stack', z 4 x y 5 x x 6, float64, voxel size unknown)"

@@ -1,11 +1,19 @@
-"""The one error class whose message is meant for the user."""
+"""The error class whose messages are meant for users."""
 
 from __future__ import annotations
 
 
 class ColloidsError(Exception):
-    """Something the user can act on; the message is one line and says what to do.
+    """Error that a user can resolve; its message is one line and says what to do.
 
-    Deliberately not a ``RuntimeError``: napari's generator workers swallow those without emitting
-    ``errored``, which would leave a progress bar open for ever.
+    It is not a ``RuntimeError``, because napari's generator workers end without ``errored`` or ``finished`` on those.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> try:
+    ...     nc.detect("no_such_file.tif")
+    ... except nc.ColloidsError as error:
+    ...     print(error)
+    There is no file 'no_such_file.tif'.
     """

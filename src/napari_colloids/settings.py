@@ -24,13 +24,13 @@ from __future__ import annotations
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from napari_colloids.errors import ColloidsError
 
@@ -129,7 +129,7 @@ class Field:
         if value is None and self.optional:
             return
         if setting.choices:
-            if value not in setting.choices:
+            if not _is_one_of(value, setting.choices):
                 known = ", ".join(str(choice) for choice in setting.choices)
                 raise ColloidsError(f"There is no {self.name} '{value}'; choose one of {known}.")
             return
@@ -261,24 +261,23 @@ def _alternatives(kind: object) -> tuple[object, ...]:
 def _fits(value: object, kind: object) -> bool:
     """Tell whether a value is of a type; numbers and sequences of NumPy count as Python's."""
     if kind is bool:
-        return _is_flag(value)
+        return _is_one_of(value, {False, True})
     if kind is int:
-        return isinstance(value, Integral)
+        return isinstance(value, Integral) and not isinstance(value, bool)
     if kind is float:
-        return isinstance(value, Real)
+        return isinstance(value, Real) and not isinstance(value, bool)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is tuple:
-        parts = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
-        return len(parts) == len(arguments) and all(map(_fits, parts, arguments))
-    if origin is Literal:
-        return value in arguments
+        if not isinstance(value, Collection) or isinstance(value, str | bytes | Set | Mapping):
+            return False
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
     return isinstance(value, kind) if isinstance(kind, type) else True
 
 
-def _is_flag(value: object) -> bool:
+def _is_one_of(value: object, choices: Set[object] | Mapping[object, str]) -> bool:
     try:
-        return bool(value in (True, False))
-    except ValueError:  # an array
+        return value in choices
+    except TypeError:  # unhashable: a list, an array
         return False
 
 

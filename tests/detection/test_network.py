@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.resources import files
@@ -11,7 +12,7 @@ import torch
 
 from napari_colloids import ColloidsError
 from napari_colloids.detection.inference import predict_symmetrised
-from napari_colloids.detection.network import MULTIPLE, CentreNet
+from napari_colloids.detection.network import MULTIPLE, CentreNet, prepare_torch
 from napari_colloids.detection.scale import STRIDE
 from napari_colloids.detection.weights import FILE, bundled_network, network_from
 
@@ -91,3 +92,26 @@ with torch.inference_mode():
         raise SystemExit(os.waitpid(child, 0)[1])
 """
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False).returncode == 0
+
+
+def test_importing_the_network_changes_nothing_of_the_process():
+    code = """
+import os, torch, napari_colloids
+import numba, scipy.ndimage
+hooks = []
+os.register_at_fork = lambda **hook: hooks.append(hook)
+before = dict(os.environ)
+from napari_colloids.detection import diameter, inference, network, weights
+assert dict(os.environ) == before and not hooks, (set(os.environ) - set(before), hooks)
+weights.bundled_network()
+assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+network.CentreNet()
+assert len(hooks) == 1
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=True)
+
+
+def test_a_value_that_was_set_before_stays(monkeypatch):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    prepare_torch.__wrapped__()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "0"

@@ -117,3 +117,9 @@ def test_nothing_is_found_where_the_mask_is_empty(wide):
 def test_a_region_that_does_not_fit_is_one_clear_error(wide, region):
     with pytest.raises(ColloidsError):
         detect(wide, diameter=10, region=region)
+
+
+def test_a_repr_is_short():
+    region = Region((3, 30), [RECTANGLE, TRIANGLE], np.zeros((40, 50, 60), bool))
+    assert repr(region) == "Region(z_range=(3, 30), 2 outlines, mask of shape (40, 50, 60))"
+    assert repr(Region()) == "Region()"

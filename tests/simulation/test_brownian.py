@@ -29,6 +29,11 @@ def test_shapes_and_columns(series):
     assert (inside < np.array([24, 32, 32]) - 0.5).all()
 
 
+def test_a_repr_is_short(series):
+    assert repr(series).startswith("BrownianSimulation(12 frames, ")
+    assert len(repr(series)) < 250
+
+
 def test_spheres_never_overlap(series):
     box = np.array([24, 32, 32]) + 8.0
     for _, rows in series.trajectories.groupby("frame"):

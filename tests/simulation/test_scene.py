@@ -282,3 +282,23 @@ def test_presets_show_particles(name):
 def test_nonsense_is_refused(changes):
     with pytest.raises(ColloidsError):
         simulate(**changes)
+
+
+def test_plot_draws_the_cross_sections_of_the_particles():
+    simulation = simulate(shape=(24, 32, 32), radius=5, volume_fraction=0.3, voxel_aspect=1.5, voxel_size=0.1, seed=4)
+    ax = simulation.plot(z=10)
+    (circles,) = ax.collections
+    particles = simulation.particles
+    distance = 1.5 * (particles["z"] - 10)
+    cut = distance.abs() < particles["radius"]
+    assert 0 < cut.sum() < len(particles)
+    np.testing.assert_allclose(circles.get_offsets(), particles.loc[cut, ["x", "y"]])
+    np.testing.assert_allclose((circles.get_widths() / 2) ** 2 + distance[cut] ** 2, particles.loc[cut, "radius"] ** 2)
+    np.testing.assert_array_equal(ax.get_images()[0].get_array(), simulation.stack.data[10])
+    assert simulation.plot(ax) is ax
+
+
+def test_a_repr_is_short():
+    simulation = simulate(shape=(16, 16, 16), radius=3, seed=1)
+    assert repr(simulation).startswith(f"Simulation({len(simulation.particles)} particles, volume fraction 0.")
+    assert len(repr(simulation)) < 250

@@ -126,9 +126,7 @@ def iter_detect(
     estimate: DiameterEstimate | None = None,
     part: Part | None = None,
 ) -> Generator[Progress, None, pd.DataFrame]:
-    """Detect in steps: yields a `Progress` after every tile and returns the table of `detect`.
-
-    To be run in a worker thread: closing the generator cancels. Raises `ColloidsError` only.
+    """Find the particles of a 3D stack in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
@@ -138,6 +136,25 @@ def iter_detect(
         Known diameter, from another frame of the same series; None to estimate it where it is not given.
     part
         Which volume of a series; None for the first.
+
+    Yields
+    ------
+    Progress
+        Several times per tile.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As that of `detect`.
+
+    Raises
+    ------
+    ColloidsError
+        As `detect` does; no other error is raised.
+
+    See Also
+    --------
+    detect : the same in one go.
 
     Examples
     --------

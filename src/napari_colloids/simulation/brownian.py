@@ -71,7 +71,7 @@ class BrownianSimulation:
     --------
     >>> import napari_colloids as nc
     >>> nc.simulate_brownian(shape=(16, 24, 24), radius=4, volume_fraction=0.2, frames=3, seed=1)
-    BrownianSimulation(3 frames, 12 particles per frame, seed 1, Stack('simulated series', t 3 x z 16 x y 24 x x 24,
+    BrownianSimulation(3 frames, 6 particles per frame, seed 1, Stack('simulated series', t 3 x z 16 x y 24 x x 24,
     uint8, voxel size unknown))
     """
 

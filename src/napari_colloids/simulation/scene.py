@@ -52,7 +52,7 @@ class Simulation:
     >>> import napari_colloids as nc
     >>> simulated = nc.simulate(shape=(24, 32, 32), volume_fraction=0.3, radius=4, seed=1)
     >>> simulated
-    Simulation(37 particles, volume fraction 0.304, polydispersity 0.000, seed 1, Stack('simulated', z 24 x y 32 x x 32,
+    Simulation(29 particles, volume fraction 0.298, polydispersity 0.000, seed 1, Stack('simulated', z 24 x y 32 x x 32,
     uint8, voxel size unknown))
     >>> ax = simulated.plot()
     >>> ax.get_xlabel(), ax.get_ylabel()

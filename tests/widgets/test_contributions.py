@@ -11,10 +11,10 @@ from npe2 import PluginManifest
 
 from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
-from napari_colloids.widgets import layers
-from napari_colloids.widgets.reader import get_particle_reader, get_stack_reader
-from napari_colloids.widgets.sample_data import dilute
-from napari_colloids.widgets.spheres import add_layer
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.reader import get_particle_reader, get_stack_reader
+from napari_colloids.widgets.layers.sample_data import dilute
+from napari_colloids.widgets.layers.spheres import add_layer
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHBoxLayout, QStyle, QStyleOptionComboBox
 
-from napari_colloids.widgets import layers
-from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, notice, number
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, choice, form, notice, number
 
 LONG = "2026-11-27_PMMA_phi0.58_NBD_laser488_objective100x_zoom8_series{:03d}_deconvolved"
 

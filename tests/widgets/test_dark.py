@@ -6,8 +6,8 @@ import numpy as np
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.scoring import score
-from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.layers import layers
 
 TIMEOUT = 60_000
 

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_colloids.io import read_particles
 from napari_colloids.particles import particle_table
-from napari_colloids.widgets import layers, writer
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.spheres import add_layer
+from napari_colloids.widgets.layers import layers, writer
+from napari_colloids.widgets.layers.spheres import add_layer
 
 TIMEOUT = 30_000
 
@@ -36,7 +36,7 @@ def widget(viewer, points):
 def slow_disk(monkeypatch):
     """A disk that waits for the test; notes which thread waits for it."""
     disk = SlowDisk(writer.write_table)
-    monkeypatch.setattr("napari_colloids.widgets.export.write_table", disk)
+    monkeypatch.setattr("napari_colloids.widgets.parts.export.write_table", disk)
     yield disk
     disk.goes_on.set()
 

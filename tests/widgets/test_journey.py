@@ -9,13 +9,13 @@ from qtpy.QtWidgets import QApplication
 
 from napari_colloids.detection import DEFAULT_THRESHOLD
 from napari_colloids.particles import ERRORS, particle_table
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.controls import number
 from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.load import LoadWidget
+from napari_colloids.widgets.parts.controls import number
 from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.simulate import SimulateWidget
-from napari_colloids.widgets.spheres import add_layer
 
 TIMEOUT = 30_000
 

@@ -10,8 +10,8 @@ from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.spheres import add_layer
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.spheres import add_layer
 
 SIZE = (0.3, 0.1, 0.1)
 

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from napari_colloids.structure import Diffusion
-from napari_colloids.widgets.controls import Panel
-from napari_colloids.widgets.plots import ConfidenceHistogram, PrecisionRecallPlot
+from napari_colloids.widgets.parts.controls import Panel
+from napari_colloids.widgets.parts.plots import ConfidenceHistogram, PrecisionRecallPlot
 from napari_colloids.widgets.tracks import MsdPlot
 
 

@@ -12,11 +12,11 @@ from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.particles import ERRORS, particle_table, positions_of
 from napari_colloids.refinement import Residual
-from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.reader import read_tables
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.reader import read_tables
+from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.residual import residual_layer_data
-from napari_colloids.widgets.spheres import add_layer
 
 TIMEOUT = 60_000
 REFINED = [*ERRORS, "refined"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
-from napari_colloids.widgets.saving import ask_for_table
+from napari_colloids.widgets.parts.saving import ask_for_table
 
 
 @pytest.mark.parametrize(

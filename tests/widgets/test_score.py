@@ -6,10 +6,10 @@ import pytest
 from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import score
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.origin import is_of
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.origin import is_child_of
+from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.score import ScoreWidget
-from napari_colloids.widgets.spheres import add_layer
 
 SHAPE = (16, 60, 60)
 PLACE = {"scale": (1.0, 0.1, 0.1), "units": ("um",) * 3}
@@ -127,7 +127,7 @@ def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
     layer = viewer.layers["missed"]
     assert layers.note_of(layer)["image"] == "image"
     image.name = "renamed"
-    assert is_of(layer, image)
+    assert is_child_of(layer, image)
     layer.visible = False
     assert (right.isChecked(), missed.isChecked()) == (True, False)
     layer.visible = True

@@ -15,9 +15,9 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.progress import result_of
 from napari_colloids.simulation import simulate
-from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.regions import Marked, marked_by
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.regions import Marked, marked_by
 from napari_colloids.widgets.search import Search
 
 FRAMES = 5

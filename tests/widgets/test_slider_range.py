@@ -8,11 +8,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
-from napari_colloids.widgets import layers, places
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.layers import image_layer_data, particle_layer_data
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.layers import image_layer_data, particle_layer_data
+from napari_colloids.widgets.layers.spheres import add_layer, watch
 from napari_colloids.widgets.residual import residual_layer_data
-from napari_colloids.widgets.spheres import add_layer, watch
 from napari_colloids.widgets.tracks import tracks_layer_data
 
 DEPTH = 32

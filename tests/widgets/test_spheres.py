@@ -8,8 +8,8 @@ from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.spheres import add_layer, watch
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.spheres import add_layer, watch
 
 RADIUS = 6.0
 

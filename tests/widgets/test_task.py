@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.detect import DetectWidget
-from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.parts.task import Task, call
 
 TIMEOUT = 30_000
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_colloids.widgets import layers
 from napari_colloids.widgets.detect import DetectWidget
+from napari_colloids.widgets.layers import layers
 
 
 @pytest.fixture

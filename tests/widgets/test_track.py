@@ -15,8 +15,8 @@ from napari_colloids.structure import (
     mean_squared_displacement,
     suggest_search_range,
 )
-from napari_colloids.widgets import layers
-from napari_colloids.widgets.spheres import add_layer
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.track import TrackWidget, _link
 
 TIMEOUT = 30_000

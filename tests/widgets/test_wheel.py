@@ -7,7 +7,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_colloids.widgets.controls import LayerCombo, Status, choice, number, whole
+from napari_colloids.widgets.parts.controls import LayerCombo, Status, choice, number, whole
 from napari_colloids.widgets.threshold import ThresholdPanel
 
 

@@ -39,12 +39,12 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QApplication
 
-    from napari_colloids.widgets import layers, places
     from napari_colloids.widgets.detect import DetectWidget
-    from napari_colloids.widgets.reader import layers_of
+    from napari_colloids.widgets.layers import layers, places
+    from napari_colloids.widgets.layers.reader import layers_of
+    from napari_colloids.widgets.layers.spheres import add_layer
     from napari_colloids.widgets.results import summary
     from napari_colloids.widgets.score import ScoreWidget
-    from napari_colloids.widgets.spheres import add_layer
 
     stack = replace(stack, name="demo")
     viewer = napari.Viewer(title="napari-colloids demo", show=True)

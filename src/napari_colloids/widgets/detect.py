@@ -10,15 +10,15 @@ from superqt import QCollapsible
 
 from napari_colloids.detection.options import DIAMETER_LIMITS
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.controls import LayerCombo, Panel, Status, choice, form, number, whole
-from napari_colloids.widgets.regions import is_region, marked_by
-from napari_colloids.widgets.remembered import preferences, remember
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.regions import is_region, marked_by
+from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, choice, form, number, whole
+from napari_colloids.widgets.parts.remembered import preferences, remember
+from napari_colloids.widgets.parts.task import Task
+from napari_colloids.widgets.parts.weights import weights_choice
 from napari_colloids.widgets.results import Partial, show, summary
 from napari_colloids.widgets.search import Search
-from napari_colloids.widgets.task import Task
 from napari_colloids.widgets.threshold import ThresholdPanel
-from napari_colloids.widgets.weights import weights_choice
 
 if TYPE_CHECKING:
     import napari

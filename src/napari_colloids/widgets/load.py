@@ -14,11 +14,11 @@ from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats.registry import STACK_FORMATS
-from napari_colloids.widgets import layers, reader
-from napari_colloids.widgets.controls import Panel, Status, form, number
-from napari_colloids.widgets.series import Choice, SeriesPicker
-from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.layers import layers, reader
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.controls import Panel, Status, form, number
+from napari_colloids.widgets.parts.series import Choice, SeriesPicker
+from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
     import napari

@@ -12,17 +12,17 @@ from qtpy.QtWidgets import QPushButton
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.origin import is_known, is_of, made_from
-from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.widgets.task import Task
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.origin import is_child_of, is_known, set_parent
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from napari_colloids.refinement import Residual
-    from napari_colloids.widgets.controls import Status
-    from napari_colloids.widgets.layers import LayerData
+    from napari_colloids.widgets.layers.layers import LayerData
+    from napari_colloids.widgets.parts.controls import Status
 
 #: From too much light in the model to light that no particle explains. The middle is dark: noise stays in the
 #: background, and rings show on it.
@@ -92,7 +92,9 @@ class ResidualButton(QPushButton):
         """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
         if self._points is None:
             return None
-        return next((one for one in self._viewer.layers if layers.is_stack(one) and is_of(self._points, one)), None)
+        return next(
+            (one for one in self._viewer.layers if layers.is_stack(one) and is_child_of(self._points, one)), None
+        )
 
     def _refresh(self) -> None:
         running, cancelling, ready = self._task.running, self._task.cancelling, self._image() is not None
@@ -134,7 +136,7 @@ class ResidualButton(QPushButton):
         for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.image)]:
             self._viewer.layers.remove(layer)
         layer = add_layer(self._viewer, described)
-        made_from(layer, request.image)
+        set_parent(layer, request.image)
         # Below the points, over the image.
         if request.image in self._viewer.layers:
             self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(request.image) + 1)
@@ -231,4 +233,4 @@ def residual_colormap() -> Any:
 
 
 def _is_residual_of(layer: Any, image: Any) -> bool:
-    return layers.note_of(layer).get("kind") == "residual" and is_of(layer, image)
+    return layers.note_of(layer).get("kind") == "residual" and is_child_of(layer, image)

@@ -9,10 +9,10 @@ import numpy as np
 
 from napari_colloids.formatting import refinement_words
 from napari_colloids.particles import implied_voxel_size
-from napari_colloids.widgets import layers
-from napari_colloids.widgets.controls import notice
-from napari_colloids.widgets.origin import is_of, made_from
-from napari_colloids.widgets.spheres import add_layer
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.origin import is_child_of, set_parent
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.controls import notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,11 +61,11 @@ def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | No
             name = partial.layer.name
             viewer.layers.remove(partial.layer)
     for layer in viewer.layers:
-        if is_of(layer, image):
+        if is_child_of(layer, image):
             layer.visible = False
     described = layers.particle_layer_data(table, search.place, name=name, leading=search.leading, note=note)
     layer = add_layer(viewer, described)
-    made_from(layer, image)
+    set_parent(layer, image)
     return layer
 
 

@@ -13,12 +13,12 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number
-from napari_colloids.widgets.origin import made_from
-from napari_colloids.widgets.plots import PrecisionRecallPlot
-from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.origin import set_parent
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number
+from napari_colloids.widgets.parts.plots import PrecisionRecallPlot
+from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
     import napari
@@ -201,7 +201,7 @@ class ScoreWidget(Panel):
         layer.events.visible.connect(self._on_outcome)
         image = compared.image()
         if image is not None:
-            made_from(layer, image)
+            set_parent(layer, image)
 
     def _on_outcome(self, event: Any = None) -> None:
         """Check the boxes of the outcomes that are on show, and no others."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection import Part, iter_detect_series, joined, parts_of
-from napari_colloids.widgets import layers, places
+from napari_colloids.widgets.layers import layers, places
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection import Options
     from napari_colloids.detection.estimate import DiameterEstimate
-    from napari_colloids.widgets.regions import Marked
+    from napari_colloids.widgets.layers.regions import Marked
 
 
 class Search:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import reader
-from napari_colloids.widgets.controls import Panel, Status, choice, form, number, whole
-from napari_colloids.widgets.remembered import remember
-from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.layers import reader
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.controls import Panel, Status, choice, form, number, whole
+from napari_colloids.widgets.parts.remembered import remember
+from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
     import napari

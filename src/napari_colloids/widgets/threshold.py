@@ -12,14 +12,14 @@ from superqt import QDoubleSlider
 
 from napari_colloids.detection.methods import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers, writer
-from napari_colloids.widgets.controls import LayerCombo, Status, number
-from napari_colloids.widgets.export import ExportButton
-from napari_colloids.widgets.plots import ConfidenceHistogram
+from napari_colloids.widgets.layers import layers, writer
+from napari_colloids.widgets.layers.spheres import watch
+from napari_colloids.widgets.parts.controls import LayerCombo, Status, number
+from napari_colloids.widgets.parts.export import ExportButton
+from napari_colloids.widgets.parts.plots import ConfidenceHistogram
+from napari_colloids.widgets.parts.saving import ask_for_table
+from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 from napari_colloids.widgets.residual import ResidualButton
-from napari_colloids.widgets.saving import ask_for_table
-from napari_colloids.widgets.spheres import watch
-from napari_colloids.widgets.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
     from pathlib import Path

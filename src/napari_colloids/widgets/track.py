@@ -14,14 +14,14 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QPushButton
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.widgets import layers, places
-from napari_colloids.widgets.controls import LayerCombo, Panel, Status, form, number, whole
-from napari_colloids.widgets.export import ExportButton
-from napari_colloids.widgets.origin import is_of, made_from
-from napari_colloids.widgets.remembered import remember
-from napari_colloids.widgets.saving import FILTER, ask_for_table
-from napari_colloids.widgets.spheres import add_layer
-from napari_colloids.widgets.task import Task, call
+from napari_colloids.widgets.layers import layers, places
+from napari_colloids.widgets.layers.origin import is_child_of, set_parent
+from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number, whole
+from napari_colloids.widgets.parts.export import ExportButton
+from napari_colloids.widgets.parts.remembered import remember
+from napari_colloids.widgets.parts.saving import FILTER, ask_for_table
+from napari_colloids.widgets.parts.task import Task, call
 from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class TrackWidget(Panel):
         if points is self.points.layer and not self._typed:
             self._show_search_range(result.search_range)
         for layer in self._viewer.layers:
-            if points is not None and isinstance(layer, Tracks) and is_of(layer, points):
+            if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
         self._show(result.request.interval)
         self.export.allow(len(result.tracks) > 0)
@@ -263,7 +263,7 @@ class TrackWidget(Panel):
             described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
             tracks = add_layer(self._viewer, described)
             if points is not None:
-                made_from(tracks, points)
+                set_parent(tracks, points)
 
     def _on_interval(self, typed: float) -> None:
         self._show(typed or None)
@@ -285,7 +285,7 @@ class TrackWidget(Panel):
     def open_table(self, path: Path) -> None:
         """Open a particle table as a Points layer and choose it."""
         from napari_colloids.io import read_particles
-        from napari_colloids.widgets.reader import table_layer
+        from napari_colloids.widgets.layers.reader import table_layer
 
         try:
             described = table_layer(read_particles(path), path.stem)

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from napari_colloids.particles import POSITION
-from napari_colloids.widgets.layers import KEY
-from napari_colloids.widgets.plots import Canvas
+from napari_colloids.widgets.layers.layers import KEY
+from napari_colloids.widgets.parts.plots import Canvas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.structure import Diffusion
-    from napari_colloids.widgets.layers import LayerData
+    from napari_colloids.widgets.layers.layers import LayerData
 
 #: How units are written in the window.
 SYMBOLS = {"um": "µm", "px": "px"}

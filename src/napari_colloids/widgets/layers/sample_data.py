@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_colloids.widgets.reader import layers_of
+from napari_colloids.widgets.layers.reader import layers_of
 
 if TYPE_CHECKING:
-    from napari_colloids.widgets.layers import LayerData
+    from napari_colloids.widgets.layers.layers import LayerData
 
 
 def _sample(preset: str) -> list[LayerData]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, implied_voxel_size
-from napari_colloids.widgets.layers import LayerData, image_layer_data, particle_layer_data
+from napari_colloids.widgets.layers.layers import LayerData, image_layer_data, particle_layer_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
     from napari_colloids.io import list_series
-    from napari_colloids.widgets.spheres import watch_all
+    from napari_colloids.widgets.layers.spheres import watch_all
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
@@ -66,7 +66,7 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
 def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     """Read particle tables as napari Points layers, one per channel as of a stack, scaled as `table_layer` does."""
     from napari_colloids.io import read_particles
-    from napari_colloids.widgets.spheres import watch_all
+    from napari_colloids.widgets.layers.spheres import watch_all
 
     layers = []
     for one in [path] if isinstance(path, str) else path:

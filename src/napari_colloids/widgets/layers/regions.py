@@ -12,7 +12,7 @@ from napari.layers import Labels, Shapes
 from napari_colloids.detection import Region
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress
-from napari_colloids.widgets import places
+from napari_colloids.widgets.layers import places
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_colloids.widgets.layers import note_of, table_of
-from napari_colloids.widgets.places import interval_of
+from napari_colloids.widgets.layers.layers import note_of, table_of
+from napari_colloids.widgets.layers.places import interval_of
 
 if TYPE_CHECKING:
     import pandas as pd

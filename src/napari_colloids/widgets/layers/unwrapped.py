@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def bare(viewer: Any) -> Any:
+def unwrapped(viewer: Any) -> Any:
     """Return the viewer behind a proxy, or the viewer itself where there is none.
 
     What a proxy returns is wrapped anew each time: a layer would never be the same object as the one in the layer list,

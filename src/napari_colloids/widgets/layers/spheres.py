@@ -15,17 +15,17 @@ from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
-from napari_colloids.widgets import layers
-from napari_colloids.widgets.bare import bare
-from napari_colloids.widgets.by_hand import keep_honest
-from napari_colloids.widgets.slider_range import SliderRange
+from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.by_hand import reset_edited_features
+from napari_colloids.widgets.layers.slider_range import SliderRange
+from napari_colloids.widgets.layers.unwrapped import unwrapped
 
 _watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
 
 
 def watch(viewer: Any) -> SphereView:
     """Keep the particle layers of this viewer right from now on, those it has and those it will get."""
-    viewer = bare(viewer)
+    viewer = unwrapped(viewer)
     if viewer not in _watched:
         _watched[viewer] = SphereView(viewer)
     return _watched[viewer]
@@ -93,7 +93,7 @@ class SphereView:
 
     def _on_edited(self, event: Any) -> None:
         """Give a point that was added, or moved along z, what is true of it, and the size of its cross-section."""
-        keep_honest(event)
+        reset_edited_features(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             self._resize(event.source)
 

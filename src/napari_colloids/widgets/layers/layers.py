@@ -18,7 +18,7 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import ERRORS, POSITION, check_particles, particle_table
 from napari_colloids.stack import Stack
-from napari_colloids.widgets.places import into_voxels, voxel_size_of
+from napari_colloids.widgets.layers.places import into_voxels, voxel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ import numpy as np
 from napari.components.dims import RangeTuple
 from napari.layers import Image, Labels
 
-from napari_colloids.widgets.layers import note_of
+from napari_colloids.widgets.layers.layers import note_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -28,8 +28,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_colloids.widgets.bare import bare
-from napari_colloids.widgets.wheel import leave_wheel_to_panel
+from napari_colloids.widgets.layers.unwrapped import unwrapped
+from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -312,7 +312,7 @@ class Panel(QScrollArea):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
-        self._viewer = bare(viewer)
+        self._viewer = unwrapped(viewer)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

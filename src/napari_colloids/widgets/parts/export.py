@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.io.atomic import translating_write_errors
-from napari_colloids.widgets.task import Task, call
-from napari_colloids.widgets.writer import write_table
+from napari_colloids.widgets.layers.writer import write_table
+from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-    from napari_colloids.widgets.controls import Status
+    from napari_colloids.widgets.parts.controls import Status
 
 
 class ExportButton(QPushButton):

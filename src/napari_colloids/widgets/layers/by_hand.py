@@ -9,13 +9,13 @@ import numpy as np
 from napari.layers.base import ActionType
 
 from napari_colloids.particles import ERRORS
-from napari_colloids.widgets.layers import next_particle
+from napari_colloids.widgets.layers.layers import next_particle
 
 if TYPE_CHECKING:
     from napari.layers import Points
 
 
-def keep_honest(event: Any) -> None:
+def reset_edited_features(event: Any) -> None:
     """Take from points that were just added, or moved, what is not true of them (for an event of a layer's ``data``).
 
     napari gives a new point the features of the one that was selected last.

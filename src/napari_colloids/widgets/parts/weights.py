@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
-from napari_colloids.widgets.controls import choice
+from napari_colloids.widgets.parts.controls import choice
 
 #: What a file dialog shows.
 FILTER = "Weights (*.safetensors)"

@@ -10,8 +10,8 @@ from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QSizePolicy
 
 from napari_colloids.io.axes import suggested_axes
-from napari_colloids.widgets.controls import whole
-from napari_colloids.widgets.wheel import leave_wheel_to_panel
+from napari_colloids.widgets.parts.controls import whole
+from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

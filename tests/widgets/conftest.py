@@ -61,7 +61,7 @@ def export(qtbot):
     """Export from a panel or a widget, and wait until it is done."""
 
     def to(panel, path):
-        panel.export_to(path)
+        panel.export.write(path)
         qtbot.waitUntil(lambda: not panel.export.busy, timeout=30_000)
 
     return to

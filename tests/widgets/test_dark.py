@@ -21,7 +21,7 @@ def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_misse
     widget.pixels.setValue(10)
     widget.dark.setCurrentIndex(widget.dark.findData(True))
     click(widget.button)
-    qtbot.waitUntil(lambda: not widget._task.running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=TIMEOUT)
     points = viewer.layers["dyed particles"]
     shown = layers.table_of(points)
     assert f"{len(shown)} dark particles" in widget.status.text(), "the choice is hidden under Advanced"

@@ -56,7 +56,7 @@ class SlowDisk:
 
 def test_what_was_on_show_is_written_whatever_becomes_of_it(viewer, widget, points, slow_disk, tmp_path, qtbot):
     panel = widget.threshold
-    panel.export_to(tmp_path / "found.csv")
+    panel.export.write(tmp_path / "found.csv")
     qtbot.waitUntil(slow_disk.begun.is_set, timeout=TIMEOUT)
     assert threading.main_thread() not in slow_disk.threads
     assert panel.export.busy
@@ -86,7 +86,7 @@ def test_what_cannot_be_written_is_said(widget, export, tmp_path):
 
 def test_a_dock_that_is_closed_meanwhile_loses_nothing(viewer, widget, slow_disk, tmp_path, qtbot):
     (tmp_path / "found.csv").write_text("as it was")
-    widget.threshold.export_to(tmp_path / "found.csv")
+    widget.threshold.export.write(tmp_path / "found.csv")
     qtbot.waitUntil(slow_disk.begun.is_set, timeout=TIMEOUT)
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
@@ -100,6 +100,6 @@ def test_a_dock_that_is_closed_meanwhile_loses_nothing(viewer, widget, slow_disk
 def test_there_must_be_something_to_export(viewer, qtbot, tmp_path):
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    widget.threshold.export_to(Path("nowhere.csv"))
+    widget.threshold.export.write(Path("nowhere.csv"))
     assert "detect particles first" in widget.status.text()
     assert not widget.threshold.export.isEnabled()

@@ -75,7 +75,7 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
     np.testing.assert_allclose(points.translate, image.translate)
     assert "particles" in widget.status.text()
     assert "10.0 px" in widget.status.text()
-    assert not widget.bar.isVisibleTo(widget)
+    assert not widget.button.bar.isVisibleTo(widget)
 
     panel = widget.threshold
     confidence = points.features["confidence"].to_numpy()

@@ -49,7 +49,7 @@ def docked(viewer):
 
 def finish(widget, qtbot, click, button=None):
     click(button or widget.button)
-    qtbot.waitUntil(lambda: not (widget._task.running or widget.threshold.residual.busy), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not (widget.button.busy or widget.threshold.residual.busy), timeout=TIMEOUT)
 
 
 def add_truth(viewer, image, simulated):
@@ -67,7 +67,7 @@ def test_accurate_positions_with_errors_are_shown_and_exported(
     viewer, widget, simulated, qtbot, click, export, tmp_path
 ):
     seen = []
-    widget._task.progressed.connect(lambda done, total, message: seen.append(message.partition(":")[0]))
+    widget.button.task.progressed.connect(lambda done, total, message: seen.append(message.partition(":")[0]))
     finish(widget, qtbot, click)
     assert list(dict.fromkeys(seen))[-4:] == ["detecting", "measuring the optics", "refining", "done"]
     points = viewer.layers["beads particles"]
@@ -137,7 +137,7 @@ def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
         if message.startswith("refining: step 2") and widget.button.isEnabled():
             click(widget.button)
 
-    widget._task.progressed.connect(cancel)
+    widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
     assert widget.status.text().startswith("Cancelled")
     assert int(seen[-1].split()[2]) < int(seen[-1].split()[-1])
@@ -263,7 +263,7 @@ def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated
     assert button.text() == "Residual"
     assert button.isEnabled()
     assert widget.button.isEnabled()
-    assert not widget.bar.isVisibleTo(widget)
+    assert not widget.button.bar.isVisibleTo(widget)
 
 
 def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtbot, click):

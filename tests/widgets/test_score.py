@@ -34,7 +34,7 @@ def add(viewer, table, place, kind):
 
 def press_score(widget, qtbot, click):
     click(widget.button)
-    qtbot.waitUntil(lambda: not widget.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=30_000)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
     viewer.window.add_dock_widget(widget)
     assert widget.diameter.value() == 12
     click(widget.button)
-    qtbot.waitUntil(lambda: not widget.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=30_000)
     right = score(truth, found, diameter=12, shape=SHAPE, voxel_size=(4, 1, 1))
     assert 0.8 < right.precision < 1
     counts = f"{right.true_positives} / {right.false_positives} / {right.false_negatives}"
@@ -99,7 +99,7 @@ def test_points_of_another_kind_are_neither_detections_nor_truth_unless_chosen(v
     for combo in (widget.detections, widget.truth):
         combo.choose(scribble)
     click(widget.button)
-    assert not widget.busy
+    assert not widget.button.busy
     assert "'scribble' is chosen as the detections and as the truth" in widget.status.text()
 
 

@@ -56,7 +56,7 @@ def choose(combo, value):
 
 def finish(widget, qtbot, click):
     click(widget.button)
-    qtbot.waitUntil(lambda: not widget._task.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
 
 
 def found(viewer):
@@ -89,9 +89,9 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
         if done > 2 * total / FRAMES and widget.button.isEnabled():
             click(widget.button)
 
-    widget._task.progressed.connect(cancel)
+    widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
-    widget._task.progressed.disconnect(cancel)
+    widget.button.task.progressed.disconnect(cancel)
     assert "Cancelled" in widget.status.text()
     partial = found(viewer)
     done = layers.table_of(partial, shown_only=False)
@@ -103,7 +103,7 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
     if edited:
         partial.add([[0.0, 3.0, 3.0, 3.0]])
     seen = []
-    widget._task.progressed.connect(lambda done, total, message: seen.append(message))
+    widget.button.task.progressed.connect(lambda done, total, message: seen.append(message))
     finish(widget, qtbot, click)
     assert f"frame {count} of" not in " ".join(seen)
     assert (partial in viewer.layers) == edited, "what was added by hand is not lost"
@@ -172,9 +172,9 @@ def test_other_settings_start_anew(viewer, widget, qtbot, click):
         if done > total / FRAMES and widget.button.isEnabled():
             click(widget.button)
 
-    widget._task.progressed.connect(cancel)
+    widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
-    widget._task.progressed.disconnect(cancel)
+    widget.button.task.progressed.disconnect(cancel)
     widget.pixels.setValue(9)
     finish(widget, qtbot, click)
     assert layers.note_of(found(viewer))["diameter"] == 9
@@ -190,16 +190,16 @@ def stop(widget, qtbot, click):
             click(widget.button)
 
     choose(widget.frames, "all")
-    widget._task.progressed.connect(cancel)
+    widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
-    widget._task.progressed.disconnect(cancel)
+    widget.button.task.progressed.disconnect(cancel)
     assert "Cancelled" in widget.status.text()
 
 
 def searched(widget, qtbot, click):
     """Go on, and return the frames that are searched."""
     seen = []
-    widget._task.progressed.connect(lambda done, total, message: seen.append(message.partition(" of ")[0]))
+    widget.button.task.progressed.connect(lambda done, total, message: seen.append(message.partition(" of ")[0]))
     finish(widget, qtbot, click)
     return {int(message.removeprefix("frame ")) - 1 for message in seen if message.startswith("frame")}
 
@@ -304,12 +304,12 @@ def test_all_are_those_there_are_now(viewer, widget, image, series, qtbot, click
 def test_cancelling_stays_so_when_an_image_is_added(viewer, widget, series, qtbot, click):
     choose(widget.frames, "all")
     click(widget.button)
-    qtbot.waitUntil(lambda: widget.bar.value() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.button.bar.value() > 0, timeout=60_000)
     click(widget.button)
     viewer.add_image(series[0], name="another")
     assert widget.button.text() == "Cancelling…"
     assert not widget.button.isEnabled()
-    qtbot.waitUntil(lambda: not widget._task.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
     assert widget.button.text() == "Detect"
     assert widget.button.isEnabled()
 
@@ -332,7 +332,7 @@ def test_labels_are_not_read_while_the_window_waits(viewer, widget, image, qtbot
         click(widget.button)
         here = threading.main_thread()
         assert here not in read
-        qtbot.waitUntil(lambda: not widget._task.running, timeout=60_000)
+        qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
     assert read
     assert len(found(viewer).data) > 10
 

@@ -173,7 +173,7 @@ def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     widget.tile.setValue(16)
     widget.method.setCurrentIndex(widget.method.findData("network"))
     done = []
-    widget._task.progressed.connect(lambda *step: done.append(step[0]))
+    widget.button.task.progressed.connect(lambda *step: done.append(step[0]))
     click(widget.button)
     qtbot.waitUntil(lambda: bool(done), timeout=TIMEOUT)
     at_cancel = done[-1]
@@ -184,7 +184,7 @@ def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     assert "Cancelled" in widget.status.text()
     assert len(viewer.layers) == 1
     assert widget.button.isEnabled()
-    assert not widget.bar.isVisibleTo(widget)
+    assert not widget.button.bar.isVisibleTo(widget)
 
 
 def test_error_in_detection_resets_the_button_and_is_said(viewer, qtbot, click):

@@ -157,7 +157,7 @@ def test_what_cannot_be_linked_is_said(viewer, qtbot, click, found):
     assert "lower the search range" in widget.status.text()
     assert not widget.export.isEnabled()
     assert not [layer for layer in viewer.layers if isinstance(layer, Tracks)]
-    widget.export_to("nowhere.csv")
+    widget.export.write("nowhere.csv")
     assert "link particles first" in widget.status.text()
 
 

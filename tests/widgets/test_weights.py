@@ -35,7 +35,7 @@ def test_a_file_is_asked_for_and_searched_with(viewer, simulated, blind_weights,
     answer("")
     assert widget.options().weights == blind_weights, "who closes the dialog changes nothing"
     click(widget.button)
-    qtbot.waitUntil(lambda: not widget._task.running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=TIMEOUT)
     assert len(viewer.layers["beads particles"].data) == 0
 
     widget.method.setCurrentIndex(widget.method.findData("log"))

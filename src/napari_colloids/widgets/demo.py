@@ -43,7 +43,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     from napari_colloids.widgets.layers import layers, places
     from napari_colloids.widgets.layers.reader import layers_of
     from napari_colloids.widgets.layers.spheres import add_layer
-    from napari_colloids.widgets.results import summary
+    from napari_colloids.widgets.results import detection_summary
     from napari_colloids.widgets.score import ScoreWidget
 
     stack = replace(stack, name="demo")
@@ -61,7 +61,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         for name, widget in (("Detect", detect), ("Score", score))
     ]
     detect.threshold.layers.choose(found)
-    detect.status.say(summary(particles, int(found.shown.sum())))
+    detect.status.say(detection_summary(particles, int(found.shown.sum())))
     score.button.click()
     viewer.window.resize(*SIZE)
     docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)
@@ -83,7 +83,7 @@ def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
     from napari_colloids.io.atomic import atomic_write
 
     deadline = time.monotonic() + PATIENCE
-    while score.busy and time.monotonic() < deadline:
+    while score.button.busy and time.monotonic() < deadline:
         QApplication.processEvents()
         time.sleep(0.02)
     for _ in range(5):  # layouts and canvases settle over several rounds of events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_colloids.detection.options import DIAMETER_LIMITS
@@ -14,9 +14,9 @@ from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.regions import is_region, marked_by
 from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.parts.remembered import preferences, remember
-from napari_colloids.widgets.parts.task import Task
+from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.weights import weights_choice
-from napari_colloids.widgets.results import Partial, show, summary
+from napari_colloids.widgets.results import Partial, detection_summary, show
 from napari_colloids.widgets.search import Search
 from napari_colloids.widgets.threshold import ThresholdPanel
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.detection import Options
+    from napari_colloids.widgets.parts.task import Work
 
 METHODS = {"network": "network", "trackpy": "trackpy", "Laplacian of Gaussian": "log"}
 #: Which frames of a series are searched.
@@ -54,7 +55,6 @@ class DetectWidget(Panel):
         from napari_colloids.detection import Options
 
         super().__init__(napari_viewer)
-        self._task = Task(self, "Detecting particles")
         self._search: Search | None = None
         self._partial: Partial | None = None
         self._followed: Any = None
@@ -143,11 +143,17 @@ class DetectWidget(Panel):
             unit="voxels",
             tooltip="Drop centres that lie nearer than this to a face of the stack (voxels).",
         )
-        self.button = QPushButton("Detect")
-        self.bar = QProgressBar()
-        self.bar.setVisible(False)
         self.status = Status()
+        self.button = RunButton(
+            "Detect",
+            self.status,
+            doing="Detecting particles",
+            prepare=self._asked_for,
+            cancel_tip="Stop after the tile or the block of particles that is at work; frames that are done are kept.",
+            kept=self._keep_done,
+        )
         self.threshold = ThresholdPanel(self._viewer, self.status)
+        self.button.take_turns_with(self.threshold.residual)
         self._lay_out()
         self._connect()
         self._take_preferences()
@@ -234,7 +240,7 @@ class DetectWidget(Panel):
         self.advanced.addWidget(inside)
         self.column.addLayout(top)
         self.column.addWidget(self.advanced)
-        for part in (self.button, self.bar, self.status, self.threshold):
+        for part in (self.button, self.button.bar, self.status, self.threshold):
             self.column.addWidget(part)
         self.column.addStretch(1)
 
@@ -244,15 +250,7 @@ class DetectWidget(Panel):
         self.frames.currentIndexChanged.connect(self._on_frames)
         self.method.currentIndexChanged.connect(self._on_method)
         self.refine.currentIndexChanged.connect(self._on_refine)
-        self.button.clicked.connect(self._on_button)
-        self._task.progressed.connect(self._on_progress)
-        self._task.succeeded.connect(self._on_found)
-        self._task.failed.connect(self._on_failed)
-        self._task.cancelled.connect(self._on_cancelled)
-        self._task.ended.connect(self._on_ended)
-        self.threshold.residual.began.connect(self._on_began)
-        self.threshold.residual.progressed.connect(self._on_residual)
-        self.threshold.residual.ended.connect(self._on_ended)
+        self.button.succeeded.connect(self._on_found)
 
     def _take_preferences(self) -> None:
         page = preferences()
@@ -304,55 +302,22 @@ class DetectWidget(Panel):
             if to_the_end:
                 last_box.setValue(end)
         self._on_frames()
-        self._refresh_button()
+        ready = image is not None
+        self.button.offer(ready, "Find the particles of the image." if ready else "Load a 3D image first.")
 
-    def _refresh_button(self) -> None:
-        running, cancelling, waiting = self._task.running, self._task.cancelling, self.threshold.residual.busy
-        self.button.setText("Cancelling…" if cancelling else "Cancel" if running else "Detect")
-        ready = self.image.layer is not None and not waiting
-        self.button.setEnabled(not cancelling and (running or ready))
-        self.threshold.residual.hold(running)
-        if running:
-            tip = "Stop after the tile or the block of particles that is at work; frames that are done are kept."
-        elif waiting:
-            tip = "Wait for the residual, or cancel it."
-        elif self.image.layer is None:
-            tip = "Load a 3D image first."
-        else:
-            tip = "Find the particles of the image."
-        self.button.setToolTip(tip)
-
-    def _on_button(self) -> None:
-        if self._task.running:
-            self._task.cancel()
-            self._refresh_button()
-            return
+    def _asked_for(self) -> Work | None:
         image = self.image.layer
         if image is None:
-            return
-        try:
-            search = self._asked_for(image)
-        except ColloidsError as error:
-            self.status.fail(str(error))
-            return
-        if not search.goes_on_with(self._search):
-            self._partial = None
-        self._search = search
-        self._task.start(search.run)
-        self._on_began()
-
-    def _on_began(self) -> None:
-        self.bar.setRange(0, 0)
-        self.bar.setVisible(True)
-        self.status.say("Preparing…")
-        self._refresh_button()
-
-    def _asked_for(self, image: Any) -> Search:
+            return None
         index = places.index_of(image, self._viewer)
         frames = self._chosen_frames(image)
         marked = marked_by(self.region.layer, image, index, frames)
         psf = self.psf.layer if self.refine.currentData() else None
-        return Search(image, index, frames, self.options(), marked, psf)
+        search = Search(image, index, frames, self.options(), marked, psf)
+        if not search.goes_on_with(self._search):
+            self._partial = None
+        self._search = search
+        return search.run
 
     def _chosen_frames(self, image: Any) -> range | None:
         if image.ndim != 4 or self.frames.currentData() == "shown":
@@ -363,30 +328,11 @@ class DetectWidget(Panel):
             raise ColloidsError("The first frame lies after the last one: correct the frames.")
         return range(self.frame_from.value(), self.frame_to.value() + 1)
 
-    def _on_progress(self, done: int, total: int, message: str) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        self.status.say(message)
-
-    def _on_residual(self, done: int, total: int, message: str) -> None:
-        self._on_progress(done, total, f"{message}: step {done} of {total}")
-
-    def _on_ended(self) -> None:
-        self.bar.setVisible(False)
-        self._refresh_button()
-
     def _on_found(self, search: Search) -> None:
         table = search.table()
         layer = self._show(search, table)
         self._search = self._partial = None
-        self.status.say(summary(table, int(layer.shown.sum())))
-
-    def _on_cancelled(self) -> None:
-        self.status.say(f"Cancelled{self._keep_done() or '; nothing was changed.'}")
-
-    def _on_failed(self, message: str) -> None:
-        kept = self._keep_done()
-        self.status.fail(f"{message} Stopped{kept}" if kept else message)
+        self.status.say(detection_summary(table, int(layer.shown.sum())))
 
     def _keep_done(self) -> str:
         """Show the frames that a search has done before it was stopped, and say so; empty where there are none."""

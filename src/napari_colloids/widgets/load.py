@@ -10,6 +10,7 @@ from napari.layers import Points
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
 
+from napari_colloids.errors import ColloidsError
 from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.format import dialog_filter
@@ -17,7 +18,8 @@ from napari_colloids.io.formats.registry import STACK_FORMATS
 from napari_colloids.widgets.layers import layers, reader
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Panel, Status, form, number
-from napari_colloids.widgets.parts.series import Choice, SeriesPicker
+from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.series import SeriesChoice, SeriesPicker
 from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.io import Series
     from napari_colloids.stack import VoxelSize
+    from napari_colloids.widgets.parts.task import Work
 
 FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;{dialog_filter(STACK_FORMATS)};;All files (*)"
 
@@ -35,9 +38,8 @@ class LoadWidget(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self._looking = Task(self, "Looking at the file")
-        self._loading = Task(self, "Loading")
         self._stale = False
-        self._found: _Found | None = None
+        self._found: _FileContents | None = None
         self.path = QLineEdit()
         self.path.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
         self.path.setToolTip(f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
@@ -61,21 +63,17 @@ class LoadWidget(Panel):
             tooltip="The voxel size along z is multiplied by this, where immersion and sample differ in their "
             "refractive index. The ratio n(sample) / n(immersion) is a hint only: with a high aperture it is off.",
         )
-        self.button = QPushButton("Load")
-        self.button.setToolTip("Add the volume, and its true particles where the file has them, to the viewer.")
         self.status = Status()
+        self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for, begin="Loading…")
         self._lay_out()
         self.browse.clicked.connect(self._on_browse)
         self.folder.clicked.connect(self._on_folder)
         self.picker.changed.connect(self._on_series)
         self.path.editingFinished.connect(self.look)
-        self.button.clicked.connect(self._on_load)
         self._looking.succeeded.connect(self._on_looked)
         self._looking.failed.connect(self._on_look_failed)
         self._looking.ended.connect(self._on_look_ended)
-        self._loading.succeeded.connect(self._on_loaded)
-        self._loading.failed.connect(self.status.fail)
-        self._loading.ended.connect(self._refresh)
+        self.button.succeeded.connect(self._on_loaded)
         self._refresh()
 
     def look(self) -> None:
@@ -109,8 +107,8 @@ class LoadWidget(Panel):
 
     def _refresh(self) -> None:
         series = self.picker.current if self._found is not None else None
-        self.button.setEnabled(series is not None and not self._loading.running)
-        self.button.setText("Loading…" if self._loading.running else "Load")
+        tip = "Add the volume, and its true particles where the file has them, to the viewer."
+        self.button.offer(series is not None, tip)
         for box in self.voxel_size:
             box.setEnabled(series is not None and series.voxel_size is None)
 
@@ -128,7 +126,7 @@ class LoadWidget(Panel):
             self.path.setText(path)
             self.look()
 
-    def _on_looked(self, found: _Found) -> None:
+    def _on_looked(self, found: _FileContents) -> None:
         if self._stale:
             return
         self._found = found
@@ -139,7 +137,7 @@ class LoadWidget(Panel):
         for box, size in zip(self.voxel_size, (series and series.voxel_size) or (0.0, 0.0, 0.0), strict=True):
             box.setValue(size)
         if self._found is not None:
-            self.status.say(_summary(self._found.series, series))
+            self.status.say(_series_summary(self._found.series, series))
         self._refresh()
 
     def _on_look_failed(self, message: str) -> None:
@@ -151,21 +149,18 @@ class LoadWidget(Panel):
             self.look()
         self._refresh()
 
-    def _on_load(self) -> None:
+    def _asked_for(self) -> Work | None:
         found, series = self._found, self.picker.current
         if found is None or series is None:
-            return
+            return None
         typed = tuple(box.value() for box in self.voxel_size)
         voxel_size: Any = None
         if series.voxel_size is None and any(typed):
             if not all(typed):
-                self.status.fail("Type the voxel size along all three axes (µm), or leave all three unknown.")
-                return
+                raise ColloidsError("Type the voxel size along all three axes (µm), or leave all three unknown.")
             voxel_size = typed
         choice, depth = self.picker.choice(), self.depth_factor.value()
-        self._loading.start(call(lambda: _describe(found.path, choice, voxel_size, depth)))
-        self.status.say("Loading…")
-        self._refresh()
+        return call(lambda: _described(found.path, choice, voxel_size, depth))
 
     def _on_loaded(self, described: list[layers.LayerData]) -> None:
         added = [add_layer(self._viewer, one) for one in described]
@@ -175,7 +170,7 @@ class LoadWidget(Panel):
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FileContents:
     """What a first look at a file tells, and when the file was written last."""
 
     path: Path
@@ -198,7 +193,7 @@ def _path_of(text: str) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def _summary(found: list[Series], series: Series | None) -> str:
+def _series_summary(found: list[Series], series: Series | None) -> str:
     """Say what is chosen, or why nothing is."""
     if series is None:
         return found[0].problem
@@ -211,14 +206,14 @@ def _summary(found: list[Series], series: Series | None) -> str:
     return f"{shape} ({', '.join(series.axes.lower())}); {known}{interval}."
 
 
-def _look(path: Path) -> _Found:
+def _look(path: Path) -> _FileContents:
     from napari_colloids.io import list_series
 
     series = list_series(path)
-    return _Found(path, series, path.stat().st_mtime_ns)
+    return _FileContents(path, series, path.stat().st_mtime_ns)
 
 
-def _describe(path: Path, choice: Choice, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
+def _described(path: Path, choice: SeriesChoice, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
     stack, truth = reader.load(
         path, index=choice.index, voxel_size=voxel_size, axes=choice.axes, channel=choice.channel, frames=choice.frames
     )

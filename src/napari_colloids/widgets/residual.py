@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.compat import isalive
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
@@ -15,7 +13,7 @@ from napari_colloids.stack import aspect_of
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of, is_known, set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.task import Task
+from napari_colloids.widgets.parts.run_button import RunButton
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from napari_colloids.refinement import Residual
     from napari_colloids.widgets.layers.layers import LayerData
     from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.task import Work
 
 #: From too much light in the model to light that no particle explains. The middle is dark: noise stays in the
 #: background, and rings show on it.
@@ -38,8 +37,8 @@ TIP = (
 )
 
 
-class ResidualButton(QPushButton):
-    """Computes the residual of a Points layer in the background, and shows it; while it runs, the button cancels it.
+class ResidualButton(RunButton):
+    """Computes the residual of a Points layer in the background, and shows it.
 
     Parameters
     ----------
@@ -49,88 +48,46 @@ class ResidualButton(QPushButton):
         Where to say how it went.
     """
 
-    progressed = Signal(int, int, str)
-    #: Emitted when it begins, and last.
-    began = Signal()
-    ended = Signal()
-
     def __init__(self, viewer: Any, status: Status) -> None:
-        super().__init__("Residual")
+        super().__init__(
+            "Residual",
+            status,
+            doing="Residual",
+            prepare=self._asked_for,
+            cancel_tip="Stop after the block that is at work.",
+            counts=True,
+        )
         self._viewer = viewer
-        self._status = status
         self._points: Any = None
-        self._held = False
-        self._task = Task(self, "Residual")
-        self._task.progressed.connect(self.progressed)
-        self._task.succeeded.connect(self._on_done)
-        self._task.failed.connect(status.fail)
-        self._task.cancelled.connect(lambda: status.say("Cancelled; nothing was changed."))
-        self._task.ended.connect(self._on_ended)
-        self.clicked.connect(self._on_clicked)
+        self.succeeded.connect(self._on_done)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
-        self._refresh()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a residual is being computed."""
-        return self._task.running
+        self._on_layers()
 
     def follow(self, points: Any) -> None:
         """Take this Points layer (or None, which cancels what is under way) from now on."""
         self._points = points
         if points is None:
-            self._task.cancel()
-        self._refresh()
-
-    def hold(self, held: bool) -> None:
-        """Stay disabled while something else is under way."""
-        self._held = held
-        self._refresh()
+            self.cancel()
+        self._on_layers()
 
     def _image(self) -> Any | None:
         """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
         if self._points is None:
             return None
-        return next(
-            (one for one in self._viewer.layers if layers.is_stack(one) and is_child_of(self._points, one)), None
-        )
-
-    def _refresh(self) -> None:
-        running, cancelling, ready = self._task.running, self._task.cancelling, self._image() is not None
-        self.setText("Cancelling…" if cancelling else "Cancel" if running else "Residual")
-        self.setEnabled(not cancelling and (running or (ready and not self._held)))
-        if running:
-            tip = "Stop after the block that is at work."
-        elif ready:
-            tip = TIP
-        else:
-            tip = "Needs points that were detected here, and their image."
-        self.setToolTip(tip)
+        images = filter(layers.is_stack, self._viewer.layers)
+        return next((image for image in images if is_child_of(self._points, image)), None)
 
     def _on_layers(self, event: Any = None) -> None:
         if isalive(self):
-            self._refresh()
+            ready = self._image() is not None
+            self.offer(ready, TIP if ready else "Needs points that were detected here, and their image.")
 
-    def _on_clicked(self) -> None:
-        if self._task.running:
-            self._task.cancel()
-            self._refresh()
-            return
+    def _asked_for(self) -> Work | None:
         image = self._image()
-        if image is None:  # gone since
-            self._refresh()
-            return
-        try:
-            request = _Request(self._points, image, self._viewer)
-        except ColloidsError as error:
-            self._status.fail(str(error))
-            return
-        self._task.start(request.run)
-        self._refresh()
-        self.began.emit()
+        return None if image is None else _ResidualRequest(self._points, image, self._viewer).run
 
-    def _on_done(self, found: tuple[_Request, Residual]) -> None:
+    def _on_done(self, found: tuple[_ResidualRequest, Residual]) -> None:
         request, residual = found
         described = residual_layer_data(residual, request.place, request.index, name=request.name)
         for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.image)]:
@@ -146,12 +103,8 @@ class ResidualButton(QPushButton):
             "light that no particle explains, blue what the model has too much of."
         )
 
-    def _on_ended(self) -> None:
-        self._refresh()
-        self.ended.emit()
 
-
-class _Request:
+class _ResidualRequest:
     """What was asked for, should the layers be moved, filtered or removed meanwhile."""
 
     def __init__(self, points: Any, image: Any, viewer: Any) -> None:
@@ -171,7 +124,7 @@ class _Request:
         self._dark = bool(note.get("dark"))
         self._diameter = float(note.get("diameter") or 2 * self._table["radius"].median())
 
-    def run(self) -> Generator[Any, None, tuple[_Request, Residual]]:
+    def run(self) -> Generator[Any, None, tuple[_ResidualRequest, Residual]]:
         """Compute it; returns the request and its residual."""
         from napari_colloids.refinement import iter_residual
 

@@ -69,7 +69,7 @@ def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | No
     return layer
 
 
-def summary(table: pd.DataFrame, shown: int) -> str:
+def detection_summary(table: pd.DataFrame, shown: int) -> str:
     """Say in a few words what was found, how sure the diameter is, and what was refined."""
     facts = {str(name): value for name, value in table.attrs.items()}
     diameter = f"{facts['diameter']:.1f} px"

@@ -10,7 +10,7 @@ from weakref import ref
 from napari.layers import Points
 from qtpy.compat import isalive
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton
+from qtpy.QtWidgets import QCheckBox, QGridLayout
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import layers, places
@@ -18,13 +18,15 @@ from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number
 from napari_colloids.widgets.parts.plots import PrecisionRecallPlot
-from napari_colloids.widgets.parts.task import Task, call
+from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
     import napari
     import pandas as pd
 
     from napari_colloids.scoring import Score
+    from napari_colloids.widgets.parts.task import Work
 
 #: The three layers that show what was right and wrong, with what their check boxes say.
 OUTCOMES = {
@@ -39,7 +41,6 @@ class ScoreWidget(Panel):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._task = Task(self, "Scoring")
         self._compared: _Compared | None = None
         self._outcomes: dict[str, Any] = {}
         self.detections = LayerCombo(
@@ -63,8 +64,8 @@ class ScoreWidget(Panel):
             12.0, 0.5, 1000.0, decimals=2, unit="px",
             tooltip="Diameter in lateral voxels (px): the yardstick of a match. Taken from the truth if it has radii.",
         )  # fmt: skip
-        self.button = QPushButton("Score")
         self.status = Status()
+        self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for, begin="Scoring…")
         self.plot = PrecisionRecallPlot()
         self.toggles: dict[str, QCheckBox] = {}
         for kind, tip in OUTCOMES.items():
@@ -80,19 +81,11 @@ class ScoreWidget(Panel):
         for combo in (self.truth, self.image):
             combo.chosen.connect(self._take_diameter)
         self._viewer.layers.events.removed.connect(self._on_outcome)
-        self.button.clicked.connect(self._on_button)
-        self._task.succeeded.connect(self._on_scored)
-        self._task.failed.connect(self.status.fail)
-        self._task.ended.connect(self._refresh)
+        self.button.succeeded.connect(self._on_scored)
         for combo in (self.detections, self.truth, self.image):
             combo.chosen.connect(self._refresh)
         self._take_diameter()
         self._refresh()
-
-    @property
-    def busy(self) -> bool:
-        """Whether scoring is under way."""
-        return self._task.running
 
     def _lay_out(self) -> None:
         rows = form()
@@ -117,10 +110,8 @@ class ScoreWidget(Panel):
             "a 3D image": self.image,
         }
         missing = [what for what, combo in needed.items() if combo.layer is None]
-        self.button.setEnabled(not missing and not self._task.running)
-        self.button.setText("Scoring…" if self._task.running else "Score")
         tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
-        self.button.setToolTip(tip)
+        self.button.offer(not missing, tip)
 
     def _take_diameter(self, _: Any = None) -> None:
         """Take the diameter of the true particles, in voxels of the image."""
@@ -133,25 +124,20 @@ class ScoreWidget(Panel):
             return
         self.diameter.setValue(2 * float(truth.features["radius"].median()) * pixel)
 
-    def _on_button(self) -> None:
+    def _asked_for(self) -> Work | None:
         from napari_colloids.scoring import score
 
         image, detections, truth = self.image.layer, self.detections.layer, self.truth.layer
         if image is None or detections is None or truth is None:
-            return
+            return None
         if detections is truth:
-            self.status.fail(f"'{truth.name}' is chosen as the detections and as the truth: choose another for one.")
-            return
-        try:
-            index = places.index_of(image, self._viewer)
-            stack = layers.stack_of(image, index)
-            true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
-            # The hidden points complete the curve beyond the threshold.
-            every = layers.in_voxels(detections, image, index, shown_only=False)
-            compared = _Compared(true, found, image.name, ref(image), places.frame_of(image), index)
-        except ColloidsError as error:
-            self.status.fail(str(error))
-            return
+            raise ColloidsError(f"'{truth.name}' is chosen as the detections and as the truth: choose another for one.")
+        index = places.index_of(image, self._viewer)
+        stack = layers.stack_of(image, index)
+        true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
+        # The hidden points complete the curve beyond the threshold.
+        every = layers.in_voxels(detections, image, index, shown_only=False)
+        compared = _Compared(true, found, image.name, ref(image), places.frame_of(image), index)
         diameter = self.diameter.value()
 
         def scored(prediction: pd.DataFrame) -> Score:
@@ -161,16 +147,14 @@ class ScoreWidget(Panel):
             shown = scored(found)
             return compared, shown, shown if len(every) == len(found) else scored(every)
 
-        self._task.start(call(work))
-        self.status.say("Scoring…")
-        self._refresh()
+        return call(work)
 
     def _on_scored(self, result: tuple[_Compared, Score, Score]) -> None:
         compared, scored, every = result
         self._forget_outcomes()
         self._compared = compared
-        compared.parts = parts_of(compared, scored)
-        self.status.say(summary(scored, every.ap))
+        compared.parts = outcomes_of(compared, scored)
+        self.status.say(score_summary(scored, every.ap))
         self.plot.show_curve(every.curve.recall, every.curve.precision, (scored.recall, scored.precision))
         for kind, box in self.toggles.items():
             box.setEnabled(True)
@@ -254,7 +238,7 @@ def like_truth(layer: Any) -> int:
     return 2 if kind == "truth" else int(kind == "particles" and not layers.is_result(layer))
 
 
-def parts_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
+def outcomes_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
     """Sort particles into the three outcomes; those at the border may be in none."""
     return {
         "true positives": compared.found[scored.true_positive_mask],
@@ -263,7 +247,7 @@ def parts_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
     }
 
 
-def summary(scored: Score, ranked_ap: float) -> str:
+def score_summary(scored: Score, ranked_ap: float) -> str:
     """Lay the figures out as a small table; `ranked_ap` is the AP over all confidences."""
     rmse = ", ".join(f"{axis} {scored.rmse[axis]:.2f}" for axis in "zyx") if scored.true_positives else "none"
     rows = {

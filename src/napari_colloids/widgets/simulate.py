@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QHBoxLayout
 
-from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import reader
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Panel, Status, choice, form, number, whole
 from napari_colloids.widgets.parts.remembered import remember
-from napari_colloids.widgets.parts.task import Task, call
+from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
     import napari
 
     from napari_colloids.simulation import Parameters, Simulation
+    from napari_colloids.widgets.parts.task import Work
 
 
 class SimulateWidget(Panel):
@@ -27,7 +28,6 @@ class SimulateWidget(Panel):
         from napari_colloids.simulation import ARRANGEMENTS, PRESETS
 
         super().__init__(napari_viewer)
-        self._task = Task(self, "Simulating")
         self._name = "simulation"
         self.preset = choice({name: name for name in PRESETS}, "dense", "Sets all values below at once.")
         self.shape = [
@@ -66,17 +66,16 @@ class SimulateWidget(Panel):
             0, 0, 2**31 - 1, unit="", tooltip="The same seed gives the same stack; 0 draws a new one every time.",
             special="random",
         )  # fmt: skip
-        self.button = QPushButton("Simulate")
-        self.button.setToolTip("Make the stack and add it with its true particles to the viewer.")
         self.status = Status()
+        self.button = RunButton(
+            "Simulate", self.status, doing="Simulating", prepare=self._asked_for, begin="Simulating…"
+        )
+        self.button.offer(True, "Make the stack and add it with its true particles to the viewer.")
         self._lay_out()
         self.preset.currentIndexChanged.connect(lambda _: self._take(PRESETS[self.preset.currentData()]))
         # Also when the one that is chosen already is chosen again.
         self.preset.activated.connect(lambda _: self._take(PRESETS[self.preset.currentData()]))
-        self.button.clicked.connect(self._on_button)
-        self._task.succeeded.connect(self._on_made)
-        self._task.failed.connect(self.status.fail)
-        self._task.ended.connect(self._refresh)
+        self.button.succeeded.connect(self._on_made)
         self._take(PRESETS["dense"])
         remember(
             "simulate",
@@ -152,22 +151,12 @@ class SimulateWidget(Panel):
             length.setValue(voxels)
         self.arrangement.setCurrentIndex(self.arrangement.findData(preset.arrangement))
 
-    def _refresh(self) -> None:
-        self.button.setEnabled(not self._task.running)
-        self.button.setText("Simulating…" if self._task.running else "Simulate")
-
-    def _on_button(self) -> None:
+    def _asked_for(self) -> Work:
         from napari_colloids.simulation import simulate
 
-        try:
-            parameters = self.parameters()
-        except ColloidsError as error:
-            self.status.fail(str(error))
-            return
+        parameters = self.parameters()
         self._name = self.preset.currentData()
-        self._task.start(call(lambda: simulate(parameters)))
-        self.status.say("Simulating…")
-        self._refresh()
+        return call(lambda: simulate(parameters))
 
     def _on_made(self, made: Simulation) -> None:
         described = reader.layers_of(replace(made.stack, name=self._name), made.particles)

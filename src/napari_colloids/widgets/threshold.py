@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
+from superqt.utils import signals_blocked
 
 from napari_colloids.detection.methods import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import layers, writer
 from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.parts.controls import LayerCombo, Status, number
-from napari_colloids.widgets.parts.export import ExportButton
+from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.plots import ConfidenceHistogram
-from napari_colloids.widgets.parts.saving import ask_for_table
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 from napari_colloids.widgets.residual import ResidualButton
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
@@ -58,8 +55,9 @@ class ThresholdPanel(QWidget):
         )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()
-        self.export = ExportButton(
-            status, "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
+        self.export = ExportButton(status, self._collect)
+        self.export.offer(
+            True, "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
         )
         self.residual = ResidualButton(viewer, status)
         self._followed: Any = None
@@ -90,22 +88,15 @@ class ThresholdPanel(QWidget):
         self.level.valueChanged.connect(self.slider.setValue)
         self.histogram.picked.connect(self.slider.setValue)
         self.default.clicked.connect(self._on_default)
-        self.export.clicked.connect(self._on_export)
         viewer.layers.selection.events.active.connect(self._on_active)
         self._on_layer(self.layers.layer)
 
-    def export_to(self, path: Path) -> None:
-        """Write the points on show in the background, and say how many there were."""
+    def _collect(self) -> Export:
         layer = self.layers.layer
         if layer is None:
-            self._status.fail("There is nothing to export yet: detect particles first.")
-            return
-        try:
-            table = layers.table_of(layer)  # a copy: the layer may change while it is written
-        except ColloidsError as error:
-            self._status.fail(str(error))
-            return
-        self.export.write(path, table, writer.origin_of(layer), f"{len(table)} particles")
+            raise ColloidsError("There is nothing to export yet: detect particles first.")
+        table = layers.table_of(layer)  # a copy: the layer may change while it is written
+        return Export(table, writer.origin_of(layer), f"{len(table)} particles", layer.name)
 
     def _on_active(self, event: Any) -> None:
         if isalive(self):
@@ -120,9 +111,8 @@ class ThresholdPanel(QWidget):
             self.histogram.show_confidences(np.empty(0))
             return
         self.default.setVisible(layers.note_of(layer).get("method") == "network")
-        self.slider.blockSignals(True)
-        self.slider.setValue(float(layers.note_of(layer).get("threshold", NO_THRESHOLD)))
-        self.slider.blockSignals(False)
+        with signals_blocked(self.slider):
+            self.slider.setValue(float(layers.note_of(layer).get("threshold", NO_THRESHOLD)))
         self._show(layer)
 
     def _follow(self, layer: Any) -> None:
@@ -163,13 +153,6 @@ class ThresholdPanel(QWidget):
 
     def _tell(self, layer: Any, threshold: float) -> None:
         self.histogram.show_threshold(threshold)
-        self.level.blockSignals(True)
-        self.level.setValue(threshold)
-        self.level.blockSignals(False)
+        with signals_blocked(self.level):
+            self.level.setValue(threshold)
         self.count.setText(f"{int(layer.shown.sum())} of {len(layer.data)} shown")
-
-    def _on_export(self) -> None:
-        name = self.layers.layer.name if self.layers.layer is not None else "particles"
-        path = ask_for_table(self, "Export the particles on show", name)
-        if path is not None:
-            self.export_to(path)

@@ -11,16 +11,18 @@ from weakref import ref
 from napari.layers import Points, Tracks
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QProgressBar, QPushButton
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QPushButton
+from superqt.utils import signals_blocked
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of, set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number, whole
-from napari_colloids.widgets.parts.export import ExportButton
+from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.remembered import remember
-from napari_colloids.widgets.parts.saving import FILTER, ask_for_table
+from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.saving import FILTER
 from napari_colloids.widgets.parts.task import Task, call
 from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.stack import VoxelSize
     from napari_colloids.structure import Diffusion
+    from napari_colloids.widgets.parts.task import Work
 
 
 class TrackWidget(Panel):
@@ -42,9 +45,8 @@ class TrackWidget(Panel):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._task = Task(self, "Linking particles")
         self._measuring = Task(self, "Measuring g(r)")
-        self._result: _Result | None = None
+        self._result: _Trajectories | None = None
         #: Between the frames of the result.
         self._seconds: float | None = None
         #: Whether the search range was typed; else it is measured in what is linked.
@@ -78,15 +80,18 @@ class TrackWidget(Panel):
             0.0, 0.0, 1e6, decimals=6, unit="s", tooltip="Time from one frame to the next in seconds (s)."
         )
         self.interval.setSpecialValueText("unknown")
-        self.button = QPushButton("Link")
-        self.bar = QProgressBar()
-        self.bar.setVisible(False)
         self.status = Status()
-        self.plot = MsdPlot()
-        self.export = ExportButton(
-            self.status, "Write the linked points with the number of their trajectory ('particle')."
+        self.button = RunButton(
+            "Link",
+            self.status,
+            doing="Linking particles",
+            prepare=self._asked_for,
+            cancel_tip="Stop after the frame that is being linked.",
+            begin="Linking…",
         )
-        self.export.allow(False)
+        self.plot = MsdPlot()
+        self.export = ExportButton(self.status, self._collect)
+        self._offer_export(False)
         self._lay_out()
         self._connect()
         remember("track", {"memory": self.memory, "min_length": self.min_length, "drift": self.drift})
@@ -95,18 +100,20 @@ class TrackWidget(Panel):
     @property
     def busy(self) -> bool:
         """Whether linking, or measuring the search range, is under way."""
-        return self._task.running or self._measuring.running
+        return self.button.busy or self._measuring.running
 
-    def export_to(self, path: Path) -> None:
-        """Write the trajectories in the background, and say how many there were."""
-        if self._result is None:
-            self.status.fail("There are no trajectories to export yet: link particles first.")
-            return
-        tracks, note = self._result.tracks, self._result.note
+    def _offer_export(self, ready: bool) -> None:
+        self.export.offer(ready, "Write the linked points with the number of their trajectory ('particle').")
+
+    def _collect(self) -> Export:
+        result = self._result
+        if result is None:
+            raise ColloidsError("There are no trajectories to export yet: link particles first.")
+        tracks, note = result.tracks, result.note
         if self._seconds is not None:
             note["frame_interval"] = self._seconds
-        count = f"{tracks['particle'].nunique()} trajectories ({len(tracks)} points)"
-        self.export.write(path, tracks, note, count)
+        content = f"{tracks['particle'].nunique()} trajectories ({len(tracks)} points)"
+        return Export(tracks, note, content, result.request.layer_name)
 
     def _lay_out(self) -> None:
         points, searching = QHBoxLayout(), QHBoxLayout()
@@ -121,7 +128,7 @@ class TrackWidget(Panel):
         rows.addRow("Frame interval", self.interval)
         rows.addRow("", self.drift)
         self.column.addLayout(rows)
-        for part in (self.button, self.bar, self.status, self.plot, self.export):
+        for part in (self.button, self.button.bar, self.status, self.plot, self.export):
             self.column.addWidget(part)
         self.column.addStretch(1)
 
@@ -131,30 +138,18 @@ class TrackWidget(Panel):
         self.suggest.clicked.connect(self._measure)
         self.search_range.valueChanged.connect(self._on_typed)
         self.interval.valueChanged.connect(self._on_interval)
-        self.button.clicked.connect(self._on_button)
-        self.export.clicked.connect(self._on_export)
         self._measuring.succeeded.connect(self._on_measured)
         self._measuring.failed.connect(self.status.fail)
         self._measuring.ended.connect(self._on_ended)
-        self._task.progressed.connect(self._on_progress)
-        self._task.succeeded.connect(self._on_linked)
-        self._task.failed.connect(self.status.fail)
-        self._task.cancelled.connect(lambda: self.status.say("Cancelled; nothing was changed."))
-        self._task.ended.connect(self._on_ended)
+        self.button.began.connect(self._refresh)
+        self.button.succeeded.connect(self._on_linked)
+        self.button.ended.connect(self._on_ended)
 
     def _refresh(self) -> None:
-        running, cancelling = self._task.running, self._task.cancelling
-        self.bar.setVisible(running)
-        self.button.setText("Cancelling…" if cancelling else "Cancel" if running else "Link")
-        self.button.setEnabled(not cancelling and (running or self.points.layer is not None))
-        self.suggest.setEnabled(self.points.layer is not None and not self.busy)
-        if running:
-            tip = "Stop after the frame that is being linked."
-        elif self.points.layer is None:
-            tip = "Detect the particles of a time series, or open a table, first."
-        else:
-            tip = "Link the points on show into trajectories."
-        self.button.setToolTip(tip)
+        ready = self.points.layer is not None
+        self.suggest.setEnabled(ready and not self.busy)
+        missing = "Detect the particles of a time series, or open a table, first."
+        self.button.offer(ready, "Link the points on show into trajectories." if ready else missing)
 
     def _on_points(self, points: Any) -> None:
         self._refresh()
@@ -164,9 +159,8 @@ class TrackWidget(Panel):
             return
         self.search_range.setSuffix(f" {SYMBOLS['um' if places.voxel_size_of(points) else 'px']}")
         # What was linked before keeps its own interval.
-        self.interval.blockSignals(True)
-        self.interval.setValue(places.interval_of(points) or 0.0)
-        self.interval.blockSignals(False)
+        with signals_blocked(self.interval):
+            self.interval.setValue(places.interval_of(points) or 0.0)
         # Later: a layer that has just been added gets its threshold after this.
         QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
 
@@ -195,9 +189,8 @@ class TrackWidget(Panel):
             self._show_search_range(suggested * _pixel(places.voxel_size_of(points)))
 
     def _show_search_range(self, value: float) -> None:
-        self.search_range.blockSignals(True)
-        self.search_range.setValue(value)
-        self.search_range.blockSignals(False)
+        with signals_blocked(self.search_range):
+            self.search_range.setValue(value)
 
     def _on_typed(self, _: float) -> None:
         self._typed, self._due = True, False
@@ -207,24 +200,15 @@ class TrackWidget(Panel):
         if self._due:
             self._measure()
 
-    def _on_button(self) -> None:
-        if self._task.running:
-            self._task.cancel()
-            self._refresh()
-            return
+    def _asked_for(self) -> Work | None:
         points = self.points.layer
         if points is None:
-            return
+            return None
         voxel_size = places.voxel_size_of(points)
-        try:
-            table, place = layers.table_of(points), places.frame_of(points)
-        except ColloidsError as error:
-            self.status.fail(str(error))
-            return
+        table, place = layers.table_of(points), places.frame_of(points)
         if table["frame"].nunique() < 2:
-            self.status.fail(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
-            return
-        request = _Request(
+            raise ColloidsError(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
+        request = _LinkRequest(
             points=ref(points),
             name=points.name,
             place=place,
@@ -237,17 +221,9 @@ class TrackWidget(Panel):
                 "min_length": self.min_length.value(),
             },
         )
-        self._task.start(lambda: _link(table, request))
-        self.bar.setRange(0, 0)
-        self.status.say("Linking…")
-        self._refresh()
+        return lambda: _link(table, request)
 
-    def _on_progress(self, done: int, total: int, message: str) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        self.status.say(message)
-
-    def _on_linked(self, result: _Result) -> None:
+    def _on_linked(self, result: _Trajectories) -> None:
         self._result = result
         points = result.request.points()
         if points is self.points.layer and not self._typed:
@@ -256,11 +232,10 @@ class TrackWidget(Panel):
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
         self._show(result.request.interval)
-        self.export.allow(len(result.tracks) > 0)
+        self._offer_export(len(result.tracks) > 0)
         if len(result.tracks):
             request = result.request
-            name = f"{request.name.removesuffix(' particles')} tracks"
-            described = tracks_layer_data(result.tracks, request.place, name=name, note=result.note)
+            described = tracks_layer_data(result.tracks, request.place, name=request.layer_name, note=result.note)
             tracks = add_layer(self._viewer, described)
             if points is not None:
                 set_parent(tracks, points)
@@ -275,7 +250,7 @@ class TrackWidget(Panel):
         self._seconds = seconds
         msd, diffusion = self._result.motion(seconds)
         self.plot.show_msd(msd, diffusion)
-        self.status.say(summary(self._result, diffusion))
+        self.status.say(tracks_summary(self._result, diffusion))
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", FILTER)
@@ -297,15 +272,9 @@ class TrackWidget(Panel):
             self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")
         self.points.choose(layer)
 
-    def _on_export(self) -> None:
-        name = f"{self._result.request.name.removesuffix(' particles')} tracks" if self._result else "tracks"
-        path = ask_for_table(self, "Export the trajectories", name)
-        if path is not None:
-            self.export_to(path)
-
 
 @dataclass(frozen=True)
-class _Request:
+class _LinkRequest:
     """What was asked for, should the layer be moved or removed meanwhile."""
 
     points: ref[Points]
@@ -315,12 +284,17 @@ class _Request:
     interval: float | None
     options: dict[str, Any]
 
+    @property
+    def layer_name(self) -> str:
+        """Name of the layer of the trajectories."""
+        return f"{self.name.removesuffix(' particles')} tracks"
+
 
 @dataclass(frozen=True)
-class _Result:
+class _Trajectories:
     """Trajectories, and their mean squared displacement in frames."""
 
-    request: _Request
+    request: _LinkRequest
     tracks: pd.DataFrame
     msd: pd.DataFrame
 
@@ -346,11 +320,11 @@ class _Result:
             return msd, None
 
 
-def _link(table: pd.DataFrame, request: _Request) -> Generator[Any, None, _Result]:
+def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Any, None, _Trajectories]:
     from napari_colloids.structure import iter_link, mean_squared_displacement
 
     tracks = yield from iter_link(table, voxel_size=request.voxel_size, **request.options)
-    return _Result(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))
+    return _Trajectories(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))
 
 
 def _pixel(voxel_size: VoxelSize | None) -> float:
@@ -358,7 +332,7 @@ def _pixel(voxel_size: VoxelSize | None) -> float:
     return 1.0 if voxel_size is None else voxel_size[2]
 
 
-def summary(result: _Result, diffusion: Diffusion | None) -> str:
+def tracks_summary(result: _Trajectories, diffusion: Diffusion | None) -> str:
     """Say in a few words what was linked."""
     tracks = result.tracks
     count = int(tracks["particle"].nunique())

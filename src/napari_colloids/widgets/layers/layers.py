@@ -130,7 +130,7 @@ def particle_layer_data(
         positions = np.column_stack([table["frame"].to_numpy(dtype=float), positions])
     elif leading:
         positions = np.column_stack([np.tile(np.asarray(leading, dtype=float), (len(table), 1)), positions])
-    place = _fitted(frame or {}, positions.shape[1])
+    place = _with_axes(frame or {}, positions.shape[1])
     radius = radii_of(table)
     features = pd.DataFrame({"radius": radius})
     if "confidence" in table:
@@ -175,7 +175,7 @@ def next_particle(particle: pd.Series[int]) -> int:
     return int(particle.max()) + 1 if len(particle) else 0
 
 
-def _fitted(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+def _with_axes(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     """Fit the place of an image to points with more axes (particles of a series) or fewer (of a single volume)."""
     fillers = {"scale": 1.0, "translate": 0.0, "units": "pixel", "axis_labels": "t"}
     return {

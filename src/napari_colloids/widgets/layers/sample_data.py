@@ -14,7 +14,7 @@ def _sample(preset: str) -> list[LayerData]:
     from dataclasses import replace
 
     from napari_colloids.simulation import PRESETS, simulate
-    from napari_colloids.widgets.spheres import watch_all
+    from napari_colloids.widgets.layers.spheres import watch_all
 
     made = simulate(PRESETS[preset])
     watch_all()

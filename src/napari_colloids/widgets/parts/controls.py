@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
@@ -113,27 +114,30 @@ class LayerCombo(QComboBox):
             return
         before = self.layer
         wanted = [layer for layer in self._viewer.layers if self._accepts(layer)]
-        self.blockSignals(True)
+        with signals_blocked(self):
+            self._fill(wanted)
+            # The newest layer is most likely the one meant, unless another was chosen.
+            new = event.value if event is not None and event.type == "inserted" else None
+            wish = self._wished()
+            best = max(map(self._rank, wanted), default=0)
+            takes = not self._none and wish not in wanted and new in wanted and self._rank(new) == best
+            kept = new if takes else before
+            likely = max((i for i, one in enumerate(wanted) if self._rank(one) == best), default=-1)
+            default = 0 if self._none else likely
+            at = next((i for i in range(self.count()) if kept is not None and self.itemData(i) is kept), default)
+            self.setCurrentIndex(at)
+            self._say_names()
+        if self.layer is not before:
+            self.chosen.emit(self.layer)
+
+    def _fill(self, layers: list[Any]) -> None:
         self.clear()
         if self._none:
             self.addItem(self._none, None)
-        for layer in wanted:
+        for layer in layers:
             self.addItem(layer.name, layer)
             layer.events.name.disconnect(self._rename)
             layer.events.name.connect(self._rename)
-        # The newest layer is most likely the one meant, unless another was chosen.
-        new = event.value if event is not None and event.type == "inserted" else None
-        wish = self._wished()
-        best = max(map(self._rank, wanted), default=0)
-        takes = not self._none and wish not in wanted and new in wanted and self._rank(new) == best
-        kept = new if takes else before
-        default = 0 if self._none else max((i for i, one in enumerate(wanted) if self._rank(one) == best), default=-1)
-        at = next((i for i in range(self.count()) if kept is not None and self.itemData(i) is kept), default)
-        self.setCurrentIndex(at)
-        self._say_names()
-        self.blockSignals(False)
-        if self.layer is not before:
-            self.chosen.emit(self.layer)
 
     def _rename(self, event: Any = None) -> None:
         if isalive(self):

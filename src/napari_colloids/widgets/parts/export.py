@@ -1,83 +1,80 @@
-"""The Export button: writes a particle table in the background and says how it went."""
+"""The Export button: asks for a file and writes a particle table to it in the background."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.io.atomic import translating_write_errors
 from napari_colloids.widgets.layers.writer import write_table
-from napari_colloids.widgets.parts.task import Task, call
+from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.saving import ask_for_table
+from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
 
     from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.task import Work
 
 
-class ExportButton(QPushButton):
+@dataclass(frozen=True)
+class Export:
+    """What is to be exported.
+
+    Attributes
+    ----------
+    table
+        A particle table that nothing changes any more: a copy of what a layer holds.
+    origin
+        Where it comes from, kept beside it.
+    content
+        What it holds, for the message.
+    name
+        Proposal for the name of the file, without an ending.
+    """
+
+    table: pd.DataFrame
+    origin: dict[str, Any]
+    content: str
+    name: str
+
+
+class ExportButton(RunButton):
     """Writes one table at a time: half a million rows of CSV take seconds, for which the window must not stand still.
+
+    Once begun it is written to the end, also if the widget is closed meanwhile.
 
     Parameters
     ----------
     status
         Where to say how it went.
-    tooltip
-        What is written.
+    collect
+        Returns what is to be exported; raises a `ColloidsError` where there is nothing.
     """
 
-    def __init__(self, status: Status, tooltip: str) -> None:
-        super().__init__()
-        self.setToolTip(tooltip)
-        self._status = status
-        self._allowed = True
-        self._task = Task(self, "Exporting")
-        self._task.succeeded.connect(status.say)
-        self._task.failed.connect(status.fail)
-        self._task.ended.connect(self._refresh)
-        self._refresh()
+    def __init__(self, status: Status, collect: Callable[[], Export]) -> None:
+        super().__init__("Export CSV…", status, doing="Exporting", prepare=self._ask, begin="Writing the table…")
+        self._collect = collect
+        self.succeeded.connect(status.say)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a table is being written."""
-        return self._task.running
+    def write(self, path: Path) -> None:
+        """Export to a file; its ending chooses the format."""
+        self.run(lambda: _writing(self._collect(), path))
 
-    def allow(self, allowed: bool) -> None:
-        """Say whether there is anything to export."""
-        self._allowed = allowed
-        self._refresh()
+    def _ask(self) -> Work | None:
+        export = self._collect()
+        path = ask_for_table(self, "Export", export.name)
+        return None if path is None else _writing(export, path)
 
-    def write(self, path: Path, table: pd.DataFrame, origin: dict[str, Any], what: str) -> None:
-        """Write a table; ignored while another is being written.
 
-        Once begun it is written to the end, also if the widget is closed meanwhile.
+def _writing(export: Export, path: Path) -> Work:
+    def write() -> str:
+        with translating_write_errors(path):
+            write_table(path, export.table, export.origin)
+        return f"Wrote {export.content} to {path}."
 
-        Parameters
-        ----------
-        path
-            Where to; the ending chooses the format.
-        table
-            A particle table that nothing changes any more: a copy of what a layer holds.
-        origin
-            Where it comes from, kept beside it.
-        what
-            What it holds, to be said.
-        """
-        if self.busy:
-            return
-
-        def work() -> str:
-            with translating_write_errors(path):
-                write_table(path, table, origin)
-            return f"Wrote {what} to {path}."
-
-        self._task.start(call(work))
-        self._status.say(f"Writing {what}…")
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self.setText("Exporting…" if self.busy else "Export CSV…")
-        self.setEnabled(self._allowed and not self.busy)
+    return call(write)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QSizePolicy
+from superqt.utils import signals_blocked
 
 from napari_colloids.io.axes import suggested_axes
 from napari_colloids.widgets.parts.controls import whole
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SeriesChoice:
     """What to read of a file.
 
     Attributes
@@ -96,8 +97,13 @@ class SeriesPicker(QObject):
         self._numbered = len(found) > 1 and all(series.name.isdigit() for series in found)
         self.series.setVisible(not self._numbered)
         self.index.setVisible(self._numbered)
-        for box in (self.series, self.index):
-            box.blockSignals(True)
+        with signals_blocked(self.series), signals_blocked(self.index):
+            self._fill(found)
+        self.series.setEnabled(len(found) > 1)
+        self.index.setEnabled(self._numbered)
+        self._on_chosen()
+
+    def _fill(self, found: Sequence[Series]) -> None:
         self.series.clear()
         for number, series in enumerate(found):
             self.series.addItem(described(series, number))
@@ -111,11 +117,6 @@ class SeriesPicker(QObject):
         self.index.setMaximum(max(len(found) - 1, 0))
         self.index.setSuffix(f" of {len(found)}")
         self.index.setValue(max(start, 0))
-        for box in (self.series, self.index):
-            box.blockSignals(False)
-        self.series.setEnabled(len(found) > 1)
-        self.index.setEnabled(self._numbered)
-        self._on_chosen()
 
     @property
     def current(self) -> Series | None:
@@ -123,10 +124,10 @@ class SeriesPicker(QObject):
         number = self._number()
         return self._found[number] if 0 <= number < len(self._found) else None
 
-    def choice(self) -> Choice:
+    def choice(self) -> SeriesChoice:
         """Return what is chosen."""
         frames = (self.first.value(), self.last.value())
-        return Choice(
+        return SeriesChoice(
             max(self._number(), 0),
             (self.axes.text().strip() or None) if self.axes.isEnabled() else None,
             self.channel.currentData(),

@@ -1,0 +1,163 @@
+"""A button that starts work in the background and, while that runs, cancels it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QPushButton
+
+from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets.parts.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QMouseEvent
+
+    from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.task import Work
+
+
+class RunButton(QPushButton):
+    """Runs one piece of work at a time: "Detect", then "Cancel", then "Cancelling…".
+
+    Parameters
+    ----------
+    label
+        Text while nothing runs.
+    status
+        Where progress, errors and cancellation are reported.
+    doing
+        Name of the work, for napari's activity dock; the text of the button while work without steps runs.
+    prepare
+        Returns the work when the button is clicked, or None where there is none. A `ColloidsError` is shown.
+    cancel_tip
+        Tooltip while the work runs; without one the work has no steps, and cannot be cancelled.
+    begin
+        First message.
+    counts
+        Whether messages are to say which step is done, as the work's own do not.
+    kept
+        Returns what is kept of work that was stopped, for the message; empty for nothing.
+    """
+
+    succeeded = Signal(object)
+    progressed = Signal(int, int, str)
+    began = Signal()
+    #: Emitted last, however the work ended.
+    ended = Signal()
+
+    def __init__(
+        self,
+        label: str,
+        status: Status,
+        *,
+        doing: str,
+        prepare: Callable[[], Work | None] = lambda: None,
+        cancel_tip: str = "",
+        begin: str = "Preparing…",
+        counts: bool = False,
+        kept: Callable[[], str] = lambda: "",
+    ) -> None:
+        super().__init__(label)
+        self.label, self._status, self._doing, self._prepare = label, status, doing, prepare
+        self._cancel_tip, self._begin, self._counts, self._kept = cancel_tip, begin, counts, kept
+        self._ready, self._tip = True, ""
+        self._rival: RunButton | None = None
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self.task = Task(self, doing)
+        self.task.progressed.connect(self._on_progressed)
+        self.task.succeeded.connect(self.succeeded)
+        self.task.failed.connect(self._on_failed)
+        self.task.cancelled.connect(self._on_cancelled)
+        self.task.ended.connect(self._on_ended)
+        self.clicked.connect(self._on_clicked)
+        self._refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way."""
+        return self.task.running
+
+    def offer(self, ready: bool, tip: str) -> None:
+        """Set whether work can be started, and the tooltip: what it does, or what is missing."""
+        self._ready, self._tip = ready, tip
+        self._refresh()
+
+    def take_turns_with(self, other: RunButton) -> None:
+        """Share a progress bar with another button: while one is at work the other is disabled."""
+        other.bar = self.bar
+        for one, its_rival in ((self, other), (other, self)):
+            one._rival = its_rival
+            its_rival.began.connect(one._refresh)
+            its_rival.ended.connect(one._refresh)
+
+    def run(self, prepare: Callable[[], Work | None]) -> None:
+        """Prepare work and start it; ignored while other work is under way."""
+        if self.busy:
+            return
+        try:
+            work = prepare()
+        except ColloidsError as error:
+            self._status.fail(str(error))
+            return
+        if work is None:
+            return
+        self.task.start(work)
+        self.bar.setRange(0, 0)
+        self.bar.setVisible(bool(self._cancel_tip))
+        self._status.say(self._begin)
+        self._refresh()
+        self.began.emit()
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next step."""
+        self.task.cancel()
+        self._refresh()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        """Ignore the second click of a double click, which would cancel what the first one started."""
+        if event is not None:
+            event.accept()
+
+    def _refresh(self) -> None:
+        if not isalive(self):
+            return
+        running, cancelling = self.busy, self.task.cancelling
+        rival = self._rival if self._rival is not None and isalive(self._rival) and self._rival.busy else None
+        if running:
+            doing = "Cancelling…" if cancelling else "Cancel" if self._cancel_tip else f"{self._doing}…"
+            tip = self._cancel_tip
+        else:
+            doing = self.label
+            tip = f"Wait for '{rival.label}', or cancel it." if rival else self._tip
+        self.setText(doing)
+        self.setToolTip(tip)
+        self.setEnabled(bool(self._cancel_tip) and not cancelling if running else self._ready and rival is None)
+
+    def _on_clicked(self) -> None:
+        if self.busy:
+            self.cancel()
+            return
+        self.run(self._prepare)
+
+    def _on_progressed(self, done: int, total: int, message: str) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self._status.say(f"{message}: step {done} of {total}" if self._counts else message)
+        self.progressed.emit(done, total, message)
+
+    def _on_failed(self, message: str) -> None:
+        kept = self._kept()
+        self._status.fail(f"{message} Stopped{kept}" if kept else message)
+
+    def _on_cancelled(self) -> None:
+        self._status.say(f"Cancelled{self._kept() or '; nothing was changed.'}")
+
+    def _on_ended(self) -> None:
+        self.bar.setVisible(False)
+        self._refresh()
+        self.ended.emit()

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QHBoxLayout, QStyle, QStyleOptionComboBox
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from napari_colloids.widgets.layers import layers
-from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, choice, form, notice, number
+from napari_colloids.widgets.parts.controls import Form, Row, choice
+from napari_colloids.widgets.parts.layer_choice import LayerChoice
+from napari_colloids.widgets.parts.number_box import NumberBox
+from napari_colloids.widgets.parts.panel import Panel
+from napari_colloids.widgets.parts.status import Status, notice
 
 LONG = "2026-11-27_PMMA_phi0.58_NBD_laser488_objective100x_zoom8_series{:03d}_deconvolved"
 
@@ -68,7 +72,8 @@ def test_what_is_cut_off_is_told_by_the_tooltip(viewer):
     status.say(f"Wrote 3 particles to /{LONG}/{LONG}.csv.")
     assert status.toolTip() == status.text()
     accepts = layers.is_stack
-    combo = LayerCombo(viewer, accepts, "Which image.")
+    control = LayerChoice(viewer, accepts, "Which image.")
+    combo = control.native
     assert combo.toolTip() == "Which image."
     first, second = (viewer.add_image(np.zeros((4, 5, 6)), name=LONG.format(i)) for i in (1, 2))
     names = [combo.itemData(index, Qt.ItemDataRole.ToolTipRole) for index in range(2)]
@@ -77,12 +82,12 @@ def test_what_is_cut_off_is_told_by_the_tooltip(viewer):
     second.name = "short"
     assert combo.toolTip() == "short\nWhich image."
     assert combo.itemText(1) == combo.itemData(1, Qt.ItemDataRole.ToolTipRole) == "short"
-    combo.choose(first)
+    control.value = first
     assert combo.toolTip().startswith(first.name)
 
 
 def test_names_that_differ_at_their_ends_look_different(viewer):
-    combo = LayerCombo(viewer, layers.is_stack, "Which image.")
+    combo = LayerChoice(viewer, layers.is_stack, "Which image.").native
     combo.resize(200, 24)
     layer = viewer.add_image(np.zeros((4, 5, 6)), name=f"{LONG} one")
     before = combo.grab().toImage()
@@ -92,12 +97,11 @@ def test_names_that_differ_at_their_ends_look_different(viewer):
 
 def test_no_choice_is_cut_by_what_stands_beside_it(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    panel, row, rows = Panel(viewer), QHBoxLayout(), form()
-    box = choice({"pixels": "px", "micrometres": "um"}, "um", "Unit.")
-    row.addWidget(box)
-    row.addWidget(number(1.0, 0.001, 1000.0, decimals=3, unit="µm", tooltip="Diameter."))
-    rows.addRow("Diameter", row)
-    panel.column.addLayout(rows)
+    panel = Panel(viewer)
+    unit = choice({"px": "pixels", "um": "micrometres"}, "um")
+    form = Form([Row([unit, NumberBox(1.0, 0.001, 1000.0, decimals=3, unit="µm")], label="Diameter")])
+    box = unit.native
+    panel.add(form)
     viewer.window.add_dock_widget(panel)
     panel.setFixedWidth(340)
     qtbot.wait(50)

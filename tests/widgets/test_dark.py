@@ -17,9 +17,9 @@ def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_misse
     viewer.add_image(bright.max() - bright, name="dyed")
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    widget.mode.setCurrentIndex(widget.mode.findData("px"))
-    widget.pixels.setValue(10)
-    widget.dark.setCurrentIndex(widget.dark.findData(True))
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 10
+    widget.controls["dark"].value = True
     click(widget.button)
     qtbot.waitUntil(lambda: not widget.button.busy, timeout=TIMEOUT)
     points = viewer.layers["dyed particles"]
@@ -40,8 +40,8 @@ def test_dark_particles_are_found_and_their_residual_shows_the_one_that_is_misse
 def test_the_choice_is_remembered(viewer):
     first = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(first)
-    assert not first.options().dark
-    first.dark.setCurrentIndex(first.dark.findData(True))
+    assert not first.form.options().dark
+    first.controls["dark"].value = True
     second = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(second)
-    assert second.options().dark
+    assert second.form.options().dark

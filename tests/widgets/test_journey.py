@@ -13,15 +13,11 @@ from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.load import LoadWidget
-from napari_colloids.widgets.parts.controls import number
+from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.simulate import SimulateWidget
 
 TIMEOUT = 30_000
-
-
-def choose(combo, value):
-    combo.setCurrentIndex(combo.findData(value))
 
 
 def dock(viewer, kind):
@@ -33,10 +29,10 @@ def dock(viewer, kind):
 
 def load(viewer, path, qtbot, click, index=0):
     widget = dock(viewer, LoadWidget)
-    widget.path.setText(str(path))
-    widget.path.editingFinished.emit()
+    widget.path.value = str(path)
+    widget.path.native.editingFinished.emit()
     qtbot.waitUntil(widget.button.isEnabled, timeout=TIMEOUT)
-    widget.picker.index.setValue(index)
+    widget.picker.index.value = index
     before = len(viewer.layers)
     click(widget.button)
     qtbot.waitUntil(lambda: len(viewer.layers) > before and widget.button.isEnabled(), timeout=TIMEOUT)
@@ -45,9 +41,9 @@ def load(viewer, path, qtbot, click, index=0):
 
 def detect(viewer, qtbot, click, diameter=10.0, method="log", widget=None):
     widget = widget or dock(viewer, DetectWidget)
-    choose(widget.method, method)
-    choose(widget.mode, "px")
-    widget.pixels.setValue(diameter)
+    widget.controls["method"].value = method
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = diameter
     before = len(viewer.layers)
     click(widget.button)
     assert widget.button.text() == "Cancel"
@@ -93,8 +89,8 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
 
     panel.slider.setValue(0.2)
     scoring = dock(viewer, ScoreWidget)
-    assert scoring.diameter.value() == pytest.approx(10.0, abs=0.01)
-    scoring.truth.choose(truth)
+    assert scoring.controls["diameter"].value == pytest.approx(10.0, abs=0.01)
+    scoring.truth.value = truth
     click(scoring.button)
     qtbot.waitUntil(lambda: scoring.toggles["missed"].isEnabled(), timeout=TIMEOUT)
     assert "Challenge AP" in scoring.status.text()
@@ -138,14 +134,13 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
 
 def test_another_volume_and_a_typed_voxel_size(viewer, qtbot, click, challenge_file, stack_file):
     widget = load(viewer, challenge_file, qtbot, click, index=1)
-    assert widget.picker.index.maximum() == 1
+    assert widget.picker.index.native.maximum() == 1
     assert viewer.layers[0].data.shape == (16, 20, 24)
-    widget.path.setText(str(stack_file))
-    widget.path.editingFinished.emit()
-    qtbot.waitUntil(lambda: not widget.picker.index.isEnabled() and widget.button.isEnabled(), timeout=TIMEOUT)
-    for box, value in zip(widget.voxel_size, (0.3, 0.1, 0.1), strict=True):
-        assert box.isEnabled()
-        box.setValue(value)
+    widget.path.value = str(stack_file)
+    widget.path.native.editingFinished.emit()
+    qtbot.waitUntil(lambda: not widget.picker.index.enabled and widget.button.isEnabled(), timeout=TIMEOUT)
+    assert widget.controls["voxel_size"].enabled
+    widget.controls["voxel_size"].value = (0.3, 0.1, 0.1)
     click(widget.button)
     qtbot.waitUntil(lambda: "beads" in [layer.name for layer in viewer.layers], timeout=TIMEOUT)
     assert tuple(viewer.layers["beads"].scale) == pytest.approx((0.3, 0.1, 0.1))
@@ -154,8 +149,8 @@ def test_another_volume_and_a_typed_voxel_size(viewer, qtbot, click, challenge_f
 def test_unreadable_file_is_said_and_not_loaded(viewer, qtbot, tmp_path):
     (tmp_path / "no.tif").write_bytes(b"nothing")
     widget = dock(viewer, LoadWidget)
-    widget.path.setText(str(tmp_path / "no.tif"))
-    widget.path.editingFinished.emit()
+    widget.path.value = str(tmp_path / "no.tif")
+    widget.path.native.editingFinished.emit()
     qtbot.waitUntil(lambda: "no.tif" in widget.status.text(), timeout=TIMEOUT)
     assert not widget.button.isEnabled()
 
@@ -169,7 +164,7 @@ def test_second_run_keeps_the_first_hidden_and_leaves_user_layers_alone(viewer, 
     second = viewer.layers[-1]
     assert len({first, second, own}) == 3
     assert (first.visible, second.visible, own.visible) == (False, True, True)
-    assert widget.threshold.layers.layer is second
+    assert widget.threshold.layers.value is second
 
 
 def test_results_are_hidden_by_a_new_one_of_their_image_whatever_its_name(viewer, qtbot, click, simulated):
@@ -178,11 +173,11 @@ def test_results_are_hidden_by_a_new_one_of_their_image_whatever_its_name(viewer
     found = viewer.layers[-1]
     first.name = "old"
     second = viewer.add_image(first.data, name="beads")
-    widget.image.choose(second)
+    widget.form.image.value = second
     detect(viewer, qtbot, click, widget=widget)
     assert found.visible, "it is of another image, which had the name before"
     other = viewer.layers[-1]
-    widget.image.choose(first)
+    widget.form.image.value = first
     detect(viewer, qtbot, click, widget=widget)
     assert (found.visible, other.visible) == (False, True)
 
@@ -296,7 +291,8 @@ def language(request):
 )
 @pytest.mark.parametrize("pasted", [False, True])
 def test_numbers_are_typed_with_a_point_or_a_comma(qtbot, language, typed, value, pasted):
-    box = number(0.0, 0.0, 5000.0, decimals=6, unit="µm", tooltip="")
+    control = NumberBox(0.0, 0.0, 5000.0, decimals=6, unit="µm")
+    box = control.native
     qtbot.addWidget(box)
     box.selectAll()
     if pasted:
@@ -305,30 +301,31 @@ def test_numbers_are_typed_with_a_point_or_a_comma(qtbot, language, typed, value
     else:
         qtbot.keyClicks(box, typed)
     qtbot.keyClick(box, Qt.Key.Key_Return)
-    assert box.value() == pytest.approx(value)
+    assert control.value == pytest.approx(value)
     assert box.text() == f"{value:g} µm"
 
 
 def test_a_number_is_typed_where_a_word_stands(qtbot):
-    box = number(0.0, 0.0, 10.0, decimals=3, unit="s", tooltip="")
+    control = NumberBox(None, 0.001, 10.0, decimals=3, unit="s", unset="unknown")
+    box = control.native
     qtbot.addWidget(box)
-    box.setSpecialValueText("unknown")
+    assert (control.value, box.text()) == (None, "unknown")
     box.lineEdit().setCursorPosition(3)
     qtbot.keyClicks(box, "2,5")
     qtbot.keyClick(box, Qt.Key.Key_Return)
-    assert box.value() == 2.5
+    assert control.value == 2.5
 
 
 def test_the_threshold_is_typed_beside_its_slider(viewer, qtbot, language):
     panel = dock(viewer, DetectWidget).threshold
     viewer.add_points(np.ones((2, 3)), features={"confidence": [0.2, 0.9]}, name="found")
-    panel.level.selectAll()
-    qtbot.keyClicks(panel.level, "0,65")
-    qtbot.keyClick(panel.level, Qt.Key.Key_Return)
+    panel.level.native.selectAll()
+    qtbot.keyClicks(panel.level.native, "0,65")
+    qtbot.keyClick(panel.level.native, Qt.Key.Key_Return)
     assert panel.slider.value() == pytest.approx(0.65)
     assert panel.count.text() == "1 of 2 shown"
     panel.slider.setValue(0.1)
-    assert panel.level.value() == 0.1
+    assert panel.level.value == 0.1
 
 
 def test_the_newest_layers_are_meant_unless_others_were_chosen(viewer):
@@ -336,28 +333,28 @@ def test_the_newest_layers_are_meant_unless_others_were_chosen(viewer):
     for name in ("first", "second"):
         image = viewer.add_image(np.zeros((8, 9, 10)), name=name)
         found = viewer.add_points(np.ones((1, 3)), features={"confidence": [0.9]}, name=f"{name} particles")
-        assert widget.image.layer is scoring.image.layer is image
-        assert scoring.detections.layer is found
+        assert widget.form.image.value is scoring.image.value is image
+        assert scoring.detections.value is found
     viewer.layers.move(viewer.layers.index("second"), 0)
     viewer.add_points(np.ones((1, 3)))
-    assert widget.image.layer is viewer.layers["second"], "the newest, wherever it lies"
-    widget.image.choose(viewer.layers["first"])
+    assert widget.form.image.value is viewer.layers["second"], "the newest, wherever it lies"
+    widget.form.image.value = viewer.layers["first"]
     viewer.add_image(np.zeros((8, 9, 10)), name="third")
-    assert widget.image.layer is viewer.layers["first"]
+    assert widget.form.image.value is viewer.layers["first"]
     viewer.layers.remove("second")
-    assert widget.image.layer is viewer.layers["first"]
+    assert widget.form.image.value is viewer.layers["first"]
 
 
 def test_unusual_settings_do_not_hide(viewer):
     first = dock(viewer, DetectWidget)
-    assert not first.advanced.isExpanded()
-    first.border.setValue(15.0)
-    assert dock(viewer, DetectWidget).advanced.isExpanded()
+    assert not first.form.advanced.isExpanded()
+    first.controls["border"].value = 15.0
+    assert dock(viewer, DetectWidget).form.advanced.isExpanded()
 
 
 def test_tracks_are_no_detections(viewer):
     viewer.add_tracks(np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]), features={"confidence": [0.5, 0.9]})
-    assert dock(viewer, DetectWidget).threshold.layers.layer is None
+    assert dock(viewer, DetectWidget).threshold.layers.value is None
 
 
 def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):
@@ -374,14 +371,14 @@ def test_time_step_on_show_is_searched(viewer, qtbot, click, simulated):
 def test_slices_border_and_units_reach_the_core(viewer, qtbot, click, simulated):
     viewer.add_image(np.asarray(simulated.stack.data), scale=(0.1,) * 3)
     widget = dock(viewer, DetectWidget)
-    widget.z_from.setValue(10)
-    widget.z_to.setValue(30)
-    widget.border.setValue(4)
-    choose(widget.mode, "um")
-    widget.micrometres.setValue(1.0)
-    options = widget.options()
-    assert (options.z_range, options.border, options.diameter_um, options.diameter) == ((10, 31), 4.0, 1.0, None)
-    choose(widget.method, "log")
+    widget.controls["slices"].value = (10, 30)
+    widget.controls["border"].value = 4
+    widget.controls["diameter_unit"].value = "diameter_um"
+    widget.controls["diameter_um"].value = 1.0
+    options = widget.form.options()
+    assert (options.border, options.diameter_um, options.diameter) == (4.0, 1.0, None)
+    assert widget.form.z_range() == (10, 31)
+    widget.controls["method"].value = "log"
     click(widget.button)
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
     points = viewer.layers[-1].data
@@ -393,12 +390,9 @@ def test_slices_border_and_units_reach_the_core(viewer, qtbot, click, simulated)
 
 def test_simulate(viewer, qtbot, click):
     widget = dock(viewer, SimulateWidget)
-    for box in widget.shape:
-        box.setValue(24)
-    choose(widget.preset, "dilute")
-    for box in widget.shape:
-        box.setValue(24)
-    widget.numbers["volume_fraction"].setValue(0.2)
+    widget.preset.value = "dilute"
+    widget.controls["shape"].value = (24, 24, 24)
+    widget.controls["volume_fraction"].value = 0.2
     click(widget.button)
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
     image, truth = viewer.layers
@@ -408,8 +402,8 @@ def test_simulate(viewer, qtbot, click):
 
 def test_impossible_simulation_is_said(viewer, click):
     widget = dock(viewer, SimulateWidget)
-    choose(widget.arrangement, "random")
-    widget.numbers["volume_fraction"].setValue(0.74)
+    widget.controls["arrangement"].value = "random"
+    widget.controls["volume_fraction"].value = 0.74
     click(widget.button)
     assert "jam" in widget.status.text()
     assert widget.button.isEnabled()
@@ -417,14 +411,18 @@ def test_impossible_simulation_is_said(viewer, click):
 
 def test_settings_are_remembered(viewer, qtbot):
     first = dock(viewer, DetectWidget)
-    choose(first.mode, "px")
-    first.pixels.setValue(7.5)
-    choose(first.method, "trackpy")
-    choose(first.device, "cpu")
-    first.tile.setValue(96)
+    first.controls["diameter_unit"].value = "diameter"
+    first.controls["diameter"].value = 7.5
+    first.controls["method"].value = "trackpy"
+    first.controls["device"].value = "cpu"
+    first.controls["tile"].value = 96
     second = dock(viewer, DetectWidget)
-    assert second.options().diameter == 7.5
-    assert (second.options().method, second.options().device, second.options().tile) == ("trackpy", "cpu", 96)
+    assert second.form.options().diameter == 7.5
+    assert (second.form.options().method, second.form.options().device, second.form.options().tile) == (
+        "trackpy",
+        "cpu",
+        96,
+    )
 
 
 def test_widget_that_was_closed_does_not_hear_of_layers(viewer, qtbot):

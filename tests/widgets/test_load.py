@@ -35,8 +35,8 @@ def look(viewer, qtbot):
     def at(path):
         widget = LoadWidget(PublicOnlyProxy(viewer))
         viewer.window.add_dock_widget(widget, name="Load")
-        widget.path.setText(str(path))
-        widget.path.editingFinished.emit()
+        widget.path.value = str(path)
+        widget.path.native.editingFinished.emit()
         qtbot.waitUntil(lambda: bool(widget.status.text()), timeout=TIMEOUT)
         return widget
 
@@ -57,24 +57,24 @@ def test_series_channel_and_frames_are_picked(look, load, film):
     path, data = film
     widget = look(path)
     picker = widget.picker
-    labels = [picker.series.itemText(k) for k in range(3)]
+    labels = [picker.series.native.itemText(k) for k in range(3)]
     assert labels[2] == "sheared: 3 x 2 x 8 x 20 x 24 TCZYX, 0.3 x 0.1 x 0.1 µm"
-    item = picker.series.model().item(0)
+    item = picker.series.native.model().item(0)
     assert not item.isEnabled()
     assert "single 2D image" in item.data(Qt.ItemDataRole.ToolTipRole)
-    assert picker.series.currentIndex() == 1, "the first that can be read"
-    assert not picker.channel.isEnabled()
-    assert not picker.last.isEnabled()
-    assert widget.voxel_size[0].isEnabled()
+    assert picker.series.value == 1, "the first that can be read"
+    assert not picker.channel.enabled
+    assert not picker.frames.enabled
+    assert widget.controls["voxel_size"].enabled
 
-    picker.series.setCurrentIndex(2)
-    assert not picker.axes.isEnabled()
-    assert [picker.channel.itemText(k) for k in range(3)] == ["all", "core", "shell"]
-    assert not widget.voxel_size[0].isEnabled()
-    assert [box.value() for box in widget.voxel_size] == [0.3, 0.1, 0.1]
+    picker.series.value = 2
+    assert not picker.axes.enabled
+    assert [picker.channel.native.itemText(k) for k in range(3)] == ["all", "core", "shell"]
+    assert not widget.controls["voxel_size"].enabled
+    assert widget.controls["voxel_size"].value == (0.3, 0.1, 0.1)
     assert "every 0.5 s" in widget.status.text()
-    picker.channel.setCurrentIndex(2)
-    picker.first.setValue(1)
+    picker.channel.value = 2
+    picker.frames.value = (1, 2)
     (image,) = load(widget)
     assert image.name == "beads sheared shell"
     np.testing.assert_array_equal(image.data, data[1:, 1])
@@ -93,13 +93,13 @@ def test_what_is_no_longer_so_is_not_shown(look, film, qtbot):
     widget = look(path)
     tifffile.imwrite(path, data[0, 0], metadata={"axes": "ZYX"}, photometric="minisblack")
     os.utime(path, ns=(1, 1))
-    widget.path.editingFinished.emit()
-    qtbot.waitUntil(lambda: widget.picker.series.count() == 1, timeout=TIMEOUT)
+    widget.path.native.editingFinished.emit()
+    qtbot.waitUntil(lambda: widget.picker.series.native.count() == 1, timeout=TIMEOUT)
     for text in ("nowhere.tif", ""):
-        widget.path.setText(text)
-        widget.path.editingFinished.emit()
+        widget.path.value = text
+        widget.path.native.editingFinished.emit()
         qtbot.waitUntil(lambda: not widget.button.isEnabled(), timeout=TIMEOUT)
-        assert widget.picker.series.count() == 0
+        assert widget.picker.series.native.count() == 0
 
 
 def test_a_file_is_not_offered_when_its_path_was_emptied_meanwhile(viewer, film, qtbot, monkeypatch):
@@ -114,19 +114,19 @@ def test_a_file_is_not_offered_when_its_path_was_emptied_meanwhile(viewer, film,
     widget = LoadWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
     for text in (str(film[0]), ""):
-        widget.path.setText(text)
-        widget.path.editingFinished.emit()
+        widget.path.value = text
+        widget.path.native.editingFinished.emit()
         qtbot.waitUntil(looks.is_set, timeout=TIMEOUT)
     goes_on.set()
     qtbot.waitUntil(lambda: not widget._looking.running, timeout=TIMEOUT)
-    assert widget.picker.series.count() == 0
+    assert widget.picker.series.native.count() == 0
     assert not widget.button.isEnabled()
 
 
 def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path):
     widget = look(film[0])
-    widget.picker.series.setCurrentIndex(2)
-    widget.depth_factor.setValue(0.9)
+    widget.picker.series.value = 2
+    widget.controls["depth_factor"].value = 0.9
     for layer in load(widget):
         assert layer.scale[-3:] == pytest.approx([0.27, 0.1, 0.1])
         assert layer.scale[0] == pytest.approx(0.5)
@@ -135,8 +135,8 @@ def test_depth_factor_corrects_the_voxel_size_along_z(look, load, film, tmp_path
 
 def test_depth_factor_needs_a_voxel_size(look, click, film, qtbot):
     widget = look(film[0])
-    widget.picker.series.setCurrentIndex(1)
-    widget.depth_factor.setValue(0.9)
+    widget.picker.series.value = 1
+    widget.controls["depth_factor"].value = 0.9
     click(widget.button)
     qtbot.waitUntil(lambda: "voxel size" in widget.status.text() and widget.button.isEnabled(), timeout=TIMEOUT)
 
@@ -144,8 +144,8 @@ def test_depth_factor_needs_a_voxel_size(look, click, film, qtbot):
 def test_one_frame_of_all_channels(look, load, film):
     path, data = film
     widget = look(path)
-    widget.picker.series.setCurrentIndex(2)
-    widget.picker.last.setValue(0)
+    widget.picker.series.value = 2
+    widget.picker.frames.value = (0, 0)
     core, shell = load(widget)
     np.testing.assert_array_equal(core.data, data[0, 0])
     np.testing.assert_array_equal(shell.data, data[0, 1])
@@ -156,13 +156,13 @@ def test_axes_are_asked_for_where_the_file_does_not_say_them(look, load, tmp_pat
     np.save(tmp_path / "a.npy", data)
     widget = look(tmp_path / "a.npy")
     picker = widget.picker
-    assert picker.axes.isEnabled()
-    assert picker.axes.text() == "czyx"
+    assert picker.axes.enabled
+    assert picker.axes.value == "czyx"
     assert "Check the suggested axes" in widget.status.text()
-    assert picker.channel.count() == 3
-    picker.axes.setText("tzyx")
-    assert not picker.channel.isEnabled()
-    assert picker.last.value() == 1
+    assert picker.channel.native.count() == 3
+    picker.axes.value = "tzyx"
+    assert not picker.channel.enabled
+    assert picker.frames.value == (0, 1)
     (image,) = load(widget)
     assert tuple(image.axis_labels) == ("t", "z", "y", "x")
     np.testing.assert_array_equal(image.data, data)
@@ -171,7 +171,7 @@ def test_axes_are_asked_for_where_the_file_does_not_say_them(look, load, tmp_pat
 def test_wrong_axes_are_said(look, click, qtbot, viewer, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 6, 8, 9), np.uint8))
     widget = look(tmp_path / "a.npy")
-    widget.picker.axes.setText("zyq")
+    widget.picker.axes.value = "zyq"
     click(widget.button)
     qtbot.waitUntil(lambda: "not understood" in widget.status.text(), timeout=TIMEOUT)
     assert not viewer.layers
@@ -187,9 +187,9 @@ def test_file_without_a_stack_says_why(look, tmp_path):
 def test_numbered_volumes_are_chosen_by_a_spin_box(look, challenge_file):
     widget = look(challenge_file)
     picker = widget.picker
-    assert picker.index.isVisibleTo(widget)
-    assert not picker.series.isVisibleTo(widget)
-    picker.index.setValue(1)
+    assert picker.index.native.isVisibleTo(widget)
+    assert not picker.series.native.isVisibleTo(widget)
+    picker.index.value = 1
     assert picker.choice().index == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from napari_colloids.structure import Diffusion
-from napari_colloids.widgets.parts.controls import Panel
+from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import ConfidenceHistogram, PrecisionRecallPlot
 from napari_colloids.widgets.tracks import MsdPlot
 

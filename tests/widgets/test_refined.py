@@ -22,10 +22,6 @@ TIMEOUT = 60_000
 REFINED = [*ERRORS, "refined"]
 
 
-def choose(combo, value):
-    combo.setCurrentIndex(combo.findData(value))
-
-
 @pytest.fixture
 def image(viewer, simulated):
     return viewer.add_image(
@@ -41,9 +37,9 @@ def widget(viewer, image):
 def docked(viewer):
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    choose(widget.mode, "px")
-    widget.pixels.setValue(10)
-    choose(widget.refine, True)
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 10
+    widget.controls["refine"].value = True
     return widget
 
 
@@ -105,23 +101,23 @@ def test_what_is_not_refined_is_told_apart_and_the_notice_is_shown(viewer, qtbot
 
 
 def test_a_measured_psf_is_taken_from_a_layer(viewer, widget, qtbot, click):
-    choose(widget.refine, False)
-    assert not widget.psf.isEnabled()
-    choose(widget.refine, True)
-    assert widget.psf.isEnabled()
+    widget.controls["refine"].value = False
+    assert not widget.controls["psf"].enabled
+    widget.controls["refine"].value = True
+    assert widget.controls["psf"].enabled
     z, y, x = np.meshgrid(*[np.arange(-20.0, 21)] * 3, indexing="ij")
     light = 200 * np.exp(-(z**2) / 2 / 2.2**2 - (y**2 + x**2) / 2 / 2.0**2)
     bead = viewer.add_image(light, name="bead", scale=(0.05,) * 3, units=("um",) * 3)
-    widget.image.choose(viewer.layers["beads"])
-    widget.psf.choose(bead)
+    widget.form.image.value = viewer.layers["beads"]
+    widget.controls["psf"].value = bead
     finish(widget, qtbot, click)
     measured = layers.note_of(viewer.layers["beads particles"])["psf_sigma"]
     # 0.11 and 0.1 um in voxels of 0.1 um, whose own width is another; measured on the particles both are 1.04.
     assert measured == pytest.approx([1.13, 1.04], rel=0.02)
 
     viewer.add_image(np.zeros((20, 20, 20)), name="dark")
-    widget.image.choose(viewer.layers["beads"])
-    widget.psf.choose(viewer.layers["dark"])
+    widget.form.image.value = viewer.layers["beads"]
+    widget.controls["psf"].value = viewer.layers["dark"]
     finish(widget, qtbot, click)
     assert "measured PSF" in widget.status.text()
     assert widget.button.text() == "Detect"
@@ -147,19 +143,19 @@ def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
 
 
 def test_the_choice_is_remembered_and_reaches_the_core(viewer, widget):
-    assert widget.options().refine is True
-    assert docked_again(viewer).options().refine is True
-    choose(widget.refine, False)
-    assert docked_again(viewer).options().refine is False
+    assert widget.form.options().refine is True
+    assert docked_again(viewer).form.options().refine is True
+    widget.controls["refine"].value = False
+    assert docked_again(viewer).form.options().refine is False
 
 
 def test_where_nothing_is_to_be_remembered_the_choice_is_the_default(viewer, widget):
     fresh = DetectWidget(PublicOnlyProxy(viewer), remembers=False)
     viewer.window.add_dock_widget(fresh)
-    assert fresh.options().refine is False
-    choose(fresh.refine, True)
-    choose(fresh.refine, False)
-    assert docked_again(viewer).options().refine is True
+    assert fresh.form.options().refine is False
+    fresh.controls["refine"].value = True
+    fresh.controls["refine"].value = False
+    assert docked_again(viewer).form.options().refine is True
 
 
 def docked_again(viewer):
@@ -188,7 +184,7 @@ def test_the_residual_lies_over_the_image_and_is_dark_but_for_a_missed_particle(
     at = tuple(np.rint(points.data[missed]).astype(int))
     assert residual.data[at] > 4 * spread, "light that nobody explains is bright"
     assert f"{len(points.data) - 1} particles" in widget.status.text()
-    assert widget.image.layer is image, "nobody looks for particles in a residual by default"
+    assert widget.form.image.value is image, "nobody looks for particles in a residual by default"
 
     # Again, with all of them: only the earlier residual goes.
     others = [viewer.add_image(np.zeros((4, 5, 6)), name=name) for name in ("own residual", "beads residual of mine")]
@@ -291,7 +287,7 @@ def test_the_button_waits_for_points_and_their_image(viewer, widget, image, simu
 
 
 def test_the_residual_is_that_of_the_image_searched_whatever_its_name(viewer, widget, image, qtbot, click):
-    choose(widget.refine, False)
+    widget.controls["refine"].value = False
     finish(widget, qtbot, click)
     button = widget.threshold.residual
     image.name = "renamed"
@@ -305,7 +301,7 @@ def test_the_residual_is_that_of_the_image_searched_whatever_its_name(viewer, wi
 
 
 def test_no_residual_of_an_image_that_was_rescaled_since(viewer, widget, image, qtbot, click):
-    choose(widget.refine, False)
+    widget.controls["refine"].value = False
     finish(widget, qtbot, click)
     image.scale = (0.2, 0.2, 0.2)
     click(widget.threshold.residual)
@@ -330,8 +326,8 @@ def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simul
 def test_new_points_hide_the_residual_of_those_before(viewer, widget, image, simulated, qtbot, click):
     add_truth(viewer, image, simulated)
     finish(widget, qtbot, click, widget.threshold.residual)
-    choose(widget.method, "log")
-    choose(widget.refine, False)
+    widget.controls["method"].value = "log"
+    widget.controls["refine"].value = False
     finish(widget, qtbot, click)
     (residual,) = residuals(viewer)
     assert not residual.visible

@@ -52,7 +52,7 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
         add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name=kind, kind=kind))
     widget = ScoreWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    assert widget.diameter.value() == 12
+    assert widget.controls["diameter"].value == 12
     click(widget.button)
     qtbot.waitUntil(lambda: not widget.button.busy, timeout=30_000)
     right = score(truth, found, diameter=12, shape=SHAPE, voxel_size=(4, 1, 1))
@@ -70,15 +70,15 @@ def test_a_table_from_a_file_may_be_the_truth(viewer, qtbot, click, table, tmp_p
     found = add(viewer, table[3:], {}, "particles")
     write_particles(tmp_path / "beads.csv", table.drop(columns="confidence"))
     (opened,) = viewer.open(tmp_path / "beads.csv", plugin="napari-colloids")
-    assert widget.truth.layer is opened
-    assert widget.detections.layer is found
+    assert widget.truth.value is opened
+    assert widget.detections.value is found
     press_score(widget, qtbot, click)
     assert "15 / 0 / 3" in widget.status.text()
     # With confidences it looks like detections, but may be chosen.
     write_particles(tmp_path / "sure.csv", table)
     (sure,) = viewer.open(tmp_path / "sure.csv", plugin="napari-colloids")
-    widget.truth.choose(sure)
-    widget.detections.choose(found)
+    widget.truth.value = sure
+    widget.detections.value = found
     press_score(widget, qtbot, click)
     assert "15 / 0 / 3" in widget.status.text()
     viewer.layers.remove("image")
@@ -91,13 +91,13 @@ def test_points_of_another_kind_are_neither_detections_nor_truth_unless_chosen(v
     viewer.add_image(np.zeros(SHAPE))
     truth, found = (add(viewer, table, {}, kind) for kind in ("truth", "particles"))
     scribble = viewer.add_points(np.ones((2, 3)), name="scribble")
-    assert (widget.detections.layer, widget.truth.layer) == (found, truth)
+    assert (widget.detections.value, widget.truth.value) == (found, truth)
     newer = add(viewer, table, {}, "particles")
-    assert (widget.detections.layer, widget.truth.layer) == (newer, truth)
+    assert (widget.detections.value, widget.truth.value) == (newer, truth)
     viewer.layers.remove(newer)
-    assert widget.detections.layer is found, "not the scribble, though that is newer"
+    assert widget.detections.value is found, "not the scribble, though that is newer"
     for combo in (widget.detections, widget.truth):
-        combo.choose(scribble)
+        combo.value = scribble
     click(widget.button)
     assert not widget.button.busy
     assert "'scribble' is chosen as the detections and as the truth" in widget.status.text()
@@ -107,12 +107,12 @@ def test_diameter_is_in_voxels_of_the_image(viewer, table):
     image = viewer.add_image(np.zeros(SHAPE), **PLACE)
     add(viewer, table, {"scale": (500, 50, 50), "units": ("nm",) * 3}, "truth")
     widget = dock(viewer)
-    assert widget.diameter.value() == pytest.approx(6.0)
+    assert widget.controls["diameter"].value == pytest.approx(6.0)
     finer = viewer.add_image(np.zeros(SHAPE), scale=(1, 0.025, 0.025), units=("um",) * 3)
-    assert widget.image.layer is finer
-    assert widget.diameter.value() == pytest.approx(24.0)
-    widget.image.choose(image)
-    assert widget.diameter.value() == pytest.approx(6.0)
+    assert widget.image.value is finer
+    assert widget.controls["diameter"].value == pytest.approx(24.0)
+    widget.image.value = image
+    assert widget.controls["diameter"].value == pytest.approx(6.0)
 
 
 def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):

@@ -44,14 +44,10 @@ def image(viewer, series):
 def widget(viewer, image):
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    choose(widget.mode, "px")
-    widget.pixels.setValue(8)
-    choose(widget.method, "log")
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 8
+    widget.controls["method"].value = "log"
     return widget
-
-
-def choose(combo, value):
-    combo.setCurrentIndex(combo.findData(value))
 
 
 def finish(widget, qtbot, click):
@@ -65,7 +61,7 @@ def found(viewer):
 
 
 def test_all_frames_lie_in_their_time_step(viewer, widget, series, qtbot, click):
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
     layer = found(viewer)
     assert layer.ndim == 4
@@ -80,8 +76,8 @@ def test_all_frames_lie_in_their_time_step(viewer, widget, series, qtbot, click)
 
 @pytest.mark.parametrize("edited", [False, True])
 def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, click, edited):
-    choose(widget.method, "network")
-    choose(widget.frames, "all")
+    widget.controls["method"].value = "network"
+    widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
     whole = layers.table_of(found(viewer), shown_only=False)
 
@@ -115,7 +111,7 @@ def test_an_error_in_a_frame_keeps_those_before(viewer, widget, series, qtbot, c
     broken = series.copy()
     broken[3] = 7
     viewer.layers["series"].data = broken
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
     assert "constant" in widget.status.text()
     assert f"3 of {FRAMES}" in widget.status.text()
@@ -133,7 +129,7 @@ def test_a_frame_that_cannot_be_read_is_said_in_sentences(viewer, widget, image,
 
     chunks = ((1,) * FRAMES, *((n,) for n in series.shape[1:]))
     image.data = dask.array.map_blocks(chunk, chunks=chunks, dtype=series.dtype, meta=np.empty((0,) * 4, series.dtype))
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
     assert widget.status.text().startswith(
         "The image could not be read: [Errno 5] Input/output error: '/mnt/nas/series.zarr'. "
@@ -143,30 +139,29 @@ def test_a_frame_that_cannot_be_read_is_said_in_sentences(viewer, widget, image,
 
 def test_the_rows_that_a_series_needs_are_shown_for_one(viewer, widget, series):
     def shown():
-        rows = (widget.image, widget.frames, widget.frame_from, widget.frame_to, widget.mode, widget.method)
-        return [row.isVisibleTo(widget) for row in rows]
+        rows = ("image", "frames", "frame_range", "diameters", "method")
+        return [widget.controls[row].native.isVisibleTo(widget) for row in rows]
 
-    assert shown() == [True, True, False, False, True, True]
-    choose(widget.frames, "range")
-    assert shown() == [True] * 6
-    widget.image.choose(viewer.add_image(series[0], name="one"))
-    assert shown() == [True, False, False, False, True, True]
+    assert shown() == [True, True, False, True, True]
+    widget.controls["frames"].value = "range"
+    assert shown() == [True] * 5
+    widget.form.image.value = viewer.add_image(series[0], name="one")
+    assert shown() == [True, False, False, True, True]
 
 
 def test_a_range_and_the_frame_on_show(viewer, widget, qtbot, click):
-    choose(widget.frames, "range")
-    widget.frame_from.setValue(1)
-    widget.frame_to.setValue(2)
+    widget.controls["frames"].value = "range"
+    widget.controls["frame_range"].value = (1, 2)
     finish(widget, qtbot, click)
     assert set(found(viewer).data[:, 0]) == {1, 2}
-    choose(widget.frames, "shown")
+    widget.controls["frames"].value = "shown"
     viewer.dims.set_point(0, 3)
     finish(widget, qtbot, click)
     assert set(found(viewer).data[:, 0]) == {3}
 
 
 def test_other_settings_start_anew(viewer, widget, qtbot, click):
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
 
     def cancel(done, total, message):
         if done > total / FRAMES and widget.button.isEnabled():
@@ -175,7 +170,7 @@ def test_other_settings_start_anew(viewer, widget, qtbot, click):
     widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
-    widget.pixels.setValue(9)
+    widget.controls["diameter"].value = 9
     finish(widget, qtbot, click)
     assert layers.note_of(found(viewer))["diameter"] == 9
     assert set(found(viewer).data[:, 0]) == set(range(FRAMES))
@@ -189,7 +184,7 @@ def stop(widget, qtbot, click):
         if message.startswith("frame 2 of") and widget.button.isEnabled():
             click(widget.button)
 
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     widget.button.task.progressed.connect(cancel)
     finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
@@ -208,12 +203,12 @@ def searched(widget, qtbot, click):
 def test_another_image_or_region_is_not_mixed_with_what_was_done(viewer, widget, image, qtbot, click, changed):
     labels = viewer.add_labels(np.ones(image.data.shape[1:], int), scale=image.scale[1:])
     labels.data[:, :4] = 0
-    widget.region.choose(labels)
+    widget.controls["region"].value = labels
     bead = np.zeros((9, 9, 9))
     bead[4, 4, 4] = 1
     psf = viewer.add_image(bead, name="psf")
-    widget.image.choose(image)
-    widget.psf.choose(psf)
+    widget.form.image.value = image
+    widget.controls["psf"].value = psf
     stop(widget, qtbot, click)
     partial = found(viewer)
     if changed == "scale":
@@ -281,28 +276,28 @@ def test_features_edited_meanwhile_are_not_lost(viewer, widget, qtbot, click):
 
 
 def test_all_are_those_there_are_now(viewer, widget, image, series, qtbot, click):
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     image.data = series[:2]
     finish(widget, qtbot, click)
     assert set(found(viewer).data[:, 0]) == {0, 1}
     image.data = series
-    assert widget.frame_to.value() == FRAMES - 1
+    assert widget.controls["frame_range"].value == (0, FRAMES - 1)
     finish(widget, qtbot, click)
     assert set(found(viewer).data[:, 0]) == set(range(FRAMES))
 
-    widget.z_from.setValue(2)
-    widget.z_to.setValue(9)
-    widget.frame_to.setValue(3)
+    widget.controls["slices"].value = (2, 9)
+    widget.controls["frame_range"].value = (0, 3)
     image.data = np.concatenate([series, series])
-    assert widget.options().z_range == (2, 10)
-    assert (widget.frame_to.value(), widget.frame_to.maximum()) == (3, 2 * FRAMES - 1)
+    assert widget.form.z_range() == (2, 10)
+    frames = widget.controls["frame_range"]
+    assert (frames.value, frames.high) == ((0, 3), 2 * FRAMES - 1)
     image.data = series[:2, :6]
-    assert widget.options().z_range == (2, 6)
-    assert widget.frame_to.value() == 1
+    assert widget.form.z_range() == (2, 6)
+    assert frames.value == (0, 1)
 
 
 def test_cancelling_stays_so_when_an_image_is_added(viewer, widget, series, qtbot, click):
-    choose(widget.frames, "all")
+    widget.controls["frames"].value = "all"
     click(widget.button)
     qtbot.waitUntil(lambda: widget.button.bar.value() > 0, timeout=60_000)
     click(widget.button)
@@ -327,7 +322,7 @@ def test_labels_are_not_read_while_the_window_waits(viewer, widget, image, qtbot
     chunks = dask.array.core.normalize_chunks(chunks, shape)
     lazy = dask.array.map_blocks(chunk, chunks=chunks, dtype=int, meta=np.empty((0,) * len(shape), int))
     with dask.config.set(scheduler="synchronous"):
-        widget.region.choose(viewer.add_labels(lazy, scale=image.scale[-len(shape) :]))
+        widget.controls["region"].value = viewer.add_labels(lazy, scale=image.scale[-len(shape) :])
         read.clear()
         click(widget.button)
         here = threading.main_thread()
@@ -342,7 +337,7 @@ def test_only_inside_a_drawn_rectangle_or_the_labels(viewer, widget, series, qtb
     everything = found(viewer).data.copy()
     # Drawn in the world: 0.1 um a voxel.
     shapes = viewer.add_shapes([[[0, 0, 1.0, 1.0], [0, 0, 1.0, 3.0], [0, 0, 3.0, 3.0], [0, 0, 3.0, 1.0]]])
-    widget.region.choose(shapes)
+    widget.controls["region"].value = shapes
     finish(widget, qtbot, click)
     inside = ((everything[:, 2:] > 10) & (everything[:, 2:] < 30)).all(axis=1)
     np.testing.assert_allclose(found(viewer).data, everything[inside], atol=0.5)
@@ -350,14 +345,14 @@ def test_only_inside_a_drawn_rectangle_or_the_labels(viewer, widget, series, qtb
     mask = np.zeros(series.shape[1:], int)
     mask[:, :, :20] = 3
     labels = viewer.add_labels(mask, scale=(0.2, 0.1, 0.1))
-    widget.region.choose(labels)
+    widget.controls["region"].value = labels
     finish(widget, qtbot, click)
     assert found(viewer).data[:, 3].max() < 19.6
     assert len(found(viewer).data) > 10
 
     viewer.layers.remove(labels)
-    assert widget.region.layer is None
-    widget.region.choose(viewer.add_shapes([[[0, 0, 1.0, 1.0], [0, 0, 1.0, 3.0]]], shape_type="line"))
+    assert widget.controls["region"].value is None
+    widget.controls["region"].value = viewer.add_shapes([[[0, 0, 1.0, 1.0], [0, 0, 1.0, 3.0]]], shape_type="line")
     click(widget.button)
     assert "draw one" in widget.status.text()
 

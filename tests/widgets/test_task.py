@@ -168,10 +168,10 @@ def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (48, 48, 48), dtype=np.uint8))
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    widget.mode.setCurrentIndex(widget.mode.findData("px"))
-    widget.pixels.setValue(12.0)
-    widget.tile.setValue(16)
-    widget.method.setCurrentIndex(widget.method.findData("network"))
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 12.0
+    widget.controls["tile"].value = 16
+    widget.controls["method"].value = "network"
     done = []
     widget.button.task.progressed.connect(lambda *step: done.append(step[0]))
     click(widget.button)
@@ -193,7 +193,7 @@ def test_error_in_detection_resets_the_button_and_is_said(viewer, qtbot, click):
     viewer.add_image(np.random.default_rng(0).random((16, 16, 16)))
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    widget.mode.setCurrentIndex(widget.mode.findData("um"))
+    widget.controls["diameter_unit"].value = "diameter_um"
     click(widget.button)
     qtbot.waitUntil(lambda: widget.button.text() == "Detect", timeout=TIMEOUT)
     assert "voxel size" in widget.status.text()

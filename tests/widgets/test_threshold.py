@@ -24,7 +24,7 @@ def test_a_layer_of_others_stays_as_it_is_until_its_threshold_is_moved(viewer, p
         np.arange(9.0).reshape(3, 3), features={"confidence": [0.2, 0.6, 0.9]}, shown=shown, metadata={"mine": 1}
     )
     viewer.layers.selection.active = points
-    assert panel.layers.layer is points
+    assert panel.layers.value is points
     assert points.shown.tolist() == shown
     assert points.metadata == {"mine": 1}
     assert panel.count.text() == "2 of 3 shown"
@@ -42,9 +42,9 @@ def test_a_layer_of_others_stays_as_it_is_until_its_threshold_is_moved(viewer, p
 
 def test_words_for_a_confidence_are_left_alone(viewer, panel):
     viewer.add_points(np.ones((2, 3)), features={"confidence": ["high", "low"]})
-    assert panel.layers.layer is None
+    assert panel.layers.value is None
     points = viewer.add_points(np.ones((2, 3)), features={"confidence": [0.2, 0.9]})
-    assert panel.layers.layer is points
+    assert panel.layers.value is points
     points.features = pd.DataFrame({"confidence": ["low", "high"]})
     panel.slider.setValue(0.5)
     assert points.shown.all()

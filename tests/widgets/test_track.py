@@ -69,12 +69,12 @@ def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, export, f
     assert not widget.button.isEnabled()
     points = add(viewer, found)
     measured(widget, qtbot)
-    assert widget.points.layer is points
+    assert widget.points.value is points
     shown = layers.table_of(points)
     suggested = suggest_search_range(shown)
-    assert widget.search_range.suffix() == " µm"
-    assert widget.search_range.value() == pytest.approx(suggested * 0.1, abs=1e-3)
-    assert not widget.drift.isChecked()
+    assert widget.controls["search_range"].native.suffix() == " µm"
+    assert widget.controls["search_range"].value == pytest.approx(suggested * 0.1, abs=1e-3)
+    assert not widget.controls["subtract_drift"].value
 
     press_link(widget, qtbot, click)
     expected = link(shown)
@@ -95,7 +95,7 @@ def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, export, f
     assert widget.plot.axes.get_xscale() == "log"
     assert len(line.get_xdata()) > 1
 
-    widget.interval.setValue(0.5)
+    widget.controls["frame_interval"].value = 0.5
     assert f"{2 * diffusion.coefficient:.3g} µm²/s" in widget.status.text()
     assert widget.plot.axes.get_xlabel() == "lag (s)"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_xdata(), [0.5, 1.0, 1.5, 2.0])
@@ -112,18 +112,18 @@ def test_a_typed_range_a_minimal_length_and_voxels_of_unknown_size(viewer, qtbot
     add(viewer, found, {}, threshold=0.0)
     widget = dock(viewer, qtbot)
     measured(widget, qtbot)
-    assert widget.search_range.suffix() == " px"
-    widget.search_range.setValue(2.0)
-    widget.min_length.setValue(4)
-    widget.memory.setValue(1)
+    assert widget.controls["search_range"].native.suffix() == " px"
+    widget.controls["search_range"].value = 2.0
+    widget.controls["min_length"].value = 4
+    widget.controls["memory"].value = 1
     press_link(widget, qtbot, click)
     expected = link(found, search_range=2.0, min_length=4, memory=1)
     assert len(viewer.layers["found tracks"].data) == len(expected)
     assert "search range 2 px" in widget.status.text()
     assert "px²/frame" in widget.status.text()
-    click(widget.suggest)
+    click(widget.suggest.native)
     measured(widget, qtbot)
-    assert widget.search_range.value() == pytest.approx(suggest_search_range(found), abs=1e-3)
+    assert widget.controls["search_range"].value == pytest.approx(suggest_search_range(found), abs=1e-3)
 
 
 def test_drift_is_taken_off_where_asked_for(viewer, qtbot, click, found):
@@ -132,7 +132,7 @@ def test_drift_is_taken_off_where_asked_for(viewer, qtbot, click, found):
     widget = dock(viewer, qtbot)
     measured(widget, qtbot)
     press_link(widget, qtbot, click)
-    click(widget.drift)
+    click(widget.controls["subtract_drift"].native)
     press_link(widget, qtbot, click)
     moved, still = (layer.data for layer in viewer.layers if isinstance(layer, Tracks))
     steps = [data[data[:, 1] == 7][:, 4].mean() - data[data[:, 1] == 0][:, 4].mean() for data in (moved, still)]
@@ -144,15 +144,15 @@ def test_drift_is_taken_off_where_asked_for(viewer, qtbot, click, found):
 def test_what_cannot_be_linked_is_said(viewer, qtbot, click, found):
     widget = dock(viewer, qtbot)
     viewer.add_points(np.zeros((3, 3)), name="no time")
-    assert widget.points.layer is None
+    assert widget.points.value is None
     add(viewer, found[found["frame"] == 2])
     measured(widget, qtbot)
     click(widget.button)
     assert "one frame" in widget.status.text()
     add(viewer, found).name = "all"
-    widget.points.choose(viewer.layers["all"])
+    widget.points.value = viewer.layers["all"]
     measured(widget, qtbot)
-    widget.search_range.setValue(9.0)
+    widget.controls["search_range"].value = 9.0
     press_link(widget, qtbot, click)
     assert "lower the search range" in widget.status.text()
     assert not widget.export.isEnabled()
@@ -166,7 +166,7 @@ def test_a_table_is_opened_from_a_file(viewer, qtbot, click, found, tmp_path):
     write_particles(tmp_path / "series.csv", found[found["confidence"] > 0.5])
     widget.open_table(tmp_path / "series.csv")
     measured(widget, qtbot)
-    assert widget.points.layer is viewer.layers["series"]
+    assert widget.points.value is viewer.layers["series"]
     press_link(widget, qtbot, click)
     assert "50 trajectories" in widget.status.text()
     write_particles(tmp_path / "single.csv", found[POSITION])
@@ -186,7 +186,7 @@ def test_channels_are_linked_each_on_its_own(viewer, qtbot, click, export, tmp_p
     widget = dock(viewer, qtbot)
     widget.open_table(tmp_path / "both.csv")
     measured(widget, qtbot)
-    widget.search_range.setValue(1.5)
+    widget.controls["search_range"].value = 1.5
     press_link(widget, qtbot, click)
     expected = link(table, search_range=1.5)
     assert expected["particle"].nunique() == 2
@@ -216,7 +216,7 @@ def test_a_result_keeps_the_interval_of_its_own_layer(viewer, qtbot, click, expo
     widget.status.say(said)
     add(viewer, found, {**PLACE, "scale": (20.0, *SIZE), "units": ("s", *PLACE["units"][1:])})
     measured(widget, qtbot)
-    assert widget.interval.value() == 20.0
+    assert widget.controls["frame_interval"].value == 20.0
     assert widget.status.text() == said
 
 
@@ -224,7 +224,7 @@ def test_time_between_frames_is_taken_from_the_layer(viewer, qtbot, found):
     place = {**PLACE, "scale": (0.25, *SIZE), "units": ("s", "um", "um", "um")}
     add(viewer, found, place)
     widget = dock(viewer, qtbot)
-    assert widget.interval.value() == pytest.approx(0.25)
+    assert widget.controls["frame_interval"].value == pytest.approx(0.25)
     measured(widget, qtbot)
 
 
@@ -263,29 +263,31 @@ def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, 
     points = add(viewer, found)
     measured(widget, qtbot)
     if typed is not None:
-        widget.search_range.setValue(typed)
+        widget.controls["search_range"].value = typed
     click(widget.button)
     # While that is linked, points of an unknown voxel size come.
     other = add(viewer, found, {}, threshold=0.0)
     qtbot.wait(50)
-    assert widget.points.layer is other
-    assert widget.search_range.suffix() == " px"
+    assert widget.points.value is other
+    assert widget.controls["search_range"].native.suffix() == " px"
     goes_on.set()
     qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
     measured(widget, qtbot)
     used = typed or suggest_search_range(layers.table_of(points)) * 0.1
     assert f"search range {used:.3g} µm" in widget.status.text()
-    assert widget.search_range.value() == pytest.approx(suggest_search_range(layers.table_of(other)), abs=1e-3)
+    assert widget.controls["search_range"].value == pytest.approx(
+        suggest_search_range(layers.table_of(other)), abs=1e-3
+    )
     # And what is typed for the new points meanwhile stays.
     goes_on.clear()
     click(widget.button)
-    widget.points.choose(points)
+    widget.points.value = points
     qtbot.wait(50)
-    widget.search_range.setValue(0.2)
+    widget.controls["search_range"].value = 0.2
     goes_on.set()
     qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
     measured(widget, qtbot)
-    assert widget.search_range.value() == 0.2
+    assert widget.controls["search_range"].value == 0.2
 
 
 def test_older_tracks_are_hidden_after_the_points_were_renamed(viewer, qtbot, click, found):

@@ -17,27 +17,27 @@ def test_a_file_is_asked_for_and_searched_with(viewer, simulated, blind_weights,
     viewer.add_image(simulated.stack.data, name="beads")
     widget = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(widget)
-    widget.advanced.expand()
-    widget.mode.setCurrentIndex(widget.mode.findData("px"))
-    widget.pixels.setValue(10)
+    widget.form.advanced.expand()
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 10
 
     def answer(path):
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (path, ""))
-        widget.weights.setFocus()
-        qtbot.keyClick(widget.weights, Qt.Key.Key_End)  # to the last entry, as by hand
+        widget.controls["weights"].native.setFocus()
+        qtbot.keyClick(widget.controls["weights"].native, Qt.Key.Key_End)  # to the last entry, as by hand
 
-    assert widget.options().weights is None
+    assert widget.form.options().weights is None
     answer("")  # the dialog is closed
-    assert widget.options().weights is None
+    assert widget.form.options().weights is None
     answer(blind_weights)
-    assert widget.options().weights == blind_weights
-    assert widget.weights.currentText() == Path(blind_weights).name
+    assert widget.form.options().weights == blind_weights
+    assert widget.controls["weights"].native.currentText() == Path(blind_weights).name
     answer("")
-    assert widget.options().weights == blind_weights, "who closes the dialog changes nothing"
+    assert widget.form.options().weights == blind_weights, "who closes the dialog changes nothing"
     click(widget.button)
     qtbot.waitUntil(lambda: not widget.button.busy, timeout=TIMEOUT)
     assert len(viewer.layers["beads particles"].data) == 0
 
-    widget.method.setCurrentIndex(widget.method.findData("log"))
-    assert widget.options().weights is None
-    assert not widget.weights.isEnabled()
+    widget.controls["method"].value = "log"
+    assert widget.form.options().weights is None
+    assert not widget.controls["weights"].enabled

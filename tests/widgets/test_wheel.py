@@ -7,7 +7,10 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_colloids.widgets.parts.controls import LayerCombo, Status, choice, number, whole
+from napari_colloids.widgets.parts.controls import choice
+from napari_colloids.widgets.parts.layer_choice import LayerChoice
+from napari_colloids.widgets.parts.number_box import NumberBox
+from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.threshold import ThresholdPanel
 
 
@@ -31,15 +34,11 @@ def turn_wheel(control):
     return event.isAccepted()
 
 
-def value_of(control):
-    return control.value() if hasattr(control, "value") else control.currentData()
-
-
 def test_the_threshold_stays_too(viewer, qtbot):
     panel = ThresholdPanel(viewer, Status())
     qtbot.addWidget(panel)
     panel.slider.setValue(0.5)
-    for part in (panel.slider, panel.level):
+    for part in (panel.slider, panel.level.native):
         assert not turn_wheel(part)
     assert panel.slider.value() == 0.5
 
@@ -47,24 +46,26 @@ def test_the_threshold_stays_too(viewer, qtbot):
 @pytest.fixture(params=["choice", "whole", "number", "layers"])
 def control(request, viewer, qtbot):
     made = {
-        "choice": lambda: choice({"network": 0, "trackpy": 1}, 0, "How."),
-        "whole": lambda: whole(5, 0, 9, unit="px", tooltip="How many."),
-        "number": lambda: number(5.0, 0.0, 9.0, decimals=1, unit="px", tooltip="How much."),
-        "layers": lambda: LayerCombo(viewer, lambda _: True, "Which.", none="none"),
+        "choice": lambda: choice({0: "network", 1: "trackpy"}, 0),
+        "whole": lambda: NumberBox(5, 0, 9, decimals=0, unit="px"),
+        "number": lambda: NumberBox(5.0, 0.0, 9.0, decimals=1, unit="px"),
+        "layers": lambda: LayerChoice(viewer, lambda _: True, "Which.", none="none"),
     }[request.param]()
     viewer.add_points(name="points")
-    qtbot.addWidget(made)
+    qtbot.addWidget(made.native)
     return made
 
 
 def test_a_control_that_is_passed_by_leaves_the_wheel_to_the_panel(control):
-    before = value_of(control)
-    assert not turn_wheel(control)
-    assert value_of(control) == before
+    before = control.value
+    assert not turn_wheel(control.native)
+    assert control.value == before
 
 
 def test_one_that_was_chosen_is_turned(control, monkeypatch):
-    monkeypatch.setattr(type(control), "hasFocus", lambda _: True)  # where windows have no manager none gets the focus
-    before = value_of(control)
-    assert turn_wheel(control)
-    assert value_of(control) != before
+    monkeypatch.setattr(
+        type(control.native), "hasFocus", lambda _: True
+    )  # where windows have no manager none gets the focus
+    before = control.value
+    assert turn_wheel(control.native)
+    assert control.value != before

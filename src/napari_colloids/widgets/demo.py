@@ -60,7 +60,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         viewer.window.add_dock_widget(widget, name=name, area="right")
         for name, widget in (("Detect", detect), ("Score", score))
     ]
-    detect.threshold.layers.choose(found)
+    detect.threshold.layers.value = found
     detect.status.say(detection_summary(particles, int(found.shown.sum())))
     score.button.click()
     viewer.window.resize(*SIZE)

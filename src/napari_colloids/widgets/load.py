@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
+from magicgui.widgets import LineEdit
 from napari.layers import Points
 from qtpy.QtCore import QUrl
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton
+from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats.registry import STACK_FORMATS
+from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, reader
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import Panel, Status, form, number
+from napari_colloids.widgets.parts.controls import Form, beside, controls_of, push_button
+from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.series import SeriesChoice, SeriesPicker
+from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
@@ -32,6 +36,35 @@ if TYPE_CHECKING:
 FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;{dialog_filter(STACK_FORMATS)};;All files (*)"
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """The size of a voxel, where the file does not say it or says it wrong."""
+
+    voxel_size: Annotated[
+        tuple[float | None, float | None, float | None],
+        Setting(
+            label="Voxel size",
+            help="Edges of a voxel (z, y, x) in micrometres. Type them where the file does not say them.",
+            unit="µm",
+            low=1e-6,
+            high=1000,
+            decimals=6,
+            unset="unknown",
+        ),
+    ] = (None, None, None)
+    depth_factor: Annotated[
+        float,
+        Setting(
+            label="Depth factor",
+            help="The voxel size along z is multiplied by this, where immersion and sample differ in their refractive "
+            "index. The ratio n(sample) / n(immersion) is a first estimate only: with a high aperture it is off.",
+            low=0.1,
+            high=10,
+            decimals=4,
+        ),
+    ] = 1.0
+
+
 class LoadWidget(Panel):
     """Opens a stack, to scale, with its true particles where the file has them."""
 
@@ -40,36 +73,21 @@ class LoadWidget(Panel):
         self._looking = Task(self, "Looking at the file")
         self._stale = False
         self._found: _FileContents | None = None
-        self.path = QLineEdit()
-        self.path.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
-        self.path.setToolTip(f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
-        self.browse = QPushButton("Browse…")
-        self.browse.setToolTip("Choose a file.")
-        self.folder = QPushButton("Folder…")
-        self.folder.setToolTip("Choose a Zarr folder.")
+        self.path = LineEdit(label="File", tooltip=f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
+        self.path.native.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
+        self.browse = push_button("Browse…", "Choose a file.")
+        self.folder = push_button("Folder…", "Choose a Zarr folder.")
         self.picker = SeriesPicker(self)
-        tip = "Edge of a voxel along {} in micrometres (µm). Type it where the file does not say."
-        self.voxel_size = [
-            number(0.0, 0.0, 1000.0, decimals=6, unit="µm", tooltip=tip.format(axis)) for axis in ("z", "y", "x")
-        ]
-        for box in self.voxel_size:
-            box.setSpecialValueText("unknown")
-        self.depth_factor = number(
-            1.0,
-            0.1,
-            10.0,
-            decimals=4,
-            unit="",
-            tooltip="The voxel size along z is multiplied by this, where immersion and sample differ in their "
-            "refractive index. The ratio n(sample) / n(immersion) is a hint only: with a high aperture it is off.",
-        )
+        self.controls = controls_of(Calibration)
         self.status = Status()
         self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for, begin="Loading…")
-        self._lay_out()
-        self.browse.clicked.connect(self._on_browse)
-        self.folder.clicked.connect(self._on_folder)
+        buttons = beside(self.browse, self.folder)
+        form = Form([self.path, buttons, *self.picker.rows, *self.controls.values()])
+        self.add(form, self.button, self.status)
+        self.browse.changed.connect(self._on_browse)
+        self.folder.changed.connect(self._on_folder)
         self.picker.changed.connect(self._on_series)
-        self.path.editingFinished.connect(self.look)
+        self.path.native.editingFinished.connect(self.look)
         self._looking.succeeded.connect(self._on_looked)
         self._looking.failed.connect(self._on_look_failed)
         self._looking.ended.connect(self._on_look_ended)
@@ -78,7 +96,7 @@ class LoadWidget(Panel):
 
     def look(self) -> None:
         """Find out what the file holds."""
-        path = _path_of(self.path.text())
+        path = _path_of(self.path.value)
         if path is not None and self._found is not None and self._found.is_still(path):
             return
         self._found = None
@@ -89,41 +107,24 @@ class LoadWidget(Panel):
             self._looking.start(call(lambda: _look(path)))
         self._refresh()
 
-    def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.browse)
-        buttons.addWidget(self.folder)
-        rows = form()
-        rows.addRow("File", self.path)
-        rows.addRow("", buttons)
-        self.picker.add_rows(rows)
-        for axis, box in zip("zyx", self.voxel_size, strict=True):
-            rows.addRow(f"Voxel size {axis}", box)
-        rows.addRow("Depth factor", self.depth_factor)
-        self.column.addLayout(rows)
-        self.column.addWidget(self.button)
-        self.column.addWidget(self.status)
-        self.column.addStretch(1)
-
     def _refresh(self) -> None:
         series = self.picker.current if self._found is not None else None
         tip = "Add the volume, and its true particles where the file has them, to the viewer."
         self.button.offer(series is not None, tip)
-        for box in self.voxel_size:
-            box.setEnabled(series is not None and series.voxel_size is None)
+        self.controls["voxel_size"].enabled = series is not None and series.voxel_size is None
 
     def _on_browse(self) -> None:
-        last = _path_of(self.path.text())
+        last = _path_of(self.path.value)
         start = "" if last is None else str(last.parent)
         path, _ = QFileDialog.getOpenFileName(self, "Load a stack", start, FILTER)
         if path:
-            self.path.setText(path)
+            self.path.value = path
             self.look()
 
     def _on_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.text())
+        path = QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.value)
         if path:
-            self.path.setText(path)
+            self.path.value = path
             self.look()
 
     def _on_looked(self, found: _FileContents) -> None:
@@ -134,8 +135,8 @@ class LoadWidget(Panel):
 
     def _on_series(self) -> None:
         series = self.picker.current
-        for box, size in zip(self.voxel_size, (series and series.voxel_size) or (0.0, 0.0, 0.0), strict=True):
-            box.setValue(size)
+        known = None if series is None else series.voxel_size
+        self.controls["voxel_size"].value = known or (None, None, None)
         if self._found is not None:
             self.status.say(_series_summary(self._found.series, series))
         self._refresh()
@@ -153,13 +154,13 @@ class LoadWidget(Panel):
         found, series = self._found, self.picker.current
         if found is None or series is None:
             return None
-        typed = tuple(box.value() for box in self.voxel_size)
-        voxel_size: Any = None
+        typed = self.controls["voxel_size"].value
+        voxel_size: VoxelSize | None = None
         if series.voxel_size is None and any(typed):
             if not all(typed):
                 raise ColloidsError("Type the voxel size along all three axes (µm), or leave all three unknown.")
             voxel_size = typed
-        choice, depth = self.picker.choice(), self.depth_factor.value()
+        choice, depth = self.picker.choice(), self.controls["depth_factor"].value
         return call(lambda: _described(found.path, choice, voxel_size, depth))
 
     def _on_loaded(self, described: list[layers.LayerData]) -> None:

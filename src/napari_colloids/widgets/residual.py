@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.refinement import Residual
     from napari_colloids.widgets.layers.layers import LayerData
-    from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.status import Status
     from napari_colloids.widgets.parts.task import Work
 
 #: From too much light in the model to light that no particle explains. The middle is dark: noise stays in the

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.detection import METHODS, Record
 from napari_colloids.formatting import refinement_words
 from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.origin import is_child_of, set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import notice
+from napari_colloids.widgets.parts.status import notice
 
 if TYPE_CHECKING:
     import pandas as pd
+    from napari.components import ViewerModel
     from napari.layers import Points
 
     from napari_colloids.widgets.search import Search
@@ -34,7 +36,7 @@ class Partial:
         return np.array_equal(self.layer.data, self._data) and bool(self.layer.features.equals(self._features))
 
 
-def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | None = None) -> Points:
+def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Partial | None = None) -> Points:
     """Add the particles found in place of other results of the image, which are hidden, and return their layer.
 
     Parameters
@@ -49,12 +51,12 @@ def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | No
         What the search had found before it was stopped and gone on with: removed if nobody has worked on it since, and
         the threshold is the one that was set there.
     """
-    from napari_colloids.detection import DEFAULT_THRESHOLD
-
-    facts = {str(key): value for key, value in table.attrs.items() if key != "notices"}
+    record = Record.from_attrs(table.attrs)
     image = search.image
     name = f"{image.name} particles"
-    note = {**facts, "image": image.name, "threshold": DEFAULT_THRESHOLD[facts["method"]]}
+    threshold = METHODS[record.method].default_threshold
+    note = {**record.to_attrs(), "image": image.name, "threshold": threshold}
+    del note["notices"]
     if partial is not None and partial.layer in viewer.layers:
         note["threshold"] = layers.note_of(partial.layer).get("threshold", note["threshold"])
         if partial.untouched:
@@ -71,17 +73,17 @@ def show(viewer: Any, search: Search, table: pd.DataFrame, partial: Partial | No
 
 def detection_summary(table: pd.DataFrame, shown: int) -> str:
     """Say in a few words what was found, how sure the diameter is, and what was refined."""
-    facts = {str(name): value for name, value in table.attrs.items()}
-    diameter = f"{facts['diameter']:.1f} px"
-    if facts["diameter_estimated"]:
-        sure = "" if facts["diameter_certain"] else f", {notice('uncertain')}"
+    record = Record.from_attrs(table.attrs)
+    diameter = f"{record.diameter:.1f} px"
+    if record.diameter_estimated:
+        sure = "" if record.diameter_certain else f", {notice('uncertain')}"
         diameter += f" (measured in the image{sure})"
     lines = [
-        f"<b>{shown} {'dark ' if facts['dark'] else ''}particles</b>, diameter {diameter}; {facts['seconds']:.1f} s, "
-        f"{facts['mvoxel_per_s']:.2g} Mvoxel/s on {html.escape(str(facts['device']))}."
+        f"<b>{shown} {'dark ' if record.dark else ''}particles</b>, diameter {diameter}; {record.seconds:.1f} s, "
+        f"{record.mvoxel_per_s:.2g} Mvoxel/s on {html.escape(record.device)}."
     ]
     if "refined" in table:
         size = implied_voxel_size(table)
-        lines.append(f"{refinement_words(int(table['refined'].sum()), facts, size)}.")
-    lines += [notice(text) for text in facts["notices"]]
+        lines.append(f"{refinement_words(int(table['refined'].sum()), record.optics, size)}.")
+    lines += [notice(text) for text in record.notices]
     return "<br>".join(lines)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from weakref import ref
 
 from napari.layers import Points
 from qtpy.compat import isalive
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QGridLayout
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number
+from napari_colloids.widgets.parts.controls import Form, controls_of
+from napari_colloids.widgets.parts.layer_choice import LayerChoice
+from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import PrecisionRecallPlot
 from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
@@ -36,6 +40,23 @@ OUTCOMES = {
 }
 
 
+@dataclass(frozen=True)
+class Matching:
+    """When a detection matches a true particle."""
+
+    diameter: Annotated[
+        float,
+        Setting(
+            label="Diameter",
+            help="Diameter of a particle in lateral voxels; a match lies within half of it. Taken from the "
+            "truth if that has radii.",
+            unit="px",
+            low=0.5,
+            high=1000,
+        ),
+    ] = 12.0
+
+
 class ScoreWidget(Panel):
     """Compares the detections on show with the true particles, in the voxels of the image."""
 
@@ -43,65 +64,53 @@ class ScoreWidget(Panel):
         super().__init__(napari_viewer)
         self._compared: _Compared | None = None
         self._outcomes: dict[str, Any] = {}
-        self.detections = LayerCombo(
+        self.detections = LayerChoice(
             self._viewer,
             lambda layer: is_points(layer) and kind_of(layer) != "truth",
             "Points layer of the detections; only the points on show are scored.",
             rank=like_detections,
+            label="Detections",
         )
-        self.truth = LayerCombo(
+        self.truth = LayerChoice(
             self._viewer,
             is_points,  # a table from a file does not say whether it holds the truth
             "Points layer of the true particles.",
             rank=like_truth,
+            label="Truth",
         )
-        self.image = LayerCombo(
-            self._viewer,
-            layers.is_stack,
-            "The image: its voxels are the unit, its faces the border.",
+        self.image = LayerChoice(
+            self._viewer, layers.is_stack, "The image: its voxels are the unit, its faces the border.", label="Image"
         )
-        self.diameter = number(
-            12.0, 0.5, 1000.0, decimals=2, unit="px",
-            tooltip="Diameter in lateral voxels (px): the yardstick of a match. Taken from the truth if it has radii.",
-        )  # fmt: skip
+        self.controls = controls_of(Matching)
         self.status = Status()
         self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for, begin="Scoring…")
         self.plot = PrecisionRecallPlot()
-        self.toggles: dict[str, QCheckBox] = {}
-        for kind, tip in OUTCOMES.items():
-            box = QCheckBox(kind)
-            box.setToolTip(tip)
-            colour = QPixmap(10, 10)
-            colour.fill(QColor(layers.COLOURS[kind]))
-            box.setIcon(QIcon(colour))
-            box.setEnabled(False)
-            box.toggled.connect(lambda on, kind=kind: self._on_toggle(kind, on))
-            self.toggles[kind] = box
-        self._lay_out()
-        for combo in (self.truth, self.image):
-            combo.chosen.connect(self._take_diameter)
+        self.toggles = {kind: self._toggle(kind, tip) for kind, tip in OUTCOMES.items()}
+        toggles = QWidget()
+        grid = QGridLayout(toggles)
+        grid.setContentsMargins(0, 0, 0, 0)
+        for number, box in enumerate(self.toggles.values()):
+            grid.addWidget(box, *divmod(number, 2))
+        form = Form([self.detections, self.truth, self.image, *self.controls.values()])
+        self.add(form, self.button, self.status, toggles, self.plot)
+        for choice in (self.truth, self.image):
+            choice.changed.connect(self._take_diameter)
+        for choice in (self.detections, self.truth, self.image):
+            choice.changed.connect(self._refresh)
         self._viewer.layers.events.removed.connect(self._on_outcome)
         self.button.succeeded.connect(self._on_scored)
-        for combo in (self.detections, self.truth, self.image):
-            combo.chosen.connect(self._refresh)
         self._take_diameter()
         self._refresh()
 
-    def _lay_out(self) -> None:
-        rows = form()
-        rows.addRow("Detections", self.detections)
-        rows.addRow("Truth", self.truth)
-        rows.addRow("Image", self.image)
-        rows.addRow("Diameter", self.diameter)
-        toggles = QGridLayout()
-        for place, box in enumerate(self.toggles.values()):
-            toggles.addWidget(box, *divmod(place, 2))
-        self.column.addLayout(rows)
-        self.column.addWidget(self.button)
-        self.column.addWidget(self.status)
-        self.column.addLayout(toggles)
-        self.column.addWidget(self.plot)
-        self.column.addStretch(1)
+    def _toggle(self, kind: str, tip: str) -> QCheckBox:
+        box = QCheckBox(kind)
+        box.setToolTip(tip)
+        colour = QPixmap(10, 10)
+        colour.fill(QColor(layers.COLOURS[kind]))
+        box.setIcon(QIcon(colour))
+        box.setEnabled(False)
+        box.toggled.connect(lambda on: self._on_toggle(kind, on))
+        return box
 
     def _refresh(self, _: Any = None) -> None:
         needed = {
@@ -109,25 +118,25 @@ class ScoreWidget(Panel):
             "true particles (open a table of them)": self.truth,
             "a 3D image": self.image,
         }
-        missing = [what for what, combo in needed.items() if combo.layer is None]
+        missing = [what for what, choice in needed.items() if choice.value is None]
         tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
         self.button.offer(not missing, tip)
 
     def _take_diameter(self, _: Any = None) -> None:
         """Take the diameter of the true particles, in voxels of the image."""
-        truth, image = self.truth.layer, self.image.layer
+        truth, image = self.truth.value, self.image.value
         if truth is None or "radius" not in truth.features or not len(truth.features):
             return
         try:
             pixel = 1.0 if image is None else abs(float(places.into_voxels(truth, image)[0][-1]))
         except ColloidsError:  # one of them does not lie straight, which is said once they are to be scored
             return
-        self.diameter.setValue(2 * float(truth.features["radius"].median()) * pixel)
+        self.controls["diameter"].value = 2 * float(truth.features["radius"].median()) * pixel
 
     def _asked_for(self) -> Work | None:
         from napari_colloids.scoring import score
 
-        image, detections, truth = self.image.layer, self.detections.layer, self.truth.layer
+        image, detections, truth = self.image.value, self.detections.value, self.truth.value
         if image is None or detections is None or truth is None:
             return None
         if detections is truth:
@@ -138,7 +147,7 @@ class ScoreWidget(Panel):
         # The hidden points complete the curve beyond the threshold.
         every = layers.in_voxels(detections, image, index, shown_only=False)
         compared = _Compared(true, found, image.name, ref(image), places.frame_of(image), index)
-        diameter = self.diameter.value()
+        diameter = self.controls["diameter"].value
 
         def scored(prediction: pd.DataFrame) -> Score:
             return score(true, prediction, diameter=diameter, shape=stack.shape, voxel_size=stack.voxel_size)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_colloids.detection import Part, iter_detect_series, joined, parts_of
+from napari_colloids.refinement import PSF
 from napari_colloids.widgets.layers import layers, places
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Search:
         self._estimates: dict[int, DiameterEstimate] = {}
         self._checksum: int | None = None
         size = None if self._psf is None else self._psf.voxel_size
-        self._key = (tuple(self.parts), self.leading, options, self.place, _corners(marked), size)
+        self._key = (tuple(self.parts), self.leading, options, self.place, marked.z_range, _corners(marked), size)
         #: Kept, as what takes the place of an object that is gone may have its id.
         self._objects = (image, image.data, psf, None if psf is None else psf.data)
 
@@ -93,8 +94,6 @@ class Search:
         done = list(self.tables)
         options = self.options
         if self._psf is not None:
-            from napari_colloids.refinement import PSF
-
             options = replace(options, psf=PSF.measured(self._psf))
         yield from iter_detect_series(
             self._stack,

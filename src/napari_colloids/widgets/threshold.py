@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -15,11 +15,15 @@ from napari_colloids.detection.methods import DEFAULT_PRECISION, DEFAULT_THRESHO
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import layers, writer
 from napari_colloids.widgets.layers.spheres import watch
-from napari_colloids.widgets.parts.controls import LayerCombo, Status, number
 from napari_colloids.widgets.parts.export import Export, ExportButton
+from napari_colloids.widgets.parts.layer_choice import LayerChoice
+from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.plots import ConfidenceHistogram
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 from napari_colloids.widgets.residual import ResidualButton
+
+if TYPE_CHECKING:
+    from napari_colloids.widgets.parts.status import Status
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
@@ -35,7 +39,7 @@ class ThresholdPanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self._status = status
-        self.layers = LayerCombo(
+        self.layers = LayerChoice(
             viewer, layers.is_result, "Points layer to filter and export: any that has a confidence per point."
         )
         tip = "Show the points with at least this confidence (probability of being a true particle)."
@@ -44,10 +48,9 @@ class ThresholdPanel(QWidget):
         self.slider.setSingleStep(0.01)
         self.slider.setToolTip(tip)
         leave_wheel_to_panel(self.slider)
-        self.level = number(0.0, 0.0, 1.0, decimals=2, unit="", tooltip=tip)
-        self.level.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        # napari's style would leave room for buttons, which the slider needs more.
-        self.level.setStyleSheet("QDoubleSpinBox { min-width: 32px; max-width: 32px; padding: 1px 4px; }")
+        self.level = NumberBox(0.0, 0.0, 1.0, tooltip=tip)
+        self.level.drop_buttons()  # the slider needs their room more
+        self.level.max_width = 42
         self.default = QPushButton(f"{DEFAULT_PRECISION:.0%} precision")
         self.default.setToolTip(
             f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of the "
@@ -65,11 +68,11 @@ class ThresholdPanel(QWidget):
 
         top = QHBoxLayout()
         top.addWidget(QLabel("Points"))
-        top.addWidget(self.layers)
+        top.addWidget(self.layers.native)
         middle = QHBoxLayout()
         middle.addWidget(QLabel("Threshold"))
         middle.addWidget(self.slider)
-        middle.addWidget(self.level)
+        middle.addWidget(self.level.native)
         middle.addWidget(self.default)
         bottom = QHBoxLayout()
         bottom.addWidget(self.count, stretch=1)
@@ -83,16 +86,16 @@ class ThresholdPanel(QWidget):
         column.addWidget(self.histogram)
         column.addLayout(bottom)
 
-        self.layers.chosen.connect(self._on_layer)
+        self.layers.changed.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
-        self.level.valueChanged.connect(self.slider.setValue)
+        self.level.changed.connect(self._on_typed)
         self.histogram.picked.connect(self.slider.setValue)
         self.default.clicked.connect(self._on_default)
         viewer.layers.selection.events.active.connect(self._on_active)
-        self._on_layer(self.layers.layer)
+        self._on_layer(self.layers.value)
 
     def _collect(self) -> Export:
-        layer = self.layers.layer
+        layer = self.layers.value
         if layer is None:
             raise ColloidsError("There is nothing to export yet: detect particles first.")
         table = layers.table_of(layer)  # a copy: the layer may change while it is written
@@ -100,7 +103,7 @@ class ThresholdPanel(QWidget):
 
     def _on_active(self, event: Any) -> None:
         if isalive(self):
-            self.layers.choose(event.value)
+            self.layers.value = event.value
 
     def _on_layer(self, layer: Any) -> None:
         self._follow(layer)
@@ -131,8 +134,11 @@ class ThresholdPanel(QWidget):
 
     def _on_threshold(self, threshold: float) -> None:
         # Its features may be others since it was chosen.
-        if layers.is_result(self.layers.layer):
-            self._apply(self.layers.layer, threshold)
+        if layers.is_result(self.layers.value):
+            self._apply(self.layers.value, threshold)
+
+    def _on_typed(self, threshold: float) -> None:
+        self.slider.setValue(threshold)
 
     def _on_default(self) -> None:
         self.slider.setValue(DEFAULT_THRESHOLD["network"])
@@ -153,6 +159,6 @@ class ThresholdPanel(QWidget):
 
     def _tell(self, layer: Any, threshold: float) -> None:
         self.histogram.show_threshold(threshold)
-        with signals_blocked(self.level):
-            self.level.setValue(threshold)
+        with self.level.changed.blocked():
+            self.level.value = threshold
         self.count.setText(f"{int(layer.shown.sum())} of {len(layer.data)} shown")

@@ -5,24 +5,27 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from weakref import ref
 
 from napari.layers import Points, Tracks
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QPushButton
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of, set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import LayerCombo, Panel, Status, form, number, whole
+from napari_colloids.widgets.parts.controls import Form, beside, controls_of, push_button
 from napari_colloids.widgets.parts.export import Export, ExportButton
+from napari_colloids.widgets.parts.layer_choice import LayerChoice
+from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.saving import FILTER
+from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import Task, call
 from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
@@ -34,7 +37,66 @@ if TYPE_CHECKING:
 
     from napari_colloids.stack import VoxelSize
     from napari_colloids.structure import Diffusion
+    from napari_colloids.widgets.parts.number_box import NumberBox
     from napari_colloids.widgets.parts.task import Work
+
+
+@dataclass(frozen=True)
+class Linking:
+    """How the particles of a series are linked."""
+
+    search_range: Annotated[
+        float,
+        Setting(
+            label="Search range",
+            help="Longest displacement of a particle from one frame to the next. Suggested: half the distance between "
+            "neighbours, at the first minimum of g(r).",
+            unit="px",
+            low=0.001,
+            high=10_000,
+            decimals=3,
+        ),
+    ] = 5.0
+    memory: Annotated[
+        int,
+        Setting(
+            label="Memory",
+            help="Number of frames for which a particle may be missing and still be linked.",
+            unit="frames",
+            low=0,
+            high=1000,
+        ),
+    ] = 0
+    min_length: Annotated[
+        int,
+        Setting(
+            label="Minimal length",
+            help="Drop trajectories of fewer positions than this.",
+            unit="frames",
+            low=1,
+            high=100_000,
+        ),
+    ] = 1
+    frame_interval: Annotated[
+        float | None,
+        Setting(
+            label="Frame interval",
+            help="Time from one frame to the next in seconds.",
+            unit="s",
+            low=1e-6,
+            high=1e6,
+            decimals=6,
+            unset="unknown",
+        ),
+    ] = None
+    subtract_drift: Annotated[
+        bool,
+        Setting(
+            label="Subtract drift",
+            help="Subtract the mean motion of all particles (of the stage, mostly) from the positions. The tracks are "
+            "then drawn as if the sample stood still.",
+        ),
+    ] = False
 
 
 class TrackWidget(Panel):
@@ -53,33 +115,17 @@ class TrackWidget(Panel):
         self._typed = False
         #: Whether it is still to be measured: other work was under way when the layer was chosen.
         self._due = False
-        self.points = LayerCombo(
+        self.points = LayerChoice(
             self._viewer,
             lambda layer: isinstance(layer, Points) and layer.ndim >= 4,
             "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
+            label="Points",
         )
-        self.open = QPushButton("Open…")
-        self.open.setToolTip("Open a particle table with a column 'frame' (CSV, XYZ, HDF5, Parquet) as points.")
-        self.search_range = number(
-            5.0, 0.001, 10_000.0, decimals=3, unit="px",
-            tooltip="Longest way of a particle from one frame to the next. Suggested: half the distance between "
-            "neighbours, which the first minimum of g(r) tells apart from the rest.",
-        )  # fmt: skip
-        self.suggest = QPushButton("Suggest")
-        self.suggest.setToolTip("Measure the search range in g(r) of the points on show.")
-        self.memory = whole(0, 0, 1000, unit="frames", tooltip="For how many frames a particle may go unseen (frames).")
-        self.min_length = whole(
-            1, 1, 100_000, unit="frames", tooltip="Drop trajectories of fewer positions than this (frames)."
+        self.open = push_button(
+            "Open…", "Open a particle table with a column 'frame' (CSV, XYZ, HDF5, Parquet) as points."
         )
-        self.drift = QCheckBox("Subtract drift")
-        self.drift.setToolTip(
-            "Take the mean motion of all particles (of the stage, mostly) off the positions. The tracks are then drawn "
-            "as if the sample stood still."
-        )
-        self.interval = number(
-            0.0, 0.0, 1e6, decimals=6, unit="s", tooltip="Time from one frame to the next in seconds (s)."
-        )
-        self.interval.setSpecialValueText("unknown")
+        self.suggest = push_button("Suggest", "Measure the search range in g(r) of the points on show.")
+        self.controls = controls_of(Linking)
         self.status = Status()
         self.button = RunButton(
             "Link",
@@ -92,10 +138,12 @@ class TrackWidget(Panel):
         self.plot = MsdPlot()
         self.export = ExportButton(self.status, self._collect)
         self._offer_export(False)
-        self._lay_out()
+        search_range, *others = self.controls.values()
+        form = Form([beside(self.points, self.open), beside(search_range, self.suggest), *others])
+        self.add(form, self.button, self.button.bar, self.status, self.plot, self.export)
         self._connect()
-        remember("track", {"memory": self.memory, "min_length": self.min_length, "drift": self.drift})
-        self._on_points(self.points.layer)
+        remember("track", (self.controls[name] for name in ("memory", "min_length", "subtract_drift")))
+        self._on_points(self.points.value)
 
     @property
     def busy(self) -> bool:
@@ -115,29 +163,12 @@ class TrackWidget(Panel):
         content = f"{tracks['particle'].nunique()} trajectories ({len(tracks)} points)"
         return Export(tracks, note, content, result.request.layer_name)
 
-    def _lay_out(self) -> None:
-        points, searching = QHBoxLayout(), QHBoxLayout()
-        for row, parts in ((points, (self.points, self.open)), (searching, (self.search_range, self.suggest))):
-            row.addWidget(parts[0], stretch=1)
-            row.addWidget(parts[1])
-        rows = form()
-        rows.addRow("Points", points)
-        rows.addRow("Search range", searching)
-        rows.addRow("Memory", self.memory)
-        rows.addRow("Minimal length", self.min_length)
-        rows.addRow("Frame interval", self.interval)
-        rows.addRow("", self.drift)
-        self.column.addLayout(rows)
-        for part in (self.button, self.button.bar, self.status, self.plot, self.export):
-            self.column.addWidget(part)
-        self.column.addStretch(1)
-
     def _connect(self) -> None:
-        self.points.chosen.connect(self._on_points)
-        self.open.clicked.connect(self._on_open)
-        self.suggest.clicked.connect(self._measure)
-        self.search_range.valueChanged.connect(self._on_typed)
-        self.interval.valueChanged.connect(self._on_interval)
+        self.points.changed.connect(self._on_points)
+        self.open.changed.connect(self._on_open)
+        self.suggest.changed.connect(self._measure)
+        self.controls["search_range"].changed.connect(self._on_typed)
+        self.controls["frame_interval"].changed.connect(self._show)
         self._measuring.succeeded.connect(self._on_measured)
         self._measuring.failed.connect(self.status.fail)
         self._measuring.ended.connect(self._on_ended)
@@ -146,8 +177,8 @@ class TrackWidget(Panel):
         self.button.ended.connect(self._on_ended)
 
     def _refresh(self) -> None:
-        ready = self.points.layer is not None
-        self.suggest.setEnabled(ready and not self.busy)
+        ready = self.points.value is not None
+        self.suggest.enabled = ready and not self.busy
         missing = "Detect the particles of a time series, or open a table, first."
         self.button.offer(ready, "Link the points on show into trajectories." if ready else missing)
 
@@ -157,17 +188,19 @@ class TrackWidget(Panel):
         self._typed = self._due = False
         if points is None:
             return
-        self.search_range.setSuffix(f" {SYMBOLS['um' if places.voxel_size_of(points) else 'px']}")
+        cast("NumberBox", self.controls["search_range"]).set_unit(
+            SYMBOLS["um" if places.voxel_size_of(points) else "px"]
+        )
         # What was linked before keeps its own interval.
-        with signals_blocked(self.interval):
-            self.interval.setValue(places.interval_of(points) or 0.0)
+        with self.controls["frame_interval"].changed.blocked():
+            self.controls["frame_interval"].value = places.interval_of(points)
         # Later: a layer that has just been added gets its threshold after this.
         QTimer.singleShot(0, lambda: self._measure() if isalive(self) else None)
 
     def _measure(self) -> None:
         from napari_colloids.structure import suggest_search_range
 
-        points = self.points.layer
+        points = self.points.value
         self._due = points is not None and self.busy
         if points is None or self.busy:
             return
@@ -185,12 +218,12 @@ class TrackWidget(Panel):
 
     def _on_measured(self, measured: tuple[Any, float | None]) -> None:
         points, suggested = measured
-        if points is self.points.layer and suggested is not None and not self._typed:
+        if points is self.points.value and suggested is not None and not self._typed:
             self._show_search_range(suggested * _pixel(places.voxel_size_of(points)))
 
     def _show_search_range(self, value: float) -> None:
-        with signals_blocked(self.search_range):
-            self.search_range.setValue(value)
+        with self.controls["search_range"].changed.blocked():
+            self.controls["search_range"].value = value
 
     def _on_typed(self, _: float) -> None:
         self._typed, self._due = True, False
@@ -201,32 +234,29 @@ class TrackWidget(Panel):
             self._measure()
 
     def _asked_for(self) -> Work | None:
-        points = self.points.layer
+        points = self.points.value
         if points is None:
             return None
         voxel_size = places.voxel_size_of(points)
         table, place = layers.table_of(points), places.frame_of(points)
         if table["frame"].nunique() < 2:
             raise ColloidsError(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
+        options = {name: control.value for name, control in self.controls.items()}
+        options["search_range"] = options["search_range"] / _pixel(voxel_size) if self._typed else None
         request = _LinkRequest(
             points=ref(points),
             name=points.name,
             place=place,
             voxel_size=voxel_size,
-            interval=self.interval.value() or None,
-            options={
-                "search_range": self.search_range.value() / _pixel(voxel_size) if self._typed else None,
-                "memory": self.memory.value(),
-                "subtract_drift": self.drift.isChecked(),
-                "min_length": self.min_length.value(),
-            },
+            interval=options.pop("frame_interval"),
+            options=options,
         )
         return lambda: _link(table, request)
 
     def _on_linked(self, result: _Trajectories) -> None:
         self._result = result
         points = result.request.points()
-        if points is self.points.layer and not self._typed:
+        if points is self.points.value and not self._typed:
             self._show_search_range(result.search_range)
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
@@ -239,9 +269,6 @@ class TrackWidget(Panel):
             tracks = add_layer(self._viewer, described)
             if points is not None:
                 set_parent(tracks, points)
-
-    def _on_interval(self, typed: float) -> None:
-        self._show(typed or None)
 
     def _show(self, seconds: float | None) -> None:
         """Say and draw the result in seconds, or in frames where their interval is unknown."""
@@ -270,7 +297,7 @@ class TrackWidget(Panel):
         layer = add_layer(self._viewer, described)
         if layer.ndim < 4:
             self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")
-        self.points.choose(layer)
+        self.points.value = layer
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,7 @@ KEY = "napari_colloids"
 #: Confidence 0 to 1. Bright from end to end, so that rings show on grey images; tells apart without red and green.
 CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
 #: Plain colours of the layers that are not coloured by confidence.
-COLOURS = {
-    "truth": "#d58bff",
-    "true positives": "#35e0ff",
-    "false positives": "#ff5a36",
-    "missed": "#ffd23f",
-}
+COLOURS = {"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"}
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
 #: Thickness of a ring as a fraction of the median diameter.
@@ -308,10 +303,7 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     # Layers of others may have something else under these names: those of dyes, say.
     columns |= {name: features[name] for name in ("channel", "particle") if _is_whole(features.get(name))}
     return particle_table(
-        data[:, -3:],
-        frame=np.rint(data[:, -4]) if layer.ndim > 3 else None,
-        voxel_size=voxel_size_of(layer),
-        **columns,
+        data[:, -3:], frame=np.rint(data[:, -4]) if layer.ndim > 3 else None, voxel_size=voxel_size_of(layer), **columns
     )
 
 

@@ -35,7 +35,7 @@ class Marked:
 
     Attributes
     ----------
-    outlines
+    z_range, outlines
         See `Region`.
     labels
         Array-like; it may be larger than memory, and painted on between one search and the next.
@@ -46,6 +46,7 @@ class Marked:
     """
 
     outlines: Sequence[NDArray[np.float64]] = ()
+    z_range: tuple[int, int] | None = None
     labels: Any = None
     name: str = ""
     indices: Sequence[tuple[int, ...]] = ((),)
@@ -59,7 +60,7 @@ class Marked:
             If the labels differ between the frames, or are 0 everywhere.
         """
         if self.labels is None:
-            return Region(outlines=self.outlines), None
+            return Region(self.z_range, self.outlines), None
         first, checksum, empty = self.indices[0], 0, True
         depth = self.labels.shape[-3]
         for z in range(depth):
@@ -75,7 +76,7 @@ class Marked:
             empty = empty and not marked.any()
         if empty:
             raise ColloidsError(f"The labels '{self.name}' are 0 everywhere: paint where to search.")
-        return Region(mask=self.labels[first] if first else self.labels), checksum
+        return Region(self.z_range, mask=self.labels[first] if first else self.labels), checksum
 
 
 def marked_by(layer: Any, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None) -> Marked:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.status import Status
     from napari_colloids.widgets.parts.task import Work
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from qtpy.QtCore import QEvent, Signal
 
 from napari_colloids.widgets.layers.layers import COLOURS, CONFIDENCE_COLOURS
-from napari_colloids.widgets.parts.controls import is_light
+from napari_colloids.widgets.parts.status import is_light
 
 if TYPE_CHECKING:
     from collections.abc import Callable

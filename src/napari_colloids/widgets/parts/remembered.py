@@ -1,37 +1,40 @@
 """Settings that outlive the session.
 
-What is particular to the computer (device, tile size) lives in napari's Preferences, declared in ``napari.yaml``; what
-was typed into a widget last lives in an INI file of Qt's choosing.
+What depends on the computer (device, tile size) lives in napari's Preferences, declared in ``napari.yaml``; what was
+typed into a dock last lives in an INI file of Qt's choosing.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSettings
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from magicgui.widgets.bases import BaseValueWidget
 
 PLUGIN = "napari-colloids"
 
 
-def remember(group: str, controls: dict[str, QWidget]) -> None:
+def remember(group: str, controls: Iterable[BaseValueWidget[Any]]) -> None:
     """Give controls the values they had last time, and keep the values they get from now on.
 
     Parameters
     ----------
     group
-        Name of the widget that the controls belong to.
+        Name of the dock that the controls belong to.
     controls
-        Spin boxes, combo boxes (by the data of their items) and check boxes by name.
+        Controls whose values JSON can hold, by their names.
     """
-    for name, control in controls.items():
-        key = f"{group}/{name}"
+    for control in controls:
+        key = f"{group}/{control.name}"
         stored = _settings().value(key)
         if stored is not None:
             _restore(control, stored)
-        _changed(control).connect(lambda *_, key=key, control=control: _store(key, control))
+        control.changed.connect(lambda value, key=key: _store(key, value))
 
 
 def preferences() -> Any | None:
@@ -48,41 +51,15 @@ def _settings() -> QSettings:
     return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PLUGIN, PLUGIN)
 
 
-def _store(key: str, control: QWidget) -> None:
+def _store(key: str, value: object) -> None:
     settings = _settings()
-    settings.setValue(key, json.dumps(_value(control)))
+    settings.setValue(key, json.dumps(value))
     settings.sync()
 
 
-def _value(control: QWidget) -> Any:
-    if isinstance(control, QComboBox):
-        return control.currentData()
-    if isinstance(control, QAbstractButton):
-        return control.isChecked()
-    return control.value()  # type: ignore[attr-defined]
-
-
-def _restore(control: QWidget, stored: Any) -> None:
+def _restore(control: BaseValueWidget[Any], stored: str) -> None:
     """Set the stored value; one that no longer fits (an older version wrote it) is passed over."""
     try:
-        value = json.loads(stored)
-        if isinstance(control, QComboBox):
-            index = control.findData(value)
-            if index >= 0:
-                control.setCurrentIndex(index)
-        elif isinstance(control, QAbstractButton):
-            control.setChecked(bool(value))
-        elif isinstance(control, QSpinBox):
-            control.setValue(int(value))
-        elif isinstance(control, QDoubleSpinBox) and math.isfinite(float(value)):
-            control.setValue(float(value))
+        control.value = json.loads(stored)
     except (TypeError, ValueError, OverflowError):
         return
-
-
-def _changed(control: QWidget) -> Any:
-    if isinstance(control, QComboBox):
-        return control.currentIndexChanged
-    if isinstance(control, QAbstractButton):
-        return control.toggled
-    return control.valueChanged  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QMouseEvent
 
-    from napari_colloids.widgets.parts.controls import Status
+    from napari_colloids.widgets.parts.status import Status
     from napari_colloids.widgets.parts.task import Work
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import LineEdit
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QSizePolicy
+from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
 from napari_colloids.io.axes import suggested_axes
-from napari_colloids.widgets.parts.controls import whole
-from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
+from napari_colloids.widgets.parts.controls import Row, beside
+from napari_colloids.widgets.parts.layer_choice import compact
+from napari_colloids.widgets.parts.number_box import NumberBox
+from napari_colloids.widgets.parts.own_control import OwnControl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from napari_colloids.io import Series
+    from napari_colloids.widgets.parts.own_control import About
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,21 @@ def described(series: Series, number: int) -> str:
     return f"{series.name or f'series {number}'}: {' x '.join(map(str, series.shape))} {series.axes}{sizes}"
 
 
+class LineChoice(OwnControl[int]):
+    """The number of one of several lines, which may be alike; -1 for none."""
+
+    def __init__(self, **about: Unpack[About]) -> None:
+        super().__init__(
+            lambda: compact(QComboBox()), "currentIndex", "setCurrentIndex", "currentIndexChanged", **about
+        )
+
+    def show_lines(self, lines: Sequence[str]) -> None:
+        """Offer these lines; the first is chosen."""
+        with signals_blocked(self.native):
+            self.native.clear()
+            self.native.addItems(lines)
+
+
 class SeriesPicker(QObject):
     """The rows of a form that choose what of a file is loaded."""
 
@@ -59,64 +79,58 @@ class SeriesPicker(QObject):
         super().__init__(parent)
         self._found: Sequence[Series] = ()
         self._numbered = False
-        self.series = _compact_combo("Which series of the file. Those that are no 3D stacks cannot be chosen.")
-        self.index = whole(
-            0, 0, 0, unit="", tooltip="Which volume of the file (from 0); challenge HDF5 files hold many."
+        self.series = LineChoice(
+            label="Series", tooltip="Which series of the file. Those that are no 3D stacks cannot be chosen."
         )
-        self.channel = _compact_combo("Channel to load; each gets a layer of its own.")
-        self.first = whole(0, 0, 0, unit="", tooltip="First frame of a series in time to load (from 0).")
-        self.last = whole(0, 0, 0, unit="", tooltip="Last frame of a series in time to load.")
-        self.axes = QLineEdit()
-        self.axes.setPlaceholderText("from the file")
-        self.axes.setToolTip(
-            "What the dimensions are, from the slowest to the fastest: t (time), c (channel), z, y, x. "
-            "Only asked for where the file does not say it clearly; what is filled in is a suggestion."
+        self.index = NumberBox(
+            0, 0, 0, decimals=0, tooltip="Which volume of the file (from 0); challenge HDF5 files hold many."
         )
-        self.series.currentIndexChanged.connect(self._on_chosen)
-        self.index.valueChanged.connect(self._on_chosen)
-        self.axes.textChanged.connect(self._refresh)
-        self.first.valueChanged.connect(self.last.setMinimum)
-        self.index.hide()
+        self.channel = LineChoice(label="Channel", tooltip="Channel to load; each gets a layer of its own.")
+        self.frames = Row(
+            [NumberBox(0, 0, 0, decimals=0, tooltip=f"{which} frame to load (from 0).") for which in ("First", "Last")],
+            label="Frames from, to",
+        )
+        self.axes = LineEdit(
+            label="Axes",
+            tooltip="What the dimensions are, from the slowest to the fastest: t (time), c (channel), z, y, x. "
+            "Only asked for where the file does not say it clearly; what is filled in is a suggestion.",
+        )
+        self.axes.native.setPlaceholderText("from the file")
+        self.rows = [beside(self.series, self.index), self.axes, self.channel, self.frames]
+        self.series.changed.connect(self._on_chosen)
+        self.index.changed.connect(self._on_chosen)
+        self.axes.changed.connect(self._refresh)
+        first, last = self.frames.parts()
+        first.changed.connect(lambda value: last.native.setMinimum(value))
+        self.index.visible = False
         self._on_chosen()
-
-    def add_rows(self, rows: QFormLayout) -> None:
-        """Add what there is to choose to a form."""
-        which, frames = QHBoxLayout(), QHBoxLayout()
-        which.addWidget(self.series)
-        which.addWidget(self.index)
-        frames.addWidget(self.first)
-        frames.addWidget(self.last)
-        rows.addRow("Series", which)
-        rows.addRow("Axes", self.axes)
-        rows.addRow("Channel", self.channel)
-        rows.addRow("Frames from, to", frames)
 
     def show(self, found: Sequence[Series]) -> None:
         """Offer what a file holds; the first series that can be read is chosen."""
         self._found = found
         self._numbered = len(found) > 1 and all(series.name.isdigit() for series in found)
-        self.series.setVisible(not self._numbered)
-        self.index.setVisible(self._numbered)
-        with signals_blocked(self.series), signals_blocked(self.index):
+        self.series.visible = not self._numbered
+        self.index.visible = self._numbered
+        with self.series.changed.blocked(), self.index.changed.blocked():
             self._fill(found)
-        self.series.setEnabled(len(found) > 1)
-        self.index.setEnabled(self._numbered)
+        self.series.enabled = len(found) > 1
+        self.index.enabled = self._numbered
         self._on_chosen()
 
     def _fill(self, found: Sequence[Series]) -> None:
-        self.series.clear()
+        self.series.show_lines([described(series, number) for number, series in enumerate(found)])
         for number, series in enumerate(found):
-            self.series.addItem(described(series, number))
-            self.series.setItemData(number, series.problem or described(series, number), Qt.ItemDataRole.ToolTipRole)
+            tip = series.problem or described(series, number)
+            self.series.native.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
             if series.problem and not _suggestion(series):
-                _disable(self.series, number)
+                _disable(self.series.native, number)
         readable = (number for number, series in enumerate(found) if not series.problem)
         askable = (number for number, series in enumerate(found) if _suggestion(series))
         start = next(readable, next(askable, -1))
-        self.series.setCurrentIndex(start)
-        self.index.setMaximum(max(len(found) - 1, 0))
-        self.index.setSuffix(f" of {len(found)}")
-        self.index.setValue(max(start, 0))
+        self.series.value = start
+        self.index.limit(0, max(len(found) - 1, 0))
+        self.index.set_unit(f"of {len(found)}")
+        self.index.value = max(start, 0)
 
     @property
     def current(self) -> Series | None:
@@ -126,42 +140,38 @@ class SeriesPicker(QObject):
 
     def choice(self) -> SeriesChoice:
         """Return what is chosen."""
-        frames = (self.first.value(), self.last.value())
+        channel = self.channel.value - 1  # after "all"
         return SeriesChoice(
             max(self._number(), 0),
-            (self.axes.text().strip() or None) if self.axes.isEnabled() else None,
-            self.channel.currentData(),
-            None if frames == (0, self.last.maximum()) else frames,
+            (self.axes.value.strip() or None) if self.axes.enabled else None,
+            None if channel < 0 else channel,
+            None if self.frames.value == (0, self.frames.high) else self.frames.value,
         )
 
     def _number(self) -> int:
-        return self.index.value() if self._numbered else self.series.currentIndex()
+        return int((self.index if self._numbered else self.series).value or 0)
 
     def _on_chosen(self) -> None:
         series = self.current
         suggestion = _suggestion(series) if series is not None else ""
-        self.axes.setEnabled(bool(suggestion))
-        self.axes.setText(suggestion)
+        self.axes.enabled = bool(suggestion)
+        self.axes.value = suggestion
         self._refresh()
         self.changed.emit()
 
     def _refresh(self) -> None:
         """Offer the channels and frames that there are with these axes."""
         series = self.current
-        axes = (self.axes.text() if self.axes.isEnabled() else series.axes if series else "").lower()
+        axes = (self.axes.value if self.axes.enabled else series.axes if series else "").lower()
         lengths = dict(zip(axes, series.shape, strict=False)) if series else {}
         channels, frames = lengths.get("c", 1), lengths.get("t", 1)
         names = series.channel_names if series is not None and len(series.channel_names) == channels else ()
-        self.channel.clear()
-        self.channel.addItem("all", None)
-        if channels > 1:
-            for number in range(channels):
-                self.channel.addItem(names[number] if names else f"channel {number}", number)
-        self.channel.setEnabled(channels > 1)
-        for box, value in ((self.first, 0), (self.last, frames - 1)):
-            box.setRange(0, frames - 1)
-            box.setValue(value)
-            box.setEnabled(frames > 1)
+        each = [names[number] if names else f"channel {number}" for number in range(channels)] if channels > 1 else []
+        self.channel.show_lines(["all", *each])
+        self.channel.enabled = channels > 1
+        self.frames.limit(0, frames - 1)
+        self.frames.value = (0, frames - 1)
+        self.frames.enabled = frames > 1
 
 
 def _suggestion(series: Series) -> str:
@@ -178,14 +188,3 @@ def _disable(box: QComboBox, number: int) -> None:
     item = model.item(number) if isinstance(model, QStandardItemModel) else None
     if item is not None:
         item.setEnabled(False)
-
-
-def _compact_combo(tooltip: str) -> QComboBox:
-    """Make a combo box that is not as wide as the longest of its lines."""
-    box = QComboBox()
-    box.setToolTip(tooltip)
-    leave_wheel_to_panel(box)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return box

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from magicgui.widgets import ComboBox
+from qtpy.QtWidgets import QFileDialog
 
-from napari_colloids.widgets.parts.controls import choice
+from napari_colloids.widgets.parts.controls import about_of, shaped
+
+if TYPE_CHECKING:
+    from napari_colloids.settings import Field
 
 #: What a file dialog shows.
 FILTER = "Weights (*.safetensors)"
 _ASK = ""
 
 
-def weights_choice() -> QComboBox:
-    """Make a box whose data is None for the bundled weights, or the path of a file that the user chose."""
-    box = choice(
-        {"bundled": None, "a file…": _ASK},
-        None,
-        "Weights of the network: the bundled ones, or a file that 'napari-colloids train' made (.safetensors).",
-    )
-    last = box.currentIndex()
+class WeightsChoice(ComboBox):
+    """The path of a file that the user chose, or None for the bundled weights."""
 
-    def ask(index: int) -> None:
-        nonlocal last
-        if box.itemData(index) == _ASK:
-            path, _ = QFileDialog.getOpenFileName(box, "Open the network's weights", "", FILTER)
-            if path and box.findData(path) < 0:
-                box.insertItem(index, Path(path).name, path)
-            index = box.findData(path) if path else last
-            box.setCurrentIndex(index)
-        last = index
+    null_string = "bundled"
 
-    box.activated.connect(ask)
-    return box
+    def __init__(self, field: Field) -> None:
+        self._files: list[str] = []
+        super().__init__(choices=self._choices, nullable=True, **about_of(field))
+        shaped(self)
+        self._last = self.value
+        self.native.activated.connect(self._on_activated)
+
+    def _choices(self, _: object) -> list[tuple[str, str]]:
+        return [*((Path(file).name, file) for file in self._files), ("a file…", _ASK)]
+
+    def _on_activated(self, _: int) -> None:
+        if self.value == _ASK:
+            path, _filter = QFileDialog.getOpenFileName(self.native, "Open the network's weights", "", FILTER)
+            if path and path not in self._files:
+                self._files.append(path)
+                self.reset_choices()
+            self.value = path or self._last
+        self._last = self.value

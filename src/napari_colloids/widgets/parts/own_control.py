@@ -1,0 +1,62 @@
+"""Qt widgets of our own as magicgui controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
+
+from magicgui.backends._qtpy.widgets import QBaseValueWidget
+from magicgui.widgets.bases import ValueWidget
+
+from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from qtpy.QtWidgets import QWidget
+
+Value = TypeVar("Value")
+
+
+class About(TypedDict, total=False):
+    """What users read of a control."""
+
+    name: str
+    label: str
+    tooltip: str
+
+
+class _Backend(QBaseValueWidget):
+    """Passes the value between magicgui and a Qt widget, by the names of its methods and its signal."""
+
+    def __init__(
+        self, make: Callable[[], QWidget], getter: str, setter: str, signal: str, parent: QWidget | None = None
+    ) -> None:
+        def made(parent: QWidget | None) -> QWidget:
+            return make()
+
+        super().__init__(made, getter, setter, signal, parent=parent)  # type: ignore[arg-type]
+
+
+class OwnControl(ValueWidget[Value], Generic[Value]):
+    """A magicgui control around a Qt widget of our own.
+
+    Parameters
+    ----------
+    make
+        Makes the widget.
+    getter, setter, signal
+        Names of the widget's methods that return and set the value, and of the signal that it has changed.
+    **about
+        Name, label and tooltip.
+    """
+
+    def __init__(
+        self, make: Callable[[], QWidget], getter: str, setter: str, signal: str, **about: Unpack[About]
+    ) -> None:
+        backend = {"make": make, "getter": getter, "setter": setter, "signal": signal}
+        super().__init__(widget_type=_Backend, backend_kwargs=backend, nullable=True, **about)
+        leave_wheel_to_panel(self.native)
+
+    def _on_value_change(self, value: object = None) -> None:
+        self.changed.emit(self.get_value())

@@ -1,0 +1,61 @@
+"""The frame of a dock: a column that scrolls, with a part that can be folded away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_colloids.widgets.layers.unwrapped import unwrapped
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+#: Of a panel, in pixels; docks beside the image should not take its room.
+WIDTH = 340
+
+
+class Panel(QScrollArea):
+    """Base of the dock widgets: a column that scrolls where the window is too low for it."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = unwrapped(viewer)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._inside = QWidget()
+        self.column = QVBoxLayout(self._inside)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(6)
+        self.setWidget(self._inside)
+
+    def add(self, *parts: QWidget) -> None:
+        """Add widgets to the column, from top to bottom, with room below the last."""
+        for part in parts:
+            self.column.addWidget(part)
+        self.column.addStretch(1)
+
+    def sizeHint(self) -> QSize:
+        """Ask for the room the column needs, where a scroll area would ask for little."""
+        return QSize(self.minimumSizeHint().width(), self._inside.sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Never be too narrow for the column, with the bar beside it: there is no scrolling to the side."""
+        bar = self.verticalScrollBar()
+        inside = self._inside.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
+        return QSize(max(WIDTH, inside), super().minimumSizeHint().height())
+
+
+def folded(form: QWidget, tooltip: str) -> QCollapsible:
+    """Fold a form of controls away under "Advanced"."""
+    fold = QCollapsible("Advanced")
+    fold.setToolTip(tooltip)
+    fold.setDuration(0)
+    for layout, indent in ((fold.layout(), 0), (fold.content().layout(), 8)):
+        if layout is not None:
+            layout.setContentsMargins(indent, 0, 0, 0)
+    fold.addWidget(form)
+    return fold

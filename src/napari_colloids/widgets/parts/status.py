@@ -1,0 +1,62 @@
+"""Where a dock reports what it did, in colours that suit napari's theme."""
+
+from __future__ import annotations
+
+import html
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+#: Colours of what the user should not overlook and of errors: on a dark panel, and on a light one.
+NOTICE = ("#ffb000", "#8a5a00")
+ERROR = ("#ff6b5a", "#b3261e")
+_NOTICE_MARK = "class='notice'"
+
+
+def is_light(widget: QWidget) -> bool:
+    """Tell whether the theme has a widget dark on light."""
+    return widget.palette().window().color().lightness() > 127
+
+
+def notice(text: str) -> str:
+    """Mark what the user should not overlook, for a `Status`, which colours it to suit the theme."""
+    return f"<span {_NOTICE_MARK}>{html.escape(text)}</span>"
+
+
+class Status(QLabel):
+    """Where a widget says what it did, or what went wrong."""
+
+    _text = ""
+    _failed = False
+    _light: bool | None = None
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+
+    def say(self, text: str) -> None:
+        """Show a message."""
+        self._text, self._failed = text, False
+        self._dress()
+
+    def fail(self, text: str) -> None:
+        """Show an error here and among napari's notifications."""
+        self._text, self._failed = text, True
+        self._dress()
+        show_error(text)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow napari's theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange and is_light(self) != self._light:
+            self._dress()
+
+    def _dress(self) -> None:
+        self._light = light = is_light(self)
+        # Named, because the tooltip would take the colour too, on a background of its own.
+        self.setStyleSheet(f"Status {{ color: {ERROR[light]}; }}" if self._failed else "")
+        self.setText(self._text.replace(_NOTICE_MARK, f"style='color:{NOTICE[light]}'"))
+        self.setToolTip(self._text)  # a path, which cannot be broken into lines, may be cut off

@@ -9,8 +9,11 @@ import tifffile
 from napari.layers import Image, Points
 from npe2 import PluginManifest
 
+from napari_colloids import widgets
+from napari_colloids.detection import Options
 from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
+from napari_colloids.settings import settings_of
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.reader import get_particle_reader, get_stack_reader
 from napari_colloids.widgets.layers.sample_data import dilute
@@ -30,15 +33,15 @@ def test_every_command_exists():
 
 
 def test_preferences_offer_what_detection_knows():
-    from typing import get_args
-
     from napari.settings import get_plugin_settings
-
-    from napari_colloids.detection.options import Device
 
     page = get_plugin_settings("napari-colloids").detection
     schema = type(page).model_json_schema()["properties"]
-    assert tuple(schema["device"]["enum"]) == get_args(Device)
+    options = settings_of(Options)
+    assert set(schema) <= set(options)
+    assert schema["device"]["enum"] == list(options["device"].setting.choices)
+    assert schema["tile"]["maximum"] == options["tile"].setting.high
+    assert f"Below {options['tile'].setting.low:g} " in schema["tile"]["description"]
 
 
 def test_dropped_tiff_keeps_its_voxel_size(viewer, tmp_path):
@@ -164,7 +167,9 @@ def test_samples_and_files_are_read_without_a_viewer(challenge_file):
 
 
 def test_widgets_open_from_the_menu(viewer):
-    for name in ("Load", "Simulate", "Detect", "Score", "Track"):
+    contributed = PluginManifest.from_file(ROOT / "napari.yaml").contributions.widgets
+    assert {f"{widget.display_name}Widget" for widget in contributed} == set(widgets.__all__)
+    for name in (widget.display_name for widget in contributed):
         _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
         assert widget.isVisibleTo(widget.parentWidget())
         assert type(widget._viewer) is type(viewer), "not the proxy, whose layers are never those of the layer list"

@@ -1,16 +1,24 @@
 """Messages and long names, in both of napari's themes."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
+from qtpy.QtWidgets import QLabel, QStyle, QStyleOptionComboBox
 
+from napari_colloids.detection import Options
+from napari_colloids.settings import Setting, settings_of
+from napari_colloids.simulation import Parameters
+from napari_colloids.widgets import DetectWidget, SimulateWidget
 from napari_colloids.widgets.layers import layers
-from napari_colloids.widgets.parts.controls import Form, Row, choice
+from napari_colloids.widgets.parts.controls import Form, Row, choice, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.panel import Panel
+from napari_colloids.widgets.parts.remembered import PLUGIN, remember
 from napari_colloids.widgets.parts.status import Status, notice
 
 LONG = "2026-11-27_PMMA_phi0.58_NBD_laser488_objective100x_zoom8_series{:03d}_deconvolved"
@@ -110,3 +118,80 @@ def test_no_choice_is_cut_by_what_stands_beside_it(make_napari_viewer, qtbot):
     part = QStyle.SubControl.SC_ComboBoxEditField
     room = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, box)
     assert room.width() >= box.fontMetrics().horizontalAdvance("micrometres")
+
+
+@dataclass(frozen=True)
+class Example:
+    ratio: Annotated[
+        float, Setting(label="Ratio", help="Large over small.", unit="px", low=0.5, high=2, decimals=3)
+    ] = 1.0
+    count: Annotated[int | None, Setting(label="Count", help="How many.", low=1, high=9, unset="automatic")] = None
+    shape: Annotated[tuple[int, int, int], Setting(label="Shape", help="Edges.", unit="voxels", low=8)] = (
+        9,
+        8,
+        8,
+    )
+    mode: Annotated[str, Setting(label="Mode", help="How.", choices={"a": "slow", "b": "fast"})] = "a"
+    on: Annotated[bool, Setting(label="On", help="Whether.")] = False
+    untold: int = 0
+
+
+def test_a_control_has_the_label_unit_bounds_and_tooltip_of_its_setting(qtbot):
+    controls = controls_of(Example)
+    form = Form(controls.values())
+    qtbot.addWidget(form)
+    labels = [label.text() for label in form.findChildren(QLabel)]
+    assert labels == ["Ratio", "Count", "Shape (voxels)", "Mode", ""]
+    assert {name: control.value for name, control in controls.items()} == {
+        "ratio": 1.0, "count": None, "shape": (9, 8, 8), "mode": "a", "on": False,
+    }  # fmt: skip
+    ratio, count, shape = (controls[name] for name in ("ratio", "count", "shape"))
+    assert ratio.native.text() == "1.0 px"
+    assert ratio.tooltip == "Large over small.\nFrom 0.5 to 2 px"
+    ratio.value = 5
+    assert ratio.value == 2.0
+    assert count.native.text() == "automatic"
+    count.native.stepUp()
+    assert (count.value, type(count.value)) == (1, int)
+    count.value = None
+    assert count.native.text() == "automatic"
+    shape.value = (1, 20, 30)
+    assert shape.value == (8, 20, 30)
+    assert controls["mode"].native.currentText() == "slow"
+
+
+def test_changes_are_told_once_and_can_be_remembered(qtbot):
+    controls = controls_of(Example)
+    remember("example", controls.values())
+    seen = []
+    controls["count"].changed.connect(seen.append)
+    for value in (3, None):
+        controls["count"].value = value
+    assert seen == [3, None]
+    controls["shape"].value = (10, 11, 12)
+    controls["mode"].value = "b"
+    again = controls_of(Example)
+    remember("example", again.values())
+    assert [again[name].value for name in ("count", "shape", "mode")] == [None, (10, 11, 12), "b"]
+
+
+@pytest.mark.parametrize("stored", ["[1]", "null", "NaN", '"c"', "nonsense"])
+def test_a_stored_value_that_no_longer_fits_is_passed_over(qtbot, stored):
+    settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PLUGIN, PLUGIN)
+    for name in ("ratio", "shape", "mode"):
+        settings.setValue(f"example/{name}", stored)
+    settings.sync()
+    controls = controls_of(Example)
+    remember("example", controls.values())
+    assert [controls[name].value for name in ("ratio", "shape", "mode")] == [1.0, (9, 8, 8), "a"]
+
+
+def test_every_setting_of_detection_and_simulation_has_a_control(viewer):
+    detect, simulate = DetectWidget(viewer), SimulateWidget(viewer)
+    for dock in (detect, simulate):
+        viewer.window.add_dock_widget(dock)
+    # The threshold hides points instead, and has a slider.
+    assert set(settings_of(Options)) - {"threshold"} <= set(detect.controls)
+    assert set(settings_of(Parameters)) == set(simulate.controls)
+    for dock in (detect, simulate):
+        assert all(dock.isAncestorOf(control.native) for control in dock.controls.values())

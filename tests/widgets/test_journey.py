@@ -100,7 +100,7 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
     np.testing.assert_allclose(right.scale, image.scale)
     click(scoring.toggles["true positives"])
     assert not right.visible
-    assert not scoring.detections.findText("true positives") >= 0, "outcomes are no detections"
+    assert not scoring.detections.native.findText("true positives") >= 0, "outcomes are no detections"
 
 
 def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simulated):

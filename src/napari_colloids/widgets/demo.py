@@ -1,4 +1,4 @@
-"""The demo's window: a stack, its truth and what was found, with the widgets docked."""
+"""The demo's window: a stack, its true particles and the detections, with docks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,9 @@ PATIENCE = 60.0
 
 
 def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, screenshot: Path | None) -> None:
-    """Open napari with a stack, its true particles (hidden) and the particles found.
+    """Open napari with a stack, its true particles (hidden) and the detections, with the record of their run.
 
-    Parameters
-    ----------
-    stack
-        The image.
-    truth
-        True particles.
-    particles
-        Detections, with the facts of the run in ``attrs`` as `napari_colloids.detect` leaves them.
-    screenshot
-        Where to write a picture of the whole window, which is closed again; None leaves it to the user.
+    A screenshot of the whole window is written to a file, if one is given, and the window is closed again.
     """
     import napari
     from qtpy.QtCore import Qt
@@ -77,7 +68,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
 
 
 def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
-    """Write a picture of the window once the scoring is done and everything is drawn."""
+    """Write a screenshot of the window once the scoring is done and everything is drawn."""
     from qtpy.QtWidgets import QApplication
 
     from napari_colloids.io.atomic import atomic_write

@@ -24,14 +24,7 @@ class DetectWidget(Panel):
     """Finds the particles of an image layer.
 
     Every run adds a layer of its own, ``<image> particles``, in the place of the image; the result before it is kept,
-    hidden, so that two settings can be compared.
-
-    Parameters
-    ----------
-    napari_viewer
-        Where the layers are.
-    remembers
-        Whether the controls begin as they were left last time.
+    hidden, so that two settings can be compared. Controls begin as they were left last time, if it `remembers`.
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, remembers: bool = True) -> None:

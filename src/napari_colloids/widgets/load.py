@@ -1,4 +1,4 @@
-"""The Load widget: a file, which part of it, and the voxel size where the file has none."""
+"""The Load dock: a file, a part of it, and the voxel size where the file has none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from magicgui.widgets import LineEdit
+from magicgui.widgets import LineEdit, PushButton
 from napari.layers import Points
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog
@@ -19,7 +19,7 @@ from napari_colloids.io.formats.registry import STACK_FORMATS
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, reader
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import Form, beside, controls_of, push_button
+from napari_colloids.widgets.parts.controls import Form, beside, controls_of
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.series import SeriesChoice, SeriesPicker
@@ -44,7 +44,7 @@ class Calibration:
         tuple[float | None, float | None, float | None],
         Setting(
             label="Voxel size",
-            help="Edges of a voxel (z, y, x) in micrometres. Type them where the file does not say them.",
+            help="Edges of a voxel (z, y, x) in micrometres, where the file does not say them.",
             unit="µm",
             low=1e-6,
             high=1000,
@@ -75,12 +75,12 @@ class LoadWidget(Panel):
         self._found: _FileContents | None = None
         self.path = LineEdit(label="File", tooltip=f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
         self.path.native.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
-        self.browse = push_button("Browse…", "Choose a file.")
-        self.folder = push_button("Folder…", "Choose a Zarr folder.")
+        self.browse = PushButton(text="Browse…", tooltip="Choose a file.")
+        self.folder = PushButton(text="Folder…", tooltip="Choose a Zarr folder.")
         self.picker = SeriesPicker(self)
         self.controls = controls_of(Calibration)
         self.status = Status()
-        self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for, begin="Loading…")
+        self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for)
         buttons = beside(self.browse, self.folder)
         form = Form([self.path, buttons, *self.picker.rows, *self.controls.values()])
         self.add(form, self.button, self.status)
@@ -95,7 +95,7 @@ class LoadWidget(Panel):
         self._refresh()
 
     def look(self) -> None:
-        """Find out what the file holds."""
+        """List the series of the file."""
         path = _path_of(self.path.value)
         if path is not None and self._found is not None and self._found.is_still(path):
             return
@@ -115,14 +115,13 @@ class LoadWidget(Panel):
 
     def _on_browse(self) -> None:
         last = _path_of(self.path.value)
-        start = "" if last is None else str(last.parent)
-        path, _ = QFileDialog.getOpenFileName(self, "Load a stack", start, FILTER)
-        if path:
-            self.path.value = path
-            self.look()
+        path, _ = QFileDialog.getOpenFileName(self, "Load a stack", "" if last is None else str(last.parent), FILTER)
+        self._take(path)
 
     def _on_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.value)
+        self._take(QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.value))
+
+    def _take(self, path: str) -> None:
         if path:
             self.path.value = path
             self.look()
@@ -172,7 +171,7 @@ class LoadWidget(Panel):
 
 @dataclass(frozen=True)
 class _FileContents:
-    """What a first look at a file tells, and when the file was written last."""
+    """The series of a file, and when it was written last."""
 
     path: Path
     series: list[Series]
@@ -195,7 +194,7 @@ def _path_of(text: str) -> Path | None:
 
 
 def _series_summary(found: list[Series], series: Series | None) -> str:
-    """Say what is chosen, or why nothing is."""
+    """Summarise the series that is chosen, or say why there is none."""
     if series is None:
         return found[0].problem
     if series.problem:
@@ -215,7 +214,5 @@ def _look(path: Path) -> _FileContents:
 
 
 def _described(path: Path, choice: SeriesChoice, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
-    stack, truth = reader.load(
-        path, index=choice.index, voxel_size=voxel_size, axes=choice.axes, channel=choice.channel, frames=choice.frames
-    )
+    stack, truth = reader.load(path, voxel_size=voxel_size, **choice)
     return reader.layers_of(stack if depth == 1 else stack.scaled_along_z(depth), truth)

@@ -1,8 +1,8 @@
-"""The Residual button: what the particles on show leave unexplained of their image, as a layer over it."""
+"""The Residual button: image minus the model of the particles on show, as a layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.compat import isalive
@@ -18,6 +18,12 @@ from napari_colloids.widgets.parts.run_button import RunButton
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer, Points
+    from napari.utils.colormaps import Colormap
+    from napari.utils.events import Event
+
+    from napari_colloids.progress import Progress
     from napari_colloids.refinement import Residual
     from napari_colloids.widgets.layers.layers import LayerData
     from napari_colloids.widgets.parts.status import Status
@@ -38,47 +44,39 @@ TIP = (
 
 
 class ResidualButton(RunButton):
-    """Computes the residual of a Points layer in the background, and shows it.
+    """Computes the residual of a Points layer in the background, and shows it."""
 
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    status
-        Where to say how it went.
-    """
-
-    def __init__(self, viewer: Any, status: Status) -> None:
+    def __init__(self, viewer: ViewerModel, status: Status) -> None:
         super().__init__(
             "Residual",
             status,
-            doing="Residual",
+            doing="Computing the residual",
             prepare=self._asked_for,
             cancel_tip="Stop after the block that is at work.",
             counts=True,
         )
         self._viewer = viewer
-        self._points: Any = None
+        self._points: Points | None = None
         self.succeeded.connect(self._on_done)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
         self._on_layers()
 
-    def follow(self, points: Any) -> None:
+    def follow(self, points: Points | None) -> None:
         """Take this Points layer (or None, which cancels what is under way) from now on."""
         self._points = points
         if points is None:
             self.cancel()
         self._on_layers()
 
-    def _image(self) -> Any | None:
+    def _image(self) -> Image | None:
         """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
         if self._points is None:
             return None
         images = filter(layers.is_stack, self._viewer.layers)
         return next((image for image in images if is_child_of(self._points, image)), None)
 
-    def _on_layers(self, event: Any = None) -> None:
+    def _on_layers(self, event: Event | None = None) -> None:
         if isalive(self):
             ready = self._image() is not None
             self.offer(ready, TIP if ready else "Needs points that were detected here, and their image.")
@@ -105,9 +103,9 @@ class ResidualButton(RunButton):
 
 
 class _ResidualRequest:
-    """What was asked for, should the layers be moved, filtered or removed meanwhile."""
+    """Points and image of a residual; the layers may be moved, filtered or removed meanwhile."""
 
-    def __init__(self, points: Any, image: Any, viewer: Any) -> None:
+    def __init__(self, points: Points, image: Image, viewer: ViewerModel) -> None:
         self.image, self.name, self.place = image, image.name, places.frame_of(image)
         self.index = places.index_of(image, viewer)
         if is_known(points) and not places.coincide(points, image):
@@ -124,7 +122,7 @@ class _ResidualRequest:
         self._dark = bool(note.get("dark"))
         self._diameter = float(note.get("diameter") or 2 * self._table["radius"].median())
 
-    def run(self) -> Generator[Any, None, tuple[_ResidualRequest, Residual]]:
+    def run(self) -> Generator[Progress, None, tuple[_ResidualRequest, Residual]]:
         """Compute it; returns the request and its residual."""
         from napari_colloids.refinement import iter_residual
 
@@ -138,26 +136,8 @@ class _ResidualRequest:
         return self, residual
 
 
-def residual_layer_data(
-    residual: Residual, place: dict[str, Any], index: Sequence[int] = (), *, name: str
-) -> LayerData:
-    """Describe the image layer of a residual.
-
-    Parameters
-    ----------
-    residual
-        The residual, maybe in bins of several voxels.
-    place
-        Of the image (see `places.frame_of`).
-    index
-        Index of the image along the axes before z: the time step that the residual belongs to.
-    name
-        Of the image.
-
-    Returns
-    -------
-    (data, attributes, "image")
-    """
+def residual_layer_data(residual: Residual, place: places.Place, index: Sequence[int] = (), *, name: str) -> LayerData:
+    """Describe the image layer of a residual, maybe in bins of several voxels, of an image at this place and index."""
     before = len(index)
     bins = np.array([*(1,) * before, *residual.bins], dtype=float)
     # The first bin has its centre in the middle of the voxels in it.
@@ -178,12 +158,12 @@ def residual_layer_data(
     return residual.image[(None,) * before], attributes, "image"
 
 
-def residual_colormap() -> Any:
+def residual_colormap() -> Colormap:
     """Return napari's colormap for residuals."""
     from napari.utils.colormaps import Colormap
 
     return Colormap(COLOURS, name="residual")
 
 
-def _is_residual_of(layer: Any, image: Any) -> bool:
+def _is_residual_of(layer: Layer, image: Image) -> bool:
     return layers.note_of(layer).get("kind") == "residual" and is_child_of(layer, image)

@@ -1,4 +1,4 @@
-"""What the Detect widget found: its layer, and what there is to say of it."""
+"""Results of the Detect dock: their layer and their summary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Partial:
-    """The layer of a search that was stopped, and what it was like then."""
+    """The layer of a search that was stopped, with a copy of its state."""
 
     def __init__(self, layer: Points) -> None:
         self.layer = layer
@@ -39,17 +39,8 @@ class Partial:
 def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Partial | None = None) -> Points:
     """Add the particles found in place of other results of the image, which are hidden, and return their layer.
 
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    search
-        The search.
-    table
-        What it found.
-    partial
-        What the search had found before it was stopped and gone on with: removed if nobody has worked on it since, and
-        the threshold is the one that was set there.
+    The layer of a search that was stopped and gone on with is removed if nobody has worked on it since; the threshold
+    that was set there is kept.
     """
     record = Record.from_attrs(table.attrs)
     image = search.image
@@ -72,7 +63,7 @@ def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Part
 
 
 def detection_summary(table: pd.DataFrame, shown: int) -> str:
-    """Say in a few words what was found, how sure the diameter is, and what was refined."""
+    """Summarise a detection: count, diameter and whether it is certain, speed, refinement, notices."""
     record = Record.from_attrs(table.attrs)
     diameter = f"{record.diameter:.1f} px"
     if record.diameter_estimated:

@@ -1,10 +1,10 @@
-"""The Score widget: detections against the truth, in the challenge's figures and in more honest ones."""
+"""The Score dock: detections against the true particles, by the challenge's metric and by standard ones."""
 
 from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from weakref import ref
 
 from napari.layers import Points
@@ -28,6 +28,8 @@ from napari_colloids.widgets.parts.task import call
 if TYPE_CHECKING:
     import napari
     import pandas as pd
+    from napari.layers import Image, Layer
+    from napari.utils.events import Event
 
     from napari_colloids.scoring import Score
     from napari_colloids.widgets.parts.task import Work
@@ -44,16 +46,9 @@ OUTCOMES = {
 class Matching:
     """When a detection matches a true particle."""
 
+    #: Taken from the truth if that has radii.
     diameter: Annotated[
-        float,
-        Setting(
-            label="Diameter",
-            help="Diameter of a particle in lateral voxels; a match lies within half of it. Taken from the "
-            "truth if that has radii.",
-            unit="px",
-            low=0.5,
-            high=1000,
-        ),
+        float, Setting(label="Diameter", help="A match lies within half a diameter.", unit="px", low=0.5, high=1000)
     ] = 12.0
 
 
@@ -63,7 +58,7 @@ class ScoreWidget(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self._compared: _Compared | None = None
-        self._outcomes: dict[str, Any] = {}
+        self._outcomes: dict[str, Points] = {}
         self.detections = LayerChoice(
             self._viewer,
             lambda layer: is_points(layer) and kind_of(layer) != "truth",
@@ -83,7 +78,7 @@ class ScoreWidget(Panel):
         )
         self.controls = controls_of(Matching)
         self.status = Status()
-        self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for, begin="Scoring…")
+        self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for)
         self.plot = PrecisionRecallPlot()
         self.toggles = {kind: self._toggle(kind, tip) for kind, tip in OUTCOMES.items()}
         toggles = QWidget()
@@ -112,7 +107,7 @@ class ScoreWidget(Panel):
         box.toggled.connect(lambda on: self._on_toggle(kind, on))
         return box
 
-    def _refresh(self, _: Any = None) -> None:
+    def _refresh(self) -> None:
         needed = {
             "detections (run Detect, or open a table)": self.detections,
             "true particles (open a table of them)": self.truth,
@@ -122,8 +117,8 @@ class ScoreWidget(Panel):
         tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
         self.button.offer(not missing, tip)
 
-    def _take_diameter(self, _: Any = None) -> None:
-        """Take the diameter of the true particles, in voxels of the image."""
+    def _take_diameter(self) -> None:
+        """Set the diameter to that of the true particles, in voxels of the image."""
         truth, image = self.truth.value, self.image.value
         if truth is None or "radius" not in truth.features or not len(truth.features):
             return
@@ -196,7 +191,7 @@ class ScoreWidget(Panel):
         if image is not None:
             set_parent(layer, image)
 
-    def _on_outcome(self, event: Any = None) -> None:
+    def _on_outcome(self, event: Event | None = None) -> None:
         """Check the boxes of the outcomes that are on show, and no others."""
         if not isalive(self):
             return
@@ -214,35 +209,35 @@ class ScoreWidget(Panel):
 
 @dataclass
 class _Compared:
-    """The tables that were compared, in image voxels, and where they belong in the world."""
+    """The tables that were compared, in voxels of the image, and the place of the image."""
 
     truth: pd.DataFrame
     found: pd.DataFrame
     #: Of the image, and the image itself if it is still there.
     name: str
-    image: ref[Any]
-    frame: dict[str, Any]
+    image: ref[Image]
+    frame: places.Place
     index: tuple[int, ...]
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def kind_of(layer: Any) -> Any:
-    """Return what a layer of ours holds, or None for one of others."""
+def kind_of(layer: Layer) -> object:
+    """Return the kind of a layer of this plugin; None for other layers."""
     return layers.note_of(layer).get("kind")
 
 
-def is_points(layer: Any) -> bool:
-    """Tell whether a layer may hold particles: 3D points that are no outcome of scoring."""
+def is_points(layer: Layer) -> bool:
+    """Whether a layer may hold particles: 3D points that are no outcome of scoring."""
     return isinstance(layer, Points) and layer.ndim >= 3 and kind_of(layer) not in OUTCOMES
 
 
-def like_detections(layer: Any) -> int:
-    """Tell how likely it is that a layer holds detections: what Detect finds has confidences."""
+def like_detections(layer: Layer) -> int:
+    """Rank of a layer as detections: those of Detect have confidences."""
     return (kind_of(layer) == "particles") + layers.is_result(layer)
 
 
-def like_truth(layer: Any) -> int:
-    """Tell how likely it is that a layer holds the truth: if nothing says so, it is a table without confidences."""
+def like_truth(layer: Layer) -> int:
+    """Rank of a layer as true particles: noted as such, or else a table without confidences."""
     kind = kind_of(layer)
     return 2 if kind == "truth" else int(kind == "particles" and not layers.is_result(layer))
 
@@ -257,7 +252,7 @@ def outcomes_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
 
 
 def score_summary(scored: Score, ranked_ap: float) -> str:
-    """Lay the figures out as a small table; `ranked_ap` is the AP over all confidences."""
+    """Format the metrics as a small table; `ranked_ap` is the average precision over all confidences."""
     rmse = ", ".join(f"{axis} {scored.rmse[axis]:.2f}" for axis in "zyx") if scored.true_positives else "none"
     rows = {
         "Challenge AP": f"{scored.challenge_ap:.3f}",

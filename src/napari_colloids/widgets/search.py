@@ -1,9 +1,9 @@
-"""What was asked for in the Detect widget: the search of a volume, or of frames of a series, to be gone on with."""
+"""Resumable search of a volume or of frames of a time series."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,28 +19,15 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection import Options
     from napari_colloids.detection.estimate import DiameterEstimate
+    from napari_colloids.progress import Progress
     from napari_colloids.widgets.layers.regions import Marked
 
 
 class Search:
-    """The volumes of an image that are to be searched, and the particles of those that are done.
+    """A search of volumes of an image, with the particles of the volumes that are done.
 
-    Keeps the place of the image, which may be moved or removed meanwhile.
-
-    Parameters
-    ----------
-    image
-        A 3D image, or a time series of them.
-    index
-        What the viewer shows of it along the axes before z.
-    frames
-        The frames to search; None for the one on show.
-    options
-        The settings.
-    marked
-        Where particles are wanted.
-    psf
-        The image of a bead that the PSF is measured on, for positions that are refined.
+    Keeps the place of the image, which may be moved or removed meanwhile. Searches these frames of a series, or for
+    None the one on show, which the index says. The PSF may be measured on the image of a bead.
     """
 
     def __init__(
@@ -73,7 +60,7 @@ class Search:
         self._objects = (image, image.data, psf, None if psf is None else psf.data)
 
     def goes_on_with(self, other: Search | None) -> bool:
-        """Take over what another search has done, if it was asked for the same; tell whether it was.
+        """Take over the results of another search with the same settings; return whether they are the same.
 
         Whether labels have stayed the same is seen once they are read.
         """
@@ -85,7 +72,7 @@ class Search:
         self.went_on = True
         return True
 
-    def run(self) -> Generator[Any, None, Search]:
+    def run(self) -> Generator[Progress, None, Search]:
         """Search what is not done yet; returns itself."""
         region, checksum = yield from self._marked.read()
         if checksum != self._checksum:
@@ -107,15 +94,9 @@ class Search:
         return self
 
     def table(self) -> pd.DataFrame:
-        """Return the particles found so far, in the order of the frames; ``attrs`` says how they were found.
-
-        Raises
-        ------
-        ColloidsError
-            If nothing is done yet.
-        """
+        """Return the particles found so far, in the order of the frames; ``attrs`` says how they were found."""
         return joined([self.tables[part] for part in self.parts if part in self.tables])
 
 
-def _corners(marked: Marked) -> tuple[Any, ...]:
+def _corners(marked: Marked) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(np.ravel(outline)) for outline in marked.outlines)

@@ -59,13 +59,6 @@ class SearchForm(QWidget):
     """Holds the controls of a search by name, and makes the search that they ask for.
 
     Every option of detection has a control, folded away unless it is listed among those on show.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    remembers
-        Whether the controls begin as they were left last time.
     """
 
     def __init__(self, viewer: ViewerModel, *, remembers: bool) -> None:
@@ -122,13 +115,7 @@ class SearchForm(QWidget):
         return Options(**{**chosen, "psf": None, "threshold": FLOOR})
 
     def search(self) -> Search | None:
-        """Return the search that is asked for; None without an image.
-
-        Raises
-        ------
-        ColloidsError
-            If the controls contradict each other, or the image.
-        """
+        """Return the search that is asked for, or None without an image."""
         image = self.image.value
         if image is None:
             return None

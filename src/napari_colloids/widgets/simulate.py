@@ -1,4 +1,4 @@
-"""The Simulate dock: a stack like yours, with its true particles, to try settings on."""
+"""The Simulate dock: simulated stacks with their true particles."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class SimulateWidget(Panel):
         )
         self.controls = controls_of(Parameters)
         self.status = Status()
-        self.button = RunButton(
-            "Simulate", self.status, doing="Simulating", prepare=self._asked_for, begin="Simulating…"
-        )
+        self.button = RunButton("Simulate", self.status, doing="Simulating", prepare=self._asked_for)
         self.button.offer(True, "Make the stack and add it with its true particles to the viewer.")
         self.button.succeeded.connect(self._on_made)
         shown = Form([self.preset, *(self.controls[name] for name in _SHOWN)])
@@ -58,13 +56,7 @@ class SimulateWidget(Panel):
         remember("simulation", [self.preset, *self.controls.values()])
 
     def parameters(self) -> Parameters:
-        """Return what the controls say.
-
-        Raises
-        ------
-        ColloidsError
-            If the values do not go together (the message says which).
-        """
+        """Return what the controls say."""
         return Parameters(**{name: control.value for name, control in self.controls.items()})
 
     def _take_preset(self, _: object = None) -> None:

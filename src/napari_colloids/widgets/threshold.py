@@ -1,13 +1,13 @@
-"""The threshold: hides points of low confidence at once, without detecting again."""
+"""Threshold panel: hides points of low confidence without detecting again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -18,11 +18,16 @@ from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.number_box import NumberBox
+from napari_colloids.widgets.parts.panel import across
 from napari_colloids.widgets.parts.plots import ConfidenceHistogram
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 from napari_colloids.widgets.residual import ResidualButton
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Points
+    from napari.utils.events import Event
+
     from napari_colloids.widgets.parts.status import Status
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
@@ -35,7 +40,7 @@ class ThresholdPanel(QWidget):
     Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
     """
 
-    def __init__(self, viewer: Any, status: Status) -> None:
+    def __init__(self, viewer: ViewerModel, status: Status) -> None:
         super().__init__()
         self._viewer = viewer
         self._status = status
@@ -63,28 +68,16 @@ class ThresholdPanel(QWidget):
             True, "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
         )
         self.residual = ResidualButton(viewer, status)
-        self._followed: Any = None
+        self._followed: Points | None = None
         self._counted = np.empty(0)
 
-        top = QHBoxLayout()
-        top.addWidget(QLabel("Points"))
-        top.addWidget(self.layers.native)
-        middle = QHBoxLayout()
-        middle.addWidget(QLabel("Threshold"))
-        middle.addWidget(self.slider)
-        middle.addWidget(self.level.native)
-        middle.addWidget(self.default)
-        bottom = QHBoxLayout()
-        bottom.addWidget(self.count, stretch=1)
-        bottom.addWidget(self.residual)
-        bottom.addWidget(self.export)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(top)
-        column.addLayout(middle)
+        column.addLayout(across(QLabel("Points"), self.layers.native))
+        column.addLayout(across(QLabel("Threshold"), self.slider, self.level.native, self.default))
         column.addWidget(self.histogram)
-        column.addLayout(bottom)
+        column.addLayout(across(self.count, self.residual, self.export))
 
         self.layers.changed.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
@@ -101,11 +94,11 @@ class ThresholdPanel(QWidget):
         table = layers.table_of(layer)  # a copy: the layer may change while it is written
         return Export(table, writer.origin_of(layer), f"{len(table)} particles", layer.name)
 
-    def _on_active(self, event: Any) -> None:
+    def _on_active(self, event: Event) -> None:
         if isalive(self):
             self.layers.value = event.value
 
-    def _on_layer(self, layer: Any) -> None:
+    def _on_layer(self, layer: Points | None) -> None:
         self._follow(layer)
         self.setEnabled(layer is not None)
         self.residual.follow(layer)
@@ -118,15 +111,15 @@ class ThresholdPanel(QWidget):
             self.slider.setValue(float(layers.note_of(layer).get("threshold", NO_THRESHOLD)))
         self._show(layer)
 
-    def _follow(self, layer: Any) -> None:
-        """Hear of the points that are added to this layer, or deleted from it, and of no other's."""
+    def _follow(self, layer: Points | None) -> None:
+        """Follow the points that are added to this layer or deleted from it, and no other layer."""
         if self._followed is not None:
             self._followed.events.features.disconnect(self._on_points)
         if layer is not None:
             layer.events.features.connect(self._on_points)
         self._followed = layer
 
-    def _on_points(self, event: Any = None) -> None:
+    def _on_points(self, event: Event | None = None) -> None:
         if not isalive(self) or not layers.is_result(self._followed):
             return
         if not np.array_equal(layers.confidences_of(self._followed), self._counted):
@@ -143,7 +136,7 @@ class ThresholdPanel(QWidget):
     def _on_default(self) -> None:
         self.slider.setValue(DEFAULT_THRESHOLD["network"])
 
-    def _show(self, layer: Any) -> None:
+    def _show(self, layer: Points) -> None:
         self._counted = layers.confidences_of(layer)
         self.histogram.show_confidences(self._counted)
         if "threshold" in layers.note_of(layer):
@@ -151,13 +144,13 @@ class ThresholdPanel(QWidget):
         else:  # what is hidden in a layer of others is its user's affair, until the threshold is moved
             self._tell(layer, self.slider.value())
 
-    def _apply(self, layer: Any, threshold: float) -> None:
+    def _apply(self, layer: Points, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.
         layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
         watch(self._viewer).show_above(layer, threshold)
         self._tell(layer, threshold)
 
-    def _tell(self, layer: Any, threshold: float) -> None:
+    def _tell(self, layer: Points, threshold: float) -> None:
         self.histogram.show_threshold(threshold)
         with self.level.changed.blocked():
             self.level.value = threshold

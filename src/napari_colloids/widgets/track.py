@@ -1,13 +1,14 @@
-"""The Track widget: link the particles of a time series, look at their paths and how far they move, export."""
+"""The Track dock: trajectories of a time series, mean squared displacement, export."""
 
 from __future__ import annotations
 
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 from weakref import ref
 
+from magicgui.widgets import PushButton
 from napari.layers import Points, Tracks
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
@@ -18,7 +19,7 @@ from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of, set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import Form, beside, controls_of, push_button
+from napari_colloids.widgets.parts.controls import Form, beside, controls_of
 from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import napari
     import pandas as pd
 
+    from napari_colloids.progress import Progress
     from napari_colloids.stack import VoxelSize
     from napari_colloids.structure import Diffusion
     from napari_colloids.widgets.parts.number_box import NumberBox
@@ -58,30 +60,16 @@ class Linking:
         ),
     ] = 5.0
     memory: Annotated[
-        int,
-        Setting(
-            label="Memory",
-            help="Number of frames for which a particle may be missing and still be linked.",
-            unit="frames",
-            low=0,
-            high=1000,
-        ),
+        int, Setting(label="Memory", help="Frames that a particle may be missing.", unit="frames", low=0, high=1000)
     ] = 0
     min_length: Annotated[
-        int,
-        Setting(
-            label="Minimal length",
-            help="Drop trajectories of fewer positions than this.",
-            unit="frames",
-            low=1,
-            high=100_000,
-        ),
+        int, Setting(label="Minimal length", help="Drop shorter trajectories.", unit="frames", low=1, high=100_000)
     ] = 1
     frame_interval: Annotated[
         float | None,
         Setting(
             label="Frame interval",
-            help="Time from one frame to the next in seconds.",
+            help="Time between frames.",
             unit="s",
             low=1e-6,
             high=1e6,
@@ -90,12 +78,7 @@ class Linking:
         ),
     ] = None
     subtract_drift: Annotated[
-        bool,
-        Setting(
-            label="Subtract drift",
-            help="Subtract the mean motion of all particles (of the stage, mostly) from the positions. The tracks are "
-            "then drawn as if the sample stood still.",
-        ),
+        bool, Setting(label="Subtract drift", help="Subtract the mean motion of all particles (mostly of the stage).")
     ] = False
 
 
@@ -121,10 +104,8 @@ class TrackWidget(Panel):
             "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
             label="Points",
         )
-        self.open = push_button(
-            "Open…", "Open a particle table with a column 'frame' (CSV, XYZ, HDF5, Parquet) as points."
-        )
-        self.suggest = push_button("Suggest", "Measure the search range in g(r) of the points on show.")
+        self.open = PushButton(text="Open…", tooltip="Open a particle table with a column 'frame' as points.")
+        self.suggest = PushButton(text="Suggest", tooltip="Measure the search range in g(r) of the points on show.")
         self.controls = controls_of(Linking)
         self.status = Status()
         self.button = RunButton(
@@ -133,7 +114,6 @@ class TrackWidget(Panel):
             doing="Linking particles",
             prepare=self._asked_for,
             cancel_tip="Stop after the frame that is being linked.",
-            begin="Linking…",
         )
         self.plot = MsdPlot()
         self.export = ExportButton(self.status, self._collect)
@@ -182,7 +162,7 @@ class TrackWidget(Panel):
         missing = "Detect the particles of a time series, or open a table, first."
         self.button.offer(ready, "Link the points on show into trajectories." if ready else missing)
 
-    def _on_points(self, points: Any) -> None:
+    def _on_points(self, points: Points | None) -> None:
         self._refresh()
         # What was typed holds for the points it was typed for, in their unit.
         self._typed = self._due = False
@@ -207,7 +187,7 @@ class TrackWidget(Panel):
         table, voxel_size = layers.table_of(points), places.voxel_size_of(points)
         self._typed = False
 
-        def work() -> tuple[Any, float | None]:
+        def work() -> tuple[Points, float | None]:
             try:
                 return points, suggest_search_range(table, voxel_size=voxel_size)
             except ColloidsError:  # nothing to measure, which is said once it is to be linked
@@ -216,7 +196,7 @@ class TrackWidget(Panel):
         self._measuring.start(call(work))
         self._refresh()
 
-    def _on_measured(self, measured: tuple[Any, float | None]) -> None:
+    def _on_measured(self, measured: tuple[Points, float | None]) -> None:
         points, suggested = measured
         if points is self.points.value and suggested is not None and not self._typed:
             self._show_search_range(suggested * _pixel(places.voxel_size_of(points)))
@@ -241,16 +221,8 @@ class TrackWidget(Panel):
         table, place = layers.table_of(points), places.frame_of(points)
         if table["frame"].nunique() < 2:
             raise ColloidsError(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
-        options = {name: control.value for name, control in self.controls.items()}
-        options["search_range"] = options["search_range"] / _pixel(voxel_size) if self._typed else None
-        request = _LinkRequest(
-            points=ref(points),
-            name=points.name,
-            place=place,
-            voxel_size=voxel_size,
-            interval=options.pop("frame_interval"),
-            options=options,
-        )
+        linking = Linking(**{name: control.value for name, control in self.controls.items()})
+        request = _LinkRequest(ref(points), points.name, place, voxel_size, linking, self._typed)
         return lambda: _link(table, request)
 
     def _on_linked(self, result: _Trajectories) -> None:
@@ -261,7 +233,7 @@ class TrackWidget(Panel):
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
-        self._show(result.request.interval)
+        self._show(result.request.linking.frame_interval)
         self._offer_export(len(result.tracks) > 0)
         if len(result.tracks):
             request = result.request
@@ -271,7 +243,7 @@ class TrackWidget(Panel):
                 set_parent(tracks, points)
 
     def _show(self, seconds: float | None) -> None:
-        """Say and draw the result in seconds, or in frames where their interval is unknown."""
+        """Show the result in seconds, or in frames where their interval is unknown."""
         if self._result is None:
             return
         self._seconds = seconds
@@ -302,14 +274,20 @@ class TrackWidget(Panel):
 
 @dataclass(frozen=True)
 class _LinkRequest:
-    """What was asked for, should the layer be moved or removed meanwhile."""
+    """What is linked, and how; the layer may be moved or removed meanwhile."""
 
     points: ref[Points]
     name: str
-    place: dict[str, Any]
+    place: places.Place
     voxel_size: VoxelSize | None
-    interval: float | None
-    options: dict[str, Any]
+    linking: Linking
+    #: Whether the search range is that of `linking`; else it is measured in what is linked.
+    typed: bool
+
+    @property
+    def search_range(self) -> float | None:
+        """The search range in lateral voxels, or None to measure it."""
+        return self.linking.search_range / _pixel(self.voxel_size) if self.typed else None
 
     @property
     def layer_name(self) -> str:
@@ -331,10 +309,17 @@ class _Trajectories:
         return float(self.tracks.attrs["search_range"]) * _pixel(self.request.voxel_size)
 
     @property
-    def note(self) -> dict[str, Any]:
-        """What to keep with the layer and the file; the search range in lateral voxels."""
-        used = {"search_range": self.tracks.attrs["search_range"]}
-        return {"points": self.request.name, "voxel_size": self.request.voxel_size, **self.request.options, **used}
+    def note(self) -> dict[str, object]:
+        """Parameters to keep with the layer and the file; the search range in lateral voxels."""
+        request, linking = self.request, self.request.linking
+        return {
+            "points": request.name,
+            "voxel_size": request.voxel_size,
+            "search_range": self.tracks.attrs["search_range"],
+            "memory": linking.memory,
+            "min_length": linking.min_length,
+            "subtract_drift": linking.subtract_drift,
+        }
 
     def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
         """Return the mean squared displacement and the diffusion coefficient, in seconds where these are known."""
@@ -347,10 +332,18 @@ class _Trajectories:
             return msd, None
 
 
-def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Any, None, _Trajectories]:
+def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Progress, None, _Trajectories]:
     from napari_colloids.structure import iter_link, mean_squared_displacement
 
-    tracks = yield from iter_link(table, voxel_size=request.voxel_size, **request.options)
+    linking = request.linking
+    tracks = yield from iter_link(
+        table,
+        search_range=request.search_range,
+        memory=linking.memory,
+        voxel_size=request.voxel_size,
+        subtract_drift=linking.subtract_drift,
+        min_length=linking.min_length,
+    )
     return _Trajectories(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))
 
 
@@ -360,7 +353,7 @@ def _pixel(voxel_size: VoxelSize | None) -> float:
 
 
 def tracks_summary(result: _Trajectories, diffusion: Diffusion | None) -> str:
-    """Say in a few words what was linked."""
+    """Summarise the trajectories."""
     tracks = result.tracks
     count = int(tracks["particle"].nunique())
     if count == 0:

@@ -1,8 +1,8 @@
-"""Trajectories as a napari layer and as a plot of how far particles move."""
+"""Trajectories as a Tracks layer and as a plot of the mean squared displacement."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
@@ -18,32 +18,16 @@ if TYPE_CHECKING:
 
     from napari_colloids.structure import Diffusion
     from napari_colloids.widgets.layers.layers import LayerData
+    from napari_colloids.widgets.layers.places import Place
 
 #: How units are written in the window.
 SYMBOLS = {"um": "µm", "px": "px"}
 
 
 def tracks_layer_data(
-    tracks: pd.DataFrame, frame: Mapping[str, Any], *, name: str, note: Mapping[str, Any] | None = None
+    tracks: pd.DataFrame, frame: Place, *, name: str, note: Mapping[str, object] | None = None
 ) -> LayerData:
-    """Describe the Tracks layer of linked particles.
-
-    Parameters
-    ----------
-    tracks
-        Particle table with ``frame`` and ``particle``; positions in voxels.
-    frame
-        Scale, translate, units and axis labels of the points that were linked (see `places.frame_of`), of which those
-        of time, z, y, x are taken.
-    name
-        Name of the layer.
-    note
-        Kept in the layer's metadata.
-
-    Returns
-    -------
-    (data, attributes, "tracks")
-    """
+    """Describe the Tracks layer of linked particles in voxels, at the place of the points that were linked."""
     table = tracks.sort_values(["particle", "frame"])
     frames = int(np.ptp(table["frame"])) + 1
     attributes = {

@@ -1,48 +1,52 @@
-"""What a point still is once it was added or moved by hand: certain, but not fitted."""
+"""Edits by hand: features of points that were added or moved."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers.base import ActionType
 
-from napari_colloids.particles import ERRORS
-from napari_colloids.widgets.layers.layers import next_particle
+from napari_colloids.widgets.layers.layers import added_by_hand
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.layers import Points
+    from napari.utils.events import Event
+    from numpy.typing import ArrayLike, NDArray
 
 
-def reset_edited_features(event: Any) -> None:
-    """Take from points that were just added, or moved, what is not true of them (for an event of a layer's ``data``).
+def reset_edited_features(event: Event) -> None:
+    """Reset the features of points that were added or moved (for an event of a layer's ``data``).
 
-    napari gives a new point the features of the one that was selected last.
+    A point that was added is certain and not fitted, though napari gives it the features of the one that was selected
+    last; its channel is kept. A point that was moved keeps its confidence.
     """
     if event.action not in (ActionType.ADDED, ActionType.CHANGED):
         return
     layer = event.source
     which = np.zeros(len(layer.data), bool)
     which[list(event.data_indices)] = True
-    if event.action == ActionType.ADDED:
-        fresh: dict[str, Any] = {"confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
-        others = layer.shown & ~which
-        if "radius" in layer.features and others.any():
-            fresh["radius"] = float(np.nanmedian(layer.features["radius"][others]))
-        if "particle" in layer.features:
-            fresh["particle"] = next_particle(layer.features["particle"][~which]) + np.arange(which.sum())
-        _set(layer, which, fresh)
-        layer.shown = layer.shown | which  # else as visible as the point before
-    else:
-        _set(layer, which, {"refined": 0, **dict.fromkeys(ERRORS, math.nan)})
+    features = layer.features
+    values: dict[str, ArrayLike] = dict(added_by_hand(features[~which]))
+    if event.action == ActionType.CHANGED:
+        kept = ("radius", "confidence", "channel", "particle")
+        _set(layer, which, {name: value for name, value in values.items() if name not in kept})
+        return
+    values.pop("channel", None)
+    if values.pop("radius", None) and (layer.shown & ~which).any():
+        values["radius"] = added_by_hand(features[layer.shown & ~which])["radius"]
+    if "particle" in values:
+        values["particle"] = values["particle"] + np.arange(which.sum())
+    _set(layer, which, values)
+    layer.shown = layer.shown | which  # else as visible as the point before
 
 
-def _set(layer: Points, which: Any, values: dict[str, Any]) -> None:
+def _set(layer: Points, which: NDArray[np.bool_], values: Mapping[str, ArrayLike]) -> None:
     features = layer.features.copy()
     for name, value in values.items():
-        if name in features:
-            features.loc[which, name] = value
+        features.loc[which, name] = value
     if not features.equals(layer.features):
         defaults = layer.feature_defaults
         layer.features = features

@@ -1,4 +1,4 @@
-"""Everything that turns stacks and particle tables into napari layers, and layers back into stacks and tables.
+"""Conversion of stacks and particle tables to napari layers, and back.
 
 Kept in one place because napari's points and units still change between releases.
 
@@ -9,22 +9,25 @@ napari layer data tuples: https://napari.org/stable/plugins/building_a_plugin/gu
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Image, Points
+from napari.utils.colormaps import Colormap
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import ERRORS, POSITION, check_particles, particle_table
+from napari_colloids.particles import COLUMNS, FEATURES, POSITION, check_particles, particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets.layers.places import into_voxels, voxel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Image, Layer, Points
+    from napari.layers import Layer
     from numpy.typing import NDArray
+
+    from napari_colloids.widgets.layers.places import Place
 
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -33,7 +36,9 @@ LayerData = tuple[Any, dict[str, Any], str]
 KEY = "napari_colloids"
 #: Confidence 0 to 1. Bright from end to end, so that rings show on grey images; tells apart without red and green.
 CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
-#: Plain colours of the layers that are not coloured by confidence.
+#: The columns that particles are coloured by, the first that a table has: values at both ends, and the colours between.
+COLOUR_SCALES: dict[str, tuple[tuple[float, float], list[str]]] = {"confidence": ((0.0, 1.0), CONFIDENCE_COLOURS)}
+#: Plain colours of the layers that are not coloured by a column.
 COLOURS = {"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"}
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
@@ -90,12 +95,12 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
 
 def particle_layer_data(
     particles: pd.DataFrame,
-    frame: Mapping[str, Any] | None = None,
+    frame: Place | None = None,
     *,
     name: str = "particles",
     kind: str = "particles",
     leading: Sequence[float] = (),
-    note: Mapping[str, Any] | None = None,
+    note: Mapping[str, object] | None = None,
 ) -> LayerData:
     """Describe the Points layer of a particle table.
 
@@ -104,11 +109,11 @@ def particle_layer_data(
     particles
         Particle table; positions in voxels, radius in lateral voxels.
     frame
-        Scale, translate, units and axis labels of the image (see `places.frame_of`); None for bare voxels.
+        Scale, translate, units and axis labels of the image (see `places.frame_of`); None for voxels.
     name
         Name of the layer.
     kind
-        ``"particles"`` is coloured by confidence where there is one; the others are keys of `COLOURS`.
+        ``"particles"`` is coloured by a column of `COLOUR_SCALES` where there is one; the others are keys of `COLOURS`.
     leading
         Index of the image along the axes before z (the time step) that the particles belong to. A table with a
         ``frame`` column brings its own.
@@ -128,49 +133,46 @@ def particle_layer_data(
     place = _with_axes(frame or {}, positions.shape[1])
     radius = radii_of(table)
     features = pd.DataFrame({"radius": radius})
-    if "confidence" in table:
-        features["confidence"] = table["confidence"].to_numpy(dtype=float)
-    if "refined" in table:
-        features["refined"] = table["refined"].to_numpy(dtype=int)
-        features[ERRORS] = table[ERRORS].to_numpy(dtype=float)
-    for column in ("channel", "particle"):
-        if column in table:
-            features[column] = table[column].to_numpy(dtype=int)
-    by_confidence = kind == "particles" and "confidence" in features and len(table) > 0
+    for column in [column for column in FEATURES if column in table and column != "radius"]:
+        features[column] = table[column].to_numpy(dtype=int if COLUMNS[column].whole else float)
+    scales = [column for column in COLOUR_SCALES if column in features]
+    colour_by = scales[0] if scales and kind == "particles" and len(table) else ""
     middle = float(np.median(radius)) if len(radius) else DEFAULT_RADIUS
-    # A point that is added by hand.
-    by_hand: dict[Any, float] = {"radius": middle, "confidence": 1.0, "refined": 0, **dict.fromkeys(ERRORS, math.nan)}
-    if "channel" in features:
-        by_hand["channel"] = next(iter(features["channel"].mode()), 0)
-    if "particle" in features:
-        by_hand["particle"] = next_particle(features["particle"])
     attributes: dict[str, Any] = {
         **place,
         "ndim": positions.shape[1],
         "name": name,
         "features": features,
-        "feature_defaults": {column: by_hand[column] for column in features},
+        "feature_defaults": added_by_hand(features),
         "size": 2 * radius if len(radius) else 2 * middle,
         "symbol": "disc",
         "canvas_size_limits": (0, 10000),
         "border_width_is_relative": False,
         "projection_mode": "rescale_spherical",
-        "metadata": {KEY: {"kind": kind, "by_confidence": by_confidence, **(note or {})}},
-        **flat_look(kind, by_confidence, middle),
+        "metadata": {KEY: {"kind": kind, "colour_by": colour_by, **(note or {})}},
+        **flat_look(kind, colour_by, middle),
     }
     return positions, attributes, "points"
 
 
-def next_particle(particle: pd.Series[int]) -> int:
-    """Return a number that no trajectory has yet, for a point added by hand.
+def added_by_hand(features: pd.DataFrame) -> dict[str, float]:
+    """Return the features of a point that is added by hand to points with these.
 
     Until it is linked such a point is a trajectory of its own, as is in `link` what nothing follows. Tables know only
     whole numbers, so it cannot go without; and if all such points had the same one, they would pass for one particle.
     """
-    return int(particle.max()) + 1 if len(particle) else 0
+    given = {name: COLUMNS[name].by_hand for name in features if name in COLUMNS}
+    values = {name: value for name, value in given.items() if value is not None}
+    if "radius" in features:
+        values["radius"] = float(np.median(radii_of(features))) if len(features) else DEFAULT_RADIUS
+    if "channel" in features:
+        values["channel"] = next(iter(features["channel"].mode()), 0)
+    if "particle" in features:
+        values["particle"] = int(features["particle"].max()) + 1 if len(features) else 0
+    return values
 
 
-def _with_axes(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+def _with_axes(frame: Place, ndim: int) -> Mapping[str, object]:
     """Fit the place of an image to points with more axes (particles of a series) or fewer (of a single volume)."""
     fillers = {"scale": 1.0, "translate": 0.0, "units": "pixel", "axis_labels": "t"}
     return {
@@ -179,29 +181,27 @@ def _with_axes(frame: Mapping[str, Any], ndim: int) -> dict[str, Any]:
     }
 
 
-def flat_look(kind: str, by_confidence: bool, radius: float) -> dict[str, Any]:
+def flat_look(kind: str, colour_by: str, radius: float) -> dict[str, Any]:
     """Attributes of thin rings, for 2D: the sphere underneath stays in sight."""
     return {
         "face_color": "transparent",
         "border_width": max(2 * radius * RING, 0.3),
         "shading": "none",
-        **_colours("border", kind, by_confidence),
+        **_colours("border", kind, colour_by),
     }
 
 
-def solid_look(kind: str, by_confidence: bool) -> dict[str, Any]:
+def solid_look(kind: str, colour_by: str) -> dict[str, Any]:
     """Attributes of shaded spheres, for 3D."""
-    return {"border_width": 0.0, "shading": "spherical", **_colours("face", kind, by_confidence)}
+    return {"border_width": 0.0, "shading": "spherical", **_colours("face", kind, colour_by)}
 
 
-def _colours(part: str, kind: str, by_confidence: bool) -> dict[str, Any]:
-    if not by_confidence:
+def _colours(part: str, kind: str, colour_by: str) -> dict[str, Any]:
+    if not colour_by:
         return {f"{part}_color": COLOURS.get(kind, CONFIDENCE_COLOURS[-1])}
-    return {
-        f"{part}_color": "confidence",
-        f"{part}_colormap": confidence_colormap(),
-        f"{part}_contrast_limits": (0.0, 1.0),
-    }
+    limits, colours = COLOUR_SCALES[colour_by]
+    colormap = Colormap(colours, name=colour_by)
+    return {f"{part}_color": colour_by, f"{part}_colormap": colormap, f"{part}_contrast_limits": limits}
 
 
 def _contrast(stack: Stack, channel: int) -> dict[str, Any]:
@@ -216,15 +216,8 @@ def _contrast(stack: Stack, channel: int) -> dict[str, Any]:
     return {"contrast_limits": (levels.low, levels.high)}
 
 
-def confidence_colormap() -> Any:
-    """Return napari's colormap for confidences from 0 to 1."""
-    from napari.utils.colormaps import Colormap
-
-    return Colormap(CONFIDENCE_COLOURS, name="confidence")
-
-
 def note_of(layer: Layer) -> dict[str, Any]:
-    """Return our entries in the layer's metadata (empty for layers of others)."""
+    """Return this plugin's entries in the layer's metadata (empty for other layers)."""
     return dict(layer.metadata.get(KEY, {}))
 
 
@@ -278,8 +271,8 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``frame`` (series only), ``z, y, x``, ``radius``, and ``channel``, ``confidence``, ``refined`` and the standard
-        errors, ``particle`` as far as the layer has them, and the columns in micrometres where its scale is known.
+        ``frame`` (series only), ``z, y, x``, ``radius``, the other features of `particles.COLUMNS` that the layer has,
+        and the columns in micrometres where its scale is known.
 
     Raises
     ------
@@ -291,17 +284,10 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
     chosen = np.asarray(layer.shown, dtype=bool) if shown_only else np.ones(len(layer.data), dtype=bool)
     data = np.asarray(layer.data, dtype=float)[chosen]
     features = layer.features.loc[chosen]
-    columns: dict[str, Any] = {
-        name: features[name].to_numpy(dtype=float)
-        for name in ("radius", "confidence")
-        if _is_number(features.get(name))
-    }
+    given = {name: _feature(name, features[name]) for name in FEATURES if name in features}
+    columns = {name: values for name, values in given.items() if values is not None}
     if "radius" not in columns:
         columns["radius"] = np.asarray(layer.size, dtype=float)[chosen] / 2
-    if {"refined", *ERRORS} <= set(features):
-        columns |= {"refined": features["refined"].fillna(0), "errors": features[ERRORS]}
-    # Layers of others may have something else under these names: those of dyes, say.
-    columns |= {name: features[name] for name in ("channel", "particle") if _is_whole(features.get(name))}
     return particle_table(
         data[:, -3:], frame=np.rint(data[:, -4]) if layer.ndim > 3 else None, voxel_size=voxel_size_of(layer), **columns
     )
@@ -341,18 +327,14 @@ def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_onl
     return table.drop(columns="frame", errors="ignore")
 
 
-def is_stack(layer: Any) -> bool:
-    """Tell whether a layer is a 3D image, or a series of them, and not what particles left of one."""
-    from napari.layers import Image
-
+def is_stack(layer: object) -> bool:
+    """Whether a layer is a 3D image or a time series of them, and not a residual."""
     image = isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3
     return image and note_of(layer).get("kind") != "residual"
 
 
-def is_result(layer: Any) -> bool:
-    """Tell whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
-    from napari.layers import Points
-
+def is_result(layer: object) -> bool:
+    """Whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
     particles = isinstance(layer, Points) and layer.ndim >= 3 and _is_number(layer.features.get("confidence"))
     return particles and note_of(layer).get("kind", "particles") not in COLOURS
 
@@ -373,8 +355,15 @@ def _is_number(values: pd.Series[Any] | None) -> bool:
     return values is not None and pd.api.types.is_numeric_dtype(values)
 
 
-def _is_whole(values: pd.Series[Any] | None) -> bool:
-    return values is not None and pd.api.types.is_integer_dtype(values) and not values.isna().any()
+def _feature(name: str, values: pd.Series[Any]) -> NDArray[np.generic] | None:
+    """Return a column of a table; None where another plugin's layer has something else under this name."""
+    if not _is_number(values):
+        return None
+    column = COLUMNS[name]
+    if not column.whole:
+        return values.to_numpy(dtype=float)
+    numbers = values.to_numpy(dtype=float) if column.by_hand is None else values.fillna(column.by_hand).to_numpy(float)
+    return numbers.astype(int) if np.array_equal(numbers, np.rint(numbers)) else None
 
 
 def radii_of(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
-"""Which layer another one was made from: the image of particles, the particles of tracks."""
+"""Parents of layers: the image of particles, the particles of tracks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
 from napari_colloids.widgets.layers import layers
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 #: The layers that others were made from.
-_PARENTS: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
+_PARENTS: WeakKeyDictionary[Layer, ref[Layer]] = WeakKeyDictionary()
 
 
 def set_parent(layer: Layer, origin: Layer) -> None:
-    """Remember what a layer was made from: names change, and come back on other layers."""
+    """Set the layer that another was made from: names change, and come back on other layers."""
     _PARENTS[layer] = ref(origin)
 
 
 def is_known(layer: Layer) -> bool:
-    """Tell whether it was remembered what a layer was made from, even if that is gone since."""
+    """Whether the parent of a layer was set, even if it is gone since."""
     return layer in _PARENTS
 
 
 def is_child_of(layer: Layer, origin: Layer) -> bool:
-    """Tell whether a layer was made from another; by the name of the image in its note, if it comes from a file."""
+    """Whether a layer was made from another; by the image's name in its metadata, if it comes from a file."""
     known = _PARENTS.get(layer)
     if known is not None:
         return known() is origin

@@ -1,22 +1,28 @@
-"""Where layers lie: their scale and units, the index on show, and the way from one layer's data to another's voxels."""
+"""Places of layers: scale, units, index on show, and transforms from one layer's data to another's voxels."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from napari_colloids.stack import VoxelSize
 
 
-def frame_of(layer: Layer) -> dict[str, Any]:
+#: Attributes that say where a layer lies: scale, translate, units and axis labels.
+Place = Mapping[str, "tuple[object, ...]"]
+
+
+def frame_of(layer: Layer) -> Place:
     """Return the attributes that place another layer exactly where this one is.
 
     Raises
@@ -81,7 +87,7 @@ def interval_of(layer: Layer) -> float | None:
         return None
 
 
-def index_of(layer: Layer, viewer: Any) -> tuple[int, ...]:
+def index_of(layer: Layer, viewer: ViewerModel) -> tuple[int, ...]:
     """Return the index of what the viewer shows along the layer's axes before z (empty for a 3D layer)."""
     here = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
     lengths = np.ptp(layer.extent.data, axis=0) + 1

@@ -1,4 +1,4 @@
-"""Reader contributions: drag a stack or a particle table onto napari and it lies where it should, to scale."""
+"""Reader contributions: stacks and particle tables, to scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what is drawn in the viewer, shapes or labels, to the region that is searched."""
+"""Regions to search, from Shapes and Labels layers."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from napari_colloids.widgets.layers import places
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
 #: Corners of the polygon that stands for an ellipse.
 _ELLIPSE = 72
 
 
-def is_region(layer: Any) -> bool:
-    """Whether a layer can say where particles are wanted."""
+def is_region(layer: object) -> bool:
+    """Whether a layer can mark a region."""
     return isinstance(layer, Shapes) or (isinstance(layer, Labels) and layer.ndim >= 3)
 
 
 @dataclass(frozen=True)
 class Marked:
-    """What a layer marks in an image: outlines, or labels that are still to be read.
+    """The region that a layer marks in an image: outlines, or labels that are still to be read.
 
     Attributes
     ----------
@@ -52,13 +52,7 @@ class Marked:
     indices: Sequence[tuple[int, ...]] = ((),)
 
     def read(self) -> Generator[Progress, None, tuple[Region, int | None]]:
-        """Return the region, and a checksum of where the labels are not 0; reads them slice by slice.
-
-        Raises
-        ------
-        ColloidsError
-            If the labels differ between the frames, or are 0 everywhere.
-        """
+        """Return the region, and a checksum of where the labels are not 0; reads them slice by slice."""
         if self.labels is None:
             return Region(self.z_range, self.outlines), None
         first, checksum, empty = self.indices[0], 0, True
@@ -79,25 +73,12 @@ class Marked:
         return Region(self.z_range, mask=self.labels[first] if first else self.labels), checksum
 
 
-def marked_by(layer: Any, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None) -> Marked:
-    """Return what a layer marks in an image; labels are not read yet.
+def marked_by(
+    layer: Layer | None, image: Image, index: Sequence[int] = (), frames: Sequence[int] | None = None
+) -> Marked:
+    """Return what a layer marks in an image, at an index of a series or in several frames; labels are not read yet.
 
-    Parameters
-    ----------
-    layer
-        Shapes drawn in slices (y, x), which apply to all slices; Labels of the image's shape, which apply where they
-        are not 0; or None for everywhere.
-    image
-        The image to be searched.
-    index
-        Index of a time series that labels of the same dimensions are taken from.
-    frames
-        The frames that are searched; None for the one of the index.
-
-    Raises
-    ------
-    ColloidsError
-        If nothing that has an area is drawn, or the labels are those of another image.
+    Shapes drawn in slices (y, x) apply to all slices; Labels must have the shape of the image; None is everywhere.
     """
     if layer is None:
         return Marked()

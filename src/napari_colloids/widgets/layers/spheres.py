@@ -1,4 +1,4 @@
-"""Keeps particles looking like spheres: their cross-section in the slice on show in 2D, shaded balls in 3D.
+"""Particles drawn as spheres: cross-sections with the slice on show in 2D, shaded spheres in 3D.
 
 napari's ``projection_mode="rescale_spherical"`` draws the disc in which a sphere meets the current slice, but it needs
 slices as thick as the spheres, and it takes distances along z for lateral voxels. In 3D it draws hidden points too
@@ -142,11 +142,11 @@ class SphereView:
         if viewer is None or not len(layer.data):
             return
         note = layers.note_of(layer)
-        kind, by_confidence = note.get("kind", "particles"), bool(note.get("by_confidence"))
+        kind, colour_by = note.get("kind", "particles"), note.get("colour_by", "")
         if viewer.dims.ndisplay == 3:
-            look = layers.solid_look(kind, by_confidence)
+            look = layers.solid_look(kind, colour_by)
         else:
-            look = layers.flat_look(kind, by_confidence, float(np.median(layers.radii_of(layer.features))))
+            look = layers.flat_look(kind, colour_by, float(np.median(layers.radii_of(layer.features))))
         # The colormap must be in place before the colour is mapped through it.
         for attribute in sorted(look, key=lambda name: name.endswith("_color")):
             setattr(layer, attribute, look[attribute])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from magicgui.widgets import CheckBox, ComboBox, Container, PushButton
+from magicgui.widgets import CheckBox, ComboBox, Container
 from magicgui.widgets.bases import ValuedContainerWidget
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
@@ -32,26 +33,12 @@ _MAX_BUTTONS = 2
 
 
 def controls_of(group: type, *, but: Collection[str] = ()) -> Controls:
-    """Make a control for each setting of a dataclass.
-
-    Parameters
-    ----------
-    group
-        A dataclass with settings (see `napari_colloids.settings`).
-    but
-        Names of settings to leave out.
-    """
+    """Make a control for each setting of a dataclass, but for some."""
     return {name: control(setting) for name, setting in settings_of(group).items() if name not in but}
 
 
 def control(field: Field) -> BaseValueWidget[Any]:
-    """Make the control of a setting by its type, with its label, unit, bounds and tooltip.
-
-    Raises
-    ------
-    TypeError
-        If no control knows values of this type.
-    """
+    """Make the control of a setting by its type, with its label, unit, bounds and tooltip."""
     setting = field.setting
     about = about_of(field)
     if setting.choices:
@@ -75,8 +62,11 @@ def control(field: Field) -> BaseValueWidget[Any]:
 
 def about_of(field: Field) -> About:
     """Return the name, label and tooltip of a setting's control."""
-    tooltip = textwrap.fill(field.setting.help, _TOOLTIP_WIDTH)
-    return {"name": field.name, "label": field.setting.label, "tooltip": tooltip}
+    setting = field.setting
+    bounded = math.isfinite(setting.low) and math.isfinite(setting.high)
+    bounds = f"\nFrom {setting.low:g} to {setting.high:g} {setting.unit}".rstrip() if bounded else ""
+    tooltip = textwrap.fill(setting.help, _TOOLTIP_WIDTH) + bounds
+    return {"name": field.name, "label": setting.label, "tooltip": tooltip}
 
 
 def _number_box(kind: object, value: object, field: Field, **about: Unpack[About]) -> NumberBox:
@@ -124,7 +114,7 @@ class Row(ValuedContainerWidget[tuple[Any, ...]]):
 
     def set_value(self, value: Iterable[Any]) -> None:
         """Set the values, from left to right."""
-        for one, part in zip(self.parts(), value, strict=True):
+        for one, part in list(zip(self.parts(), value, strict=True)):  # refused as a whole
             one.value = part
 
     @property
@@ -146,11 +136,6 @@ def beside(first: Widget, *others: Widget) -> Container:
     row = Container(widgets=[first, *others], layout="horizontal", labels=False, label=first.label)
     row.margins = (0, 0, 0, 0)
     return row
-
-
-def push_button(text: str, tooltip: str) -> PushButton:
-    """Make a button."""
-    return PushButton(text=text, tooltip=tooltip)
 
 
 class Form(QWidget):

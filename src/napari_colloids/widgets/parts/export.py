@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.io.atomic import translating_write_errors
 from napari_colloids.widgets.layers.writer import write_table
@@ -23,22 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export:
-    """What is to be exported.
-
-    Attributes
-    ----------
-    table
-        A particle table that nothing changes any more: a copy of what a layer holds.
-    origin
-        Where it comes from, kept beside it.
-    content
-        What it holds, for the message.
-    name
-        Proposal for the name of the file, without an ending.
-    """
+    """A table that nothing changes any more, its origin, what it holds, and a name for the file, without an ending."""
 
     table: pd.DataFrame
-    origin: dict[str, Any]
+    origin: dict[str, object]
     content: str
     name: str
 
@@ -47,17 +35,10 @@ class ExportButton(RunButton):
     """Writes one table at a time: half a million rows of CSV take seconds, for which the window must not stand still.
 
     Once begun it is written to the end, also if the widget is closed meanwhile.
-
-    Parameters
-    ----------
-    status
-        Where to say how it went.
-    collect
-        Returns what is to be exported; raises a `ColloidsError` where there is nothing.
     """
 
     def __init__(self, status: Status, collect: Callable[[], Export]) -> None:
-        super().__init__("Export CSV…", status, doing="Exporting", prepare=self._ask, begin="Writing the table…")
+        super().__init__("Export CSV…", status, doing="Exporting", prepare=self._ask)
         self._collect = collect
         self.succeeded.connect(status.say)
 

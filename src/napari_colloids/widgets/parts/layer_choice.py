@@ -135,22 +135,10 @@ class LayerCombo(QComboBox):
 
 
 class LayerChoice(OwnControl["Layer | None"]):
-    """One of the viewer's layers: the newest of the highest rank, unless another is chosen.
+    """One of the layers that a function accepts: the newest of the highest rank, unless another is chosen.
 
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    accepts
-        Whether a layer is one of the choices.
-    purpose
-        What the layer is for; the name of the chosen layer is put before it.
-    none
-        Words for "no layer", which come first and are chosen unless the user chooses a layer; empty for none.
-    rank
-        How likely it is that a layer is meant.
-    **about
-        Name and label.
+    `purpose` is the tooltip, below the name of the layer. `none` are words for "no layer", which come first and are
+    chosen unless the user chooses a layer.
     """
 
     def __init__(

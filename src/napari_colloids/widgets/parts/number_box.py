@@ -83,20 +83,7 @@ def _float(text: str) -> float | None:
 class NumberBox(OwnControl[float | int | None]):
     """A number with a unit; a whole number where there are no decimals.
 
-    Parameters
-    ----------
-    value
-        The number to begin with; None needs `unset`.
-    low, high
-        Smallest and largest number, both allowed.
-    decimals
-        Digits after the point.
-    unit
-        Shown behind the number.
-    unset
-        Shown instead of None, one step below the smallest number.
-    **about
-        Name, label and tooltip.
+    Where `unset` is given it is shown instead of None, one step below the smallest number.
     """
 
     def __init__(

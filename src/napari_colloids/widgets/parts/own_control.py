@@ -39,17 +39,7 @@ class _Backend(QBaseValueWidget):
 
 
 class OwnControl(ValueWidget[Value], Generic[Value]):
-    """A magicgui control around a Qt widget of our own.
-
-    Parameters
-    ----------
-    make
-        Makes the widget.
-    getter, setter, signal
-        Names of the widget's methods that return and set the value, and of the signal that it has changed.
-    **about
-        Name, label and tooltip.
-    """
+    """A magicgui control around a Qt widget, whose value is got, set and signalled by the methods of these names."""
 
     def __init__(
         self, make: Callable[[], QWidget], getter: str, setter: str, signal: str, **about: Unpack[About]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_colloids.widgets.layers.unwrapped import unwrapped
@@ -47,6 +47,14 @@ class Panel(QScrollArea):
         bar = self.verticalScrollBar()
         inside = self._inside.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
         return QSize(max(WIDTH, inside), super().minimumSizeHint().height())
+
+
+def across(*parts: QWidget) -> QHBoxLayout:
+    """Put widgets side by side."""
+    row = QHBoxLayout()
+    for part in parts:
+        row.addWidget(part)
+    return row
 
 
 def folded(form: QWidget, tooltip: str) -> QCollapsible:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
@@ -16,7 +16,10 @@ from napari_colloids.widgets.parts.status import is_light
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.backend_bases import MouseEvent
+    from matplotlib.lines import Line2D
     from numpy.typing import ArrayLike, NDArray
+    from qtpy.QtGui import QWheelEvent
 
 #: Of curves, on a dark background and on a light one.
 CURVE = (COLOURS["true positives"], "#00708a")
@@ -35,11 +38,11 @@ class Canvas(FigureCanvasQTAgg):
         self.setFixedHeight(height)
         self.axes = self.figure.add_subplot()
 
-    def wheelEvent(self, event: Any) -> None:
+    def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the panel, which scrolls."""
         event.ignore()
 
-    def changeEvent(self, event: Any) -> None:
+    def changeEvent(self, event: QEvent) -> None:
         """Follow napari's theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and self._theme() != (self.paper, self.ink):
@@ -68,13 +71,13 @@ class Canvas(FigureCanvasQTAgg):
 
 
 class ConfidenceHistogram(Canvas):
-    """How many points have which confidence; click or drag to move the threshold."""
+    """Histogram of the confidences; click or drag to move the threshold."""
 
     picked = Signal(float)
 
     def __init__(self) -> None:
         super().__init__(height=120)
-        self._line: Any = None
+        self._line: Line2D | None = None
         self._threshold = 0.0
         self.setToolTip("Number of points by confidence (0 to 1). Click or drag to move the threshold.")
         self.mpl_connect("button_press_event", self._on_mouse)
@@ -97,10 +100,11 @@ class ConfidenceHistogram(Canvas):
     def show_threshold(self, threshold: float) -> None:
         """Move the threshold line."""
         self._threshold = threshold
-        self._line.set_xdata([threshold, threshold])
+        if self._line is not None:
+            self._line.set_xdata([threshold, threshold])
         self.draw_idle()
 
-    def _on_mouse(self, event: Any) -> None:
+    def _on_mouse(self, event: MouseEvent) -> None:
         pressed = event.name == "button_press_event" or getattr(event, "buttons", None)
         if pressed and event.inaxes is self.axes and event.xdata is not None:
             self.picked.emit(float(event.xdata))

@@ -20,15 +20,7 @@ PLUGIN = "napari-colloids"
 
 
 def remember(group: str, controls: Iterable[BaseValueWidget[Any]]) -> None:
-    """Give controls the values they had last time, and keep the values they get from now on.
-
-    Parameters
-    ----------
-    group
-        Name of the dock that the controls belong to.
-    controls
-        Controls whose values JSON can hold, by their names.
-    """
+    """Give controls the values they had last time, by their names, and keep the values they get from now on."""
     for control in controls:
         key = f"{group}/{control.name}"
         stored = _settings().value(key)

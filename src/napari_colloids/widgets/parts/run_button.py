@@ -30,13 +30,12 @@ class RunButton(QPushButton):
     status
         Where progress, errors and cancellation are reported.
     doing
-        Name of the work, for napari's activity dock; the text of the button while work without steps runs.
+        Name of the work: the first message, the entry in napari's activity dock, and, for work without steps, the
+        text of the button meanwhile.
     prepare
         Returns the work when the button is clicked, or None where there is none. A `ColloidsError` is shown.
     cancel_tip
         Tooltip while the work runs; without one the work has no steps, and cannot be cancelled.
-    begin
-        First message.
     counts
         Whether messages are to say which step is done, as the work's own do not.
     kept
@@ -55,15 +54,14 @@ class RunButton(QPushButton):
         status: Status,
         *,
         doing: str,
-        prepare: Callable[[], Work | None] = lambda: None,
+        prepare: Callable[[], Work | None],
         cancel_tip: str = "",
-        begin: str = "Preparing…",
         counts: bool = False,
         kept: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__(label)
         self.label, self._status, self._doing, self._prepare = label, status, doing, prepare
-        self._cancel_tip, self._begin, self._counts, self._kept = cancel_tip, begin, counts, kept
+        self._cancel_tip, self._counts, self._kept = cancel_tip, counts, kept
         self._ready, self._tip = True, ""
         self._rival: RunButton | None = None
         self.bar = QProgressBar()
@@ -109,7 +107,7 @@ class RunButton(QPushButton):
         self.task.start(work)
         self.bar.setRange(0, 0)
         self.bar.setVisible(bool(self._cancel_tip))
-        self._status.say(self._begin)
+        self._status.say(f"{self._doing}…")
         self._refresh()
         self.began.emit()
 

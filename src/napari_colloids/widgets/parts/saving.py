@@ -1,12 +1,11 @@
-"""Where to save a particle table: the file dialog, and the ending of the name."""
+"""File dialog for particle tables."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_colloids.io import PARTICLE_ENDINGS
 from napari_colloids.io.format import dialog_filter
@@ -16,17 +15,10 @@ from napari_colloids.io.tables.registry import TABLE_FORMATS
 FILTER = dialog_filter(TABLE_FORMATS)
 
 
-def ask_for_table(parent: Any, title: str, name: str) -> Path | None:
-    """Ask for the file to write a table to; None if the user thinks better of it.
+def ask_for_table(parent: QWidget | None, title: str, name: str) -> Path | None:
+    """Ask for the file to write a table to; None if the user decides against it.
 
-    Parameters
-    ----------
-    parent
-        The widget that asks.
-    title
-        What the dialog is called.
-    name
-        Proposal, without an ending; what cannot be part of a file's name is replaced.
+    The name is a proposal without an ending; what cannot be part of a file's name is replaced.
     """
     path, kind = QFileDialog.getSaveFileName(parent, title, re.sub(r'[\\/:*?"<>|]', "_", name) + ".csv", FILTER)
     if not path:
@@ -40,6 +32,6 @@ def ask_for_table(parent: Any, title: str, name: str) -> Path | None:
     return whole if not whole.exists() or _may_replace(parent, whole) else None
 
 
-def _may_replace(parent: Any, path: Path) -> bool:
+def _may_replace(parent: QWidget | None, path: Path) -> bool:
     answer = QMessageBox.question(parent, "Replace the file?", f"{path.name} is there already. Replace it?")
     return answer == QMessageBox.StandardButton.Yes

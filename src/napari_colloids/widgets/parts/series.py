@@ -1,9 +1,8 @@
-"""Which part of a file: series, channel, frames, and the axes where the file does not say them."""
+"""Controls that choose a part of a file: series, channel, frames, and the axes where the file does not say them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from magicgui.widgets import LineEdit
 from qtpy.QtCore import QObject, Qt, Signal
@@ -25,26 +24,13 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.parts.own_control import About
 
 
-@dataclass(frozen=True)
-class SeriesChoice:
-    """What to read of a file.
+class SeriesChoice(TypedDict):
+    """What to read of a file, as `reader.load` takes it."""
 
-    Attributes
-    ----------
-    index
-        Which series, from 0.
-    axes
-        What its dimensions are, where the user says it.
-    channel
-        Which channel, or None for all.
-    frames
-        The first frame and the last, or None for all.
-    """
-
-    index: int = 0
-    axes: str | None = None
-    channel: int | None = None
-    frames: tuple[int, int] | None = None
+    index: int
+    axes: str | None
+    channel: int | None
+    frames: tuple[int, int] | None
 
 
 def described(series: Series, number: int) -> str:
@@ -141,12 +127,12 @@ class SeriesPicker(QObject):
     def choice(self) -> SeriesChoice:
         """Return what is chosen."""
         channel = self.channel.value - 1  # after "all"
-        return SeriesChoice(
-            max(self._number(), 0),
-            (self.axes.value.strip() or None) if self.axes.enabled else None,
-            None if channel < 0 else channel,
-            None if self.frames.value == (0, self.frames.high) else self.frames.value,
-        )
+        return {
+            "index": max(self._number(), 0),
+            "axes": (self.axes.value.strip() or None) if self.axes.enabled else None,
+            "channel": None if channel < 0 else channel,
+            "frames": None if self.frames.value == (0, self.frames.high) else self.frames.value,
+        }
 
     def _number(self) -> int:
         return int((self.index if self._numbered else self.series).value or 0)
@@ -183,7 +169,7 @@ def _suggestion(series: Series) -> str:
 
 
 def _disable(box: QComboBox, number: int) -> None:
-    """Show a choice that cannot be made."""
+    """Show a line that cannot be chosen."""
     model = box.model()
     item = model.item(number) if isinstance(model, QStandardItemModel) else None
     if item is not None:

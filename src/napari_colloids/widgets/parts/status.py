@@ -15,17 +15,17 @@ _NOTICE_MARK = "class='notice'"
 
 
 def is_light(widget: QWidget) -> bool:
-    """Tell whether the theme has a widget dark on light."""
+    """Whether the theme of a widget is dark on light."""
     return widget.palette().window().color().lightness() > 127
 
 
 def notice(text: str) -> str:
-    """Mark what the user should not overlook, for a `Status`, which colours it to suit the theme."""
+    """Mark a notice, which a `Status` colours to suit the theme."""
     return f"<span {_NOTICE_MARK}>{html.escape(text)}</span>"
 
 
 class Status(QLabel):
-    """Where a widget says what it did, or what went wrong."""
+    """Line of text for results and errors."""
 
     _text = ""
     _failed = False

@@ -1,11 +1,11 @@
-"""Heavy work off the GUI thread, with progress, cancel and one clear message on errors."""
+"""Background work with progress, cancellation and one message on errors."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.qt.threading import thread_worker
 from napari.utils import progress
@@ -13,15 +13,20 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_colloids.errors import ColloidsError
 
+if TYPE_CHECKING:
+    from superqt.utils import GeneratorWorker
+
+    from napari_colloids.progress import Progress
+
 _log = logging.getLogger(__name__)
 
 #: A generator that yields objects with ``done``, ``total`` and ``message``, and returns the result.
-Work = Callable[[], Generator[Any, None, Any]]
+Work = Callable[[], "Generator[Progress, None, object]"]
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    value: Any = None
+    value: object = None
     error: str | None = None
 
 
@@ -56,7 +61,7 @@ class Task(QObject):
     @property
     def cancelling(self) -> bool:
         """Whether what is under way was asked to stop, and has not yet."""
-        return self.running and bool(self._run.worker.abort_requested)
+        return self._run.worker is not None and bool(self._run.worker.abort_requested)
 
     def start(self, work: Work) -> None:
         """Start; ignored while other work of this task is under way."""
@@ -75,10 +80,11 @@ class Task(QObject):
         if self._run.worker is not None:
             self._run.worker.quit()
 
-    def _on_yielded(self, step: Any) -> None:
-        self._run.bar.total = step.total
-        self._run.bar.n = step.done
-        self._run.bar.refresh()
+    def _on_yielded(self, step: Progress) -> None:
+        if self._run.bar is not None:
+            self._run.bar.total = step.total
+            self._run.bar.n = step.done
+            self._run.bar.refresh()
         self.progressed.emit(int(step.done), int(step.total), str(step.message))
 
     def _on_returned(self, outcome: _Outcome) -> None:
@@ -96,37 +102,38 @@ class Task(QObject):
 
 
 class _Run:
-    """What is under way; apart from the task, because a destroyed QObject can no longer look after it."""
+    """The worker and its progress bar, apart from the task, which cannot stop them once it is destroyed."""
 
-    worker: Any = None
-    bar: Any = None
+    worker: GeneratorWorker | None = None
+    bar: progress | None = None
 
     def stop(self) -> None:
-        """Have the worker stop at its next step and let go of it; does no harm to one that has ended."""
+        """Stop the worker at its next step and release it; harmless after its end."""
         if self.worker is not None:
             self.worker.quit()
+        if self.bar is not None:
             self.bar.close()
         self.worker = self.bar = None
 
 
-def call(function: Callable[[], Any]) -> Work:
+def call(function: Callable[[], object]) -> Work:
     """Make work of a function that takes no steps."""
 
-    def work() -> Generator[Any, None, Any]:
+    def work() -> Generator[Progress, None, object]:
         yield from ()
         return function()
 
     return work
 
 
-def _guarded(work: Work) -> Generator[Any, None, _Outcome]:
+def _guarded(work: Work) -> Generator[Progress, None, _Outcome]:
     try:
         return _Outcome((yield from _as_colloids_error(work)))
     except ColloidsError as error:
         return _Outcome(error=str(error))
 
 
-def _as_colloids_error(work: Work) -> Generator[Any, None, Any]:
+def _as_colloids_error(work: Work) -> Generator[Progress, None, object]:
     try:
         return (yield from work())
     except ColloidsError:

@@ -1,4 +1,4 @@
-"""The wheel scrolls a panel; a control that the pointer happens to pass over keeps its value."""
+"""Mouse wheel: scrolls the panel without changing controls under the pointer."""
 
 from __future__ import annotations
 

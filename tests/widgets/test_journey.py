@@ -112,7 +112,7 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     (described,) = layers.image_layer_data(simulated.stack)
     image = add_layer(viewer, described)
     add_layer(
-        viewer, layers.particle_layer_data(simulated.particles, places.frame_of(image), name="truth", kind="truth")
+        viewer, layers.particle_layer_data(simulated.particles, places.place_of(image), name="truth", kind="truth")
     )
     # The same detections in half as large voxels with another origin: the world positions are equal.
     moved = found.copy()

@@ -87,7 +87,7 @@ def test_a_layer_per_channel_and_time_stays_an_axis():
 def test_particles_lie_where_the_image_lies():
     (image,) = image_of(voxel_size=SIZE)
     image.translate = (1, 2, 3)
-    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.5), places.frame_of(image))
+    points = points_of(particle_table([[1, 2, 3]], radius=4, confidence=0.5), places.place_of(image))
     for attribute in ("scale", "translate"):
         np.testing.assert_allclose(getattr(points, attribute), getattr(image, attribute))
     assert points.units == image.units
@@ -98,14 +98,14 @@ def test_particles_lie_where_the_image_lies():
 
 def test_particles_of_a_time_step_carry_it():
     (image,) = image_of((3, 4, 5, 6), "tzyx", voxel_size=SIZE)
-    points = points_of(particle_table([[1, 2, 3]], radius=4), places.frame_of(image), leading=(2,))
+    points = points_of(particle_table([[1, 2, 3]], radius=4), places.place_of(image), leading=(2,))
     np.testing.assert_allclose(points.data, [[2, 1, 2, 3]])
     assert layers.table_of(points)["frame"].tolist() == [2]
 
 
 def test_series_of_particles_beside_a_single_volume():
     (image,) = image_of(voxel_size=SIZE)
-    points = points_of(particle_table([[1, 2, 3]], frame=[4]), places.frame_of(image))
+    points = points_of(particle_table([[1, 2, 3]], frame=[4]), places.place_of(image))
     np.testing.assert_allclose(points.data, [[4, 1, 2, 3]])
     assert tuple(points.scale) == (1.0, *SIZE)
 
@@ -239,7 +239,7 @@ def test_particles_of_several_frames_are_not_those_of_one_volume():
 @pytest.mark.parametrize("turned", [{"rotate": 30}, {"shear": [0.1, 0, 0]}, {"affine": np.diag([1, 2, 1, 1])}])
 def test_what_does_not_lie_straight_is_refused(turned):
     with pytest.raises(ColloidsError, match="rotated, sheared"):
-        places.frame_of(Image(np.zeros((4, 5, 6)), scale=SIZE, translate=(1, 2, 3), **turned))
+        places.place_of(Image(np.zeros((4, 5, 6)), scale=SIZE, translate=(1, 2, 3), **turned))
 
 
 def test_points_can_be_moved_in_place():

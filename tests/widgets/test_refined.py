@@ -52,7 +52,7 @@ def add_truth(viewer, image, simulated):
     """Add the true particles as if they had been detected."""
     table = simulated.particles.assign(confidence=0.9)
     note = {"image": image.name, "diameter": 10.0}
-    return add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name="found", note=note))
+    return add_layer(viewer, layers.particle_layer_data(table, places.place_of(image), name="found", note=note))
 
 
 def residuals(viewer):
@@ -206,7 +206,7 @@ def test_the_residual_of_the_time_step_on_show(viewer, simulated, qtbot, click):
     note = {"image": "film", "diameter": 10.0}
     widget = docked(viewer)
     add_layer(
-        viewer, layers.particle_layer_data(pd.concat([table, later]), places.frame_of(image), name="p", note=note)
+        viewer, layers.particle_layer_data(pd.concat([table, later]), places.place_of(image), name="p", note=note)
     )
     viewer.dims.set_current_step(0, 1)
     finish(widget, qtbot, click, widget.threshold.residual)
@@ -265,7 +265,7 @@ def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated
 def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtbot, click):
     few = simulated.particles.assign(confidence=np.linspace(0, 1, len(simulated.particles)))
     note = {"image": "beads", "diameter": 10.0}
-    add_layer(viewer, layers.particle_layer_data(few, places.frame_of(image), name="few", note=note))
+    add_layer(viewer, layers.particle_layer_data(few, places.place_of(image), name="few", note=note))
     widget.threshold.slider.setValue(0.98)
     finish(widget, qtbot, click, widget.threshold.residual)
     assert "no residual" in widget.status.text()
@@ -342,7 +342,7 @@ def test_binned_residuals_lie_over_the_image(viewer, index):
     scale, shift = (7.0,) * len(index) + (0.3, 0.1, 0.1), (9.0,) * len(index) + (1.0, 2.0, 3.0)
     image = viewer.add_image(np.zeros(full), scale=scale, translate=shift)
     inner = np.arange(4 * 2 * 2, dtype=np.float32).reshape(4, 2, 2)
-    data, attributes, kind = residual_layer_data(Residual(inner, bins), places.frame_of(image), index, name="a")
+    data, attributes, kind = residual_layer_data(Residual(inner, bins), places.place_of(image), index, name="a")
     assert kind == "image"
     layer = viewer.add_image(data, **attributes)
     # Voxel (2, 4, 1) of the image lies in the middle of bin (2, 1, 0).

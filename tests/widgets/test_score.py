@@ -49,7 +49,7 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
     place = np.concatenate([place[3:], [[7, 40, 40]]]) + np.array([0.9, 0, 0])
     found = particle_table(place, radius=6, confidence=0.9)
     for table, kind in ((truth, "truth"), (found, "particles")):
-        add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image), name=kind, kind=kind))
+        add_layer(viewer, layers.particle_layer_data(table, places.place_of(image), name=kind, kind=kind))
     widget = ScoreWidget(viewer)
     viewer.window.add_dock_widget(widget)
     assert widget.controls["diameter"].value == 12

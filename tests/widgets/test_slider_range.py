@@ -39,7 +39,7 @@ def shown_slices(viewer, image, axis=0):
 
 def add_particles(viewer, image, positions=OUTSIDE, **more):
     table = particle_table(positions, radius=3, confidence=0.9)
-    return add_layer(viewer, particle_layer_data(table, places.frame_of(image), **more))
+    return add_layer(viewer, particle_layer_data(table, places.place_of(image), **more))
 
 
 # The last slice of 32 at 0.3 is one that napari does not reach by itself: 9.3 / 0.3 is less than 31.
@@ -146,7 +146,7 @@ def test_series_tracks_and_residual(viewer):
     series = np.stack([numbered(), numbered() + 100])
     (described,) = image_layer_data(Stack(series, "tzyx", voxel_size=(0.3, 0.1, 0.1), frame_interval=2.5))
     image = add_layer(viewer, described)
-    place = places.frame_of(image)
+    place = places.place_of(image)
     table = particle_table(OUTSIDE, radius=3, frame=[0, 0, 1, 1]).assign(particle=[0, 1, 0, 1])
     add_layer(viewer, particle_layer_data(table, place))
     add_layer(viewer, tracks_layer_data(table, place, name="tracks"))

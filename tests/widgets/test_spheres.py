@@ -25,7 +25,7 @@ def scene(viewer, aspect):
     (data,) = layers.image_layer_data(Stack(np.zeros(shape, np.uint8), voxel_size=(0.1 * aspect, 0.1, 0.1)))
     image = add_layer(viewer, data)
     table = particle_table([[shape[0] // 2, 20, 20]], radius=RADIUS, confidence=0.9)
-    return image, add_layer(viewer, layers.particle_layer_data(table, places.frame_of(image)))
+    return image, add_layer(viewer, layers.particle_layer_data(table, places.place_of(image)))
 
 
 @pytest.mark.parametrize("aspect", [1.0, 3.0, 0.5])

@@ -43,7 +43,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     true.visible = False
     note = {**{str(key): value for key, value in particles.attrs.items()}, "image": image.name}
     found = add_layer(
-        viewer, layers.particle_layer_data(particles, places.frame_of(image), name="demo particles", note=note)
+        viewer, layers.particle_layer_data(particles, places.place_of(image), name="demo particles", note=note)
     )
     # What is shown was found with the defaults, whatever was chosen in this window last time.
     detect, score = DetectWidget(viewer, remembers=False), ScoreWidget(viewer)

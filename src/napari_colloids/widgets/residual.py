@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.utils.colormaps import Colormap
 from qtpy.compat import isalive
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import is_child_of, is_known, set_parent
+from napari_colloids.widgets.layers.origin import is_child_of, is_known
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.run_button import RunButton
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer, Points
-    from napari.utils.colormaps import Colormap
     from napari.utils.events import Event
 
     from napari_colloids.progress import Progress
@@ -90,8 +90,7 @@ class ResidualButton(RunButton):
         described = residual_layer_data(residual, request.place, request.index, name=request.name)
         for layer in [layer for layer in self._viewer.layers if _is_residual_of(layer, request.image)]:
             self._viewer.layers.remove(layer)
-        layer = add_layer(self._viewer, described)
-        set_parent(layer, request.image)
+        layer = add_layer(self._viewer, described, request.image)
         # Below the points, over the image.
         if request.image in self._viewer.layers:
             self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(request.image) + 1)
@@ -106,7 +105,7 @@ class _ResidualRequest:
     """Points and image of a residual; the layers may be moved, filtered or removed meanwhile."""
 
     def __init__(self, points: Points, image: Image, viewer: ViewerModel) -> None:
-        self.image, self.name, self.place = image, image.name, places.frame_of(image)
+        self.image, self.name, self.place = image, image.name, places.place_of(image)
         self.index = places.index_of(image, viewer)
         if is_known(points) and not places.coincide(points, image):
             raise ColloidsError(
@@ -150,19 +149,12 @@ def residual_layer_data(residual: Residual, place: places.Place, index: Sequence
         "scale": tuple(scale * bins),
         "translate": tuple(translate + scale * first),
         "name": f"{name} residual",
-        "colormap": residual_colormap(),
+        "colormap": Colormap(COLOURS, name="residual"),
         "contrast_limits": (-limit, limit),
         "projection_mode": "none",
         "metadata": {layers.KEY: {"kind": "residual", "image": name}},
     }
     return residual.image[(None,) * before], attributes, "image"
-
-
-def residual_colormap() -> Colormap:
-    """Return napari's colormap for residuals."""
-    from napari.utils.colormaps import Colormap
-
-    return Colormap(COLOURS, name="residual")
 
 
 def _is_residual_of(layer: Layer, image: Image) -> bool:

@@ -11,7 +11,7 @@ from napari_colloids.detection import METHODS, Record
 from napari_colloids.formatting import refinement_words
 from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets.layers import layers
-from napari_colloids.widgets.layers.origin import is_child_of, set_parent
+from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.status import notice
 
@@ -57,9 +57,7 @@ def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Part
         if is_child_of(layer, image):
             layer.visible = False
     described = layers.particle_layer_data(table, search.place, name=name, leading=search.leading, note=note)
-    layer = add_layer(viewer, described)
-    set_parent(layer, image)
-    return layer
+    return add_layer(viewer, described, image)
 
 
 def detection_summary(table: pd.DataFrame, shown: int) -> str:

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Form, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
@@ -108,12 +107,9 @@ class ScoreWidget(Panel):
         return box
 
     def _refresh(self) -> None:
-        needed = {
-            "detections (run Detect, or open a table)": self.detections,
-            "true particles (open a table of them)": self.truth,
-            "a 3D image": self.image,
-        }
-        missing = [what for what, choice in needed.items() if choice.value is None]
+        names = ("detections (run Detect, or open a table)", "true particles (open a table of them)", "a 3D image")
+        choices = (self.detections, self.truth, self.image)
+        missing = [name for name, choice in zip(names, choices, strict=True) if choice.value is None]
         tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
         self.button.offer(not missing, tip)
 
@@ -141,7 +137,7 @@ class ScoreWidget(Panel):
         true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
         # The hidden points complete the curve beyond the threshold.
         every = layers.in_voxels(detections, image, index, shown_only=False)
-        compared = _Compared(true, found, image.name, ref(image), places.frame_of(image), index)
+        compared = _Compared(true, found, image.name, ref(image), places.place_of(image), index)
         diameter = self.controls["diameter"].value
 
         def scored(prediction: pd.DataFrame) -> Score:
@@ -177,19 +173,12 @@ class ScoreWidget(Panel):
         compared = self._compared
         if compared is None:
             return
+        table, note = compared.parts[kind], {"image": compared.name}
         described = layers.particle_layer_data(
-            compared.parts[kind],
-            compared.frame,
-            name=kind,
-            kind=kind,
-            leading=compared.index,
-            note={"image": compared.name},
+            table, compared.place, name=kind, kind=kind, leading=compared.index, note=note
         )
-        layer = self._outcomes[kind] = add_layer(self._viewer, described)
+        layer = self._outcomes[kind] = add_layer(self._viewer, described, compared.image())
         layer.events.visible.connect(self._on_outcome)
-        image = compared.image()
-        if image is not None:
-            set_parent(layer, image)
 
     def _on_outcome(self, event: Event | None = None) -> None:
         """Check the boxes of the outcomes that are on show, and no others."""
@@ -216,7 +205,7 @@ class _Compared:
     #: Of the image, and the image itself if it is still there.
     name: str
     image: ref[Image]
-    frame: places.Place
+    place: places.Place
     index: tuple[int, ...]
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
 

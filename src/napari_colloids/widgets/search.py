@@ -40,7 +40,7 @@ class Search:
         psf: Image | None = None,
     ) -> None:
         self.image = image
-        self.place = places.frame_of(image)
+        self.place = places.place_of(image)
         self.options = options
         self._marked = marked
         self._stack = layers.series_of(image) if image.ndim == 4 else layers.stack_of(image, index)

@@ -92,17 +92,10 @@ class SearchForm(QWidget):
         # What is not as usual should not hide.
         if self.controls["dark"].value or self.controls["border"].value:
             self.advanced.expand()
-        for name, follow in (
-            ("image", self._on_image),
-            ("frames", self._show_frames),
-            ("diameter_unit", self._show_diameter),
-            ("method", self._enable),
-            ("refine", self._enable),
-        ):
-            self.controls[name].changed.connect(follow)
+        self.image.changed.connect(self._on_image)
+        for name in ("frames", "diameter_unit", "method", "refine"):
+            self.controls[name].changed.connect(self._refresh)
         self._on_image()
-        self._show_diameter()
-        self._enable()
 
     def options(self) -> Options:
         """Return how to search; every point above the floor is asked for, the threshold hides the rest."""
@@ -142,15 +135,12 @@ class SearchForm(QWidget):
             raise ColloidsError("The first frame lies after the last one: correct the frames.")
         return range(first, last + 1)
 
-    def _show_diameter(self) -> None:
+    def _refresh(self) -> None:
+        """Show and enable the controls that the others ask for."""
         for name in _DIAMETERS:
             self.controls[name].visible = self.controls["diameter_unit"].value == name
-
-    def _enable(self) -> None:
         self.controls["weights"].enabled = self.controls["method"].value == "network"
         self.controls["psf"].enabled = self.controls["refine"].value
-
-    def _show_frames(self) -> None:
         series = self.image.value is not None and self.image.value.ndim == 4
         frames = self.controls["frames"]
         self._rows.show_row(frames, series)
@@ -179,7 +169,7 @@ class SearchForm(QWidget):
             to_the_end = anew or last == row.high
             row.limit(0, end)
             row.value = (0 if anew else min(first, end), end if to_the_end else min(last, end))
-        self._show_frames()
+        self._refresh()
 
 
 def _diameter_controls() -> Controls:

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import is_child_of, set_parent
+from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Form, beside, controls_of
 from napari_colloids.widgets.parts.export import Export, ExportButton
@@ -218,7 +218,7 @@ class TrackWidget(Panel):
         if points is None:
             return None
         voxel_size = places.voxel_size_of(points)
-        table, place = layers.table_of(points), places.frame_of(points)
+        table, place = layers.table_of(points), places.place_of(points)
         if table["frame"].nunique() < 2:
             raise ColloidsError(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
         linking = Linking(**{name: control.value for name, control in self.controls.items()})
@@ -238,9 +238,7 @@ class TrackWidget(Panel):
         if len(result.tracks):
             request = result.request
             described = tracks_layer_data(result.tracks, request.place, name=request.layer_name, note=result.note)
-            tracks = add_layer(self._viewer, described)
-            if points is not None:
-                set_parent(tracks, points)
+            add_layer(self._viewer, described, points)
 
     def _show(self, seconds: float | None) -> None:
         """Show the result in seconds, or in frames where their interval is unknown."""

@@ -25,13 +25,13 @@ SYMBOLS = {"um": "µm", "px": "px"}
 
 
 def tracks_layer_data(
-    tracks: pd.DataFrame, frame: Place, *, name: str, note: Mapping[str, object] | None = None
+    tracks: pd.DataFrame, place: Place, *, name: str, note: Mapping[str, object] | None = None
 ) -> LayerData:
     """Describe the Tracks layer of linked particles in voxels, at the place of the points that were linked."""
     table = tracks.sort_values(["particle", "frame"])
     frames = int(np.ptp(table["frame"])) + 1
     attributes = {
-        **{key: tuple(values)[-4:] for key, values in frame.items()},
+        **{key: tuple(values)[-4:] for key, values in place.items()},
         "name": name,
         "features": table[["confidence"]].reset_index(drop=True) if "confidence" in table else None,
         # The whole path so far, within reason.

@@ -54,9 +54,6 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
     stack
         The stack; time stays an axis of the layer, lazy data stays lazy.
 
-    Returns
-    -------
-    list of (data, attributes, "image")
     """
     axes = stack.axes.replace("c", "")
     before = len(axes) - 3
@@ -95,7 +92,7 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
 
 def particle_layer_data(
     particles: pd.DataFrame,
-    frame: Place | None = None,
+    place: Place | None = None,
     *,
     name: str = "particles",
     kind: str = "particles",
@@ -108,8 +105,8 @@ def particle_layer_data(
     ----------
     particles
         Particle table; positions in voxels, radius in lateral voxels.
-    frame
-        Scale, translate, units and axis labels of the image (see `places.frame_of`); None for voxels.
+    place
+        Scale, translate, units and axis labels of the image (see `places.place_of`); None for voxels.
     name
         Name of the layer.
     kind
@@ -119,10 +116,6 @@ def particle_layer_data(
         ``frame`` column brings its own.
     note
         Kept in the layer's metadata (diameter used, method, ...).
-
-    Returns
-    -------
-    (data, attributes, "points")
     """
     table = check_particles(particles)
     positions = table[POSITION].to_numpy(dtype=float, copy=True)  # napari moves points in place
@@ -130,7 +123,7 @@ def particle_layer_data(
         positions = np.column_stack([table["frame"].to_numpy(dtype=float), positions])
     elif leading:
         positions = np.column_stack([np.tile(np.asarray(leading, dtype=float), (len(table), 1)), positions])
-    place = _with_axes(frame or {}, positions.shape[1])
+    its_place = _with_axes(place or {}, positions.shape[1])
     radius = radii_of(table)
     features = pd.DataFrame({"radius": radius})
     for column in [column for column in FEATURES if column in table and column != "radius"]:
@@ -139,7 +132,7 @@ def particle_layer_data(
     colour_by = scales[0] if scales and kind == "particles" and len(table) else ""
     middle = float(np.median(radius)) if len(radius) else DEFAULT_RADIUS
     attributes: dict[str, Any] = {
-        **place,
+        **its_place,
         "ndim": positions.shape[1],
         "name": name,
         "features": features,
@@ -172,12 +165,12 @@ def added_by_hand(features: pd.DataFrame) -> dict[str, float]:
     return values
 
 
-def _with_axes(frame: Place, ndim: int) -> Mapping[str, object]:
+def _with_axes(place: Place, ndim: int) -> Mapping[str, object]:
     """Fit the place of an image to points with more axes (particles of a series) or fewer (of a single volume)."""
     fillers = {"scale": 1.0, "translate": 0.0, "units": "pixel", "axis_labels": "t"}
     return {
         key: (fillers[key],) * (ndim - len(values)) + tuple(values)[max(len(values) - ndim, 0) :]
-        for key, values in frame.items()
+        for key, values in place.items()
     }
 
 
@@ -247,10 +240,7 @@ def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
 def series_of(layer: Image) -> Stack:
     """Return an image layer of four axes as a time series, without reading it into memory.
 
-    Raises
-    ------
-    ColloidsError
-        If the layer has other axes.
+    Raises a `ColloidsError` if the layer has other axes.
     """
     if layer.rgb or layer.ndim != 4:
         raise ColloidsError(f"'{layer.name}' is no time series of 3D stacks.")

@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 Place = Mapping[str, "tuple[object, ...]"]
 
 
-def frame_of(layer: Layer) -> Place:
+def place_of(layer: Layer) -> Place:
     """Return the attributes that place another layer exactly where this one is.
 
-    Raises
-    ------
-    ColloidsError
-        If the layer does not lie straight along the axes.
+    Raises a `ColloidsError` if the layer does not lie straight along the axes.
     """
     check_straight(layer)
     return {
@@ -42,10 +39,7 @@ def frame_of(layer: Layer) -> Place:
 def check_straight(layer: Layer) -> None:
     """Refuse a layer that is rotated, sheared or otherwise transformed.
 
-    Raises
-    ------
-    ColloidsError
-        If it is.
+    Raises a `ColloidsError` if it is.
     """
     here = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     axes = np.array([layer.data_to_world(step) for step in np.eye(layer.ndim)]) - here
@@ -97,10 +91,7 @@ def index_of(layer: Layer, viewer: ViewerModel) -> tuple[int, ...]:
 def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return `scale` and `shift` along z, y, x (or y, x) that make voxels of an image of the data of another layer.
 
-    Raises
-    ------
-    ColloidsError
-        If one of the two does not lie straight along the axes.
+    Raises a `ColloidsError` if one of the two does not lie straight along the axes.
     """
     for one in (layer, image):
         check_straight(one)
@@ -119,10 +110,7 @@ def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArra
 def coincide(layer: Layer, image: Image) -> bool:
     """Tell whether the voxels of an image are those of another layer.
 
-    Raises
-    ------
-    ColloidsError
-        If one of the two does not lie straight along the axes.
+    Raises a `ColloidsError` if one of the two does not lie straight along the axes.
     """
     scale, shift = into_voxels(layer, image)
     return bool(np.allclose(scale, 1) and np.allclose(shift, 0))

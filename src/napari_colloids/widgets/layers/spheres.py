@@ -17,6 +17,7 @@ from napari.layers.base import ActionType
 
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.by_hand import reset_edited_features
+from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
@@ -40,11 +41,13 @@ def watch_all() -> None:
         watch(viewer)
 
 
-def add_layer(viewer: Any, layer_data: layers.LayerData) -> Any:
+def add_layer(viewer: Any, layer_data: layers.LayerData, parent: Layer | None = None) -> Any:
     """Add one described layer to the viewer (main thread only), keep its spheres right, and return it."""
     watch(viewer)
     layer = Layer.create(*layer_data)
     viewer.add_layer(layer)
+    if parent is not None:
+        set_parent(layer, parent)
     return layer  # what add_layer of a proxy returns is but a proxy
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from napari_colloids.detection.options import Options
+from typing import TypeVar
 
 #: Deprecated fields, and what to give instead.
 DEPRECATED = {
@@ -33,7 +30,7 @@ def accepts_deprecated(options: Cls) -> Cls:
     return options
 
 
-def deprecated_fields(options: Options | None, changes: dict[str, object]) -> dict[str, object]:
+def deprecated_fields(options: object, changes: dict[str, object]) -> dict[str, object]:
     """Return the deprecated fields of options and of changes; they are removed from the changes."""
     return {**getattr(options, "_deprecated", {}), **_removed_from(changes)}
 

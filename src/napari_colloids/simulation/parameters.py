@@ -283,7 +283,7 @@ class Parameters:
         float,
         Setting(
             label="Voxel aspect",
-            help="Axial over lateral voxel size; where it is not 1, the stack needs a voxel size to say so.",
+            help="Axial over lateral voxel size; where it is not 1, the voxel size is required.",
             low=0.5,
             high=10,
             metavar="A",
@@ -368,7 +368,7 @@ def stack_parameters(parameters: Parameters | None, changes: Mapping[str, object
     if parameters.voxel_aspect != 1 and parameters.voxel_size is None:
         raise ColloidsError(
             f"A voxel_aspect of {parameters.voxel_aspect:g} needs a voxel_size, the lateral voxel size in micrometres: "
-            "without it the stack cannot say that its voxels are anisotropic."
+            "without it the stack cannot have anisotropic voxels."
         )
     return parameters
 

@@ -115,7 +115,7 @@ def test_a_diameter_that_fits_is_not_doubted(twelve, diameter):
 def test_noise_has_no_diameter_and_the_user_is_asked():
     found = detect(np.random.default_rng(0).normal(100, 10, (48, 48, 48)))
     assert not found.attrs["diameter_certain"]
-    assert any("type the diameter" in notice for notice in found.attrs["notices"])
+    assert any("give the diameter" in notice for notice in found.attrs["notices"])
 
 
 def test_where_the_diameter_is_not_sure_the_distance_of_neighbours_helps():

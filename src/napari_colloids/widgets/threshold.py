@@ -77,7 +77,9 @@ class ThresholdPanel(QWidget):
         column.addLayout(across(QLabel("Points"), self.layers.native))
         column.addLayout(across(QLabel("Threshold"), self.slider, self.level.native, self.default))
         column.addWidget(self.histogram)
-        column.addLayout(across(self.count, self.residual, self.export))
+        bottom = across(self.count, self.residual, self.export)
+        bottom.setStretch(0, 1)
+        column.addLayout(bottom)
 
         self.layers.changed.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)

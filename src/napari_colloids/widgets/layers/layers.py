@@ -341,11 +341,11 @@ def show_above(layer: Points, threshold: float) -> int:
     return int(shown.sum())
 
 
-def _is_number(values: pd.Series[Any] | None) -> bool:
+def _is_number(values: pd.Series | None) -> bool:
     return values is not None and pd.api.types.is_numeric_dtype(values)
 
 
-def _feature(name: str, values: pd.Series[Any]) -> NDArray[np.generic] | None:
+def _feature(name: str, values: pd.Series) -> NDArray[np.generic] | None:
     """Return a column of a table; None where another plugin's layer has something else under this name."""
     if not _is_number(values):
         return None

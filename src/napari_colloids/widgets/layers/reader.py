@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, implied_voxel_size
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_colloids.stack import Stack
+    from napari_colloids.widgets.layers.places import Place
 
-Reader = Callable[[Any], list[LayerData]]
+Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
 #: What says where a layer lies, in the attributes of an image.
 _PLACE = ("scale", "translate", "units", "axis_labels")
@@ -85,12 +86,12 @@ def table_layer(table: pd.DataFrame, name: str) -> LayerData:
     return particle_layer_data(table, _place_of(table), name=name)
 
 
-def _place_of(table: pd.DataFrame) -> dict[str, Any]:
+def _place_of(table: pd.DataFrame) -> Place:
     """Return the scale of a table, as far as it tells the size of a voxel and the time between frames."""
     size, interval = implied_voxel_size(table), table.attrs.get("frame_interval") if "frame" in table else None
     if size is None and interval is None:
         return {}
-    place: dict[str, Any] = {
+    place: Place = {
         "scale": size or (1.0, 1.0, 1.0),
         "units": ("pixel" if size is None else "um",) * 3,
         "axis_labels": ("z", "y", "x"),
@@ -150,7 +151,7 @@ def _part(stack: Stack, channel: int | None, frames: tuple[int, int] | None) -> 
                 f"'{stack.name}' has the frames 0 to {stack.n_frames - 1}; those from {first} to {last} are not in it."
             )
         # A single frame is a volume, not a series of one.
-        taken: Any = slice(first, last + 1) if last > first else first
+        taken: slice | int = slice(first, last + 1) if last > first else first
         axes = stack.axes if last > first else stack.axes.replace("t", "")
         stack = replace(stack, data=stack.data[taken], axes=axes)
     if channel is not None and "c" in stack.axes:

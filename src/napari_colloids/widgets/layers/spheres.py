@@ -7,7 +7,7 @@ slices as thick as the spheres, and it takes distances along z for lateral voxel
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -21,11 +21,15 @@ from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
-_watched: WeakKeyDictionary[Any, SphereView] = WeakKeyDictionary()
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.utils.events import Event
+
+_watched: WeakKeyDictionary[ViewerModel, SphereView] = WeakKeyDictionary()
 
 
-def watch(viewer: Any) -> SphereView:
-    """Keep the particle layers of this viewer right from now on, those it has and those it will get."""
+def watch(viewer: ViewerModel) -> SphereView:
+    """Draw the particle layers of this viewer as spheres from now on, those it has and those it will get."""
     viewer = unwrapped(viewer)
     if viewer not in _watched:
         _watched[viewer] = SphereView(viewer)
@@ -33,7 +37,7 @@ def watch(viewer: Any) -> SphereView:
 
 
 def watch_all() -> None:
-    """Keep the particle layers of every open viewer right: readers and samples do not get to know theirs.
+    """Draw the particle layers of every open viewer as spheres: readers and samples are not given theirs.
 
     The current viewer need not be the one that reads; without a window there is none.
     """
@@ -41,8 +45,8 @@ def watch_all() -> None:
         watch(viewer)
 
 
-def add_layer(viewer: Any, layer_data: layers.LayerData, parent: Layer | None = None) -> Any:
-    """Add one described layer to the viewer (main thread only), keep its spheres right, and return it."""
+def add_layer(viewer: ViewerModel, layer_data: layers.LayerData, parent: Layer | None = None) -> Layer:
+    """Add one described layer to the viewer (main thread only), with its parent, and return it."""
     watch(viewer)
     layer = Layer.create(*layer_data)
     viewer.add_layer(layer)
@@ -54,7 +58,7 @@ def add_layer(viewer: Any, layer_data: layers.LayerData, parent: Layer | None = 
 class SphereView:
     """Follows one viewer; the viewer is held weakly, so that closing it frees everything."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)
         self._range = SliderRange(viewer)
         for layer in viewer.layers:
@@ -77,31 +81,31 @@ class SphereView:
         else:
             layers.show_above(layer, threshold)
 
-    def _on_inserted(self, event: Any) -> None:
+    def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
 
-    def _on_ndisplay(self, event: Any = None) -> None:
+    def _on_ndisplay(self, event: Event | None = None) -> None:
         for layer in self._particles():
             self._dress(layer)
             self._resize(layer)
 
-    def _on_moved(self, event: Any = None) -> None:
+    def _on_moved(self, event: Event | None = None) -> None:
         for layer in self._particles():
             if layer.visible:
                 self._resize(layer)
 
-    def _on_visible(self, event: Any) -> None:
+    def _on_visible(self, event: Event) -> None:
         if event.source.visible:
             self._resize(event.source)
 
-    def _on_edited(self, event: Any) -> None:
-        """Give a point that was added, or moved along z, what is true of it, and the size of its cross-section."""
+    def _on_edited(self, event: Event) -> None:
+        """Reset the features of points that were added or moved, and the sizes of their cross-sections."""
         reset_edited_features(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             self._resize(event.source)
 
-    def _on_drawn(self, event: Any) -> None:
-        """Follow what is hidden by others in 3D; a change of size draws once more, with nothing left to change then."""
+    def _on_drawn(self, event: Event) -> None:
+        """Follow points that others hide in 3D; a change of size draws once more, with nothing left to change then."""
         viewer = self._viewer()
         if viewer is not None and viewer.dims.ndisplay == 3:
             self._resize(event.source)
@@ -110,7 +114,7 @@ class SphereView:
         viewer = self._viewer()
         return [] if viewer is None else [layer for layer in viewer.layers if _is_ours(layer)]
 
-    def _adopt(self, layer: Any) -> None:
+    def _adopt(self, layer: Layer) -> None:
         viewer = self._viewer()
         if viewer is None:
             return
@@ -182,12 +186,12 @@ class SphereView:
             layer.size = size
 
 
-def _is_ours(layer: Any) -> bool:
+def _is_ours(layer: Layer) -> bool:
     # Layers of others have a note as well, once their threshold was moved; but none of their kind.
     return "kind" in layers.note_of(layer) and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
 
 
-def _keep_thin(layer: Any) -> None:
+def _keep_thin(layer: Layer) -> None:
     """Have a layer show the single slice it showed before slices became thick."""
     if isinstance(layer, Image | Labels | Points | Vectors | Shapes):
         layer.projection_mode = "none"

@@ -193,13 +193,13 @@ def test_a_rectangle_is_drawn_after_a_detection_and_searched(make_napari_viewer,
     image = add_layer(viewer, image_layer_data(simulated.stack)[0])
     widget = DetectWidget(viewer)
     viewer.window.add_dock_widget(widget)
-    widget.mode.setCurrentIndex(widget.mode.findData("px"))
-    widget.pixels.setValue(10.0)
+    widget.controls["diameter_unit"].value = "diameter"
+    widget.controls["diameter"].value = 10.0
 
     def detect():
         click(widget.button)
         qtbot.waitUntil(lambda: widget.button.text() == "Detect", timeout=60_000)
-        return layers.table_of(widget.threshold.layers.layer)
+        return layers.table_of(widget.threshold.layers.value)
 
     found = detect()
     assert found["z"].min() < -0.05, "a particle that is cut by the first face"
@@ -216,7 +216,7 @@ def test_a_rectangle_is_drawn_after_a_detection_and_searched(make_napari_viewer,
     assert set(corners[:, 0]) == {17}
     low, high = corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)
     assert (high - low > 5).all()
-    widget.region.choose(shapes)
+    widget.controls["region"].value = shapes
     inside = detect()
     wanted = ((found[["y", "x"]] >= low) & (found[["y", "x"]] <= high)).all(axis=1)
     assert 0 < len(inside) == wanted.sum() < len(found)

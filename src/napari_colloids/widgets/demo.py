@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.score import ScoreWidget
 
 #: Of the window, in pixels.
-SIZE = (1400, 1130)
+_WINDOW_SIZE_PX = (1400, 1130)
 #: Longest wait for the score before the picture is taken without it (seconds).
-PATIENCE = 60.0
+_MAX_WAIT_S = 60.0
 
 
 def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, screenshot: Path | None) -> None:
@@ -54,8 +54,8 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     detect.threshold.layers.value = found
     detect.status.say(detection_summary(particles, int(found.shown.sum())))
     score.button.click()
-    viewer.window.resize(*SIZE)
-    docks[0].parent().resizeDocks(docks, [SIZE[1] // 2] * 2, Qt.Orientation.Vertical)
+    viewer.window.resize(*_WINDOW_SIZE_PX)
+    docks[0].parent().resizeDocks(docks, [_WINDOW_SIZE_PX[1] // 2] * 2, Qt.Orientation.Vertical)
     QApplication.processEvents()  # the canvas must have its size before the view is fitted to it
     viewer.reset_view()
     if screenshot is None:
@@ -73,7 +73,7 @@ def _take(viewer: napari.Viewer, score: ScoreWidget, screenshot: Path) -> None:
 
     from napari_colloids.io.atomic import atomic_write
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + _MAX_WAIT_S
     while score.button.busy and time.monotonic() < deadline:
         QApplication.processEvents()
         time.sleep(0.02)

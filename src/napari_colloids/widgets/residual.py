@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 #: background, and rings show on it.
 COLOURS = ["#9ad1ff", "#2f6fd0", "#0b1a33", "#05070d", "#331408", "#d0561c", "#ffdf8a"]
 #: Part of the voxels, in per cent, that lies within the contrast limits.
-_WITHIN = 99.8
+_CONTRAST_PERCENTILE = 99.8
 #: Voxels that the contrast limits are taken from.
-_SAMPLE = 1_000_000
+_CONTRAST_SAMPLE_VOXELS = 1_000_000
 TIP = (
     "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
     "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too "
@@ -142,8 +142,8 @@ def residual_layer_data(residual: Residual, place: places.Place, index: Sequence
     # The first bin has its centre in the middle of the voxels in it.
     first = np.array([*index, 0, 0, 0], dtype=float) + (bins - 1) / 2
     scale, translate = np.array(place["scale"]), np.array(place["translate"])
-    sample = residual.image.ravel()[:: max(residual.image.size // _SAMPLE, 1)]
-    limit = float(np.percentile(np.abs(sample), _WITHIN)) or 1.0
+    sample = residual.image.ravel()[:: max(residual.image.size // _CONTRAST_SAMPLE_VOXELS, 1)]
+    limit = float(np.percentile(np.abs(sample), _CONTRAST_PERCENTILE)) or 1.0
     attributes = {
         **place,
         "scale": tuple(scale * bins),

@@ -43,7 +43,7 @@ COLOURS = {"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
 #: Thickness of a ring as a fraction of the median diameter.
-RING = 0.05
+_RING_WIDTH_FRACTION = 0.05
 
 
 def image_layer_data(stack: Stack) -> list[LayerData]:
@@ -178,7 +178,7 @@ def flat_look(kind: str, colour_by: str, radius: float) -> dict[str, Any]:
     """Attributes of thin rings, for 2D: the sphere underneath stays in sight."""
     return {
         "face_color": "transparent",
-        "border_width": max(2 * radius * RING, 0.3),
+        "border_width": max(2 * radius * _RING_WIDTH_FRACTION, 0.3),
         "shading": "none",
         **_colours("border", kind, colour_by),
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Corners of the polygon that stands for an ellipse.
-_ELLIPSE = 72
+_ELLIPSE_CORNERS = 72
 
 
 def is_region(layer: object) -> bool:
@@ -118,7 +118,7 @@ def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     corners = np.asarray(vertices, dtype=float)[:, -2:]
     if kind != "ellipse":
         return corners
-    angle = np.linspace(0, 2 * np.pi, _ELLIPSE, endpoint=False)[:, None]
+    angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     centre: NDArray[np.float64] = corners.mean(axis=0)
     return centre + np.cos(angle) * across + np.sin(angle) * along

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     Controls = dict[str, BaseValueWidget[Any]]
 
 #: Characters in a line of a tooltip.
-_TOOLTIP_WIDTH = 80
+_TOOLTIP_CHARACTERS = 80
 #: Number of boxes in a row that have room for buttons.
-_MAX_BUTTONS = 2
+_MAX_BOXES_WITH_BUTTONS = 2
 
 
 def controls_of(group: type, *, but: Collection[str] = ()) -> Controls:
@@ -51,7 +51,7 @@ def control(field: Field) -> BaseValueWidget[Any]:
         boxes = [_number_box(part, value, field, tooltip=about["tooltip"]) for part, value in parts]
         for box in boxes:
             box.set_unit("")  # told once, by the label
-            if len(boxes) > _MAX_BUTTONS:
+            if len(boxes) > _MAX_BOXES_WITH_BUTTONS:
                 box.drop_buttons()
         label = f"{setting.label} ({setting.unit})" if setting.unit else setting.label
         return Row(boxes, name=field.name, label=label, tooltip=about["tooltip"])
@@ -65,7 +65,7 @@ def about_of(field: Field) -> About:
     setting = field.setting
     bounded = math.isfinite(setting.low) and math.isfinite(setting.high)
     bounds = f"\nFrom {setting.low:g} to {setting.high:g} {setting.unit}".rstrip() if bounded else ""
-    tooltip = textwrap.fill(setting.help, _TOOLTIP_WIDTH) + bounds
+    tooltip = textwrap.fill(setting.help, _TOOLTIP_CHARACTERS) + bounds
     return {"name": field.name, "label": setting.label, "tooltip": tooltip}
 
 

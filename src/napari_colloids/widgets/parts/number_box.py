@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 #: Bound of a number that has none.
-_UNBOUNDED = 1e9
+_MAX_NUMBER = 1e9
 #: Width (pixels) that a box may shrink to with its panel.
-_MIN_WIDTH = 64
+_MIN_WIDTH_PX = 64
 
 
 class DecimalBox(QDoubleSpinBox):
@@ -105,7 +105,7 @@ class NumberBox(OwnControl[float | int | None]):
         else:
             box.setSingleStep(0.5 if decimals else 1)
         box.setKeyboardTracking(False)  # what is typed is reported when it is complete
-        box.setMinimumWidth(_MIN_WIDTH)
+        box.setMinimumWidth(_MIN_WIDTH_PX)
         box.setSpecialValueText(unset)
         self._whole, self._optional = decimals == 0, bool(unset)
         self.limit(low, high)
@@ -115,8 +115,8 @@ class NumberBox(OwnControl[float | int | None]):
     def limit(self, low: float, high: float) -> None:
         """Set the smallest and the largest number."""
         step = 10.0 ** -self.native.decimals()
-        smallest = math.ceil(max(low, -_UNBOUNDED) / step - 1e-6) * step
-        self.native.setRange(smallest - step if self._optional else smallest, min(high, _UNBOUNDED))
+        smallest = math.ceil(max(low, -_MAX_NUMBER) / step - 1e-6) * step
+        self.native.setRange(smallest - step if self._optional else smallest, min(high, _MAX_NUMBER))
 
     def set_unit(self, unit: str) -> None:
         """Set what is shown behind the number."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 #: Of a panel, in pixels; docks beside the image should not take its room.
-WIDTH = 340
+_MIN_WIDTH_PX = 340
 
 
 class Panel(QScrollArea):
@@ -46,7 +46,7 @@ class Panel(QScrollArea):
         """Never be too narrow for the column, with the bar beside it: there is no scrolling to the side."""
         bar = self.verticalScrollBar()
         inside = self._inside.minimumSizeHint().width() + (bar.sizeHint().width() if bar is not None else 0)
-        return QSize(max(WIDTH, inside), super().minimumSizeHint().height())
+        return QSize(max(_MIN_WIDTH_PX, inside), super().minimumSizeHint().height())
 
 
 def across(*parts: QWidget) -> QHBoxLayout:

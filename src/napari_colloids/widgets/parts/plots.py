@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Of curves, on a dark background and on a light one.
 CURVE = (COLOURS["true positives"], "#00708a")
-BINS = 40
+_HISTOGRAM_BINS = 40
 
 
 class Canvas(FigureCanvasQTAgg):
@@ -87,10 +87,10 @@ class ConfidenceHistogram(Canvas):
     def show_confidences(self, confidences: NDArray[np.float64]) -> None:
         """Draw the histogram anew."""
         self._clear(lambda: self.show_confidences(confidences))
-        counts, edges = np.histogram(confidences, bins=BINS, range=(0.0, 1.0))
+        counts, edges = np.histogram(confidences, bins=_HISTOGRAM_BINS, range=(0.0, 1.0))
         centres = (edges[:-1] + edges[1:]) / 2
         colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
-        self.axes.bar(centres, counts, width=1 / BINS, color=colours)
+        self.axes.bar(centres, counts, width=1 / _HISTOGRAM_BINS, color=colours)
         self.axes.set_xlim(0, 1)
         self.axes.set_ylim(0, max(int(counts.max()), 1) * 1.08)
         self._label("confidence", "points")

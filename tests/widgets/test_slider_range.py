@@ -13,6 +13,7 @@ from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.layers import image_layer_data, particle_layer_data
 from napari_colloids.widgets.layers.spheres import add_layer, watch
 from napari_colloids.widgets.residual import residual_layer_data
+from napari_colloids.widgets.score import ScoreWidget
 from napari_colloids.widgets.tracks import tracks_layer_data
 
 DEPTH = 32
@@ -132,6 +133,13 @@ def test_layers_of_others_can_be_reached_where_they_lie(viewer):
     seen = shown_slices(viewer, image)
     assert seen[3:-11] == list(range(DEPTH))
     assert len(far._view_indices) == 1
+
+
+def test_points_of_others_leave_the_slices_while_any_dock_is_open(viewer):
+    viewer.window.add_dock_widget(ScoreWidget(viewer))
+    image = viewer.add_image(numbered())
+    viewer.add_points([[-0.5, 5, 5], [7, 6, 5]])
+    assert shown_slices(viewer, image) == list(range(DEPTH))
 
 
 def test_units_are_those_of_the_viewer(viewer):

@@ -8,6 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Panel(QScrollArea):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = unwrapped(viewer)
+        watch(self._viewer)  # for the slices to be reached, whatever is added by whom
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

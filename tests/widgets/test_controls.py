@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QStyle, QStyleOptionComboBox
 from napari_colloids.detection import Options
 from napari_colloids.settings import Setting, settings_of
 from napari_colloids.simulation import Parameters
-from napari_colloids.widgets import DetectWidget, SimulateWidget
+from napari_colloids.widgets import DetectWidget, LoadWidget, SimulateWidget, TrackWidget
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.parts.controls import Form, Row, choice, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
@@ -126,11 +126,9 @@ class Example:
         float, Setting(label="Ratio", help="Large over small.", unit="px", low=0.5, high=2, decimals=3)
     ] = 1.0
     count: Annotated[int | None, Setting(label="Count", help="How many.", low=1, high=9, unset="automatic")] = None
-    shape: Annotated[tuple[int, int, int], Setting(label="Shape", help="Edges.", unit="voxels", low=8)] = (
-        9,
-        8,
-        8,
-    )
+    shape: Annotated[
+        tuple[int, int, int], Setting(label="Shape", help="Edges.", unit="voxels", low=8, metavar="Z Y X")
+    ] = (9, 8, 8)
     mode: Annotated[str, Setting(label="Mode", help="How.", choices={"a": "slow", "b": "fast"})] = "a"
     on: Annotated[bool, Setting(label="On", help="Whether.")] = False
     untold: int = 0
@@ -141,7 +139,7 @@ def test_a_control_has_the_label_unit_bounds_and_tooltip_of_its_setting(qtbot):
     form = Form(controls.values())
     qtbot.addWidget(form)
     labels = [label.text() for label in form.findChildren(QLabel)]
-    assert labels == ["Ratio", "Count", "Shape (voxels)", "Mode", ""]
+    assert labels == ["Ratio", "Count", "Shape\nz, y, x (voxels)", "Mode", ""]
     assert {name: control.value for name, control in controls.items()} == {
         "ratio": 1.0, "count": None, "shape": (9, 8, 8), "mode": "a", "on": False,
     }  # fmt: skip
@@ -184,6 +182,43 @@ def test_a_stored_value_that_no_longer_fits_is_passed_over(qtbot, stored):
     controls = controls_of(Example)
     remember("example", controls.values())
     assert [controls[name].value for name in ("ratio", "shape", "mode")] == [1.0, (9, 8, 8), "a"]
+
+
+def test_a_voxel_size_is_not_cut_where_the_dock_is_narrow(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock = LoadWidget(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.setFixedWidth(dock.minimumSizeHint().width())
+    dock.controls["voxel_size"].value = (0.206612, 0.043125, 0.043125)
+    qtbot.wait(50)
+    for box in dock.controls["voxel_size"].parts():
+        room = box.native.lineEdit().width() - 4  # what Qt leaves free at both ends of the line
+        assert box.native.fontMetrics().horizontalAdvance(box.native.text()) <= room
+
+
+def test_controls_that_are_folded_away_do_not_get_the_focus(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock = SimulateWidget(viewer)
+    viewer.window.add_dock_widget(dock)
+    hidden = dock.controls["photon_noise"].native
+    assert not hidden.isVisible()
+    dock.advanced.toggleButton().click()
+    qtbot.waitUntil(lambda: not hidden.visibleRegion().isEmpty())
+    dock.advanced.toggleButton().click()
+    assert not hidden.isVisible()
+
+
+def test_what_was_typed_into_an_earlier_version_is_kept(viewer):
+    settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PLUGIN, PLUGIN)
+    earlier = {"detect/method": '"trackpy"', "detect/border": "2.5", "simulate/radius": "7.5", "track/memory": "3"}
+    for key, value in earlier.items():
+        settings.setValue(key, value)
+    settings.sync()
+    detect, simulate, track = DetectWidget(viewer), SimulateWidget(viewer), TrackWidget(viewer)
+    for dock in (detect, simulate, track):
+        viewer.window.add_dock_widget(dock)
+    assert (detect.controls["method"].value, detect.controls["border"].value) == ("trackpy", 2.5)
+    assert (simulate.controls["radius"].value, track.controls["memory"].value) == (7.5, 3)
 
 
 def test_every_setting_of_detection_and_simulation_has_a_control(viewer):

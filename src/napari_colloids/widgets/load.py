@@ -50,6 +50,7 @@ class Calibration:
             high=1000,
             decimals=6,
             unset="unknown",
+            metavar="Z Y X",
         ),
     ] = (None, None, None)
     depth_factor: Annotated[

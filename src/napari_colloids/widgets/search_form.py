@@ -37,7 +37,7 @@ _DIAMETERS = {"diameter": 12.0, "diameter_um": 1.0}
 
 @dataclass(frozen=True)
 class Extent:
-    """Which part of an image is searched."""
+    """Part of an image to search."""
 
     frames: Annotated[
         Literal["shown", "all", "range"],
@@ -72,9 +72,10 @@ class SearchForm(QWidget):
             "image": self.image,
             **controls_of(Extent),
             **_diameter_controls(),
+            "region": _region_choice(viewer),
             **controls_of(Options, but=(*_DIAMETERS, "threshold", "weights", "psf")),
             "weights": WeightsChoice(settings_of(Options)["weights"]),
-            **_layer_controls(viewer),
+            "psf": _psf_choice(viewer),
         }
         elsewhere = (*_SHOWN, "diameter_unit", *_DIAMETERS)
         hidden = [one for name, one in self.controls.items() if name not in elsewhere]
@@ -88,7 +89,7 @@ class SearchForm(QWidget):
         column.addWidget(self.advanced)
         _take_preferences(self.controls)
         if remembers:
-            remember("detection", (self.controls[name] for name in _REMEMBERED))
+            remember("detect", (self.controls[name] for name in _REMEMBERED))
         # What is not as usual should not hide.
         if self.controls["dark"].value or self.controls["border"].value:
             self.advanced.expand()
@@ -186,9 +187,9 @@ def _diameter_controls() -> Controls:
     return {"diameters": row, "diameter_unit": unit, **{box.name: box for box in boxes}}
 
 
-def _layer_controls(viewer: ViewerModel) -> Controls:
-    """Make the controls that choose a region and a measured PSF among the layers."""
-    region = LayerChoice(
+def _region_choice(viewer: ViewerModel) -> LayerChoice:
+    """Make the control of the region among the layers."""
+    return LayerChoice(
         viewer,
         is_region,
         "Where to search: in the rectangles, ellipses and polygons of a Shapes layer (drawn in a slice, they hold for "
@@ -197,7 +198,11 @@ def _layer_controls(viewer: ViewerModel) -> Controls:
         name="region",
         label="Region",
     )
-    psf = LayerChoice(
+
+
+def _psf_choice(viewer: ViewerModel) -> LayerChoice:
+    """Make the control of a measured PSF among the layers."""
+    return LayerChoice(
         viewer,
         is_psf,
         "For accurate positions: a 3D image of one bead, far smaller than the particles, by the same microscope. Its "
@@ -206,7 +211,6 @@ def _layer_controls(viewer: ViewerModel) -> Controls:
         name="psf",
         label="PSF",
     )
-    return {"region": region, "psf": psf}
 
 
 def _take_preferences(controls: Controls) -> None:
@@ -226,5 +230,5 @@ def _last(image: Image | None, axis: int) -> int:
 
 
 def is_psf(layer: Layer) -> bool:
-    """Tell whether a layer may be the image of a bead: one volume."""
+    """Whether a layer may be the image of a bead: one volume."""
     return layers.is_stack(layer) and layer.ndim == 3

@@ -53,7 +53,7 @@ class SimulateWidget(Panel):
         # Also when the one that is chosen already is chosen again.
         self.preset.native.activated.connect(self._take_preset)
         self._take_preset()
-        remember("simulation", [self.preset, *self.controls.values()])
+        remember("simulate", [self.preset, *self.controls.values()])
 
     def parameters(self) -> Parameters:
         """Return what the controls say."""

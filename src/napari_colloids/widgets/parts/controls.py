@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
 from napari_colloids.settings import settings_of
 from napari_colloids.widgets.parts.number_box import NumberBox
+from napari_colloids.widgets.parts.own_control import wrapped
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Controls = dict[str, BaseValueWidget[Any]]
 
-#: Characters in a line of a tooltip.
-_TOOLTIP_CHARACTERS = 80
 #: Number of boxes in a row that have room for buttons.
 _MAX_BOXES_WITH_BUTTONS = 2
 
@@ -53,7 +51,8 @@ def control(field: Field) -> BaseValueWidget[Any]:
             box.set_unit("")  # told once, by the label
             if len(boxes) > _MAX_BOXES_WITH_BUTTONS:
                 box.drop_buttons()
-        label = f"{setting.label} ({setting.unit})" if setting.unit else setting.label
+        axes, unit = ", ".join(setting.metavar.lower().split()), f"({setting.unit})" if setting.unit else ""
+        label = f"{setting.label}\n{axes} {unit}".strip()
         return Row(boxes, name=field.name, label=label, tooltip=about["tooltip"])
     if kind in (int, float):
         return _number_box(field.type, field.default, field, **about)
@@ -65,8 +64,7 @@ def about_of(field: Field) -> About:
     setting = field.setting
     bounded = math.isfinite(setting.low) and math.isfinite(setting.high)
     bounds = f"\nFrom {setting.low:g} to {setting.high:g} {setting.unit}".rstrip() if bounded else ""
-    tooltip = textwrap.fill(setting.help, _TOOLTIP_CHARACTERS) + bounds
-    return {"name": field.name, "label": setting.label, "tooltip": tooltip}
+    return {"name": field.name, "label": setting.label, "tooltip": wrapped(setting.help) + bounds}
 
 
 def _number_box(kind: object, value: object, field: Field, **about: Unpack[About]) -> NumberBox:

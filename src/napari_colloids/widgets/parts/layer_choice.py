@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -10,7 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter
 from superqt.utils import signals_blocked
 
-from napari_colloids.widgets.parts.own_control import OwnControl
+from napari_colloids.widgets.parts.own_control import OwnControl, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +25,28 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.parts.own_control import About
 
 
-def compact(box: QComboBox) -> QComboBox:
-    """Keep a combo box from being as wide as the longest of its lines."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return box
+class ElidedCombo(QComboBox):
+    """Combo box that may be narrower than its lines, and leaves out the middle of one: names differ at their ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the chosen line without its middle where there is no room for all of it."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
+        if style is not None:
+            room = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
+            option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
-class LayerCombo(QComboBox):
+class LayerCombo(ElidedCombo):
     """Combo box of layers that follows the layer list, renames included (see `LayerChoice`)."""
 
     chosen = Signal(object)
@@ -48,11 +62,10 @@ class LayerCombo(QComboBox):
         super().__init__()
         self._none = none
         self._rank = rank
-        self._tooltip = tooltip
+        self._tooltip = wrapped(tooltip)
         self._wished: Callable[[], Layer | None] = lambda: None  # a weak reference: a removed layer is to be freed
         self._viewer = viewer
         self._accepts = accepts
-        compact(self)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
             event.connect(self._refill)
         self.currentIndexChanged.connect(self._on_index)
@@ -70,17 +83,6 @@ class LayerCombo(QComboBox):
             if self.itemData(index) is layer:
                 self._wish(layer)
                 self.setCurrentIndex(index)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Leave out the middle of a long name: names of one series differ at their ends."""
-        painter, option = QStylePainter(self), QStyleOptionComboBox()
-        self.initStyleOption(option)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        style, part = self.style(), QStyle.SubControl.SC_ComboBoxEditField
-        if style is not None:
-            room = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
-            option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _on_index(self, _: int) -> None:
         self.show_names()
@@ -150,8 +152,6 @@ class LayerChoice(OwnControl["Layer | None"]):
         rank: Callable[[Layer], int] = lambda layer: 0,
         **about: Unpack[About],
     ) -> None:
-        def make() -> LayerCombo:
-            return LayerCombo(viewer, accepts, purpose, none, rank)
-
+        make = partial(LayerCombo, viewer, accepts, purpose, none, rank)
         super().__init__(make, "layer", "choose", "chosen", **about)
         self.native.show_names()  # magicgui has set a tooltip of its own

@@ -126,7 +126,7 @@ class NumberBox(OwnControl[float | int | None]):
         """Give the number the room of the buttons."""
         self.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         # napari's style would leave their room empty.
-        self.native.setStyleSheet("QDoubleSpinBox { min-width: 32px; padding: 1px 4px; }")
+        self.native.setStyleSheet("QDoubleSpinBox { min-width: 32px; padding: 1px 2px; }")
         self.native.setMinimumWidth(32)
 
     def get_value(self) -> float | int | None:

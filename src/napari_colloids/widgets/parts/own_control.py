@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
 
 from magicgui.backends._qtpy.widgets import QBaseValueWidget
@@ -17,13 +18,21 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+#: Characters in a line of a tooltip.
+_TOOLTIP_CHARACTERS = 80
+
 
 class About(TypedDict, total=False):
-    """What users read of a control."""
+    """Name, label and tooltip of a control."""
 
     name: str
     label: str
     tooltip: str
+
+
+def wrapped(text: str) -> str:
+    """Break a text into the lines of a tooltip."""
+    return textwrap.fill(text, _TOOLTIP_CHARACTERS, break_on_hyphens=False)
 
 
 class _Backend(QBaseValueWidget):
@@ -32,10 +41,7 @@ class _Backend(QBaseValueWidget):
     def __init__(
         self, make: Callable[[], QWidget], getter: str, setter: str, signal: str, parent: QWidget | None = None
     ) -> None:
-        def made(parent: QWidget | None) -> QWidget:
-            return make()
-
-        super().__init__(made, getter, setter, signal, parent=parent)  # type: ignore[arg-type]
+        super().__init__(lambda parent: make(), getter, setter, signal, parent=parent)  # type: ignore[arg-type]
 
 
 class OwnControl(ValueWidget[Value], Generic[Value]):

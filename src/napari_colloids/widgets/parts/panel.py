@@ -1,4 +1,4 @@
-"""The frame of a dock: a column that scrolls, with a part that can be folded away."""
+"""Base of the docks: a column that scrolls, with a part that can be folded away."""
 
 from __future__ import annotations
 
@@ -68,4 +68,7 @@ def folded(form: QWidget, tooltip: str) -> QCollapsible:
         if layout is not None:
             layout.setContentsMargins(indent, 0, 0, 0)
     fold.addWidget(form)
+    # Controls that are out of sight are not to have the focus.
+    fold.toggled.connect(form.setVisible)
+    form.hide()
     return fold

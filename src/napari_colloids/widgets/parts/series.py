@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, TypedDict
 from magicgui.widgets import LineEdit
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
 from napari_colloids.io.axes import suggested_axes
 from napari_colloids.widgets.parts.controls import Row, beside
-from napari_colloids.widgets.parts.layer_choice import compact
+from napari_colloids.widgets.parts.layer_choice import ElidedCombo
 from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.own_control import OwnControl
 
@@ -20,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from qtpy.QtWidgets import QComboBox
+
     from napari_colloids.io import Series
     from napari_colloids.widgets.parts.own_control import About
 
 
 class SeriesChoice(TypedDict):
-    """What to read of a file, as `reader.load` takes it."""
+    """Part of a file to read, as `reader.load` takes it."""
 
     index: int
     axes: str | None
@@ -44,9 +45,7 @@ class LineChoice(OwnControl[int]):
     """The number of one of several lines, which may be alike; -1 for none."""
 
     def __init__(self, **about: Unpack[About]) -> None:
-        super().__init__(
-            lambda: compact(QComboBox()), "currentIndex", "setCurrentIndex", "currentIndexChanged", **about
-        )
+        super().__init__(ElidedCombo, "currentIndex", "setCurrentIndex", "currentIndexChanged", **about)
 
     def show_lines(self, lines: Sequence[str]) -> None:
         """Offer these lines; the first is chosen."""
@@ -74,7 +73,7 @@ class SeriesPicker(QObject):
         self.channel = LineChoice(label="Channel", tooltip="Channel to load; each gets a layer of its own.")
         self.frames = Row(
             [NumberBox(0, 0, 0, decimals=0, tooltip=f"{which} frame to load (from 0).") for which in ("First", "Last")],
-            label="Frames from, to",
+            label="Frames",
         )
         self.axes = LineEdit(
             label="Axes",

@@ -71,7 +71,7 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
     np.testing.assert_allclose(points.translate, image.translate)
     assert "particles" in widget.status.text()
     assert "10.0 px" in widget.status.text()
-    assert not widget.button.bar.isVisibleTo(widget)
+    assert not widget.button.bar.native.isVisibleTo(widget)
 
     panel = widget.threshold
     confidence = points.features["confidence"].to_numpy()
@@ -92,13 +92,13 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
     assert scoring.controls["diameter"].value == pytest.approx(10.0, abs=0.01)
     scoring.truth.value = truth
     click(scoring.button)
-    qtbot.waitUntil(lambda: scoring.toggles["missed"].isEnabled(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: scoring.toggles["missed"].enabled, timeout=TIMEOUT)
     assert "Challenge AP" in scoring.status.text()
-    click(scoring.toggles["true positives"])
+    click(scoring.toggles["true positives"].native)
     right = viewer.layers["true positives"]
     assert len(right.data) > 0.7 * scored_truths(truth, image)
     np.testing.assert_allclose(right.scale, image.scale)
-    click(scoring.toggles["true positives"])
+    click(scoring.toggles["true positives"].native)
     assert not right.visible
     assert not scoring.detections.native.findText("true positives") >= 0, "outcomes are no detections"
 
@@ -122,13 +122,13 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     add_layer(viewer, layers.particle_layer_data(moved, frame, name="found"))
     widget = dock(viewer, ScoreWidget)
     click(widget.button)
-    qtbot.waitUntil(lambda: widget.toggles["missed"].isEnabled(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: widget.toggles["missed"].enabled, timeout=TIMEOUT)
     size = simulated.stack.voxel_size
     right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape, voxel_size=size)
     assert right.false_negatives > 0
     for value in (right.challenge_ap, right.recall, right.rmse["x"]):
         assert f"{value:.3f}"[:4] in widget.status.text()
-    click(widget.toggles["missed"])
+    click(widget.toggles["missed"].native)
     assert len(viewer.layers["missed"].data) == right.false_negatives
 
 
@@ -221,11 +221,11 @@ def test_a_button_brings_the_default_threshold_of_the_network_back(viewer, qtbot
         for method in ("network", "log")
     )
     viewer.layers.selection.active = by_log
-    assert not panel.default.isVisibleTo(widget), "its confidence is no probability"
+    assert not panel.default.native.isVisibleTo(widget), "its confidence is no probability"
     viewer.layers.selection.active = by_network
     panel.slider.setValue(0.1)
-    assert "95" in panel.default.text()
-    click(panel.default)
+    assert "95" in panel.default.text
+    click(panel.default.native)
     default = DEFAULT_THRESHOLD["network"]
     assert panel.slider.value() == pytest.approx(default)
     assert by_network.shown.sum() == (table["confidence"] >= default).sum()

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from napari_colloids.scoring.ranking import PrecisionRecallCurve
 from napari_colloids.structure import Diffusion
 from napari_colloids.widgets.parts.panel import Panel
-from napari_colloids.widgets.parts.plots import ConfidenceHistogram, PrecisionRecallPlot
-from napari_colloids.widgets.tracks import MsdPlot
+from napari_colloids.widgets.parts.plots import CURVE_COLOURS, ConfidenceHistogram, ResultPlot
 
 
 def histogram():
@@ -19,16 +19,17 @@ def histogram():
 
 
 def curve():
-    plot = PrecisionRecallPlot()
-    plot.show_curve([0.1, 0.5], [1.0, 0.8], (0.5, 0.8))
+    found = PrecisionRecallCurve(np.array([0.9, 0.5]), np.array([1.0, 0.8]), np.array([0.1, 0.5]))
+    plot = ResultPlot(150, "Precision against recall.")
+    plot.show_result(lambda axes: found.plot(axes).plot(0.5, 0.8, "o"))
     return plot
 
 
 def msd():
-    plot = MsdPlot()
+    plot = ResultPlot(190, "Mean squared displacement.")
     table = pd.DataFrame({"lag": [1, 2], "msd": [1.0, 2.0]})
     table.attrs["unit"] = "um"
-    plot.show_msd(table, Diffusion(0.1, 0.6, 0.4, "um^2/frame", table))
+    plot.show_result(Diffusion(0.1, 0.6, 0.4, "um^2/frame", table).plot)
     return plot
 
 
@@ -48,6 +49,10 @@ def test_a_plot_follows_the_theme(make_napari_viewer, qtbot, make):
         assert to_hex(plot.axes.xaxis.label.get_color()) == to_hex(plot.axes.yaxis.label.get_color()) == ink
         assert to_hex(plot.axes.get_xticklabels()[0].get_color()) == ink
         lines = [line.get_xydata().tolist() for line in plot.axes.get_lines()]
+        if isinstance(plot, ResultPlot):
+            data, *others = (to_hex(line.get_color()) for line in plot.axes.get_lines())
+            assert data == CURVE_COLOURS[theme == "light"]
+            assert set(others) == {ink}
         seen[theme] = (lines, len(plot.axes.patches), plot.axes.get_xlim())
         assert lines
     assert seen["light"] == seen["dark"], "the same is drawn in both"

@@ -259,7 +259,7 @@ def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated
     assert button.text() == "Residual"
     assert button.isEnabled()
     assert widget.button.isEnabled()
-    assert not widget.button.bar.isVisibleTo(widget)
+    assert not widget.button.bar.native.isVisibleTo(widget)
 
 
 def test_a_residual_that_cannot_be_is_said(viewer, widget, image, simulated, qtbot, click):

@@ -45,7 +45,7 @@ def status(qtbot):
 def button(qtbot, status, work):
     button = RunButton("Run", status, doing="Running", prepare=lambda: work, cancel_tip="Stop.")
     button.offer(True, "Run it.")
-    for widget in (button, button.bar):
+    for widget in (button, button.bar.native):
         qtbot.addWidget(widget)
     button.show()
     return button
@@ -54,14 +54,14 @@ def button(qtbot, status, work):
 def test_it_runs_and_cancels(qtbot, click, button, status, work):
     assert (button.text(), button.toolTip()) == ("Run", "Run it.")
     click(button)
-    qtbot.waitUntil(lambda: button.bar.value() == 1, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: button.bar.value == 1, timeout=TIMEOUT)
     assert (button.text(), button.toolTip(), status.text()) == ("Cancel", "Stop.", "working")
-    assert button.bar.isVisible()
+    assert button.bar.visible
     click(button)
     assert (button.text(), button.isEnabled()) == ("Cancelling…", False)
     work.goes_on.set()
     qtbot.waitUntil(lambda: not button.busy, timeout=TIMEOUT)
-    assert (button.text(), button.isEnabled(), button.bar.isVisible()) == ("Run", True, False)
+    assert (button.text(), button.isEnabled(), button.bar.visible) == ("Run", True, False)
     assert status.text() == "Cancelled; nothing was changed."
 
 
@@ -91,7 +91,7 @@ def test_work_without_steps_is_not_cancelled(qtbot, click, status):
     button = RunButton("Load", status, doing="Loading", prepare=lambda: call(lambda: goes_on.wait(TIMEOUT / 1000)))
     qtbot.addWidget(button)
     click(button)
-    assert (button.text(), button.isEnabled(), button.bar.isVisible()) == ("Loading…", False, False)
+    assert (button.text(), button.isEnabled(), button.bar.visible) == ("Loading…", False, False)
     goes_on.set()
     qtbot.waitUntil(lambda: button.text() == "Load", timeout=TIMEOUT)
 

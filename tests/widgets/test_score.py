@@ -121,7 +121,7 @@ def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
     add(viewer, table[3:], {}, "particles")
     widget = dock(viewer)
     press_score(widget, qtbot, click)
-    right, missed = (widget.toggles[kind] for kind in ("true positives", "missed"))
+    right, missed = (widget.toggles[kind].native for kind in ("true positives", "missed"))
     for box in (right, missed):
         click(box)
     layer = viewer.layers["missed"]

@@ -299,7 +299,7 @@ def test_all_are_those_there_are_now(viewer, widget, image, series, qtbot, click
 def test_cancelling_stays_so_when_an_image_is_added(viewer, widget, series, qtbot, click):
     widget.controls["frames"].value = "all"
     click(widget.button)
-    qtbot.waitUntil(lambda: widget.button.bar.value() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.button.bar.value > 0, timeout=60_000)
     click(widget.button)
     viewer.add_image(series[0], name="another")
     assert widget.button.text() == "Cancelling…"

@@ -10,11 +10,10 @@ from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets.detect import DetectWidget
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.layers import image_layer_data, particle_layer_data
+from napari_colloids.widgets.layers.layers import image_layer_data, particle_layer_data, tracks_layer_data
 from napari_colloids.widgets.layers.spheres import add_layer, watch
 from napari_colloids.widgets.residual import residual_layer_data
 from napari_colloids.widgets.score import ScoreWidget
-from napari_colloids.widgets.tracks import tracks_layer_data
 
 DEPTH = 32
 #: Half a voxel below the first slice, and outside by a few voxels at either end.

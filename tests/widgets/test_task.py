@@ -184,7 +184,7 @@ def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     assert "Cancelled" in widget.status.text()
     assert len(viewer.layers) == 1
     assert widget.button.isEnabled()
-    assert not widget.button.bar.isVisibleTo(widget)
+    assert not widget.button.bar.native.isVisibleTo(widget)
 
 
 def test_error_in_detection_resets_the_button_and_is_said(viewer, qtbot, click):

@@ -46,7 +46,7 @@ class DetectWidget(Panel):
         self.button.take_turns_with(self.threshold.residual)
         self.button.succeeded.connect(self._on_found)
         self.form.image.changed.connect(self._on_image)
-        self.add(self.form, self.button, self.button.bar, self.status, self.threshold)
+        self.add(self.form, self.button, self.button.bar.native, self.status, self.threshold)
         self._on_image()
 
     def _on_image(self) -> None:

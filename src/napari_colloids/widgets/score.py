@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 from weakref import ref
 
+from magicgui.widgets import CheckBox
 from napari.layers import Points
 from qtpy.compat import isalive
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting
@@ -19,7 +20,7 @@ from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Form, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
-from napari_colloids.widgets.parts.plots import PrecisionRecallPlot
+from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import call
@@ -43,7 +44,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class Matching:
-    """When a detection matches a true particle."""
+    """Criterion of a match between a detection and a true particle."""
 
     #: Taken from the truth if that has radii.
     diameter: Annotated[
@@ -78,13 +79,20 @@ class ScoreWidget(Panel):
         self.controls = controls_of(Matching)
         self.status = Status()
         self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for)
-        self.plot = PrecisionRecallPlot()
+        self.plot = ResultPlot(
+            150,
+            "Precision against recall when points are taken in order of falling confidence.",
+            xlabel="recall",
+            ylabel="precision",
+            xlim=(0, 1.02),
+            ylim=(0, 1.05),
+        )
         self.toggles = {kind: self._toggle(kind, tip) for kind, tip in OUTCOMES.items()}
         toggles = QWidget()
         grid = QGridLayout(toggles)
         grid.setContentsMargins(0, 0, 0, 0)
         for number, box in enumerate(self.toggles.values()):
-            grid.addWidget(box, *divmod(number, 2))
+            grid.addWidget(box.native, *divmod(number, 2))
         form = Form([self.detections, self.truth, self.image, *self.controls.values()])
         self.add(form, self.button, self.status, toggles, self.plot)
         for choice in (self.truth, self.image):
@@ -96,14 +104,12 @@ class ScoreWidget(Panel):
         self._take_diameter()
         self._refresh()
 
-    def _toggle(self, kind: str, tip: str) -> QCheckBox:
-        box = QCheckBox(kind)
-        box.setToolTip(tip)
+    def _toggle(self, kind: str, tip: str) -> CheckBox:
+        box = CheckBox(text=kind, tooltip=tip, enabled=False)
         colour = QPixmap(10, 10)
         colour.fill(QColor(layers.COLOURS[kind]))
-        box.setIcon(QIcon(colour))
-        box.setEnabled(False)
-        box.toggled.connect(lambda on: self._on_toggle(kind, on))
+        box.native.setIcon(QIcon(colour))
+        box.changed.connect(lambda on: self._on_toggle(kind, on))
         return box
 
     def _refresh(self) -> None:
@@ -155,11 +161,13 @@ class ScoreWidget(Panel):
         self._compared = compared
         compared.parts = outcomes_of(compared, scored)
         self.status.say(score_summary(scored, every.ap))
-        self.plot.show_curve(every.curve.recall, every.curve.precision, (scored.recall, scored.precision))
+        self.plot.show_result(
+            lambda axes: every.curve.plot(axes).plot(scored.recall, scored.precision, "o", markersize=5)
+        )
         for kind, box in self.toggles.items():
-            box.setEnabled(True)
-            box.setToolTip(f"{OUTCOMES[kind]} {len(compared.parts[kind])} of them.")
-            if box.isChecked():
+            box.enabled = True
+            box.tooltip = f"{OUTCOMES[kind]} {len(compared.parts[kind])} of them."
+            if box.value:
                 self._show(kind)
 
     def _on_toggle(self, kind: str, on: bool) -> None:
@@ -188,7 +196,7 @@ class ScoreWidget(Panel):
             here = layer in self._viewer.layers
             if not here:
                 del self._outcomes[kind]
-            self.toggles[kind].setChecked(here and layer.visible)
+            self.toggles[kind].value = here and layer.visible
 
     def _forget_outcomes(self) -> None:
         outcomes, self._outcomes = self._outcomes, {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from magicgui.widgets import PushButton
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -56,10 +57,10 @@ class ThresholdPanel(QWidget):
         self.level = NumberBox(0.0, 0.0, 1.0, tooltip=tip)
         self.level.drop_buttons()  # the slider needs their room more
         self.level.max_width = 42
-        self.default = QPushButton(f"{DEFAULT_PRECISION:.0%} precision")
-        self.default.setToolTip(
-            f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of the "
-            f"benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles."
+        self.default = PushButton(
+            text=f"{DEFAULT_PRECISION:.0%} precision",
+            tooltip=f"Back to the default threshold, {DEFAULT_THRESHOLD['network']:g}: there, in the hard scenes of "
+            f"the benchmark, {DEFAULT_PRECISION:.0%} of the detections are particles.",
         )
         self.count = QLabel("no detections yet")
         self.histogram = ConfidenceHistogram()
@@ -75,7 +76,7 @@ class ThresholdPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(across(QLabel("Points"), self.layers.native))
-        column.addLayout(across(QLabel("Threshold"), self.slider, self.level.native, self.default))
+        column.addLayout(across(QLabel("Threshold"), self.slider, self.level.native, self.default.native))
         column.addWidget(self.histogram)
         bottom = across(self.count, self.residual, self.export)
         bottom.setStretch(0, 1)
@@ -83,9 +84,9 @@ class ThresholdPanel(QWidget):
 
         self.layers.changed.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
-        self.level.changed.connect(self._on_typed)
+        self.level.changed.connect(lambda threshold: self.slider.setValue(threshold))
         self.histogram.picked.connect(self.slider.setValue)
-        self.default.clicked.connect(self._on_default)
+        self.default.changed.connect(lambda _: self.slider.setValue(DEFAULT_THRESHOLD["network"]))
         viewer.layers.selection.events.active.connect(self._on_active)
         self._on_layer(self.layers.value)
 
@@ -108,7 +109,7 @@ class ThresholdPanel(QWidget):
             self.count.setText("no detections yet")
             self.histogram.show_confidences(np.empty(0))
             return
-        self.default.setVisible(layers.note_of(layer).get("method") == "network")
+        self.default.visible = layers.note_of(layer).get("method") == "network"
         with signals_blocked(self.slider):
             self.slider.setValue(float(layers.note_of(layer).get("threshold", NO_THRESHOLD)))
         self._show(layer)
@@ -131,12 +132,6 @@ class ThresholdPanel(QWidget):
         # Its features may be others since it was chosen.
         if layers.is_result(self.layers.value):
             self._apply(self.layers.value, threshold)
-
-    def _on_typed(self, threshold: float) -> None:
-        self.slider.setValue(threshold)
-
-    def _on_default(self) -> None:
-        self.slider.setValue(DEFAULT_THRESHOLD["network"])
 
     def _show(self, layer: Points) -> None:
         self._counted = layers.confidences_of(layer)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 from weakref import ref
@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.plotting import unit_symbol
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of
@@ -23,12 +24,12 @@ from napari_colloids.widgets.parts.controls import Form, beside, controls_of
 from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
+from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.saving import FILTER
 from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import Task, call
-from napari_colloids.widgets.tracks import SYMBOLS, MsdPlot, tracks_layer_data
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Linking:
-    """How the particles of a series are linked."""
+    """Parameters of linking."""
 
     search_range: Annotated[
         float,
@@ -115,12 +116,18 @@ class TrackWidget(Panel):
             prepare=self._asked_for,
             cancel_tip="Stop after the frame that is being linked.",
         )
-        self.plot = MsdPlot()
+        self.plot = ResultPlot(
+            190,
+            "Mean squared displacement against the lag, over all particles and starting times; the line is 6 D t plus "
+            "what the localisation error adds.",
+            xlabel="lag (frames)",
+            ylabel="MSD (px²)",
+        )
         self.export = ExportButton(self.status, self._collect)
         self._offer_export(False)
         search_range, *others = self.controls.values()
         form = Form([beside(self.points, self.open), beside(search_range, self.suggest), *others])
-        self.add(form, self.button, self.button.bar, self.status, self.plot, self.export)
+        self.add(form, self.button, self.button.bar.native, self.status, self.plot, self.export)
         self._connect()
         remember("track", (self.controls[name] for name in ("memory", "min_length", "subtract_drift")))
         self._on_points(self.points.value)
@@ -169,7 +176,7 @@ class TrackWidget(Panel):
         if points is None:
             return
         cast("NumberBox", self.controls["search_range"]).set_unit(
-            SYMBOLS["um" if places.voxel_size_of(points) else "px"]
+            unit_symbol("um" if places.voxel_size_of(points) else "px")
         )
         # What was linked before keeps its own interval.
         with self.controls["frame_interval"].changed.blocked():
@@ -226,27 +233,29 @@ class TrackWidget(Panel):
         return lambda: _link(table, request)
 
     def _on_linked(self, result: _Trajectories) -> None:
-        self._result = result
-        points = result.request.points()
+        self._result, request = result, result.request
+        points = request.points()
         if points is self.points.value and not self._typed:
             self._show_search_range(result.search_range)
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
-        self._show(result.request.linking.frame_interval)
+        self._show(request.linking.frame_interval)
         self._offer_export(len(result.tracks) > 0)
         if len(result.tracks):
-            request = result.request
-            described = tracks_layer_data(result.tracks, request.place, name=request.layer_name, note=result.note)
+            name, note = request.layer_name, result.note
+            described = layers.tracks_layer_data(result.tracks, request.place, name=name, note=note)
             add_layer(self._viewer, described, points)
 
     def _show(self, seconds: float | None) -> None:
         """Show the result in seconds, or in frames where their interval is unknown."""
+        from napari_colloids.structure import plot_mean_squared_displacement
+
         if self._result is None:
             return
         self._seconds = seconds
         msd, diffusion = self._result.motion(seconds)
-        self.plot.show_msd(msd, diffusion)
+        self.plot.show_result(diffusion.plot if diffusion else partial(plot_mean_squared_displacement, msd))
         self.status.say(tracks_summary(self._result, diffusion))
 
     def _on_open(self) -> None:
@@ -272,7 +281,7 @@ class TrackWidget(Panel):
 
 @dataclass(frozen=True)
 class _LinkRequest:
-    """What is linked, and how; the layer may be moved or removed meanwhile."""
+    """Points to link and the parameters; the layer may be moved or removed meanwhile."""
 
     points: ref[Points]
     name: str
@@ -356,15 +365,14 @@ def tracks_summary(result: _Trajectories, diffusion: Diffusion | None) -> str:
     count = int(tracks["particle"].nunique())
     if count == 0:
         return "No trajectory is as long as the minimal length."
-    unit = SYMBOLS[result.msd.attrs["unit"]]
+    unit = unit_symbol(result.msd.attrs["unit"])
     lines = [
         f"<b>{count} trajectories</b>, mean length {len(tracks) / count:.1f} frames; "
         f"search range {result.search_range:.3g} {unit}."
     ]
     if diffusion is not None:
-        per = html.escape(diffusion.unit.replace("um", "µm").replace("^2", "²"))
         lines.append(
-            f"D = {diffusion.coefficient:.3g} {per}; localisation error at most {diffusion.localisation_error:.2g} "
-            f"{unit} (crowding adds to it)."
+            f"D = {diffusion.coefficient:.3g} {unit_symbol(diffusion.unit)}; localisation error at most "
+            f"{diffusion.localisation_error:.2g} {unit} (crowding adds to it)."
         )
     return "<br>".join(lines)

@@ -49,11 +49,7 @@ _RING_WIDTH_FRACTION = 0.05
 def image_layer_data(stack: Stack) -> list[LayerData]:
     """Describe the image layers of a stack: one per channel, scaled by the voxel size and the time between frames.
 
-    Parameters
-    ----------
-    stack
-        The stack; time stays an axis of the layer, lazy data stays lazy.
-
+    Time stays an axis of the layer, and lazy data stays lazy.
     """
     axes = stack.axes.replace("c", "")
     before = len(axes) - 3
@@ -107,8 +103,6 @@ def particle_layer_data(
         Particle table; positions in voxels, radius in lateral voxels.
     place
         Scale, translate, units and axis labels of the image (see `places.place_of`); None for voxels.
-    name
-        Name of the layer.
     kind
         ``"particles"`` is coloured by a column of `COLOUR_SCALES` where there is one; the others are keys of `COLOURS`.
     leading
@@ -146,6 +140,25 @@ def particle_layer_data(
         **flat_look(kind, colour_by, middle),
     }
     return positions, attributes, "points"
+
+
+def tracks_layer_data(
+    tracks: pd.DataFrame, place: Place, *, name: str, note: Mapping[str, object] | None = None
+) -> LayerData:
+    """Describe the Tracks layer of linked particles in voxels, at the place of the points that were linked."""
+    table = tracks.sort_values(["particle", "frame"])
+    frames = int(np.ptp(table["frame"])) + 1
+    attributes = {
+        **{key: tuple(values)[-4:] for key, values in place.items()},
+        "name": name,
+        "features": table[["confidence"]].reset_index(drop=True) if "confidence" in table else None,
+        # The whole path so far, within reason.
+        "tail_length": min(frames, 300),
+        "tail_width": 3,
+        "blending": "translucent",
+        "metadata": {KEY: {"kind": "tracks", **(note or {})}},
+    }
+    return table[["particle", "frame", *POSITION]].to_numpy(dtype=float), attributes, "tracks"
 
 
 def added_by_hand(features: pd.DataFrame) -> dict[str, float]:
@@ -215,19 +228,9 @@ def note_of(layer: Layer) -> dict[str, Any]:
 
 
 def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
-    """Return one volume of an image layer as a stack, without reading it into memory.
+    """Return one volume of an image layer, at an index along the axes before z, without reading it into memory.
 
-    Parameters
-    ----------
-    layer
-        A 3D image layer, or a series of volumes.
-    index
-        Index along the axes before z (see `places.index_of`).
-
-    Raises
-    ------
-    ColloidsError
-        If the layer is a 2D or an RGB image.
+    Raises a `ColloidsError` if the layer is a 2D or an RGB image.
     """
     if layer.rgb:
         raise ColloidsError(f"'{layer.name}' is a colour (RGB) image: split it into its channels first.")
@@ -249,25 +252,10 @@ def series_of(layer: Image) -> Stack:
 
 
 def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
-    """Return the particle table of a Points layer.
+    """Return the particle table of a Points layer, without the points that the threshold hides if these are left out.
 
-    Parameters
-    ----------
-    layer
-        A Points layer with at least three axes, the last three being z, y, x.
-    shown_only
-        Leave out the points that the threshold hides.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``frame`` (series only), ``z, y, x``, ``radius``, the other features of `particles.COLUMNS` that the layer has,
-        and the columns in micrometres where its scale is known.
-
-    Raises
-    ------
-    ColloidsError
-        If the layer has fewer than three axes.
+    Columns: ``frame`` (series only), ``z, y, x``, ``radius``, the other features of `particles.COLUMNS` that the layer
+    has, and those in micrometres where its scale is known. Raises a `ColloidsError` if it has fewer than three axes.
     """
     if layer.ndim < 3:
         raise ColloidsError(f"'{layer.name}' holds 2D points: particles need z, y, x.")
@@ -284,23 +272,10 @@ def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:
 
 
 def in_voxels(points: Points, image: Image, index: tuple[int, ...], *, shown_only: bool = True) -> pd.DataFrame:
-    """Return the particles of a layer at their place in the voxels of an image.
+    """Return the particles of a layer, at a time step, with positions and radii in (lateral) voxels of an image.
 
-    Parameters
-    ----------
-    points
-        The layer; any scale and translation.
-    image
-        The image in whose voxels positions (and, laterally, radii) are given.
-    index
-        Time step of the image; particles of other time steps are left out.
-    shown_only
-        Leave out the points that the threshold hides.
-
-    Raises
-    ------
-    ColloidsError
-        If the points are of several frames and the image is of one, or one of the two does not lie straight.
+    Raises a `ColloidsError` if the points are of several frames and the image is of one, or one of the two does not lie
+    straight.
     """
     table = table_of(points, shown_only=shown_only)
     data = np.asarray(points.data, dtype=float)
@@ -334,11 +309,9 @@ def confidences_of(layer: Points) -> NDArray[np.float64]:
     return layer.features["confidence"].fillna(1.0).to_numpy(dtype=float)
 
 
-def show_above(layer: Points, threshold: float) -> int:
-    """Show the points with at least this confidence, hide the others, and return how many are shown."""
-    shown = confidences_of(layer) >= threshold
-    layer.shown = shown
-    return int(shown.sum())
+def show_above(layer: Points, threshold: float) -> None:
+    """Show the points with at least this confidence, and hide the others."""
+    layer.shown = confidences_of(layer) >= threshold
 
 
 def _is_number(values: pd.Series | None) -> bool:

@@ -11,26 +11,28 @@ from matplotlib.figure import Figure
 from qtpy.QtCore import QEvent, Signal
 
 from napari_colloids.widgets.layers.layers import COLOURS, CONFIDENCE_COLOURS
+from napari_colloids.widgets.parts.own_control import wrapped
 from napari_colloids.widgets.parts.status import is_light
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.axes import Axes
     from matplotlib.backend_bases import MouseEvent
     from matplotlib.lines import Line2D
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from qtpy.QtGui import QWheelEvent
 
 #: Of curves, on a dark background and on a light one.
-CURVE = (COLOURS["true positives"], "#00708a")
+CURVE_COLOURS = (COLOURS["true positives"], "#00708a")
 _HISTOGRAM_BINS = 40
 
 
 class Canvas(FigureCanvasQTAgg):
-    """An empty plot of fixed height."""
+    """A plot of fixed height."""
 
-    #: Draws what is on show anew, in the colours of another theme.
-    _again: Callable[[], None] = staticmethod(lambda: None)
+    #: Draws what is on show.
+    _draw: Callable[[], object] | None = None
     ink = paper = curve = ""
 
     def __init__(self, height: int) -> None:
@@ -45,29 +47,30 @@ class Canvas(FigureCanvasQTAgg):
     def changeEvent(self, event: QEvent) -> None:
         """Follow napari's theme."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and self._theme() != (self.paper, self.ink):
-            self._again()
+        changed = event.type() == QEvent.Type.PaletteChange and self._theme() != (self.paper, self.ink)
+        if changed and self._draw is not None:
+            self._show(self._draw)
 
     def _theme(self) -> tuple[str, str]:
         palette = self.palette()
         return palette.window().color().name(), palette.windowText().color().name()
 
-    def _clear(self, again: Callable[[], None]) -> None:
-        """Empty the axes, in the colours of the theme; when that changes, `again` draws what is drawn now."""
-        self._again = again
+    def _show(self, draw: Callable[[], object]) -> None:
+        """Draw on empty axes in the colours of the theme, and anew whenever these change."""
+        self._draw = draw
         self.paper, self.ink = self._theme()
-        self.curve = CURVE[is_light(self)]
+        self.curve = CURVE_COLOURS[is_light(self)]
         self.figure.set_facecolor(self.paper)
         self.axes.clear()
         self.axes.set_facecolor(self.paper)
+        draw()
         self.axes.tick_params(colors=self.ink, labelsize=7, length=2)
+        for axis in (self.axes.xaxis, self.axes.yaxis):
+            axis.label.set(color=self.ink, fontsize=7)
         for name, spine in self.axes.spines.items():
             spine.set_visible(name in ("left", "bottom"))
             spine.set_color(self.ink)
-
-    def _label(self, x: str, y: str) -> None:
-        self.axes.set_xlabel(x, fontsize=7, color=self.ink)
-        self.axes.set_ylabel(y, fontsize=7, color=self.ink)
+        self.draw_idle()
 
 
 class ConfidenceHistogram(Canvas):
@@ -86,16 +89,15 @@ class ConfidenceHistogram(Canvas):
 
     def show_confidences(self, confidences: NDArray[np.float64]) -> None:
         """Draw the histogram anew."""
-        self._clear(lambda: self.show_confidences(confidences))
+        self._show(lambda: self._draw_bars(confidences))
+
+    def _draw_bars(self, confidences: NDArray[np.float64]) -> None:
         counts, edges = np.histogram(confidences, bins=_HISTOGRAM_BINS, range=(0.0, 1.0))
         centres = (edges[:-1] + edges[1:]) / 2
         colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
         self.axes.bar(centres, counts, width=1 / _HISTOGRAM_BINS, color=colours)
-        self.axes.set_xlim(0, 1)
-        self.axes.set_ylim(0, max(int(counts.max()), 1) * 1.08)
-        self._label("confidence", "points")
+        self.axes.set(xlim=(0, 1), ylim=(0, max(int(counts.max()), 1) * 1.08), xlabel="confidence", ylabel="points")
         self._line = self.axes.axvline(self._threshold, color=self.ink, linewidth=1.2)
-        self.draw_idle()
 
     def show_threshold(self, threshold: float) -> None:
         """Move the threshold line."""
@@ -110,22 +112,21 @@ class ConfidenceHistogram(Canvas):
             self.picked.emit(float(event.xdata))
 
 
-class PrecisionRecallPlot(Canvas):
-    """Precision against recall as the confidence falls, with the point of the current threshold."""
+class ResultPlot(Canvas):
+    """Plot by the ``plot`` method of a result: its first line in the colour of data, the others in that of text."""
 
-    def __init__(self) -> None:
-        super().__init__(height=150)
-        self.setToolTip("Precision against recall when points are taken in order of falling confidence.")
-        self.show_curve([], [])
+    def __init__(self, height: int, tooltip: str, **empty: object) -> None:
+        """Begin with empty axes that have these properties."""
+        super().__init__(height)
+        self.setToolTip(wrapped(tooltip))
+        self.show_result(lambda axes: axes.set(**empty))
 
-    def show_curve(self, recall: ArrayLike, precision: ArrayLike, here: tuple[float, float] | None = None) -> None:
-        """Draw the curve, and `here` as a dot (recall, precision)."""
-        self._clear(lambda: self.show_curve(recall, precision, here))
-        self.axes.set_xlim(0, 1.02)
-        self.axes.set_ylim(0, 1.05)
+    def show_result(self, plot: Callable[[Axes], object]) -> None:
+        """Draw by the result's own ``plot``."""
+        self._show(lambda: self._draw_result(plot))
+
+    def _draw_result(self, plot: Callable[[Axes], object]) -> None:
+        plot(self.axes)
         self.axes.grid(color=self.ink, alpha=0.15, linewidth=0.5)
-        self.axes.plot(recall, precision, color=self.curve, linewidth=1.5)
-        if here is not None:
-            self.axes.plot(*here, "o", color=self.ink, markersize=5)
-        self._label("recall", "precision")
-        self.draw_idle()
+        for number, line in enumerate(self.axes.get_lines()):
+            line.set(color=self.ink if number else self.curve, linewidth=1.0 if number else 1.5)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from magicgui.widgets import ProgressBar
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.parts.task import Task
@@ -64,8 +65,7 @@ class RunButton(QPushButton):
         self._cancel_tip, self._counts, self._kept = cancel_tip, counts, kept
         self._ready, self._tip = True, ""
         self._rival: RunButton | None = None
-        self.bar = QProgressBar()
-        self.bar.setVisible(False)
+        self.bar = ProgressBar(visible=False)
         self.task = Task(self, doing)
         self.task.progressed.connect(self._on_progressed)
         self.task.succeeded.connect(self.succeeded)
@@ -105,8 +105,8 @@ class RunButton(QPushButton):
         if work is None:
             return
         self.task.start(work)
-        self.bar.setRange(0, 0)
-        self.bar.setVisible(bool(self._cancel_tip))
+        self.bar.max = 0
+        self.bar.visible = bool(self._cancel_tip)
         self._status.say(f"{self._doing}…")
         self._refresh()
         self.began.emit()
@@ -143,8 +143,7 @@ class RunButton(QPushButton):
         self.run(self._prepare)
 
     def _on_progressed(self, done: int, total: int, message: str) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        self.bar.max, self.bar.value = total, done
         self._status.say(f"{message}: step {done} of {total}" if self._counts else message)
         self.progressed.emit(done, total, message)
 
@@ -156,6 +155,6 @@ class RunButton(QPushButton):
         self._status.say(f"Cancelled{self._kept() or '; nothing was changed.'}")
 
     def _on_ended(self) -> None:
-        self.bar.setVisible(False)
+        self.bar.visible = False
         self._refresh()
         self.ended.emit()

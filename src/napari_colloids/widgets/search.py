@@ -55,7 +55,8 @@ class Search:
         self._estimates: dict[int, DiameterEstimate] = {}
         self._checksum: int | None = None
         size = None if self._psf is None else self._psf.voxel_size
-        self._key = (tuple(self.parts), self.leading, options, self.place, marked.z_range, _corners(marked), size)
+        corners = tuple(tuple(np.ravel(outline)) for outline in marked.outlines)
+        self._key = (tuple(self.parts), self.leading, options, self.place, marked.z_range, corners, size)
         #: Kept, as what takes the place of an object that is gone may have its id.
         self._objects = (image, image.data, psf, None if psf is None else psf.data)
 
@@ -96,7 +97,3 @@ class Search:
     def table(self) -> pd.DataFrame:
         """Return the particles found so far, in the order of the frames; ``attrs`` says how they were found."""
         return joined([self.tables[part] for part in self.parts if part in self.tables])
-
-
-def _corners(marked: Marked) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(np.ravel(outline)) for outline in marked.outlines)

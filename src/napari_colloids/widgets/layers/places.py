@@ -11,6 +11,7 @@ import numpy as np
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
+    import pint
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
@@ -37,10 +38,7 @@ def place_of(layer: Layer) -> Place:
 
 
 def check_straight(layer: Layer) -> None:
-    """Refuse a layer that is rotated, sheared or otherwise transformed.
-
-    Raises a `ColloidsError` if it is.
-    """
+    """Raise a `ColloidsError` if a layer is rotated, sheared or otherwise transformed."""
     here = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     axes = np.array([layer.data_to_world(step) for step in np.eye(layer.ndim)]) - here
     if not (np.allclose(axes, np.diag(layer.scale)) and np.allclose(here, layer.translate)):
@@ -57,13 +55,8 @@ def voxel_size_of(layer: Layer) -> VoxelSize | None:
     that call ``add_image(..., scale=...)`` mean it.
     """
     scale = [abs(float(s)) for s in layer.scale[-3:]]
-    factors = []
-    for unit in layer.units[-3:]:
-        try:
-            factors.append(float((1 * unit).to("um").magnitude))
-        except Exception:
-            factors.append(math.nan)
-    if any(math.isnan(f) for f in factors):
+    factors = [_ratio(unit, "um") for unit in layer.units[-3:]]
+    if any(map(math.isnan, factors)):
         if scale == [1.0, 1.0, 1.0]:
             return None
         factors = [1.0, 1.0, 1.0]
@@ -73,12 +66,16 @@ def voxel_size_of(layer: Layer) -> VoxelSize | None:
 
 def interval_of(layer: Layer) -> float | None:
     """Return the seconds between frames that the scale of a layer's time axis tells, or None."""
-    if layer.ndim < 4:
-        return None
+    interval = math.nan if layer.ndim < 4 else abs(float(layer.scale[-4])) * _ratio(layer.units[-4], "s")
+    return None if math.isnan(interval) else interval
+
+
+def _ratio(unit: pint.Unit, other: pint.Unit | str) -> float:
+    """Return a unit over another; NaN if one of them is a pixel: nobody said how long these are."""
     try:
-        return float((abs(float(layer.scale[-4])) * layer.units[-4]).to("s").magnitude)
-    except Exception:  # in pixels: nobody said how long
-        return None
+        return float((1 * unit).to(other).magnitude)
+    except Exception:
+        return math.nan
 
 
 def index_of(layer: Layer, viewer: ViewerModel) -> tuple[int, ...]:
@@ -96,19 +93,15 @@ def into_voxels(layer: Layer, image: Image) -> tuple[NDArray[np.float64], NDArra
     for one in (layer, image):
         check_straight(one)
     count = min(layer.ndim, 3)
-    ratio = np.ones(count)
-    for axis, (its, ours) in enumerate(zip(layer.units[-count:], image.units[-count:], strict=True)):
-        try:
-            ratio[axis] = float((1 * its).to(ours).magnitude)
-        except Exception:  # one of them is in pixels: nobody said how long these are
-            ratio[axis] = 1.0
+    ratio = np.array(list(map(_ratio, layer.units[-count:], image.units[-count:])))
+    ratio[np.isnan(ratio)] = 1.0
     scale, shift = (np.asarray(part[-count:]) * ratio for part in (layer.scale, layer.translate))
     unit = np.asarray(image.scale[-count:])
     return scale / unit, (shift - np.asarray(image.translate[-count:])) / unit
 
 
 def coincide(layer: Layer, image: Image) -> bool:
-    """Tell whether the voxels of an image are those of another layer.
+    """Whether the voxels of an image are those of another layer.
 
     Raises a `ColloidsError` if one of the two does not lie straight along the axes.
     """

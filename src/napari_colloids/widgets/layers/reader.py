@@ -27,14 +27,18 @@ def get_stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of image stacks, or None for other files (npe2 entry point)."""
     from napari_colloids.io import STACK_ENDINGS
 
-    paths = [path] if isinstance(path, str) else list(path)
-    return read_stacks if paths and all(Path(p).suffix.lower() in STACK_ENDINGS for p in paths) else None
+    paths = _paths(path)
+    return read_stacks if paths and all(one.suffix.lower() in STACK_ENDINGS for one in paths) else None
 
 
 def get_particle_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of particle tables, or None where the table is of another kind (npe2 entry point)."""
-    paths = [path] if isinstance(path, str) else list(path)
-    return read_tables if paths and all(_has_positions(Path(p)) for p in paths) else None
+    paths = _paths(path)
+    return read_tables if paths and all(map(_has_positions, paths)) else None
+
+
+def _paths(path: str | Sequence[str]) -> list[Path]:
+    return [Path(one) for one in ([path] if isinstance(path, str) else path)]
 
 
 def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
@@ -45,21 +49,21 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
     from napari_colloids.widgets.layers.spheres import watch_all
 
     layers: list[LayerData] = []
-    for one in [path] if isinstance(path, str) else path:
+    for one in _paths(path):
         try:
             series = list_series(one)
             readable = [number for number, found in enumerate(series) if not found.problem]
-            stack, truth = load(Path(one), index=readable[0] if readable else 0)
+            stack, truth = load(one, index=readable[0] if readable else 0)
         except ColloidsError as error:
             try:  # an HDF5 file without an image may be a particle table of ours
-                layers += read_tables(one)
+                layers += read_tables(str(one))
             except ColloidsError:
                 raise error from None
             continue
         layers += layers_of(stack, truth)
         if len(readable) > 1:
             number = len(readable)
-            show_info(f"{Path(one).name} holds {number} stacks; this is the first. The Load widget opens the others.")
+            show_info(f"{one.name} holds {number} stacks; this is the first. The Load widget opens the others.")
     watch_all()
     return layers
 
@@ -70,8 +74,8 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     from napari_colloids.widgets.layers.spheres import watch_all
 
     layers = []
-    for one in [path] if isinstance(path, str) else path:
-        table, name = read_particles(one), Path(one).stem
+    for one in _paths(path):
+        table, name = read_particles(one), one.stem
         if "channel" not in table or table["channel"].nunique() < 2:
             layers.append(table_layer(table, name))
             continue
@@ -114,27 +118,10 @@ def load(
     channel: int | None = None,
     frames: tuple[int, int] | None = None,
 ) -> tuple[Stack, pd.DataFrame | None]:
-    """Read one series, or a part of it, and the true particles that come with it.
+    """Read one series of a file, or one channel or some frames of it, and the true particles that come with it.
 
-    Parameters
-    ----------
-    path
-        The file.
-    index
-        Which series (volume) of the file.
-    voxel_size
-        Micrometres ``(z, y, x)`` to use instead of what the file says.
-    axes
-        What the dimensions are, instead of what the file says.
-    channel
-        Which channel; all of them for None.
-    frames
-        The first frame and the last; all of them for None.
-
-    Raises
-    ------
-    ColloidsError
-        If the file cannot be read, or has no such series, channel or frames.
+    Voxel size and axes take the place of what the file says; frames are the first and the last. Raises a
+    `ColloidsError` if the file cannot be read, or has no such series, channel or frames.
     """
     from napari_colloids.io import read_stack, read_truth
 
@@ -173,7 +160,7 @@ def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:
 
 
 def _has_positions(path: Path) -> bool:
-    """Tell a particle table by its header, so that other tables are left to other readers."""
+    """Whether a file is a particle table; CSV files by their header, for other tables are left to other readers."""
     if path.suffix.lower() in (".xyz", ".parquet"):
         return True
     if path.suffix.lower() != ".csv":

@@ -89,8 +89,9 @@ def marked_by(
             raise ColloidsError(f"The labels '{layer.name}' have another shape or place than the image '{image.name}'.")
         indices = _indices(data, layer.name, index, frames) if data.ndim > 3 else [()]
         return Marked(labels=data, name=layer.name, indices=indices)
+    scale, shift = places.into_voxels(layer, image)
     outlines = [
-        _in_voxels(_outline(vertices, kind), layer, image)
+        _outline(vertices, kind) * scale[-2:] + shift[-2:]
         for vertices, kind in zip(layer.data, layer.shape_type, strict=True)
         if kind in ("rectangle", "polygon", "ellipse")
     ]
@@ -122,9 +123,3 @@ def _outline(vertices: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     across, along = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     centre: NDArray[np.float64] = corners.mean(axis=0)
     return centre + np.cos(angle) * across + np.sin(angle) * along
-
-
-def _in_voxels(corners: NDArray[np.float64], layer: Shapes, image: Image) -> NDArray[np.float64]:
-    scale, shift = places.into_voxels(layer, image)
-    voxels: NDArray[np.float64] = corners * scale[-2:] + shift[-2:]
-    return voxels

@@ -19,13 +19,9 @@ def write_points(path: str, data: NDArray[np.float64], attributes: dict[str, obj
     """Write a Points layer as a particle table; the ending chooses the format (npe2 entry point)."""
     from napari.layers import Layer
 
-    return [str(save(Layer.create(data, attributes, "points"), Path(path)))]
-
-
-def save(layer: Points, path: Path) -> Path:
-    """Write the points of a layer that are on show, with a note of how they came about, and return the path."""
-    write_table(path, table_of(layer), origin_of(layer))
-    return path
+    layer = Layer.create(data, attributes, "points")
+    write_table(Path(path), table_of(layer), origin_of(layer))
+    return [path]
 
 
 def origin_of(layer: Points) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""What the docks are made of: controls, background tasks, plots, export, remembered settings."""
+"""Parts of the docks: controls, background tasks, plots, export, remembered settings."""

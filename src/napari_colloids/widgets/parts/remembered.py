@@ -7,6 +7,7 @@ typed into a dock last lives in an INI file of Qt's choosing.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSettings
@@ -25,7 +26,8 @@ def remember(group: str, controls: Iterable[BaseValueWidget[Any]]) -> None:
         key = f"{group}/{control.name}"
         stored = _settings().value(key)
         if stored is not None:
-            _restore(control, stored)
+            with suppress(TypeError, ValueError, OverflowError):  # one that no longer fits: an older version wrote it
+                control.value = json.loads(stored)
         control.changed.connect(lambda value, key=key: _store(key, value))
 
 
@@ -47,11 +49,3 @@ def _store(key: str, value: object) -> None:
     settings = _settings()
     settings.setValue(key, json.dumps(value))
     settings.sync()
-
-
-def _restore(control: BaseValueWidget[Any], stored: str) -> None:
-    """Set the stored value; one that no longer fits (an older version wrote it) is passed over."""
-    try:
-        control.value = json.loads(stored)
-    except (TypeError, ValueError, OverflowError):
-        return

@@ -1,4 +1,4 @@
-"""Where a dock reports what it did, in colours that suit napari's theme."""
+"""Status line of a dock: messages, notices and errors, in colours that suit napari's theme."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 #: Colours of what the user should not overlook and of errors: on a dark panel, and on a light one.
-NOTICE = ("#ffb000", "#8a5a00")
-ERROR = ("#ff6b5a", "#b3261e")
+NOTICE_COLOURS = ("#ffb000", "#8a5a00")
+ERROR_COLOURS = ("#ff6b5a", "#b3261e")
 _NOTICE_MARK = "class='notice'"
 
 
@@ -57,6 +57,6 @@ class Status(QLabel):
     def _dress(self) -> None:
         self._light = light = is_light(self)
         # Named, because the tooltip would take the colour too, on a background of its own.
-        self.setStyleSheet(f"Status {{ color: {ERROR[light]}; }}" if self._failed else "")
-        self.setText(self._text.replace(_NOTICE_MARK, f"style='color:{NOTICE[light]}'"))
+        self.setStyleSheet(f"Status {{ color: {ERROR_COLOURS[light]}; }}" if self._failed else "")
+        self.setText(self._text.replace(_NOTICE_MARK, f"style='color:{NOTICE_COLOURS[light]}'"))
         self.setToolTip(self._text)  # a path, which cannot be broken into lines, may be cut off

@@ -128,21 +128,14 @@ def call(function: Callable[[], object]) -> Work:
 
 def _guarded(work: Work) -> Generator[Progress, None, _Outcome]:
     try:
-        return _Outcome((yield from _as_colloids_error(work)))
+        return _Outcome((yield from work()))
     except ColloidsError as error:
         return _Outcome(error=str(error))
-
-
-def _as_colloids_error(work: Work) -> Generator[Progress, None, object]:
-    try:
-        return (yield from work())
-    except ColloidsError:
-        raise
     except OSError as error:  # a lazy image is read here, maybe over a network
-        raise ColloidsError(f"The image could not be read: {_words(error)}.") from error
+        return _Outcome(error=f"The image could not be read: {_words(error)}.")
     except Exception as error:
         _log.exception("Unexpected error in a worker")
-        raise ColloidsError(f"Unexpected error ({type(error).__name__}): {_words(error)}.") from error
+        return _Outcome(error=f"Unexpected error ({type(error).__name__}): {_words(error)}.")
 
 
 def _words(error: Exception) -> str:

@@ -87,7 +87,7 @@ def prepared(
     words: Iterable[str],
     *,
     weights: str | None = None,
-    practice: Callable[[], Sequence[Volume]] | None = None,
+    tuning_volumes: Callable[[], Sequence[Volume]] | None = None,
     by_ap: bool = False,
 ) -> dict[str, Finder]:
     """Return methods that are ready to be measured by label: reference methods are tuned, and each has run once.
@@ -98,7 +98,7 @@ def prepared(
         Of `METHODS`.
     weights
         A file of weights for the network; None: the bundled ones.
-    practice
+    tuning_volumes
         Makes the volumes to tune the reference methods on; None: they run with the default settings.
     by_ap
         Whether to tune for the challenge's average precision.
@@ -111,10 +111,10 @@ def prepared(
             find: Find = partial(_network, compared=compared, weights=weights)
             finders[compared.label] = Finder(find, compared.method.default_threshold)
             continue
-        if practice is None:
+        if tuning_volumes is None:
             tuned = reference_methods.shipped(name)
         else:
-            tuned = reference_methods.tune(name, practice(), by_ap=by_ap)
+            tuned = reference_methods.tune(name, tuning_volumes(), by_ap=by_ap)
         find = partial(reference_methods.find, tuned=tuned)
         finders[compared.label] = Finder(find, tuned.threshold, tuned)
     # The first call loads libraries and weights and compiles code, which must not be timed.

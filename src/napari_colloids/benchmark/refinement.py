@@ -171,7 +171,7 @@ def run(
     finders = prepared(
         ("network", "refined", "trackpy"),
         weights=weights,
-        practice=(lambda: _practice(chosen, seed + _TUNING_SEED_OFFSET)) if tune else None,
+        tuning_volumes=(lambda: _tuning_volumes(chosen, seed + _TUNING_SEED_OFFSET)) if tune else None,
     )
     rows: list[dict[str, object]] = []
     sums: dict[tuple[str, str], LocalisationErrors] = {}
@@ -237,7 +237,7 @@ def _volume(simulation: Simulation, inside: NDArray[np.bool_]) -> Volume:
     return Volume(image, positions_of(particles), particles["radius"].to_numpy(dtype=float), scene)
 
 
-def _practice(chosen: Sequence[Point], seed: int) -> list[Volume]:
+def _tuning_volumes(chosen: Sequence[Point], seed: int) -> list[Volume]:
     """Simulate tuning volumes from the beginning, the middle and the end of the first group."""
     group = [point for point in chosen if point.group == chosen[0].group]
     some = [group[0], group[len(group) // 2], group[-1]]

@@ -106,7 +106,7 @@ def run(
     finders = prepared(
         methods,
         weights=weights,
-        practice=(lambda: _practice(chosen, seed + _TUNING_SEED_OFFSET)) if tune else None,
+        tuning_volumes=(lambda: _tuning_volumes(chosen, seed + _TUNING_SEED_OFFSET)) if tune else None,
         by_ap=chosen.by_ap,
     )
     rows: list[dict[str, object]] = []
@@ -140,7 +140,7 @@ def run(
     )
 
 
-def _practice(chosen: Suite, seed: int) -> list[Volume]:
+def _tuning_volumes(chosen: Suite, seed: int) -> list[Volume]:
     """Simulate tuning volumes from the beginning, the middle and the end of the suite."""
     every = max(1, (len(chosen.points) - 1) // (_TUNING_VOLUMES - 1))
     scenes = [point.scene for point in chosen.points[::every]][:_TUNING_VOLUMES]

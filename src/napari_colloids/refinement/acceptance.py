@@ -137,7 +137,7 @@ def _standard_errors(block: FinishedBlock) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def _trusted(block: FinishedBlock, deviations: Array) -> NDArray[np.bool_]:
-    """Return which spheres shine, came to rest near their detection, and have small enough standard errors."""
+    """Return which spheres are bright enough, converged near their detection and have small enough standard errors."""
     spheres, scale, brightness = block.spheres, block.grid.scale, block.relative_brightness
     displacement = np.linalg.norm((spheres.positions - block.detected) * scale, axis=1)
     tree = cKDTree(spheres.positions * scale)

@@ -108,7 +108,7 @@ def fit_block(volume: Volume, detections: Detections, cell: Cell) -> FittedParti
 
 
 def _settled(state: BlockState) -> BlockState:
-    """Continue with the spheres alone that have not come to rest, and those that they overlap with."""
+    """Continue with only the spheres that have not converged, and those that they overlap with."""
     if not state.restless.any():
         return state
     grid, box, scale = state.grid, state.box, state.grid.scale

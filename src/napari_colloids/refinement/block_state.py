@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_colloids.refinement.profile import Profile
     from napari_colloids.refinement.spheres import Array, Spheres
 
-#: A sphere has come to rest when its centre moves by at most this in a round, in radii.
+#: A sphere has converged when its centre moves by at most this in a round, in radii.
 _MAX_REST_MOVE_RADII = 0.01
 
 

@@ -63,7 +63,7 @@ class GlobalParameters:
         return replace(self, optics=optics, radius=self.radius * lateral)
 
     def binned_along_z(self, factor: int, aspect: float) -> GlobalParameters:
-        """Return the parameters for voxels that are a factor higher than those of an aspect: the PSF gets longer."""
+        """Return the parameters for voxels that are taller by a factor than those of an aspect: the PSF gets longer."""
         axial, across = self.optics.psf_sigma
         axial = float(np.sqrt(axial**2 + (factor**2 - 1) / 12 * aspect**2))
         detector = replace(self.detector, averaged=self.detector.averaged * factor)

@@ -88,14 +88,14 @@ class Grid:
 
     @classmethod
     def _of_bins(cls, width: float, shape: tuple[int, int, int], aspect: float) -> Grid:
-        """Return the grid of the largest bins that are no wider and no higher than a number of lateral voxels."""
+        """Return the grid of the largest bins that are no wider and no taller than a number of lateral voxels."""
         lateral, axial = max(int(width), 1), max(int(width / aspect), 1)
         bins = (min(axial, shape[0]), min(lateral, *shape[1:]), min(lateral, *shape[1:]))
         z, y, x = (n // b for n, b in zip(shape, bins, strict=True))
         return cls(bins, (z, y, x), aspect * bins[0] / bins[2])
 
     def binned_along_z(self, stack: tuple[int, int, int], factor: int) -> Grid:
-        """Return the grid whose voxels are a factor higher, for a stack of a shape."""
+        """Return the grid whose voxels are taller by a factor, for a stack of a shape."""
         z, y, x = self.bins
         return Grid((z * factor, y, x), (stack[0] // (z * factor), *self.shape[1:]), self.aspect * factor)
 

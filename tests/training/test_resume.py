@@ -74,7 +74,7 @@ def test_a_changed_recipe_is_not_gone_on_with(recipe, capsys):
         assert cli.main(["train", str(recipe((before, after))), "--resume"]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert words in line
-        assert "start without --resume" in line
+        assert "start anew" in line
 
 
 def test_later_stages_and_what_does_not_decide_may_change(recipe):

@@ -221,7 +221,7 @@ def test_an_end_that_a_checkpoint_does_not_know_is_said(config):
     train(config(3, "short"))
     path = config(6, "short", averaged=2)
     path.write_text(path.read_text().replace("steps = 5", "steps = 1"))
-    with pytest.raises(ColloidsError, match=r"weights of step 1, .* Start without --resume"):
+    with pytest.raises(ColloidsError, match=r"weights of step 1, .* Start anew"):
         train(path, resume=True)
 
 

@@ -171,7 +171,7 @@ class Config:
             if name in now and before[name] != now[name]:
                 raise ColloidsError(
                     f"The checkpoint was made with {name} = {before[name]!r}, which is now {now[name]!r}: set it back, "
-                    "or start without --resume."
+                    "or start anew."
                 )
 
     def stage_at(self, step: int) -> tuple[Stage, int]:

@@ -98,7 +98,7 @@ class TrainingState:
         """
         path = folder / _CHECKPOINT
         if not path.exists():
-            raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start without --resume.")
+            raise ColloidsError(f"There is no checkpoint in {folder} to resume from; start anew.")
         try:
             state = load_file(path)
             with safe_open(path, framework="pt") as file:
@@ -114,7 +114,7 @@ class TrainingState:
             if end <= self.step and not _part(self.ends, f"{end}."):
                 raise ColloidsError(
                     f"The checkpoint in {folder} does not know the weights of step {end}, where a stage ends that is "
-                    "averaged: it had other stages. Start without --resume."
+                    "averaged: it had other stages. Start anew."
                 )
         return recorded
 

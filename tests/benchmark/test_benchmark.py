@@ -90,7 +90,7 @@ def test_reliabilities_add_up(volume):
     assert both.error == pytest.approx(first.error) == pytest.approx(0.45)
 
 
-@pytest.mark.parametrize("method", reference_methods.NAMES)
+@pytest.mark.parametrize("method", ["trackpy", "log"])
 def test_tuning_never_makes_a_reference_method_worse(method, volume, monkeypatch):
     monkeypatch.setattr(METHODS[method].locator, "GRID", {"separation": (0.6, 1.4)})
     shipped = reference_methods.shipped(method)
@@ -150,4 +150,4 @@ def test_the_threshold_is_the_lowest_that_is_precise_where_it_is_hard(small_suit
 def test_wrong_names_are_answered_with_the_right_ones(wrong, capsys):
     assert main(["benchmark", *wrong]) == 2
     message = capsys.readouterr().err
-    assert ("network, trackpy, log" in message) or ("challenge-test" in message)
+    assert (", ".join(METHODS) in message) or ("challenge-test" in message)

@@ -31,7 +31,7 @@ def test_a_dense_stack(dense):
 
 
 @pytest.mark.parametrize("method", ["trackpy", "log"])
-def test_the_baselines_find_most(dense, method):
+def test_the_reference_methods_find_most(dense, method):
     found = detect(dense.stack, diameter=12, method=method)
     result = score(dense.particles, found, diameter=12, shape=dense.stack.shape)
     assert result.f1 > 0.9

@@ -115,7 +115,7 @@ def test_a_region_gives_what_the_whole_stack_gives_there(small, refined):
     assert np.median(distance) < 0.15
 
 
-def test_the_baselines_can_be_refined(small):
+def test_the_reference_methods_can_be_refined(small):
     plain, fitted = (detect(small.stack, diameter=10, method="log", refine=refine) for refine in (False, True))
     before, after = (
         score(small.particles, table, diameter=10, shape=small.stack.shape, voxel_size=small.stack.voxel_size)

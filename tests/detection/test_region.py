@@ -79,7 +79,7 @@ def test_only_the_tiles_that_matter_are_searched(wide):
 
 
 @pytest.mark.parametrize("method", ["trackpy", "log"])
-def test_the_baselines_know_regions(wide, method):
+def test_the_reference_methods_know_regions(wide, method):
     found = detect(wide, diameter=10, method=method, region=Region((10, 30), [RECTANGLE]))
     assert in_rectangle(positions_of(found)).all()
     assert found["z"].between(9.5, 29.5).all()

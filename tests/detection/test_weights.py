@@ -45,6 +45,6 @@ def test_what_are_no_weights_is_refused_by_name(stack, tmp_path):
         assert path in str(raised.value)
 
 
-def test_the_baselines_have_none():
+def test_the_reference_methods_have_none():
     with pytest.raises(ColloidsError, match="network only"):
         Options(method="log", weights="mine.safetensors")

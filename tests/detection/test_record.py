@@ -43,6 +43,14 @@ def test_a_record_survives_json(record):
 
 
 @settings(max_examples=25)
+@given(records)
+def test_a_repr_is_short(record):
+    shown = repr(Record.from_attrs({**record.to_attrs(), "method": "log", "device": "cpu"}))
+    assert shown.startswith("Record(log on cpu, diameter ")
+    assert len(shown) < 250
+
+
+@settings(max_examples=25)
 @given(records, st.dictionaries(st.text(), plain))
 def test_other_entries_are_left_out(record, others):
     assert Record.from_attrs({**others, **record.to_attrs()}).to_attrs().keys() == record.to_attrs().keys()

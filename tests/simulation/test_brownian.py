@@ -34,6 +34,16 @@ def test_a_repr_is_short(series):
     assert len(repr(series)) < 250
 
 
+def test_plot_draws_the_particles_of_a_frame(series):
+    ax = series.plot(frame=2, z=10)
+    (circles,) = ax.collections
+    there = series.particles[series.particles["frame"] == 2]
+    cut = (there["z"] - 10).abs() < there["radius"]
+    np.testing.assert_allclose(circles.get_offsets(), there.loc[cut, ["x", "y"]])
+    np.testing.assert_array_equal(ax.get_images()[0].get_array(), series.stack.data[2, 10])
+    assert series.plot(ax) is ax
+
+
 def test_spheres_never_overlap(series):
     box = np.array([24, 32, 32]) + 8.0
     for _, rows in series.trajectories.groupby("frame"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
@@ -99,6 +100,21 @@ class Record:
     settings: Mapping[str, object] = field(default_factory=dict)
     region: Mapping[str, object] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        certainty = "" if self.diameter_certain else ", uncertain"
+        origin = f"estimated{certainty}" if self.diameter_estimated else "given"
+        parts = [
+            f"{self.method} on {self.device}",
+            f"diameter {_short(self.diameter)} px ({origin})",
+            f"threshold {_short(self.threshold)}",
+            *(["dark particles"] if self.dark else []),
+            *([f"region: {', '.join(self.region)}"] if self.region else []),
+            *(["refined"] if self.optics else []),
+            *([f"{len(self.notices)} notice{'s' if len(self.notices) > 1 else ''}"] if self.notices else []),
+            f"{_short(self.seconds)} s",
+        ]
+        return f"Record({', '.join(parts)})"
+
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, object] | Mapping[Hashable, object]) -> Record:
         """Return the record in the ``attrs`` of a table, or in the file beside it; other entries are left out.
@@ -173,3 +189,8 @@ def region_record(region: Region) -> dict[str, object]:
     if region.mask is not None:
         record["mask"] = True
     return record
+
+
+def _short(value: object) -> str:
+    """Return a number in few digits; a file may hold something else in its place."""
+    return f"{float(value):.4g}" if isinstance(value, Real) else f"{value}"

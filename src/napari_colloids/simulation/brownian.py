@@ -18,16 +18,17 @@ from scipy.spatial import cKDTree
 from napari_colloids.compiled import compiled
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
-from napari_colloids.settings import takes_settings
+from napari_colloids.settings import check_value, takes_settings
 from napari_colloids.simulation.arrangement import Arrangement
 from napari_colloids.simulation.parameters import Parameters, stack_parameters
-from napari_colloids.simulation.scene import arrangement_for, image_arrangement, seeded
+from napari_colloids.simulation.scene import arrangement_for, draw_cross_sections, image_arrangement, seeded
 from napari_colloids.stack import Stack, checked_frame_interval
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     import pandas as pd
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from napari_colloids.simulation.parameters import ParameterChanges
@@ -86,6 +87,34 @@ class BrownianSimulation:
             f"BrownianSimulation({frames} frame{'s' if frames > 1 else ''}, {len(self.particles) / frames:.3g} "
             f"particles per frame, seed {self.parameters.seed}, {self.stack!r})"
         )
+
+    def plot(self, ax: Axes | None = None, *, frame: int = 0, z: int | None = None) -> Axes:
+        """Draw a slice with the outlines of its particles.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; None for those of a new figure.
+        frame
+            Number of the frame, counted from 0.
+        z
+            Number of the slice; None for the middle one.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Those that were drawn on.
+
+        Raises
+        ------
+        ColloidsError
+            If there is no such frame or slice.
+        """
+        number = self.stack.shape[0] // 2 if z is None else z
+        ax = self.stack.plot(ax, frame=frame, z=number)
+        there = self.particles[self.particles["frame"] == frame]
+        draw_cross_sections(ax, there, number, self.parameters.voxel_aspect)
+        return ax
 
 
 @takes_settings(Parameters)
@@ -158,8 +187,8 @@ def simulate_brownian(
     True
     """
     parameters = stack_parameters(parameters, changes)
-    if frames < 1 or not (np.isfinite(step) and step >= 0):
-        raise ColloidsError("A time series needs one frame or more and a step of 0 or more voxels.")
+    check_value("frames", frames, int, low=1)
+    check_value("step", step, float, low=0, unit="px")
     interval = checked_frame_interval(frame_interval)
     parameters, rng = seeded(parameters)
     start = _start(parameters, rng)

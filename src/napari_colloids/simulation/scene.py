@@ -92,25 +92,9 @@ class Simulation:
         ColloidsError
             If there is no such slice.
         """
-        from matplotlib.collections import EllipseCollection
-
         number = self.stack.shape[0] // 2 if z is None else z
         ax = self.stack.plot(ax, z=number)
-        distance = (self.particles["z"].to_numpy() - number) * self.parameters.voxel_aspect
-        squared = self.particles["radius"].to_numpy() ** 2 - distance**2
-        cut = squared > 0
-        diameters = 2 * np.sqrt(squared[cut])
-        circles = EllipseCollection(
-            diameters,
-            diameters,
-            np.zeros(len(diameters)),
-            units="xy",
-            offsets=self.particles.loc[cut, ["x", "y"]].to_numpy(),
-            offset_transform=ax.transData,
-            facecolors="none",
-            edgecolors="C1",
-        )
-        ax.add_collection(circles)
+        draw_cross_sections(ax, self.particles, number, self.parameters.voxel_aspect)
         return ax
 
     def labels(self) -> NDArray[np.unsignedinteger]:
@@ -131,6 +115,39 @@ class Simulation:
             inside = (z * aspect)[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius**2
             labels[low[0] : high[0], low[1] : high[1], low[2] : high[2]][inside] = number
         return labels
+
+
+def draw_cross_sections(ax: Axes, particles: pd.DataFrame, z: int, voxel_aspect: float) -> None:
+    """Draw the outlines of particles in a slice.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on, in voxels.
+    particles
+        With their radii.
+    z
+        Number of the slice.
+    voxel_aspect
+        Axial over lateral voxel size.
+    """
+    from matplotlib.collections import EllipseCollection
+
+    distance = (particles["z"].to_numpy() - z) * voxel_aspect
+    squared = particles["radius"].to_numpy() ** 2 - distance**2
+    cut = squared > 0
+    diameters = 2 * np.sqrt(squared[cut])
+    circles = EllipseCollection(
+        diameters,
+        diameters,
+        np.zeros(len(diameters)),
+        units="xy",
+        offsets=particles.loc[cut, ["x", "y"]].to_numpy(),
+        offset_transform=ax.transData,
+        facecolors="none",
+        edgecolors="C1",
+    )
+    ax.add_collection(circles)
 
 
 @takes_settings(Parameters)

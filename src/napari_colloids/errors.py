@@ -1,6 +1,9 @@
-"""The error class whose messages are meant for users."""
+"""The error class whose messages are meant for users, and how they show values."""
 
 from __future__ import annotations
+
+#: Number of characters up to which a message shows a value as it is written in code.
+_MAX_SHOWN_CHARACTERS = 60
 
 
 class ColloidsError(Exception):
@@ -17,3 +20,24 @@ class ColloidsError(Exception):
     ...     print(error)
     There is no file 'no_such_file.tif'.
     """
+
+
+def brief(value: object) -> str:
+    """Return a value as a message shows it, in one line: arrays, tables and long values by their type alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_colloids.errors import brief
+    >>> brief("12"), brief((0.2, 0.1)), brief(np.float64(3.5)), brief(np.zeros((64, 64)))
+    ("'12'", '(0.2, 0.1)', '3.5', 'an array of shape (64, 64)')
+    """
+    shape = getattr(value, "shape", None)
+    if shape == () and hasattr(value, "item"):
+        value = value.item()
+    text = repr(value)
+    if not shape and len(text) <= _MAX_SHOWN_CHARACTERS and "\n" not in text:
+        return text
+    kind = type(value).__name__.removeprefix("nd")
+    article = "an" if kind[0].lower() in "aeiou" else "a"
+    return f"{article} {kind} of shape {shape}" if isinstance(shape, tuple) else f"{article} {kind}"

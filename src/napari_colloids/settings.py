@@ -32,7 +32,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
+#: Heading in the command line's help of settings that say how something is done.
+HOW = "How"
 #: Replaced in docstrings by the list of settings.
 PLACEHOLDER = "{settings}"
 
@@ -130,12 +132,14 @@ class Field:
             return
         if setting.choices:
             if not _is_one_of(value, setting.choices):
-                known = ", ".join(str(choice) for choice in setting.choices)
-                raise ColloidsError(f"There is no {self.name} '{value}'; choose one of {known}.")
+                known = [str(choice) for choice in setting.choices]
+                if not all(isinstance(choice, str) for choice in setting.choices):
+                    raise ColloidsError(f"{self.name} must be {' or '.join(known)}, not {brief(value)}.")
+                raise ColloidsError(f"There is no {self.name} {brief(value)}; choose one of {', '.join(known)}.")
             return
         if not any(_fits(value, kind) for kind in self.value_types):
             kinds = " or ".join(_in_words(kind) for kind in self.value_types)
-            raise ColloidsError(f"{self.name} must be {kinds}, not {value!r}.")
+            raise ColloidsError(f"{self.name} must be {kinds}, not {brief(value)}.")
         if not all(setting.low <= number <= setting.high and math.isfinite(number) for number in _numbers(value)):
             bounds = _bounds_in_words(setting) or "be finite"
             raise ColloidsError(f"{self.name} must {bounds}, not {_short(value)}.")
@@ -173,6 +177,30 @@ def check_settings(settings: DataclassInstance) -> None:
         one.check(getattr(settings, name))
 
 
+def check_value(
+    name: str, value: object, kind: object, *, low: float = -math.inf, high: float = math.inf, unit: str = ""
+) -> None:
+    """Refuse an argument of a function that has a wrong type or is out of bounds, as `check_settings` does a setting.
+
+    Parameters
+    ----------
+    name
+        Of the parameter.
+    value
+        The argument.
+    kind
+        Type that it must have: ``int``, ``float | None``, ``tuple[int, int, int]``, ...
+    low, high, unit
+        As in `Setting`.
+
+    Raises
+    ------
+    ColloidsError
+        If it is refused.
+    """
+    Field(name, kind, MISSING, Setting(label=name, help="", low=low, high=high, unit=unit)).check(value)
+
+
 def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
     """Return settings with some fields changed.
 
@@ -197,8 +225,12 @@ def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
 
 
 def documented(group: type[Group]) -> type[Group]:
-    """List the settings of a dataclass in its docstring, in place of `PLACEHOLDER`."""
-    group.__doc__ = _filled_in(group.__doc__, group, list(settings_of(group)))
+    """List the settings of a dataclass in its signature, and in its docstring in place of `PLACEHOLDER`."""
+    settings = settings_of(group)
+    own = {one.name: inspect.signature(group).parameters[one.name] for one in fields(group) if one.init}
+    shown = [_parameter(settings[name], one.kind) if name in settings else one for name, one in own.items()]
+    group.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    group.__doc__ = _filled_in(group.__doc__, group, settings)
     return group
 
 
@@ -221,20 +253,17 @@ def takes_settings(group: type, *, but: Iterable[str] = ()) -> Callable[[Decorat
     def decorate(function: Decorated) -> Decorated:
         signature = inspect.signature(function)
         own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        given = [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=every[name].default,
-                annotation=_written(every[name].type),
-            )
-            for name in names
-        ]
+        given = [_parameter(every[name], inspect.Parameter.KEYWORD_ONLY) for name in names]
         function.__signature__ = signature.replace(parameters=[*own, *given])  # type: ignore[attr-defined]
         function.__doc__ = _filled_in(function.__doc__, group, names)
         return function
 
     return decorate
+
+
+def _parameter(one: Field, kind: inspect._ParameterKind) -> inspect.Parameter:
+    default = inspect.Parameter.empty if one.default is MISSING else one.default
+    return inspect.Parameter(one.name, kind, default=default, annotation=_written(one.type))
 
 
 def _filled_in(docstring: str | None, group: type, names: Iterable[str]) -> str:
@@ -270,6 +299,8 @@ def _fits(value: object, kind: object) -> bool:
     if origin is tuple:
         if not isinstance(value, Collection) or isinstance(value, str | bytes | Set | Mapping):
             return False
+        if not getattr(value, "shape", True):  # an array of no dimension
+            return False
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
     return isinstance(value, kind) if isinstance(kind, type) else True
 
@@ -302,14 +333,14 @@ def _bounds_in_words(setting: Setting) -> str:
     """Return the bounds in words that follow "must"; empty where there are none."""
     unit = f" {setting.unit}" if setting.unit else ""
     if math.isfinite(setting.low) and math.isfinite(setting.high):
-        return f"lie between {setting.low:g} and {setting.high:g}{unit}"
+        return f"lie between {_short(setting.low)} and {_short(setting.high)}{unit}"
     if math.isfinite(setting.low):
-        return f"be at least {setting.low:g}{unit}"
-    return f"be at most {setting.high:g}{unit}" if math.isfinite(setting.high) else ""
+        return f"be at least {_short(setting.low)}{unit}"
+    return f"be at most {_short(setting.high)}{unit}" if math.isfinite(setting.high) else ""
 
 
 def _short(value: object) -> str:
-    return f"{float(value):g}" if isinstance(value, Real) else f"{value}"
+    return f"{float(value):g}" if isinstance(value, Real) and not isinstance(value, Integral) else f"{value}"
 
 
 def _written(kind: object) -> str:

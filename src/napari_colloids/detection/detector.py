@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, cast
 
-from napari_colloids.detection.deprecated import deprecated_fields
+from napari_colloids.detection.deprecated import split_deprecated
 from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.detection.region import Part, Region
 from napari_colloids.detection.search import iter_search
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.progress import result_of
 from napari_colloids.settings import changed, takes_settings
 
@@ -107,16 +107,18 @@ def selection(
     Raises
     ------
     ColloidsError
-        If there is no such field, or the settings are not `Options`.
+        If there is no such field, the settings are not `Options`, or the region is no `Region`.
     """
     if not isinstance(options, Options | None):
-        raise ColloidsError(f"Settings are given by name, as in detect(stack, diameter=12), not as {options!r}.")
-    deprecated = deprecated_fields(options, changes)
+        raise ColloidsError(f"Settings are given by name, as in detect(stack, diameter=12), not as {brief(options)}.")
+    if not isinstance(region, Region | None):
+        raise ColloidsError(f"A region is what Region(...) returns, not {brief(region)}.")
+    settings, deprecated = split_deprecated(options or Options(), changes)
     z_range = deprecated.pop("z_range", None)
     if z_range is not None:
         region = (region or Region()).between(cast("tuple[int, int]", z_range))
     part = Part(**cast("dict[str, int]", deprecated)) if deprecated else None
-    return changed(options or Options(), changes, "detection option"), region, part
+    return changed(settings, changes, "detection option"), region, part
 
 
 def iter_detect(
@@ -166,9 +168,9 @@ def iter_detect(
     >>> steps.close()  # cancels
     """
     started = time.perf_counter()
-    options = options or Options()
+    options, region, deprecated = selection(options, {}, region)
     stack = input_stack(stack)
-    volume = stack.volume(*(part or Part()), dark=options.dark)
+    volume = stack.volume(*(part or deprecated or Part()), dark=options.dark)
     plan = yield from iter_plan(volume, stack.voxel_size, options, region, estimate)
     found = yield from iter_search(volume, plan)
     return (yield from iter_finish(volume, plan, [found], time.perf_counter() - started))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypedDict, runti
 from napari_colloids.detection.deprecated import accepts_deprecated
 from napari_colloids.detection.methods import METHODS
 from napari_colloids.errors import ColloidsError
-from napari_colloids.settings import Setting, check_settings, documented
+from napari_colloids.settings import HOW, Setting, check_settings, documented
 
 if TYPE_CHECKING:
     from napari_colloids.refinement import PSF
@@ -25,12 +25,12 @@ class MeasuredPSF(Protocol):
 
 
 #: Headings of the command line's help.
-WHAT, HOW, COMPUTING = "What to find", "How", "Computing"
+WHAT, COMPUTING = "What to find", "Computing"
 
 
-@accepts_deprecated
 @documented
 @dataclass(frozen=True)
+@accepts_deprecated
 class Options:
     """How to detect particles.
 

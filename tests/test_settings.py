@@ -19,6 +19,7 @@ from napari_colloids.detection.options import OptionChanges
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
+from napari_colloids.structure.link_settings import LinkChanges, LinkSettings
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def test_a_function_shows_settings_in_its_signature_and_docstring():
     assert function(1, width=2.0) == (1, "image", {"width": 2.0})
 
 
-GROUPS = [Options, Parameters]
+GROUPS = [Options, Parameters, LinkSettings]
 SETTINGS = [
     pytest.param(one, id=f"{group.__name__}.{one.name}") for group in GROUPS for one in settings_of(group).values()
 ]
@@ -174,9 +175,11 @@ def test_choices_are_those_of_the_type(one):
             assert set(get_args(kind)) == set(one.setting.choices)
 
 
-@pytest.mark.parametrize(("group", "changes"), [(Options, OptionChanges), (Parameters, ParameterChanges)])
+@pytest.mark.parametrize(
+    ("group", "changes"), [(Options, OptionChanges), (Parameters, ParameterChanges), (LinkSettings, LinkChanges)]
+)
 def test_typed_keywords_are_the_fields_with_their_types(group, changes):
-    assert get_type_hints(changes) == get_type_hints(group)
+    assert get_type_hints(changes) == {name: one.type for name, one in settings_of(group).items()}
     assert not changes.__required_keys__
 
 
@@ -187,6 +190,7 @@ def test_typed_keywords_are_the_fields_with_their_types(group, changes):
         (nc.detect_series, Options),
         (nc.simulate, Parameters),
         (nc.simulate_brownian, Parameters),
+        (nc.link, LinkSettings),
     ],
 )
 def test_functions_list_every_setting(function, group):

@@ -141,8 +141,8 @@ def test_suggested_range_is_noted():
     ("change", "message"),
     [
         ({"search_range": 60}, "lower the search range"),
-        ({"search_range": -1}, "search range"),
-        ({"search_range": float("nan")}, "search range"),
+        ({"search_range": -1}, "search_range must lie between"),
+        ({"search_range": float("nan")}, "search_range must lie between"),
         ({"memory": -1}, "memory"),
         ({"min_length": 0}, "min_length"),
         ({"voxel_size": (0, 1, 1)}, "voxel size"),

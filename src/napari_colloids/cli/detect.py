@@ -13,8 +13,8 @@ from napari_colloids.batch.stack_file import INPUT, StackFile
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written, made_folder
 from napari_colloids.cli.settings import takes_settings
-from napari_colloids.detection.options import HOW, Options
-from napari_colloids.settings import changed
+from napari_colloids.detection.options import Options
+from napari_colloids.settings import HOW, changed
 
 
 @takes_settings(StackFile, "reading", but=["index"])

@@ -1,5 +1,6 @@
 """``napari-colloids link``: particles of a time series in, trajectories out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,13 +9,16 @@ import typer
 from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
-from napari_colloids.detection.options import HOW
+from napari_colloids.cli.settings import takes_settings
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import changed
+from napari_colloids.structure.link_settings import LinkSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes_settings(LinkSettings, "how")
 def link(
     *,
     table: Annotated[
@@ -37,30 +41,7 @@ def link(
             metavar="Z Y X", help="Voxel size in micrometres.  [default: from the table]", rich_help_panel=INPUT
         ),
     ] = None,
-    search_range: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PX",
-            help="Longest displacement between frames in lateral voxels.  [default: from g(r)]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
-    memory: Annotated[
-        int,
-        typer.Option(metavar="N", help="Number of frames for which a particle may be missed.", rich_help_panel=HOW),
-    ] = 0,
-    subtract_drift: Annotated[
-        bool,
-        typer.Option(
-            "--subtract-drift",
-            help="Subtract the mean displacement of all particles from the positions.",
-            rich_help_panel=HOW,
-        ),
-    ] = False,
-    min_length: Annotated[
-        int,
-        typer.Option(metavar="N", help="Drop trajectories of fewer positions than this.", rich_help_panel=HOW),
-    ] = 1,
+    how: Mapping[str, object],
     output: Annotated[
         Path,
         typer.Option(
@@ -78,6 +59,7 @@ def link(
     from napari_colloids.particles import with_micrometres
     from napari_colloids.stack import checked_frame_interval
 
+    settings = changed(LinkSettings(), how, "option")
     particles = read_particles(table)
     if output.resolve() == table.resolve():
         raise ColloidsError(f"The output {output} is also the input; choose another name.")
@@ -86,11 +68,11 @@ def link(
     interval = checked_frame_interval(source.get("frame_interval") if frame_interval is None else frame_interval)
     tracks = structure.link(
         with_micrometres(particles, voxel_size),
-        search_range=search_range,
         voxel_size=voxel_size,
-        memory=memory,
-        subtract_drift=subtract_drift,
-        min_length=min_length,
+        search_range=settings.search_range,
+        memory=settings.memory,
+        subtract_drift=settings.subtract_drift,
+        min_length=settings.min_length,
     )
     given = {"voxel_size": voxel_size, "frame_interval": interval}
     geometry = {key: source[key] for key in ("shape", *given) if key in source}
@@ -100,9 +82,9 @@ def link(
         "program": f"napari-colloids {__version__}",
         "input": table.name,
         "options": {
-            "memory": memory,
-            "subtract_drift": subtract_drift,
-            "min_length": min_length,
+            "memory": settings.memory,
+            "subtract_drift": settings.subtract_drift,
+            "min_length": settings.min_length,
             "search_range": tracks.attrs["search_range"],
         },
         "particles": source,

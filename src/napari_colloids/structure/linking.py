@@ -17,24 +17,27 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM, check_particles, positions_of
 from napari_colloids.progress import Progress, result_of
+from napari_colloids.settings import changed, takes_settings
 from napari_colloids.structure.inputs import require_columns
+from napari_colloids.structure.link_settings import LinkSettings
 from napari_colloids.structure.neighbours import suggest_search_range
 from napari_colloids.structure.scaling import scaling_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from typing import Unpack
 
     from numpy.typing import NDArray
 
+    from napari_colloids.structure.link_settings import LinkChanges
 
+
+@takes_settings(LinkSettings)
 def link(
     particles: pd.DataFrame,
     *,
-    search_range: float | None = None,
-    memory: int = 0,
     voxel_size: Sequence[float] | None = None,
-    subtract_drift: bool = False,
-    min_length: int = 1,
+    **settings: Unpack[LinkChanges],
 ) -> pd.DataFrame:
     r"""Link the particles of a time series into trajectories.
 
@@ -50,19 +53,10 @@ def link(
     ----------
     particles
         Particle table with ``frame``. Several channels are linked each on its own.
-    search_range
-        Greatest displacement from one frame to the next, in lateral voxels; None takes `suggest_search_range`. It must
-        stay below about half the distance between neighbours.
-    memory
-        Number of frames for which a particle may be missing and still continue its trajectory.
     voxel_size
         Micrometres ``(z, y, x)``, so that distances are right with anisotropic voxels; None takes what the table's
         columns in micrometres imply.
-    subtract_drift
-        Subtract the drift, the mean motion of all particles (mostly of the stage), from the positions once they are
-        linked.
-    min_length
-        Drop trajectories of fewer positions than this.
+    {settings}
 
     Returns
     -------
@@ -104,29 +98,23 @@ def link(
          1 21.0         1
          1  2.0         0
     """
-    steps = iter_link(
-        particles,
-        search_range=search_range,
-        memory=memory,
-        voxel_size=voxel_size,
-        subtract_drift=subtract_drift,
-        min_length=min_length,
-    )
-    return result_of(steps)
+    return result_of(iter_link(particles, voxel_size=voxel_size, **settings))
 
 
+@takes_settings(LinkSettings)
 def iter_link(
     particles: pd.DataFrame,
     *,
-    search_range: float | None = None,
-    memory: int = 0,
     voxel_size: Sequence[float] | None = None,
-    subtract_drift: bool = False,
-    min_length: int = 1,
+    **settings: Unpack[LinkChanges],
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Link as `link` does, and yield `Progress` after every frame, so that the caller can report it or stop.
 
-    Parameters and the table returned are those of `link`.
+    Parameters
+    ----------
+    particles, voxel_size
+        As in `link`, which returns the same table.
+    {settings}
 
     Examples
     --------
@@ -138,12 +126,12 @@ def iter_link(
     Linked frame 2 of 2.
     """
     table = _ordered_by_frame(particles)
-    if memory < 0 or min_length < 1:
-        raise ColloidsError("memory must be 0 or more frames, min_length 1 or more positions.")
+    how = changed(LinkSettings(), settings, "link setting")
+    search_range = how.search_range
     if search_range is None:
         search_range = suggest_search_range(table, voxel_size=voxel_size)
-    if not (np.isfinite(search_range) and search_range > 0):
-        raise ColloidsError(f"The search range must be a positive number of voxels, not {search_range:g}.")
+    if not search_range > 0:
+        raise ColloidsError("The particles of a frame all lie in one place: give a search range.")
     positions = positions_of(table) * scaling_of(table, voxel_size).aspect
     channels = table["channel"].to_numpy() if "channel" in table else np.zeros(len(table), dtype=int)
     numbers = np.empty(len(table), dtype=np.int64)
@@ -152,15 +140,15 @@ def iter_link(
         rows = np.flatnonzero(channels == channel)
         numbers[rows] = first + (
             yield from _trajectory_numbers(
-                table["frame"].to_numpy()[rows], positions[rows], float(search_range), memory
+                table["frame"].to_numpy()[rows], positions[rows], float(search_range), how.memory
             )
         )
         first = int(numbers[rows].max()) + 1
     table["particle"] = numbers
-    if subtract_drift:
+    if how.subtract_drift:
         table = without_drift(table)
     lengths = table.groupby("particle")["frame"].transform("size")
-    table = table[lengths >= min_length].reset_index(drop=True)
+    table = table[lengths >= how.min_length].reset_index(drop=True)
     table["particle"] = pd.factorize(table["particle"])[0].astype(np.int64)
     table.attrs["search_range"] = float(search_range)
     return table

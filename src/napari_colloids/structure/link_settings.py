@@ -1,0 +1,84 @@
+"""Settings of linking: one definition for the library, the command line and the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+
+from napari_colloids.settings import HOW, Setting, check_settings, documented
+
+
+@documented
+@dataclass(frozen=True)
+class LinkSettings:
+    """How the particles of a time series are linked.
+
+    Attributes
+    ----------
+    {settings}
+
+    Raises
+    ------
+    ColloidsError
+        If a value is out of range.
+    """
+
+    search_range: Annotated[
+        float | None,
+        Setting(
+            label="Search range",
+            help="Longest displacement from one frame to the next in lateral voxels.",
+            unit="px",
+            low=0.001,
+            high=10_000,
+            decimals=3,
+            unset="from g(r)",
+            metavar="PX",
+            group=HOW,
+            more="It must stay below about half the distance between neighbours, as `suggest_search_range` has it.",
+        ),
+    ] = None
+    memory: Annotated[
+        int,
+        Setting(
+            label="Memory",
+            help="Number of frames for which a particle may be missing and still continue its trajectory.",
+            unit="frames",
+            low=0,
+            high=1000,
+            metavar="N",
+            group=HOW,
+        ),
+    ] = 0
+    min_length: Annotated[
+        int,
+        Setting(
+            label="Minimum length",
+            help="Drop trajectories of fewer positions than this.",
+            unit="positions",
+            low=1,
+            high=100_000,
+            metavar="N",
+            group=HOW,
+        ),
+    ] = 1
+    subtract_drift: Annotated[
+        bool,
+        Setting(
+            label="Subtract drift",
+            help="Subtract the drift, the mean motion of all particles (mostly of the stage), from the positions.",
+            group=HOW,
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+class LinkChanges(TypedDict, total=False):
+    """The fields of `LinkSettings` as keywords, for type checkers."""
+
+    search_range: float | None
+    memory: int
+    min_length: int
+    subtract_drift: bool

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def particle_table(
     >>> table[["frame", "z", "radius", "z_um", "radius_um"]].to_dict("records")
     [{'frame': 0, 'z': 3.0, 'radius': 2.5, 'z_um': 0.6000000000000001, 'radius_um': 0.25}]
     """
-    centres = np.asarray(positions, dtype=float)
+    centres = _numbers(positions, "Positions")
     if centres.size == 0:
         centres = centres.reshape(0, 3)
     if centres.ndim != 2 or centres.shape[1] != 3:
@@ -133,7 +133,7 @@ def particle_table(
         raise ColloidsError(f"A particle table has no column {', '.join(sorted(unknown))}.")
     given: dict[str, ArrayLike | None] = {**columns, **dict(zip(POSITION, centres.T, strict=True))}
     if errors is not None:
-        given |= dict(zip(ERRORS, np.asarray(errors, dtype=float).reshape(-1, len(ERRORS)).T, strict=True))
+        given |= dict(zip(ERRORS, _errors(errors).T, strict=True))
     made = {}
     for name in COLUMNS:
         values = given.get(name)
@@ -142,8 +142,28 @@ def particle_table(
     return with_micrometres(pd.DataFrame(made), voxel_size)
 
 
+def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ColloidsError(f"{name} must be numbers, not {brief(values)}.") from error
+
+
+def _errors(errors: ArrayLike) -> NDArray[np.float64]:
+    values = _numbers(errors, "Errors")
+    if values.size == 0:
+        return values.reshape(0, len(ERRORS))
+    if values.ndim != 2 or values.shape[1] != len(ERRORS):
+        raise ColloidsError(
+            f"Errors must have shape (N, {len(ERRORS)}) for {', '.join(ERRORS)}; these have {values.shape}."
+        )
+    return values
+
+
 def _column(name: str, values: ArrayLike, count: int) -> NDArray[np.int_] | NDArray[np.float64]:
     given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise ColloidsError(f"'{name}' must hold numbers, not {brief(values)}.")
     if given.shape not in ((), (1,), (count,)):
         raise ColloidsError(f"'{name}' has shape {given.shape}, but there are {count} positions.")
     if name in WHOLE and given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
@@ -172,6 +192,8 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
     ColloidsError
         If a position column is missing or not numeric, or a position is infinite.
     """
+    if not isinstance(particles, pd.DataFrame):
+        raise ColloidsError(f"{name} must be a pandas.DataFrame, not {brief(particles)}.")
     missing = [column for column in POSITION if column not in particles]
     if missing:
         raise ColloidsError(

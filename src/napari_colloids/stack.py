@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
         z = y = x = math.nan
     if not all(0 < length < math.inf for length in (z, y, x)):
         raise ColloidsError(
-            f"The voxel size must be three positive lengths in micrometres (z, y, x), not {voxel_size}."
+            f"The voxel size must be three positive lengths in micrometres (z, y, x), not {brief(voxel_size)}."
         )
     return (z, y, x)
 
@@ -112,7 +112,7 @@ def checked_frame_interval(frame_interval: float | None) -> float | None:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ColloidsError(f"The frame interval must be a positive number of seconds, not {frame_interval}.")
+        raise ColloidsError(f"The frame interval must be a positive number of seconds, not {brief(frame_interval)}.")
     return seconds
 
 
@@ -168,10 +168,10 @@ class Stack:
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in np.shape(self.data))
-        order = [AXES.find(letter) for letter in self.axes]
+        order = [AXES.find(letter) for letter in self.axes] if isinstance(self.axes, str) else [-1]
         if -1 in order or order != sorted(set(order)) or not self.axes.endswith("zyx"):
             raise ColloidsError(
-                f"Axes '{self.axes}' are not understood: use letters of 'tczyx' in that order, ending in 'zyx'."
+                f"Axes {brief(self.axes)} are not understood: use letters of 'tczyx' in that order, ending in 'zyx'."
             )
         if len(shape) != len(self.axes):
             raise ColloidsError(
@@ -232,7 +232,7 @@ class Stack:
         for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
             length = self._length(axis)
             if not _is_whole(index):
-                raise ColloidsError(f"{word} must be a whole number, not {index!r}.")
+                raise ColloidsError(f"{word} must be a whole number, not {brief(index)}.")
             if not 0 <= index < length:
                 raise ColloidsError(
                     f"'{self.name}' has {length} {word}{'s' if length > 1 else ''}; there is no {word} {index}."

@@ -56,7 +56,10 @@ def test_a_message_names_the_options_that_help(files, fails, arguments, options)
         ([*DETECT, "--z-scale", "nan"], "--z-scale must be finite, not nan."),
         ([*DETECT, "--workers", 0], "--workers must be at least 1, not 0."),
         (["simulate", "out.h5", "--psf-tilt", 9, 0], "--psf-tilt must lie between -5 and 5, not (9.0, 0.0)."),
-        (["train", "wrong.toml"], "seed must be a whole number"),  # which is no option of this command
+        (
+            ["train", "wrong.toml"],
+            "seed must lie between 0 and 9223372036854775807, not -1.",
+        ),  # which is no option of this command
     ],
 )
 def test_a_refused_setting_is_named_as_its_option(files, fails, arguments, message):

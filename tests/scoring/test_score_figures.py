@@ -211,7 +211,7 @@ def test_json_writes_undefined_as_null():
         ({"shape": (60, 70, 0)}, "shape must be three"),
         ({"shape": (60, 70, 80.5)}, "shape must be three"),
         ({"shape": None}, "shape must be three"),
-        ({"shape": np.zeros((60, 70, 80))}, r"with the attribute shape = \(60, 70, 80\)\.$"),
+        ({"shape": np.zeros((60, 70, 80))}, r"not an array of shape \(60, 70, 80\)\.$"),
         ({"max_distance": -1}, "greatest distance"),
         ({"voxel_size": (0, 1, 1)}, "voxel size"),
     ],

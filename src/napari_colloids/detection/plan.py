@@ -138,7 +138,7 @@ def iter_plan(
     """
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
-    region = region or Region()
+    region = Region() if region is None else region
     shape = shape_of(volume)
     region.check(shape)
     # Checked first, so that a stack that cannot be refined is not searched in vain.

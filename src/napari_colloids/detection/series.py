@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,7 +13,7 @@ from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.region import Part
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import takes_settings
 
@@ -108,6 +108,9 @@ def detect_series(
         frames = range(whole.n_frames) if deprecated is None else [deprecated.frame]
     if channels is None:
         channels = [0] if deprecated is None else [deprecated.channel]
+    for name, numbers in (("frames", frames), ("channels", channels)):
+        if not isinstance(numbers, Iterable):
+            raise ColloidsError(f"{name} must be several numbers, as in [{brief(numbers)}].")
     parts = parts_of(frames, channels)
     for part in parts:
         whole.volume(*part)  # raises where there is no such volume, before the work

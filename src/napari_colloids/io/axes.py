@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.stack import AXES
 
 #: Letter of a dimension that the file does not label.
@@ -69,6 +69,8 @@ def checked_axes(axes: str | None) -> str | None:
     ColloidsError
         If they are not letters of ``"tczyx"``, each at most once, with z, y and x.
     """
+    if not isinstance(axes, str | None):
+        raise ColloidsError(f"Axes are letters such as 'tzyx', not {brief(axes)}.")
     letters = axes.lower() if axes else None
     if letters and not (set("zyx") <= set(letters) <= set(AXES) and len(set(letters)) == len(letters)):
         raise ColloidsError(f"Axes '{axes}' are not understood: use 'zyx', and 't' and 'c' where there are any.")

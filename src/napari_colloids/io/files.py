@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.jsonable import jsonable
 
 if TYPE_CHECKING:
@@ -23,6 +23,19 @@ AnyPath = str | PathLike[str]
 HDF5_ENDINGS = (".h5", ".hdf5")
 
 
+def checked_path(path: AnyPath) -> Path:
+    """Return the path that a name stands for.
+
+    Raises
+    ------
+    ColloidsError
+        If it is neither a text nor a path.
+    """
+    if not isinstance(path, str | PathLike):
+        raise ColloidsError(f"A file is given by its name, a text or a path, not by {brief(path)}.")
+    return Path(path)
+
+
 def existing_file(path: AnyPath) -> Path:
     """Return the path of a file that can be read and is not empty.
 
@@ -31,7 +44,7 @@ def existing_file(path: AnyPath) -> Path:
     ColloidsError
         If it is missing, a folder, empty or not readable.
     """
-    file = Path(path)
+    file = checked_path(path)
     try:
         if file.is_dir():
             raise ColloidsError(f"'{file}' is a folder; give one file in it.")
@@ -65,7 +78,7 @@ def existing_folder(path: AnyPath) -> Path:
 
 def ending(path: AnyPath) -> str:
     """Return the last ending of a file name in lower case, e.g. ``".tif"``."""
-    return Path(path).suffix.lower()
+    return checked_path(path).suffix.lower()
 
 
 def one_line(error: BaseException) -> str:

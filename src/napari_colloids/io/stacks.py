@@ -10,6 +10,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import checked_axes
 from napari_colloids.io.files import AnyPath, existing_file
 from napari_colloids.io.formats.registry import STACK_ENDINGS, stack_format
+from napari_colloids.settings import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,9 @@ def read_stack(
            [0, 0]], dtype=uint8)
     """
     axes = checked_axes(axes)
+    check_value("index", index, int)
+    check_value("dataset", dataset, str | None)
+    check_value("lazy", lazy, bool | None)
     readers = _series_readers(path)
     chosen = _reader_at(path, readers, index) if dataset is None else _reader_called(path, readers, dataset)
     with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import axes_or_new
 from napari_colloids.refinement.bead_fit import fit_bead
 from napari_colloids.refinement.optics import Optics
+from napari_colloids.settings import check_value
 from napari_colloids.stack import as_stack, checked_voxel_size
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class PSF:
     voxel_size: VoxelSize | None = None
 
     def __post_init__(self) -> None:
-        if not (all(0 < width < np.inf for width in self.sigma) and 0 <= self.tail < 1):
+        check_value("sigma", self.sigma, tuple[float, float], unit="voxels")
+        check_value("tail", self.tail, float)
+        check_value("covariances", self.covariances, tuple[float, float, float, float], unit="voxels^2")
+        if not (all(width > 0 for width in self.sigma) and 0 <= self.tail < 1):
             raise ColloidsError(
                 "A PSF needs two positive standard deviations (axial, lateral) and a tail of at least 0 and below 1; "
                 f"these are {self.sigma} and {self.tail}."

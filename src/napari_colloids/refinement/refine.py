@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.particles import check_one_volume, check_particles, particle_table, positions_of
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.acceptance import FittedParticles
 from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
 from napari_colloids.refinement.partition import Cell, partition_by_count
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, prepare
+from napari_colloids.refinement.psf import PSF
 from napari_colloids.refinement.results import Refinement, Residual
+from napari_colloids.settings import check_value
 from napari_colloids.stack import as_stack, aspect_of, shape_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from napari_colloids.refinement.psf import PSF
     from napari_colloids.stack import Stack, Volume
 
 Array = NDArray[np.float64]
@@ -135,6 +136,9 @@ def refine(
     stack = as_stack(stack)
     if voxel_size is not None:
         stack = stack.with_voxel_size(voxel_size)
+    check_value("diameter", diameter, float | None)
+    if not isinstance(psf, PSF | None):
+        raise ColloidsError(f"A PSF is what PSF(...) or PSF.measured(...) returns, not {brief(psf)}.")
     table = check_particles(particles if isinstance(particles, pd.DataFrame) else particle_table(particles))
     check_one_volume(table)
     radii = _radii_of(table, diameter)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.particles import check_one_volume, check_particles, implied_voxel_size, positions_of
 from napari_colloids.positions import checked_array
 from napari_colloids.stack import checked_voxel_size, proportions_of
@@ -60,7 +59,7 @@ def checked_length(length: float, name: str = "diameter") -> float:
     except (TypeError, ValueError):
         value = np.nan
     if not (np.isfinite(value) and value > 0):
-        raise ColloidsError(f"The {name} must be a positive number of voxels, not {_brief(length)}.")
+        raise ColloidsError(f"The {name} must be a positive number of voxels, not {brief(length)}.")
     return value
 
 
@@ -74,7 +73,7 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """
     values = np.asarray(shape)
     if values.shape != (3,) or values.dtype.kind not in "iuf" or (values < 1).any() or (values % 1 != 0).any():
-        raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {_brief(shape)}.")
+        raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {brief(shape)}.")
     z, y, x = (int(n) for n in values)
     return z, y, x
 
@@ -104,9 +103,3 @@ def checked_aspect(voxel_size: Sequence[float] | None, *particles: pd.DataFrame 
     if any(not np.allclose(aspect, aspects[0], rtol=_ASPECT_TOLERANCE) for aspect in aspects):
         raise ColloidsError("Truth and prediction have voxels of different aspect ratios; give the right voxel size.")
     return aspects[0]
-
-
-def _brief(value: object) -> str:
-    """Return how a message shows a value, an array by its shape alone."""
-    shape: tuple[int, ...] = getattr(value, "shape", ())
-    return repr(value) if math.prod(shape) <= 3 else f"a {type(value).__name__} with the attribute shape = {shape}"

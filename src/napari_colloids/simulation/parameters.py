@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.settings import Setting, changed, check_settings, documented
 
 if TYPE_CHECKING:
@@ -364,6 +364,8 @@ def stack_parameters(parameters: Parameters | None, changes: Mapping[str, object
     ColloidsError
         If there is no such field, a value is out of range, or anisotropic voxels have no size.
     """
+    if not isinstance(parameters, Parameters | None):
+        raise ColloidsError(f"Parameters are given by name, as in simulate(radius=5), not as {brief(parameters)}.")
     parameters = changed(parameters or Parameters(), changes, "simulation parameter")
     if parameters.voxel_aspect != 1 and parameters.voxel_size is None:
         raise ColloidsError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import unit_symbol
+from napari_colloids.settings import check_value
 from napari_colloids.structure.displacement import (
     FIT_LAGS,
     checked_unit,
@@ -173,6 +174,7 @@ def diffusion_coefficient(msd: pd.DataFrame, *, lags: int = FIT_LAGS) -> Diffusi
     '0.020 um^2/s'
     """
     unit = checked_unit(msd)
+    check_value("lags", lags, int, low=2)
     first = msd.head(lags)
     if len(first) < 2:
         raise ColloidsError("A diffusion coefficient needs trajectories over at least three frames (two lags).")

@@ -15,6 +15,7 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import check_particles, positions_of
 from napari_colloids.plotting import axes_or_new, unit_symbol
+from napari_colloids.settings import check_value
 from napari_colloids.stack import checked_frame_interval
 from napari_colloids.structure.inputs import require_columns
 from napari_colloids.structure.scaling import scaling_of
@@ -103,8 +104,7 @@ def mean_squared_displacement(
     """
     seconds = checked_frame_interval(frame_interval)
     require_columns(tracks, ("frame", "particle"), "link the particles of a time series first.")
-    if max_lag is not None and max_lag < 1:
-        raise ColloidsError("max_lag must be one frame or more.")
+    check_value("max_lag", max_lag, int | None, low=1, unit="frames")
     table = check_particles(tracks)
     scaling = scaling_of(table, voxel_size)
     frames = table["frame"].to_numpy(dtype=np.int64)

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.particles import positions_of
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.pair_correlation import pair_correlation, positions_by_frame
@@ -48,7 +48,7 @@ _MIN_PARTICLES = 100
 _MAX_PARTICLES = 10_000
 
 
-def first_minimum(r: Array, g: Array) -> float:
+def first_minimum(r: ArrayLike, g: ArrayLike) -> float:
     """Return the distance of the first minimum of g(r): where the first shell of neighbours (the cage) ends.
 
     Parameters
@@ -61,6 +61,11 @@ def first_minimum(r: Array, g: Array) -> float:
     float
         In the unit of `r`; NaN where there is no first shell, as in a dilute gas. Where g(r) is 0 over a range, as
         between the shells of a crystal, the middle of the range.
+
+    Raises
+    ------
+    ColloidsError
+        If these are not two arrays of as many numbers each.
 
     See Also
     --------
@@ -75,6 +80,7 @@ def first_minimum(r: Array, g: Array) -> float:
     >>> print(f"{first_minimum(r, g):.1f}")
     1.5
     """
+    r, g = _checked_curve(r, g)
     shell = _first_shell(r, g)
     if shell is None:
         return float("nan")
@@ -234,6 +240,23 @@ def suggest_search_range(
     shell = correlation.r <= end
     r, pairs = correlation.r[shell], (correlation.g * correlation.r**2)[shell]
     return max(float(np.average(r, weights=pairs)) / scaling.lateral, spacing) / 2
+
+
+def _checked_curve(r: ArrayLike, g: ArrayLike) -> tuple[Array, Array]:
+    """Return g(r) as two arrays.
+
+    Raises
+    ------
+    ColloidsError
+        If they are not arrays of as many numbers each.
+    """
+    try:
+        distances, values = np.asarray(r, dtype=float), np.asarray(g, dtype=float)
+    except (TypeError, ValueError):
+        distances = values = np.empty(0)
+    if distances.ndim != 1 or distances.shape != values.shape or len(distances) < 2:
+        raise ColloidsError(f"r and g must be two arrays of as many numbers each, not {brief(r)} and {brief(g)}.")
+    return distances, values
 
 
 def _evenly_spread_frames(particles: pd.DataFrame) -> pd.DataFrame:

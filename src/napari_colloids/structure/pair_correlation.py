@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.plotting import axes_or_new, unit_symbol
+from napari_colloids.settings import check_value
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.scaling import scaling_of
 
@@ -192,8 +193,12 @@ def pair_correlation(
     >>> result.plot().get_xlabel()
     'r (px)'
     """
-    if bins < 1 or (cutoff is not None and not cutoff > 0):
-        raise ColloidsError("g(r) needs a positive cutoff and at least one bin.")
+    check_value("bins", bins, int, low=1)
+    check_value("cutoff", cutoff, float | None)
+    check_value("diameter", diameter, float | None)
+    check_value("shape", shape, tuple[float, float, float] | None, low=0, unit="voxels")
+    if any(length is not None and length <= 0 for length in (cutoff, diameter)):
+        raise ColloidsError("g(r) needs a positive cutoff and a positive diameter.")
     particles = checked_particles(particles)
     scaling = scaling_of(particles, voxel_size)
     frames = [positions * scaling.scale for positions in positions_by_frame(particles) if len(positions) > 1]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.io.atomic import replace_on_success, translating_write_errors
 from napari_colloids.io.files import AnyPath, existing_file, one_line, to_json
 from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, table_format
 from napari_colloids.io.tables.writer import ParticleWriter, ordered, translating_table_errors, with_known_types
 from napari_colloids.particles import check_particles
+from napari_colloids.settings import check_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -58,6 +60,7 @@ def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
     >>> particles.attrs
     {'input': 'stack.tif'}
     """
+    check_value("index", index, int)
     file = existing_file(path)
     form = table_format(path)
     if form is None:
@@ -158,6 +161,8 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, object] | None = No
     form = table_format(path)
     if form is None:
         raise ColloidsError(f"'{path}' has no known ending; particles are written to {', '.join(PARTICLE_ENDINGS)}.")
+    if not isinstance(metadata, Mapping | None):
+        raise ColloidsError(f"Metadata are a dictionary, not {brief(metadata)}.")
     provenance = dict(metadata or {})
     sidecar = _sidecar(path)
     # The table is renamed first (the inner one): new metadata beside an old table would be wrong about it.

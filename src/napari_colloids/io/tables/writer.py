@@ -82,7 +82,7 @@ class ParticleWriter:
             be written. Then the file is not written at all, whatever is appended afterwards.
         """
         try:
-            if not particles.columns.is_unique:
+            if isinstance(particles, pd.DataFrame) and not particles.columns.is_unique:
                 raise ColloidsError("Two columns of the particle table have the same name; rename one of them.")
             self._append(ordered(with_known_types(check_particles(particles), "The particle table")))
         except ColloidsError as error:

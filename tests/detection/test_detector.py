@@ -46,7 +46,7 @@ def test_tiles_change_nothing(dense, tile):
     np.testing.assert_allclose(tiled["confidence"], whole["confidence"], atol=0.01)
 
 
-@pytest.mark.parametrize("tile", [48, None])
+@pytest.mark.parametrize("tile", [64, None])
 def test_the_mirror_image_of_a_stack_has_the_mirror_image_of_its_particles(dense, tile):
     rounding = 0.02  # of 16 bits
     shape = np.array(dense.stack.shape)

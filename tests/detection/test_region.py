@@ -34,7 +34,7 @@ def in_rectangle(positions):
     return ((positions[:, 1:] > [100, 150]) & (positions[:, 1:] < [160, 220])).all(axis=1)
 
 
-@pytest.mark.parametrize("tile", [48, None])
+@pytest.mark.parametrize("tile", [96, None])
 @pytest.mark.parametrize(
     ("region", "wanted"),
     [

@@ -27,7 +27,8 @@ class LinkSettings:
         float | None,
         Setting(
             label="Search range",
-            help="Longest displacement from one frame to the next in lateral voxels.",
+            help="Longest displacement of a particle from one frame to the next. Suggested: half the distance between "
+            "neighbours, at the first minimum of g(r).",
             unit="px",
             low=0.001,
             high=10_000,
@@ -35,7 +36,7 @@ class LinkSettings:
             unset="from g(r)",
             metavar="PX",
             group=HOW,
-            more="It must stay below about half the distance between neighbours, as `suggest_search_range` has it.",
+            more="Lateral voxels; see `suggest_search_range`.",
         ),
     ] = None
     memory: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -16,11 +16,12 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import unit_symbol
-from napari_colloids.settings import Setting
+from napari_colloids.settings import Setting, settings_of
+from napari_colloids.structure import LinkSettings
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import Form, beside, controls_of
+from napari_colloids.widgets.parts.controls import Form, beside, control, controls_of
 from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
@@ -40,32 +41,19 @@ if TYPE_CHECKING:
     from napari_colloids.progress import Progress
     from napari_colloids.stack import VoxelSize
     from napari_colloids.structure import Diffusion
+    from napari_colloids.widgets.parts.controls import Controls
     from napari_colloids.widgets.parts.number_box import NumberBox
     from napari_colloids.widgets.parts.task import Work
 
 
-@dataclass(frozen=True)
-class Linking:
-    """Parameters of linking."""
+#: Search range that the box begins with.
+_SEARCH_RANGE_PX = 5.0
 
-    search_range: Annotated[
-        float,
-        Setting(
-            label="Search range",
-            help="Longest displacement of a particle from one frame to the next. Suggested: half the distance between "
-            "neighbours, at the first minimum of g(r).",
-            unit="px",
-            low=0.001,
-            high=10_000,
-            decimals=3,
-        ),
-    ] = 5.0
-    memory: Annotated[
-        int, Setting(label="Memory", help="Frames that a particle may be missing.", unit="frames", low=0, high=1000)
-    ] = 0
-    min_length: Annotated[
-        int, Setting(label="Minimal length", help="Drop shorter trajectories.", unit="frames", low=1, high=100_000)
-    ] = 1
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of the frames."""
+
     frame_interval: Annotated[
         float | None,
         Setting(
@@ -78,9 +66,6 @@ class Linking:
             unset="unknown",
         ),
     ] = None
-    subtract_drift: Annotated[
-        bool, Setting(label="Subtract drift", help="Subtract the mean motion of all particles (mostly of the stage).")
-    ] = False
 
 
 class TrackWidget(Panel):
@@ -107,7 +92,7 @@ class TrackWidget(Panel):
         )
         self.open = PushButton(text="Open…", tooltip="Open a particle table with a column 'frame' as points.")
         self.suggest = PushButton(text="Suggest", tooltip="Measure the search range in g(r) of the points on show.")
-        self.controls = controls_of(Linking)
+        self.controls = {**_link_controls(), **controls_of(Timing)}
         self.status = Status()
         self.button = RunButton(
             "Link",
@@ -228,8 +213,11 @@ class TrackWidget(Panel):
         table, place = layers.table_of(points), places.place_of(points)
         if table["frame"].nunique() < 2:
             raise ColloidsError(f"'{points.name}' holds points of one frame only: trajectories need two or more.")
-        linking = Linking(**{name: control.value for name, control in self.controls.items()})
-        request = _LinkRequest(ref(points), points.name, place, voxel_size, linking, self._typed)
+        chosen = {name: self.controls[name].value for name in settings_of(LinkSettings)}
+        # Unless it was typed, in the unit of the voxel size, it is measured in what is linked.
+        chosen["search_range"] = chosen["search_range"] / _pixel(voxel_size) if self._typed else None
+        seconds = self.controls["frame_interval"].value
+        request = _LinkRequest(ref(points), points.name, place, voxel_size, LinkSettings(**chosen), seconds)
         return lambda: _link(table, request)
 
     def _on_linked(self, result: _Trajectories) -> None:
@@ -240,7 +228,7 @@ class TrackWidget(Panel):
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
-        self._show(request.linking.frame_interval)
+        self._show(request.frame_interval)
         self._offer_export(len(result.tracks) > 0)
         if len(result.tracks):
             name, note = request.layer_name, result.note
@@ -287,14 +275,8 @@ class _LinkRequest:
     name: str
     place: places.Place
     voxel_size: VoxelSize | None
-    linking: Linking
-    #: Whether the search range is that of `linking`; else it is measured in what is linked.
-    typed: bool
-
-    @property
-    def search_range(self) -> float | None:
-        """The search range in lateral voxels, or None to measure it."""
-        return self.linking.search_range / _pixel(self.voxel_size) if self.typed else None
+    settings: LinkSettings
+    frame_interval: float | None
 
     @property
     def layer_name(self) -> str:
@@ -318,14 +300,12 @@ class _Trajectories:
     @property
     def note(self) -> dict[str, object]:
         """Parameters to keep with the layer and the file; the search range in lateral voxels."""
-        request, linking = self.request, self.request.linking
+        request = self.request
         return {
             "points": request.name,
             "voxel_size": request.voxel_size,
+            **asdict(request.settings),
             "search_range": self.tracks.attrs["search_range"],
-            "memory": linking.memory,
-            "min_length": linking.min_length,
-            "subtract_drift": linking.subtract_drift,
         }
 
     def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
@@ -342,16 +322,14 @@ class _Trajectories:
 def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Progress, None, _Trajectories]:
     from napari_colloids.structure import iter_link, mean_squared_displacement
 
-    linking = request.linking
-    tracks = yield from iter_link(
-        table,
-        search_range=request.search_range,
-        memory=linking.memory,
-        voxel_size=request.voxel_size,
-        subtract_drift=linking.subtract_drift,
-        min_length=linking.min_length,
-    )
+    tracks = yield from iter_link(table, voxel_size=request.voxel_size, **asdict(request.settings))
     return _Trajectories(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))
+
+
+def _link_controls() -> Controls:
+    """Make the controls of linking; the search range is a number, as it is suggested where it is not typed."""
+    search_range = replace(settings_of(LinkSettings)["search_range"], type=float, default=_SEARCH_RANGE_PX)
+    return {"search_range": control(search_range), **controls_of(LinkSettings, but=["search_range"])}
 
 
 def _pixel(voxel_size: VoxelSize | None) -> float:

@@ -23,7 +23,7 @@ def wide():
 
 @pytest.fixture(scope="module")
 def everything(wide):
-    return detect(wide, diameter=10, tile=64)
+    return detect(wide, diameter=10)
 
 
 def in_triangle(positions):
@@ -59,7 +59,7 @@ def test_a_mask_is_looked_up_at_the_centre(wide, everything, lazy):
     mask[10:30, 20:90, 30:120] = 7
     z, y, x = np.rint(positions_of(everything)).astype(int).T
     expected = everything[mask[z, y, x] > 0].reset_index(drop=True)
-    found = detect(wide, diameter=10, region=Region(mask=da.from_array(mask, chunks=64) if lazy else mask), tile=48)
+    found = detect(wide, diameter=10, region=Region(mask=da.from_array(mask, chunks=64) if lazy else mask), tile=96)
     assert len(expected) > 50
     np.testing.assert_array_equal(found, expected)
 

@@ -1,5 +1,6 @@
 """A real napari window per test, the manifest registered, and settings kept away from those of the user."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,21 @@ pytest.importorskip("qtpy", reason="the widgets need Qt")
 pytest.importorskip("pytestqt", reason="the widgets are driven through pytest-qt")
 
 import napari_colloids
+from napari_colloids import widgets
 from napari_colloids.simulation import simulate
 
 MANIFEST = Path(napari_colloids.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def imported_once():
+    """Keep what is imported out of garbage collection, which napari asks for several times after each test."""
+    import torch  # noqa: F401
+
+    for name in widgets.__all__:
+        getattr(widgets, name)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import dask.array
 import numpy as np
 import pandas as pd
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
 from napari_colloids.detection.normalise import GreyLevels
@@ -12,6 +13,13 @@ from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.spheres import add_layer
+
+
+@pytest.fixture
+def viewer():
+    """A viewer without a window, which is all that layers and dims need."""
+    return ViewerModel()
+
 
 SIZE = (0.3, 0.1, 0.1)
 

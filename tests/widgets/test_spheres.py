@@ -4,12 +4,20 @@ import gc
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.particles import particle_table
 from napari_colloids.stack import Stack
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.spheres import add_layer, watch
+
+
+@pytest.fixture
+def viewer():
+    """A viewer without a window, which is all that layers and dims need."""
+    return ViewerModel()
+
 
 RADIUS = 6.0
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
@@ -18,6 +19,12 @@ from napari_colloids.widgets.score import ScoreWidget
 DEPTH = 32
 #: Half a voxel below the first slice, and outside by a few voxels at either end.
 OUTSIDE = [[-0.5, 5, 5], [-3.2, -0.5, 4], [DEPTH + 2.3, 3, 9.7], [7, 6, -1.6]]
+
+
+@pytest.fixture
+def viewer():
+    """A viewer without a window, which is all that layers and dims need."""
+    return ViewerModel()
 
 
 def numbered(depth=DEPTH):
@@ -64,7 +71,8 @@ def test_the_sliders_of_the_other_axes(viewer):
     assert shown_slices(viewer, image, axis=1) == list(range(DEPTH))
 
 
-def test_what_is_done_to_the_layers_leaves_the_slices(viewer):
+def test_what_is_done_to_the_layers_leaves_the_slices(make_napari_viewer):
+    viewer = make_napari_viewer()
     image = viewer.add_image(numbered())
     points = add_particles(viewer, image, positions=[[1, 5, 5]])
     viewer.dims.set_current_step(0, 9)
@@ -134,7 +142,8 @@ def test_layers_of_others_can_be_reached_where_they_lie(viewer):
     assert len(far._view_indices) == 1
 
 
-def test_points_of_others_leave_the_slices_while_any_dock_is_open(viewer):
+def test_points_of_others_leave_the_slices_while_any_dock_is_open(make_napari_viewer):
+    viewer = make_napari_viewer()
     viewer.window.add_dock_widget(ScoreWidget(viewer))
     image = viewer.add_image(numbered())
     viewer.add_points([[-0.5, 5, 5], [7, 6, 5]])

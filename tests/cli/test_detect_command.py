@@ -20,7 +20,7 @@ def test_detect_finds_the_particles(run, method, stack_file, simulated, folder, 
     assert shown.out == ""
     (summary,) = shown.err.splitlines()
     found = pd.read_csv("found.csv")
-    assert summary.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), voxels taken for cubes")
+    assert summary.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), cubic voxels assumed")
     assert " s, " in summary
     assert " Mvoxel/s, cpu" in summary
     assert {"z", "y", "x", "radius", "confidence"} <= set(found.columns)

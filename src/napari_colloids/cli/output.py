@@ -80,7 +80,7 @@ def summary(count: int, record: "Record", refined: int | None = None, voxel_size
     origin = "estimated" if record.diameter_estimated else "given"
     parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {record.diameter:.1f} px ({origin})"]
     if voxel_size is None:
-        parts.append("voxels taken for cubes (--voxel-size)")
+        parts.append("cubic voxels assumed (--voxel-size)")
     if refined is not None:
         parts.append(refinement_words(refined, record.optics, voxel_size))
     parts += [f"{record.seconds:.1f} s", f"{record.mvoxel_per_s:.2f} Mvoxel/s", record.device]

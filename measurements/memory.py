@@ -99,7 +99,7 @@ def measure(path: Path, diameter: float, tile: int | None, read_first: bool, ref
     from napari_colloids.detection import Record, detect
     from napari_colloids.detection.weights import bundled_network
     from napari_colloids.io import read_stack
-    from napari_colloids.stack import read_box
+    from napari_colloids.volumes import read_box
 
     bundled_network()
     baseline = peak_memory()

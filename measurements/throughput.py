@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from napari_colloids.detection import Options, Record, detect
+from napari_colloids.detection import Options, Part, Record, detect
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.device import choose_device, half_precision
 from napari_colloids.detection.inference import predict_symmetrised, prepare, without_margin
@@ -25,6 +25,7 @@ from napari_colloids.detection.search import iter_search
 from napari_colloids.detection.weights import bundled_network, network_on
 from napari_colloids.progress import result_of
 from napari_colloids.simulation import PRESETS, simulate
+from napari_colloids.stack import as_stack
 
 #: Edge of the simulated block that fills the stack, again and again.
 BLOCK = 128
@@ -62,7 +63,7 @@ def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dic
     first = time.perf_counter() - first
     seconds = [timed(device, detect, stack, settings) for _ in range(repeat)]
     median = statistics.median(seconds)
-    plan = result_of(iter_plan(stack, None, settings), None)
+    plan = result_of(iter_plan(as_stack(stack), Part(), settings), None)
     parts = stages(stack, plan, device, repeat)
     peak, flops = peak_flops(device), flops_of(plan)
     return {
@@ -109,7 +110,7 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
     predict()
     candidates = result_of(iter_search(stack, plan), None).candidates
     return {
-        "plan": median_of(repeat, device, lambda: result_of(iter_plan(stack, None, plan.options), None)),
+        "plan": median_of(repeat, device, lambda: result_of(iter_plan(as_stack(stack), Part(), plan.options), None)),
         "normalise_and_resample": share * median_of(repeat, device, resample),
         "network": share * median_of(repeat, device, predict),
         "overlaps": median_of(repeat, device, lambda: suppress_overlaps(candidates)),

@@ -24,6 +24,7 @@ FLOORS = [
         "errors",
         "settings",
         "stack",
+        "volumes",
         "particles",
         "positions",
         "progress",

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import Inverted, Stack, as_stack, checked_voxel_size, read_box
+from napari_colloids.stack import Stack, as_stack, checked_voxel_size
+from napari_colloids.volumes import Inverted, read_box
 
 
 def test_volume_picks_frame_and_channel():

@@ -22,6 +22,13 @@ class ColloidsError(Exception):
     """
 
 
+class UnusableVolumeError(ColloidsError):
+    """Error about one volume: constant, without finite values, unreadable, or never recorded.
+
+    A series goes on without such a volume.
+    """
+
+
 def brief(value: object) -> str:
     """Return a value as a message shows it, in one line: arrays, tables and long values by their type alone.
 

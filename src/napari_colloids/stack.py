@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import mmap
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError, brief
+from napari_colloids.errors import ColloidsError, UnusableVolumeError, brief
+from napari_colloids.volumes import Filled, Inverted, read_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,32 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_colloids.volumes import Volume
+
 #: Axes that a stack may have, in their order: time, channel, then space.
 AXES = "tczyx"
 
 #: Edges of a voxel ``(z, y, x)`` in micrometres.
 VoxelSize = tuple[float, float, float]
 
-#: What a volume is sliced with.
-Index = int | slice | tuple[int | slice, ...]
-
 #: Largest relative difference of the edges along y and x of voxels that count as laterally square.
 _SQUARE_TOLERANCE = 0.02
-
-
-class Volume(Protocol):
-    """An array that is read when it is sliced: NumPy, memory map, dask, or the `Inverted` view of one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of voxels along each axis."""
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """Type of the grey levels."""
-
-    def __getitem__(self, key: Index, /) -> Volume:
-        """Return a part."""
 
 
 def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
@@ -70,6 +54,25 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
             f"The voxel size must be three positive lengths in micrometres (z, y, x), not {brief(voxel_size)}."
         )
     return (z, y, x)
+
+
+def voxel_size_words(voxel_size: VoxelSize, assumed: str = "") -> str:
+    """Return a voxel size in words.
+
+    Parameters
+    ----------
+    voxel_size
+        Micrometres ``(z, y, x)``.
+    assumed
+        Axes whose edge was assumed: letters of ``"zyx"``.
+
+    Examples
+    --------
+    >>> voxel_size_words((0.2, 0.1, 0.1), assumed="z")
+    '0.2 x 0.1 x 0.1 µm (z assumed)'
+    """
+    note = f" ({', '.join(assumed)} assumed)" if assumed else ""
+    return f"{' x '.join(f'{edge:g}' for edge in voxel_size)} µm{note}"
 
 
 def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:
@@ -136,12 +139,19 @@ class Stack:
         Further metadata of the file.
     frame_interval
         Seconds from one frame to the next, or None where they are unknown.
+    assumed
+        Axes whose edge in `voxel_size` was assumed, as neither the file nor the user says it: letters of ``"zyx"``.
+    recorded
+        Which slices were recorded: of the shape of the data without y and x. None for all. What the data holds in the
+        others is never looked at.
+    notices
+        What the user has to know of how it was read: what was assumed, chosen among several, or missing.
 
     Raises
     ------
     ColloidsError
-        If the axes do not fit the data, or the data is empty, complex, or not numeric; or if voxel size or frame
-        interval are not positive, finite numbers.
+        If the axes do not fit the data, or the data is empty, complex, or not numeric; if voxel size or frame
+        interval are not positive, finite numbers; or if `recorded` does not fit the data.
 
     See Also
     --------
@@ -165,6 +175,9 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     frame_interval: float | None = None
+    assumed: str = ""
+    recorded: NDArray[np.bool_] | None = None
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in np.shape(self.data))
@@ -185,6 +198,10 @@ class Stack:
             raise ColloidsError(
                 f"'{self.name}' holds values of type {dtype}; integers or real floats of at most 64 bits are needed."
             )
+        if self.recorded is not None and np.shape(self.recorded) != shape[:-2]:
+            raise ColloidsError(
+                f"'{self.name}' has {shape[:-2]} slices, but `recorded` has the shape {np.shape(self.recorded)}."
+            )
         object.__setattr__(self, "voxel_size", checked_voxel_size(self.voxel_size))
         object.__setattr__(self, "frame_interval", checked_frame_interval(self.frame_interval))
 
@@ -193,7 +210,7 @@ class Stack:
         if self.voxel_size is None:
             size = "voxel size unknown"
         else:
-            size = f"voxel size {' x '.join(f'{edge:g}' for edge in self.voxel_size)} µm"
+            size = f"voxel size {voxel_size_words(self.voxel_size, self.assumed)}"
         interval = "" if self.frame_interval is None else f", {self.frame_interval:g} s per frame"
         return f"Stack('{self.name}', {lengths}, {np.dtype(self.data.dtype)}, {size}{interval})"
 
@@ -216,6 +233,8 @@ class Stack:
     def volume(self, frame: int = 0, channel: int = 0, *, dark: bool = False) -> Volume:
         """Return one 3D volume ``(z, y, x)`` without reading it into memory.
 
+        Slices that were never recorded are `Filled`.
+
         Parameters
         ----------
         frame, channel
@@ -227,8 +246,10 @@ class Stack:
         ------
         ColloidsError
             If there is no such frame or channel.
+        UnusableVolumeError
+            If no slice of it was recorded.
         """
-        volume = self.data
+        volume, recorded = self.data, self.recorded
         for axis, index, word in (("t", frame, "frame"), ("c", channel, "channel")):
             length = self._length(axis)
             if not _is_whole(index):
@@ -239,6 +260,11 @@ class Stack:
                 )
             if axis in self.axes:
                 volume = volume[index]
+                recorded = None if recorded is None else recorded[index]
+        if recorded is not None and not recorded.all():
+            if not recorded.any():
+                raise UnusableVolumeError(f"Nothing of frame {frame}, channel {channel} was recorded.")
+            volume = Filled.of(volume, recorded)
         return Inverted(volume) if dark else volume
 
     def plot(self, ax: Axes | None = None, *, frame: int = 0, channel: int = 0, z: int | None = None) -> Axes:
@@ -278,8 +304,8 @@ class Stack:
         return ax
 
     def with_voxel_size(self, voxel_size: Sequence[float] | None) -> Stack:
-        """Return the same stack with another voxel size in micrometres ``(z, y, x)``."""
-        return replace(self, voxel_size=checked_voxel_size(voxel_size))
+        """Return the same stack with another voxel size in micrometres ``(z, y, x)``, which is then not assumed."""
+        return replace(self, voxel_size=checked_voxel_size(voxel_size), assumed="")
 
     def scaled_along_z(self, factor: float) -> Stack:
         r"""Return the same stack with its voxel size along z multiplied by a factor.
@@ -309,7 +335,7 @@ class Stack:
         if self.voxel_size is None:
             raise ColloidsError(f"'{self.name}' has no voxel size that could be corrected along z: give one.")
         z, y, x = self.voxel_size
-        return self.with_voxel_size((z * factor, y, x))
+        return replace(self, voxel_size=(z * factor, y, x))
 
     def _length(self, axis: str) -> int:
         return int(np.shape(self.data)[self.axes.index(axis)]) if axis in self.axes else 1
@@ -335,76 +361,5 @@ def as_stack(data: Stack | ArrayLike, axes: str = "zyx") -> Stack:
     return Stack(cast("Volume", data if hasattr(data, "dtype") else np.asanyarray(data)), axes)
 
 
-@dataclass(frozen=True, eq=False)
-class Inverted:
-    """Inverted view of a volume: dark voxels are bright and bright ones dark. `read_box` inverts what it reads.
-
-    Attributes
-    ----------
-    volume
-        Array-like ``(z, y, x)``.
-    """
-
-    volume: Volume
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of voxels along each axis."""
-        return tuple(np.shape(self.volume))
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """Type of the inverted grey levels: that of the volume, but float32 for unsigned integers above 16 bits."""
-        dtype: np.dtype[np.generic] = np.dtype(self.volume.dtype)
-        return np.dtype(np.float32) if dtype.kind == "u" and dtype.itemsize > 2 else dtype
-
-    def __getitem__(self, key: Index, /) -> Inverted:
-        """Return the inverted view of a part, which is not read yet."""
-        return Inverted(self.volume[key])
-
-
-def shape_of(volume: Volume) -> tuple[int, int, int]:
-    """Return the shape ``(z, y, x)`` of a volume."""
-    z, y, x = volume.shape
-    return int(z), int(y), int(x)
-
-
-def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[np.generic]:
-    """Read a part of a volume into memory.
-
-    Parameters
-    ----------
-    volume
-        Array-like (NumPy, memory map or dask), or the `Inverted` of one.
-    box
-        A slice per dimension.
-
-    Returns
-    -------
-    numpy.ndarray
-        Not to be written to: it may share the memory of the volume.
-    """
-    if isinstance(volume, Inverted):
-        # Inverting wide unsigned integers would give numbers so large that their differences are lost in 32 bits.
-        part = read_box(volume.volume, box).astype(volume.dtype, copy=False)
-        return cast("NDArray[np.generic]", np.negative(part) if part.dtype.kind == "f" else np.invert(part))
-    lazy = volume[box]
-    if hasattr(lazy, "compute"):
-        # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.
-        return np.asarray(lazy.compute(scheduler="threads"))
-    if isinstance(volume, np.memmap):
-        copy = np.array(lazy)
-        _release_pages(volume)
-        return copy
-    return np.asarray(lazy)
-
-
 def _is_whole(number: object) -> bool:
     return isinstance(number, Integral)
-
-
-def _release_pages(volume: np.memmap[tuple[int, ...], np.dtype[np.generic]]) -> None:
-    """Release the pages of a mapped file; they would count as memory of this process until it ends."""
-    mapped = volume._mmap  # type: ignore[attr-defined]
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED") and volume.mode == "r":
-        mapped.madvise(mmap.MADV_DONTNEED)

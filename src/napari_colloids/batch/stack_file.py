@@ -75,6 +75,14 @@ class StackFile:
             group=INPUT,
         ),
     ] = None
+    allow_missing: Annotated[
+        bool,
+        Setting(
+            label="Allow missing",
+            help="Search what is there where slices or files of a stack are missing.",
+            group=INPUT,
+        ),
+    ] = False
     z_scale: Annotated[
         float,
         Setting(
@@ -139,5 +147,12 @@ def _pixel_files(path: Path) -> list[Path]:
 def _opened(file: StackFile, _absolute: str, _modified: tuple[int, ...]) -> Stack:
     from napari_colloids.io import read_stack
 
-    stack = read_stack(file.path, index=file.index, dataset=file.dataset, axes=file.axes, voxel_size=file.voxel_size)
+    stack = read_stack(
+        file.path,
+        index=file.index,
+        dataset=file.dataset,
+        axes=file.axes,
+        voxel_size=file.voxel_size,
+        allow_missing=file.allow_missing,
+    )
     return stack if file.z_scale == 1 else stack.scaled_along_z(file.z_scale)

@@ -67,9 +67,7 @@ def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Plan
     """Plan the search of a volume: grey levels, diameter, boxes."""
     started = time.perf_counter()
     try:
-        stack = job.source.open()
-        volume = stack.volume(*part, dark=job.options.dark)
-        plan = result_of(iter_plan(volume, stack.voxel_size, job.options, job.region(), estimate))
+        plan = result_of(iter_plan(job.source.open(), part, job.options, job.region(), estimate))
     except ColloidsError as error:
         return Failure(str(error))
     boxes = _boxes_of(plan)

@@ -17,6 +17,7 @@ HINTS = {
     "the output must be a folder": ("--output",),
     "tells how all inputs ended": ("--output",),
     "give one of them": ("--workers", "--scheduler"),
+    "or allow it, to search what is there": ("--allow-missing",),
     "lower the search range": ("--search-range",),
 }
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from napari_colloids.detection.network import CentreNet
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.overview import Overview
-    from napari_colloids.stack import Volume, VoxelSize
+    from napari_colloids.stack import VoxelSize
+    from napari_colloids.volumes import Volume
 
     #: See `_found`, with the volume given: diameter and edge of the part -> what is found there.
     FoundAt = Callable[[float, int], tuple[float, Candidates, float]]

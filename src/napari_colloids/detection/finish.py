@@ -15,6 +15,7 @@ from napari_colloids.detection.record import Record, region_record, settings_rec
 from napari_colloids.detection.weights import weights_digest
 from napari_colloids.particles import ERRORS, POSITION, particle_table
 from napari_colloids.stack import aspect_of
+from napari_colloids.volumes import recorded_slices
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from napari_colloids.detection.plan import Plan
     from napari_colloids.detection.search import Found
     from napari_colloids.progress import Progress
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 
 #: Margin around a region within which particles take part in the refinement, in diameters.
@@ -63,6 +64,7 @@ def iter_finish(
         fitted = yield from _refined(volume, plan, found)
     found = fitted.candidates
     chosen = _inside(found.positions, plan.shape, options.border) & plan.region.contains(found.positions)
+    chosen &= _recorded(found.positions, volume)
     chosen &= found.confidence >= options.effective_threshold
     table = particle_table(
         found.positions[chosen],
@@ -85,12 +87,14 @@ def iter_finish(
         device=parts[0].device if parts else "cpu",
         seconds=seconds,
         mvoxel_per_s=float(np.prod(high - low)) / 1e6 / seconds,
-        notices=(*_notices(plan, parts, table), *_doubts(plan, found), *fitted.notices),
+        notices=(*plan.notices, *_notices(plan, parts, table), *_doubts(plan, found), *fitted.notices),
         optics=fitted.optics,
         version=__version__,
         weights_sha256=weights_digest(options.weights),
         settings=settings_record(options),
         region=region_record(plan.region),
+        voxel_size=plan.voxel_size,
+        assumed=plan.assumed,
     )
     table.attrs.update(record.to_attrs())
     return table
@@ -179,6 +183,12 @@ def _neighbours(plan: Plan, table: pd.DataFrame) -> str:
     if np.isnan(apart):
         return ""
     return f"; neighbours are mostly {apart:.2g} px apart: the diameter or a little more if they touch"
+
+
+def _recorded(positions: NDArray[np.float64], volume: Volume) -> NDArray[np.bool_]:
+    """Mark the centres in slices that were recorded."""
+    recorded = recorded_slices(volume)
+    return recorded[np.clip(np.rint(positions[:, 0]).astype(int), 0, len(recorded) - 1)]
 
 
 def _inside(positions: NDArray[np.float64], shape: tuple[int, int, int], border: float) -> NDArray[np.bool_]:

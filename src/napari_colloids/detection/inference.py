@@ -15,7 +15,7 @@ from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import CentreNet, Output, prepare_torch
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, STRIDE, Scale
 from napari_colloids.progress import result_of
-from napari_colloids.stack import read_box
+from napari_colloids.volumes import read_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.detection.normalise import GreyLevels
     from napari_colloids.detection.tiles import Tile
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is banded.
 _BAND_ROWS = 32

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection.overview import Overview
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import UnusableVolumeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 #: Percentiles that become 0 and 1.
 PERCENTILES = (1.0, 99.5)
@@ -47,18 +47,22 @@ class GreyLevels:
 
         Raises
         ------
-        ColloidsError
+        UnusableVolumeError
             If no voxel is finite or all have the same value.
         """
         sample = (volume if isinstance(volume, Overview) else Overview.of(volume)).sample
         finite = sample.ravel() if sample.dtype.kind == "u" else sample[np.isfinite(sample)]
         if finite.size == 0:
-            raise ColloidsError("The stack holds no finite values (all are NaN, infinite, or too large for 32 bits).")
+            raise UnusableVolumeError(
+                "The stack holds no finite values (all are NaN, infinite, or too large for 32 bits)."
+            )
         low, high = _percentiles(finite)
         if high <= low:  # a few particles on a constant background
             low, high = float(finite.min()), float(finite.max())
         if high <= low:
-            raise ColloidsError("The stack is constant: every voxel has the same value, so there is nothing to find.")
+            raise UnusableVolumeError(
+                "The stack is constant: every voxel has the same value, so there is nothing to find."
+            )
         return cls(low, high)
 
     def apply(self, image: NDArray[np.generic], device: str = "cpu") -> Tensor:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from napari_colloids.stack import Inverted, read_box
+from napari_colloids.volumes import Inverted, read_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
     class ChunkedVolume(Volume, Protocol):
         """A dask array."""

@@ -11,12 +11,13 @@ from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.overview import Overview
-from napari_colloids.detection.region import Region
+from napari_colloids.detection.region import Part, Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import settings_of
-from napari_colloids.stack import Inverted, aspect_of, proportions_of, shape_of
+from napari_colloids.stack import aspect_of, proportions_of
+from napari_colloids.volumes import Inverted, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.progress import Progress
     from napari_colloids.refinement import PSF
-    from napari_colloids.stack import Volume, VoxelSize
+    from napari_colloids.stack import Stack, VoxelSize
+    from napari_colloids.volumes import Volume
 
 #: Smallest width of a particle in voxels along any axis: the training had none narrower.
 _MIN_WIDTH_VOXELS = 1.0
@@ -55,6 +57,10 @@ class Plan:
         Where particles are wanted.
     psf
         Measured PSF, in lateral voxels; None where it is fitted to the particles.
+    assumed
+        Axes whose edge of a voxel was assumed, as in `Stack`.
+    notices
+        Of how the stack was read.
     """
 
     options: Options
@@ -64,6 +70,8 @@ class Plan:
     estimate: DiameterEstimate
     region: Region = field(default_factory=Region)
     psf: PSF | None = None
+    assumed: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def diameter(self) -> float:
@@ -110,8 +118,8 @@ class Plan:
 
 
 def iter_plan(
-    volume: Volume,
-    voxel_size: VoxelSize | None,
+    stack: Stack,
+    part: Part,
     options: Options,
     region: Region | None = None,
     estimate: DiameterEstimate | None = None,
@@ -120,10 +128,8 @@ def iter_plan(
 
     Parameters
     ----------
-    volume
-        The volume ``(z, y, x)`` to search, with bright particles.
-    voxel_size
-        Micrometres ``(z, y, x)``, or None.
+    stack, part
+        The stack, and which volume of it.
     options
         The settings.
     region
@@ -134,8 +140,11 @@ def iter_plan(
     Raises
     ------
     ColloidsError
-        If a setting does not fit the stack, or the stack is constant.
+        If a setting does not fit the stack.
+    UnusableVolumeError
+        If the volume is constant, or nothing of it was recorded.
     """
+    volume, voxel_size = stack.volume(*part, dark=options.dark), stack.voxel_size
     overview = Overview.of(volume)
     levels = GreyLevels.of(overview)
     region = Region() if region is None else region
@@ -151,7 +160,7 @@ def iter_plan(
         _check_voxels(voxel_size, None)
         estimate = yield from _estimate(volume, overview, levels, proportions_of(voxel_size), options.weights)
     _check_voxels(voxel_size, estimate.diameter)
-    return Plan(options, shape, voxel_size, levels, estimate, region, psf)
+    return Plan(options, shape, voxel_size, levels, estimate, region, psf, stack.assumed, stack.notices)
 
 
 def _check_voxels(voxel_size: VoxelSize | None, diameter: float | None) -> None:

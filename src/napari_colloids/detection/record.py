@@ -18,6 +18,7 @@ from napari_colloids.settings import settings_of
 if TYPE_CHECKING:
     from napari_colloids.detection.options import Options
     from napari_colloids.detection.region import Region
+    from napari_colloids.stack import VoxelSize
 
 #: Names of what the refinement measures of the optics and the sample, in lateral voxels and grey levels.
 OPTICS = (
@@ -65,6 +66,10 @@ class Record:
         Every field of `Options`, as plain values.
     region
         The `Region` as plain values; empty for the whole stack. A mask is not stored, only that there was one.
+    voxel_size
+        Edges of a voxel ``(z, y, x)`` in micrometres; None where they are unknown, and cubic voxels were assumed.
+    assumed
+        Axes whose edge in `voxel_size` was assumed: letters of ``"zyx"``.
 
     See Also
     --------
@@ -99,6 +104,8 @@ class Record:
     weights_sha256: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     region: Mapping[str, object] = field(default_factory=dict)
+    voxel_size: VoxelSize | None = None
+    assumed: str = ""
 
     def __repr__(self) -> str:
         certainty = "" if self.diameter_certain else ", uncertain"
@@ -128,6 +135,8 @@ class Record:
         known = {one.name: given[one.name] for one in fields(cls) if one.name in given and one.name != "optics"}
         notices = known.get("notices")
         known["notices"] = tuple(notices) if isinstance(notices, Iterable) else ()
+        size = known.get("voxel_size")
+        known["voxel_size"] = tuple(size) if isinstance(size, list) else size
         known["optics"] = {name: given[name] for name in OPTICS if name in given}
         try:
             return cls(**known)  # type: ignore[arg-type]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.stack import read_box
+from napari_colloids.volumes import read_box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 
 Array = NDArray[np.float64]

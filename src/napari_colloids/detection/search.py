@@ -12,14 +12,14 @@ from napari_colloids.detection.methods import FLOOR, METHODS
 from napari_colloids.detection.tiles import Box, cut
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress
-from napari_colloids.stack import read_box
+from napari_colloids.volumes import read_box
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_colloids.detection.methods import Method
     from napari_colloids.detection.plan import Plan
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 #: Steps of the progress per tile.
 _STEPS_PER_TILE = 100

@@ -10,11 +10,14 @@ import numpy as np
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import Layout, layout_of
 from napari_colloids.io.lazy import LAZY_ABOVE_BYTES, FileArray
+from napari_colloids.io.recorded import Extent, extent_of
 from napari_colloids.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_colloids.stack import VoxelSize
 
@@ -40,6 +43,8 @@ class Series:
         Seconds between frames, or None.
     problem
         Why it cannot be read as a 3D stack as it is; empty if it can.
+    gaps
+        What was not recorded, so that it is read with ``allow_missing`` only; empty where nothing is missing.
 
     See Also
     --------
@@ -64,6 +69,7 @@ class Series:
     channel_names: tuple[str, ...] = ()
     frame_interval: float | None = None
     problem: str = ""
+    gaps: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,15 @@ class SeriesReader:
         Whether the opened array is a memory map of the pixels, which needs no reading.
     metadata
         Returns further metadata of the stack.
+    assumed
+        Axes whose edge in `voxel_size` the file does not say: letters of ``"zyx"``.
+    recorded
+        Where pixels were recorded: an array of as many dimensions as the pixels, of length 1 along y and x; None for
+        everywhere.
+    missing_files
+        Names of files that hold a part of the pixels and do not exist.
+    notices
+        What the user has to know of how it is read.
     """
 
     name: str
@@ -99,14 +114,23 @@ class SeriesReader:
     path: str = ""
     mapped: bool = False
     metadata: Callable[[], Mapping[str, object]] = field(default=dict)
+    assumed: str = ""
+    recorded: NDArray[np.bool_] | None = None
+    missing_files: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def describe(self, path: Path) -> Series:
         """Return the description of the series; `path` is the file, for messages."""
-        problem = ""
+        problem = gaps = ""
         try:
-            self._layout(path, None)
+            layout = self._layout(path, None)
         except ColloidsError as error:
             problem = str(error)
+        else:
+            try:
+                self._extent(path, layout, allow_missing=False)
+            except ColloidsError as error:
+                gaps = str(error)
         return Series(
             self.name,
             self.axes,
@@ -115,9 +139,10 @@ class SeriesReader:
             self._valid_channel_names(self._length("c")),
             self._valid_frame_interval(),
             problem,
+            gaps,
         )
 
-    def read(self, path: Path, axes: str | None, lazy: bool | None) -> Stack:
+    def read(self, path: Path, axes: str | None, lazy: bool | None, *, allow_missing: bool = False) -> Stack:
         """Read it, or leave it in the file.
 
         Parameters
@@ -126,27 +151,44 @@ class SeriesReader:
             The file.
         axes
             Meaning of the dimensions, where the user gives it.
-        lazy
+        lazy, allow_missing
             As in `read_stack`.
 
         Raises
         ------
         ColloidsError
-            If it is no 3D stack, or the file is damaged.
+            If it is no 3D stack, a part of it is missing, or the file is damaged.
         """
         layout = self._layout(path, axes)
+        extent = self._extent(path, layout, allow_missing=allow_missing)
         stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
         data = layout(self._pixels(layout.stored, lazy))
+        if extent is not None:
+            parts = {"t": slice(extent.frames), "z": slice(extent.slices)}
+            data = data[tuple(parts.get(axis, slice(None)) for axis in layout.axes)]
+        voxel_size = self._valid_voxel_size()
         channels = np.shape(data)[layout.axes.index("c")] if "c" in layout.axes else 1
         return Stack(
             data,
             axes=layout.axes,
-            voxel_size=self._valid_voxel_size(),
+            voxel_size=voxel_size,
             name=f"{stem} {self.name}".strip(),
             channel_names=self._valid_channel_names(channels),
             metadata=self.metadata(),
             frame_interval=self._valid_frame_interval(),
+            assumed=self.assumed if voxel_size is not None else "",
+            recorded=None if extent is None else extent.recorded,
+            notices=self.notices + ((extent.notice,) if extent is not None and extent.notice else ()),
         )
+
+    def _extent(self, path: Path, layout: Layout, *, allow_missing: bool) -> Extent | None:
+        """Return the part to read; None for all of it."""
+        if self.recorded is None and not self.missing_files:
+            return None
+        recorded = np.ones((1,) * self.array.ndim, bool) if self.recorded is None else self.recorded
+        by_slice = layout(np.broadcast_to(recorded, self.array.shape))[..., 0, 0]
+        name = f"{path.name} {self.name}".strip()
+        return extent_of(by_slice, layout.axes, name, self.missing_files, allow_missing=allow_missing)
 
     def _layout(self, path: Path, axes: str | None) -> Layout:
         if self.unreadable or (self.obstacle and axes is None):

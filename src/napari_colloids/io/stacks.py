@@ -27,6 +27,7 @@ def read_stack(
     voxel_size: Sequence[float] | None = None,
     axes: str | None = None,
     lazy: bool | None = None,
+    allow_missing: bool = False,
 ) -> Stack:
     """Read a 3D stack, or a series of them in time and channel.
 
@@ -47,6 +48,9 @@ def read_stack(
         True leaves the pixels in the file, as a dask array that may be sent to other processes; False reads them at
         once. None maps uncompressed TIFF and ``.npy`` files into memory, and of others leaves those in the file that
         have more than `LAZY_ABOVE_BYTES` bytes.
+    allow_missing
+        Whether to read a stack of which slices or files are missing: `Stack.recorded` then says what is there. An
+        acquisition that was stopped is read up to there in any case.
 
     Returns
     -------
@@ -84,11 +88,12 @@ def read_stack(
     check_value("index", index, int)
     check_value("dataset", dataset, str | None)
     check_value("lazy", lazy, bool | None)
+    check_value("allow_missing", allow_missing, bool)
     readers = _series_readers(path)
     chosen = _reader_at(path, readers, index) if dataset is None else _reader_called(path, readers, dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stack = chosen.read(Path(path), axes, lazy)
+        stack = chosen.read(Path(path), axes, lazy, allow_missing=allow_missing)
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 

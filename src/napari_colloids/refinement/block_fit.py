@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_colloids.refinement.grid import Grid
     from napari_colloids.refinement.partition import Cell
     from napari_colloids.refinement.spheres import Image
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 Array = NDArray[np.float64]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.refinement.polynomials import LegendreBasis
-from napari_colloids.stack import read_box
+from napari_colloids.volumes import read_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.refinement.spheres import Array, Corner, Image
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 #: Radius in voxels of the grid that is fine enough: larger particles are binned.
 _TARGET_RADIUS_VOXELS = 5.0

@@ -14,12 +14,12 @@ from napari_colloids.refinement.block_fit import Detections
 from napari_colloids.refinement.global_fit import fit_global_parameters
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.partition import Cell
-from napari_colloids.stack import shape_of
+from napari_colloids.volumes import shape_of
 
 if TYPE_CHECKING:
     from napari_colloids.refinement.global_parameters import GlobalParameters
     from napari_colloids.refinement.psf import PSF
-    from napari_colloids.stack import Volume
+    from napari_colloids.volumes import Volume
 
 Array = NDArray[np.float64]
 

@@ -14,19 +14,22 @@ from napari_colloids.particles import check_one_volume, check_particles, particl
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.refinement.acceptance import FittedParticles
 from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
+from napari_colloids.refinement.gaps import iter_refine_slabs, recorded_bins, slabs_of
 from napari_colloids.refinement.partition import Cell, partition_by_count
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, prepare
 from napari_colloids.refinement.psf import PSF
 from napari_colloids.refinement.results import Refinement, Residual
 from napari_colloids.settings import check_value
-from napari_colloids.stack import as_stack, aspect_of, shape_of
+from napari_colloids.stack import as_stack, aspect_of
+from napari_colloids.volumes import recorded_slices, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from napari_colloids.stack import Stack, Volume
+    from napari_colloids.stack import Stack
+    from napari_colloids.volumes import Volume
 
 Array = NDArray[np.float64]
 
@@ -189,7 +192,8 @@ def iter_refine(
     Parameters
     ----------
     volume
-        Array-like ``(z, y, x)``; only the part that a block needs is read.
+        Array-like ``(z, y, x)``; only the part that a block needs is read. Where slices are missing, what lies between
+        is fitted on its own.
     positions
         Shape ``(N, 3)`` in voxels: detections, also those centred just outside, whose light reaches in.
     radii
@@ -212,6 +216,20 @@ def iter_refine(
         In the order of the detections, what was added last; those that explain no light are left out, and so are all
         but the first of those in one place.
     """
+    slabs = slabs_of(recorded_slices(volume))
+    if len(slabs) == 1 and slabs[0] == slice(0, volume.shape[0]):
+        return (yield from _iter_refine_whole(volume, positions, radii, diameter, aspect, psf))
+
+    def fit(part: Volume, there: Array, sizes: Array) -> Generator[Progress, None, Refinement]:
+        return (yield from _iter_refine_whole(part, there, sizes, diameter, aspect, psf))
+
+    return (yield from iter_refine_slabs(fit, volume, slabs, positions, radii, diameter / aspect))
+
+
+def _iter_refine_whole(
+    volume: Volume, positions: Array, radii: Array, diameter: float, aspect: float, psf: PSF | None
+) -> Generator[Progress, None, Refinement]:
+    """Fit all particles of a volume without gaps."""
     single = distinct(positions, radii, aspect)
     yield Progress(0, 1, "measuring the optics")
     prepared = prepare(volume, positions[single], radii[single], diameter, aspect, psf)
@@ -254,7 +272,7 @@ def iter_residual(
     Returns
     -------
     Residual
-        Of the whole volume, in bins where the particles are large.
+        Of the whole volume, in bins where the particles are large; 0 where slices are missing.
 
     Raises
     ------
@@ -271,6 +289,7 @@ def iter_residual(
         voxels, part = residual_of_block(volume, detections, cell)
         image[voxels] = part
         yield Progress(number, len(cells), "subtracting the particles")
+    image[~recorded_bins(recorded_slices(volume), detections.grid.bins[0], len(image))] = 0
     return Residual(image, detections.grid.bins)
 
 

@@ -9,7 +9,7 @@ napari layer data tuples: https://napari.org/stable/plugins/building_a_plugin/gu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
     attributes: dict[str, Any] = {
         "scale": (stack.frame_interval or 1.0,) * before + spatial,
         "axis_labels": tuple(axes),
-        "metadata": {KEY: {"file": dict(stack.metadata)}},
+        "metadata": {KEY: _as_read_note(stack)},
         # The slices are thick for the sake of the spheres; the image must not be averaged over them.
         "projection_mode": "none",
     }
@@ -75,6 +75,7 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
                 stack.data[(slice(None),) * axis + (channel,)],
                 {
                     **attributes,
+                    "metadata": {KEY: _as_read_note(stack, channel)},
                     **_contrast(stack, channel),
                     "name": f"{stack.name} {given}",
                     "colormap": colours[channel % len(colours)],
@@ -84,6 +85,20 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
             )
         )
     return layers
+
+
+def _as_read_note(stack: Stack, channel: int | None = None) -> dict[str, Any]:
+    """Return what a layer keeps of how its stack was read, for `stack_of` and `series_of`."""
+    recorded = stack.recorded
+    if recorded is not None and channel is not None:
+        recorded = recorded[(slice(None),) * stack.axes.index("c") + (channel,)]
+    return {
+        "file": dict(stack.metadata),
+        "voxel_size": stack.voxel_size,
+        "assumed": stack.assumed,
+        "recorded": recorded,
+        "notices": stack.notices,
+    }
 
 
 def particle_layer_data(
@@ -237,7 +252,12 @@ def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
     if layer.ndim < 3:
         raise ColloidsError(f"'{layer.name}' is a 2D image: a 3D stack (z, y, x) is needed.")
     data = layer.data[0] if layer.multiscale else layer.data
-    return Stack(data[tuple(index)] if index else data, voxel_size=voxel_size_of(layer), name=layer.name)
+    return Stack(
+        data[tuple(index)] if index else data,
+        voxel_size=voxel_size_of(layer),
+        name=layer.name,
+        **_as_read(layer, tuple(index)),
+    )
 
 
 def series_of(layer: Image) -> Stack:
@@ -248,7 +268,31 @@ def series_of(layer: Image) -> Stack:
     if layer.rgb or layer.ndim != 4:
         raise ColloidsError(f"'{layer.name}' is no time series of 3D stacks.")
     data = layer.data[0] if layer.multiscale else layer.data
-    return Stack(data, "tzyx", voxel_size=voxel_size_of(layer), name=layer.name)
+    return Stack(data, "tzyx", voxel_size=voxel_size_of(layer), name=layer.name, **_as_read(layer))
+
+
+class _AsRead(TypedDict):
+    """What a layer keeps of the reading of its file, as fields of a `Stack`."""
+
+    assumed: str
+    recorded: NDArray[np.bool_] | None
+    notices: tuple[str, ...]
+
+
+def _as_read(layer: Image, index: tuple[int, ...] = ()) -> _AsRead:
+    """Return what a layer keeps of the reading of its file; what was changed since no longer holds."""
+    note = note_of(layer)
+    recorded = note.get("recorded")
+    if recorded is not None and np.shape(recorded) == np.shape(layer.data)[:-2]:
+        recorded = np.asarray(recorded)[index] if index else np.asarray(recorded)
+    else:
+        recorded = None
+    same_size = note.get("voxel_size") == voxel_size_of(layer)
+    return {
+        "assumed": str(note.get("assumed", "")) if same_size else "",
+        "recorded": recorded,
+        "notices": tuple(note.get("notices", ())),
+    }
 
 
 def table_of(layer: Points, *, shown_only: bool = True) -> pd.DataFrame:

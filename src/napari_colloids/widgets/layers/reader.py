@@ -140,13 +140,20 @@ def _part(stack: Stack, channel: int | None, frames: tuple[int, int] | None) -> 
         # A single frame is a volume, not a series of one.
         taken: slice | int = slice(first, last + 1) if last > first else first
         axes = stack.axes if last > first else stack.axes.replace("t", "")
-        stack = replace(stack, data=stack.data[taken], axes=axes)
+        recorded = None if stack.recorded is None else stack.recorded[taken]
+        stack = replace(stack, data=stack.data[taken], axes=axes, recorded=recorded)
     if channel is not None and "c" in stack.axes:
         stack.volume(channel=channel)  # complains where there is no such channel
         name = stack.channel_names[channel] if stack.channel_names else f"channel {channel}"
-        data = stack.data[(slice(None),) * stack.axes.index("c") + (channel,)]
-        axes = stack.axes.replace("c", "")
-        stack = replace(stack, data=data, axes=axes, channel_names=(name,), name=f"{stack.name} {name}")
+        index = (slice(None),) * stack.axes.index("c") + (channel,)
+        stack = replace(
+            stack,
+            data=stack.data[index],
+            axes=stack.axes.replace("c", ""),
+            recorded=None if stack.recorded is None else stack.recorded[index],
+            channel_names=(name,),
+            name=f"{stack.name} {name}",
+        )
     return stack
 
 

@@ -1,0 +1,121 @@
+"""What of a series was recorded: stopped acquisitions are cut where they stopped, gaps are refused or known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.errors import ColloidsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Largest number of names in a message.
+_MAX_NAMES = 3
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The part of a series to read.
+
+    Attributes
+    ----------
+    frames, slices
+        Numbers of frames and of slices, counted from the first, that are read.
+    recorded
+        Which of their slices were recorded, shape of the axes before y and x; None for all.
+    notice
+        What the user has to know of it; empty where everything was recorded.
+    """
+
+    frames: int
+    slices: int
+    recorded: NDArray[np.bool_] | None = None
+    notice: str = ""
+
+
+def extent_of(
+    recorded: NDArray[np.bool_], axes: str, name: str, missing_files: Sequence[str] = (), *, allow_missing: bool = False
+) -> Extent:
+    """Return the part of a series that was recorded.
+
+    An acquisition that was stopped ends with its last complete frame, or with its last slice where no frame is
+    complete. Everything else that is missing is a gap.
+
+    Parameters
+    ----------
+    recorded
+        Whether each slice was recorded; its axes are `axes` without y and x.
+    axes
+        Out of ``"tczyx"`` and in that order.
+    name
+        Of the series, in messages.
+    missing_files
+        Names of files that hold a part of it and do not exist.
+    allow_missing
+        Whether to read what is there in spite of gaps and missing files.
+
+    Raises
+    ------
+    ColloidsError
+        If there are gaps or missing files that are not allowed, or nothing was recorded.
+    """
+    frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
+    if recorded.all() and not missing_files:
+        return Extent(frames, slices)
+    by_frame = recorded.reshape(frames, -1, slices)
+    if not by_frame.any():
+        raise ColloidsError(f"'{name}' is empty: no slice of it was recorded.")
+    complete = by_frame.all(axis=(1, 2))
+    ended = int(complete.argmin()) if not complete.all() else frames
+    if not missing_files and _stops(by_frame[ended:]):
+        if ended:
+            part = f", {ended} of them completely" if by_frame[ended].any() else ""
+            written = ended + bool(part)
+            notice = f"'{name}' promises {frames} frames, but {written} were written{part}: {ended} are read."
+            return Extent(ended, slices, None, notice)
+        slices_there = int(by_frame[0].all(axis=0).sum())
+        notice = f"'{name}' promises {slices} slices, but {slices_there} were written: these are read."
+        if frames > 1:
+            notice = (
+                f"'{name}' promises {frames} frames of {slices} slices, but {slices_there} slices of the first were "
+                "written: these are read."
+            )
+        return Extent(1, slices_there, None, notice)
+    what = _gaps(recorded, axes)
+    if missing_files:
+        shown = ", ".join(f"'{one}'" for one in missing_files[:_MAX_NAMES])
+        more = len(missing_files) - _MAX_NAMES
+        what += f", as {'files are' if len(missing_files) > 1 else 'a file is'} missing: {shown}"
+        what += f" and {more} more" if more > 0 else ""
+    if not allow_missing:
+        raise ColloidsError(f"'{name}' lacks {what}. Find what is missing, or allow it, to search what is there.")
+    last = int(np.flatnonzero(by_frame.any(axis=(1, 2)))[-1]) + 1
+    deepest = int(np.flatnonzero(by_frame.any(axis=(0, 1)))[-1]) + 1
+    index = tuple({"t": slice(last), "z": slice(deepest)}.get(axis, slice(None)) for axis in axes[:-2])
+    rest = recorded[index]
+    return Extent(last, deepest, None if rest.all() else rest, f"'{name}' lacks {what}: nothing is searched there.")
+
+
+def _stops(by_frame: NDArray[np.bool_]) -> bool:
+    """Whether recording stopped: after some slices of the first of these frames there is nothing more."""
+    if by_frame[1:].any():
+        return False
+    first = by_frame[0]
+    there = first.all(axis=0)
+    slices = int(there.sum())
+    # Of the slice at which it stopped, the first channels may be there.
+    return bool(there[:slices].all() and not first[:, slices + 1 :].any())
+
+
+def _gaps(recorded: NDArray[np.bool_], axes: str) -> str:
+    """Return how many slices are missing, and which is the first."""
+    count = int(recorded.size - recorded.sum())
+    first = np.argwhere(~recorded)[0] if count else ()
+    words = {"t": "frame", "c": "channel", "z": "slice"}
+    place = ", ".join(f"{words[axis]} {number}" for axis, number in zip(axes, first, strict=False))
+    return f"{count} of {recorded.size} slices (the first is {place})" if count else "no slice"

@@ -258,3 +258,23 @@ def test_points_can_be_moved_in_place():
 def test_2d_points_are_refused():
     with pytest.raises(ColloidsError, match="2D points"):
         layers.table_of(Points(np.zeros((1, 2))))
+
+
+def test_a_layer_keeps_what_was_assumed_and_what_was_never_recorded():
+    recorded = np.ones((2, 3, 4), bool)
+    recorded[1, 2, 1] = False
+    told = {"voxel_size": SIZE, "assumed": "z", "recorded": recorded, "notices": ("z was assumed",)}
+    images = image_of((2, 3, 4, 5, 6), "tczyx", **told)
+    for channel, image in enumerate(images):
+        series, volume = layers.series_of(image), layers.stack_of(image, (1,))
+        np.testing.assert_array_equal(series.recorded, recorded[:, channel])
+        np.testing.assert_array_equal(volume.recorded, recorded[1, channel])
+        assert (volume.assumed, volume.notices) == ("z", ("z was assumed",))
+
+
+def test_what_was_changed_in_a_layer_since_it_was_read_no_longer_holds():
+    (image,) = image_of(voxel_size=SIZE, assumed="z", recorded=np.array([True, True, False, True]))
+    image.scale = (0.2, 0.1, 0.1)
+    assert layers.stack_of(image).assumed == ""
+    image.data = image.data[:3]
+    assert layers.stack_of(image).recorded is None

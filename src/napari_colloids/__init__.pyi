@@ -6,6 +6,7 @@ from .detection import Record as Record
 from .detection import Region as Region
 from .detection import detect as detect
 from .detection import detect_series as detect_series
+from .detection import intensities as intensities
 from .detection import iter_detect as iter_detect
 from .errors import ColloidsError as ColloidsError
 from .io import Series as Series

@@ -29,7 +29,7 @@ class Column:
     doc
         Description.
     unit
-        ``voxels`` (along its own axis), ``px`` (lateral voxels), ``µm`` or nothing.
+        ``voxels`` (along its own axis), ``px`` (lateral voxels), ``µm``, ``grey levels`` or nothing.
     whole
         Whether it holds whole numbers; all others are floats.
     by_hand
@@ -48,6 +48,8 @@ class Column:
 
 _UNKNOWN = math.nan
 
+#: Number of channels, from the first, of which a table may hold intensities.
+INTENSITY_CHANNELS = 16
 #: All columns that a table may have, in the order in which they are written.
 COLUMNS: dict[str, Column] = {
     "frame": Column("Time point.", whole=True, feature=False),
@@ -62,6 +64,11 @@ COLUMNS: dict[str, Column] = {
     "x_err": Column("Standard error of x.", "voxels", by_hand=_UNKNOWN),
     "radius_err": Column("Standard error of the radius.", "px", by_hand=_UNKNOWN),
     "refined": Column("1 where position and radius were fitted to the image, 0 elsewhere.", whole=True, by_hand=0),
+    "intensity": Column("Mean grey level above the background.", "grey levels", by_hand=_UNKNOWN),
+    **{
+        f"intensity_{channel}": Column(f"The same in channel {channel}.", "grey levels", by_hand=_UNKNOWN)
+        for channel in range(INTENSITY_CHANNELS)
+    },
     "particle": Column("Number of the trajectory.", whole=True),
     "z_um": Column("Position along z.", "µm", feature=False),
     "y_um": Column("Position along y.", "µm", feature=False),

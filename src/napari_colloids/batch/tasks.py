@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_colloids.detection.finish import iter_finish
+from napari_colloids.detection.intensity import intensities
 from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.region import Region
 from napari_colloids.detection.search import Found, iter_search
@@ -101,6 +102,8 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
     volume = stack.volume(*part, dark=plan.options.dark)
     try:
         table = result_of(iter_finish(volume, plan, found, seconds + time.perf_counter() - started))
+        if plan.options.intensity:
+            table = intensities(stack, table, frame=part.frame, channel=part.channel)
     except ColloidsError as error:
         return Failure(str(error))
     return labelled(table, part, stack, len(job.selection.channels) > 1)

@@ -1,5 +1,6 @@
 from .detector import detect as detect
 from .detector import iter_detect as iter_detect
+from .intensity import intensities as intensities
 from .methods import DEFAULT_THRESHOLD as DEFAULT_THRESHOLD
 from .methods import FLOOR as FLOOR
 from .methods import METHODS as METHODS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from napari_colloids.detection.deprecated import split_deprecated
 from napari_colloids.detection.finish import iter_finish
 from napari_colloids.detection.inputs import input_stack
+from napari_colloids.detection.intensity import intensities
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.detection.region import Part, Region
@@ -70,7 +71,8 @@ def detect(
     pandas.DataFrame
         A row per particle: ``z, y, x`` in voxels, ``radius`` in lateral voxels, ``confidence``, and with a known voxel
         size ``z_um, y_um, x_um, radius_um``; with ``refine`` the standard errors ``z_err, y_err, x_err`` (voxels) and
-        ``radius_err``, and ``refined``: 0 where the fit was not accepted. ``attrs`` says how it was found: the fields
+        ``radius_err``, and ``refined``: 0 where the fit was not accepted; with ``intensity`` the columns of
+        `intensities`. ``attrs`` says how it was found: the fields
         of `Record`, and what `refine` measured of the optics.
 
     Raises
@@ -174,4 +176,5 @@ def iter_detect(
     plan = yield from iter_plan(stack, part, options, region, estimate)
     volume = stack.volume(*part, dark=options.dark)
     found = yield from iter_search(volume, plan)
-    return (yield from iter_finish(volume, plan, [found], time.perf_counter() - started))
+    table = yield from iter_finish(volume, plan, [found], time.perf_counter() - started)
+    return intensities(stack, table, frame=part.frame, channel=part.channel) if options.intensity else table

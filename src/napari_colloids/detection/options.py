@@ -172,6 +172,14 @@ class Options:
             group=HOW,
         ),
     ] = False
+    intensity: Annotated[
+        bool,
+        Setting(
+            label="Intensity",
+            help="Measure the intensity of each particle above its background, in every channel.",
+            group=HOW,
+        ),
+    ] = False
     psf: Annotated[
         MeasuredPSF | None,
         Setting(
@@ -215,4 +223,5 @@ class OptionChanges(TypedDict, total=False):
     tile: int | None
     border: float
     refine: bool
+    intensity: bool
     psf: MeasuredPSF | None

@@ -34,15 +34,15 @@ def in_rectangle(positions):
     return ((positions[:, 1:] > [100, 150]) & (positions[:, 1:] < [160, 220])).all(axis=1)
 
 
-@pytest.mark.parametrize("tile", [96, None])
 @pytest.mark.parametrize(
-    ("region", "wanted"),
+    ("region", "wanted", "tile"),
     [
-        (Region(z_range=(12, 25)), lambda p: (p[:, 0] >= 11.5) & (p[:, 0] < 24.5)),
-        (Region(outlines=[RECTANGLE]), in_rectangle),
+        (Region(z_range=(12, 25)), lambda p: (p[:, 0] >= 11.5) & (p[:, 0] < 24.5), 96),
+        (Region(outlines=[RECTANGLE]), in_rectangle, None),
         (
             Region((3, 30), [RECTANGLE, TRIANGLE]),
             lambda p: (p[:, 0] < 29.5) & (p[:, 0] >= 2.5) & (in_rectangle(p) | in_triangle(p)),
+            96,
         ),
     ],
 )

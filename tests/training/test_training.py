@@ -293,27 +293,27 @@ def test_a_share_of_the_scenes_is_nano_colloids():
 def test_a_share_of_the_scenes_has_dark_cores():
     domain = Domain(seed=5, packings=10)
     images = {
-        share: [domain.sample(number, Stage(shells=share)).image for number in range(18)] for share in (0.0, 0.4, 1.0)
+        share: [domain.sample(number, Stage(shells=share)).image for number in range(12)] for share in (0.0, 0.4, 1.0)
     }
     solid = [np.array_equal(a, b) for a, b in zip(images[0.4], images[0.0], strict=True)]
     dark = [np.array_equal(a, b) for a, b in zip(images[0.4], images[1.0], strict=True)]
     assert all(a or b for a, b in zip(solid, dark, strict=True))
     alike = sum(a and b for a, b in zip(solid, dark, strict=True))  # strings, which always have, and empty scenes
-    assert alike <= 8
-    assert 2 <= sum(dark) - alike <= 12
+    assert alike <= 6
+    assert 1 <= sum(dark) - alike <= 9
 
 
 @pytest.mark.parametrize("kind", ["mixtures", "solid_strings"])
 def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(kind):
     domain = Domain(seed=5, packings=20)
     scenes = {
-        share: [domain.sample(number, Stage(shells=0, **{kind: share})) for number in range(20)]
+        share: [domain.sample(number, Stage(shells=0, **{kind: share})) for number in range(12)]
         for share in (0.3, 0.6, 1.0)
     }
     chosen = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.3], scenes[1.0], strict=True)]
     often = [np.array_equal(a.image, b.image) for a, b in zip(scenes[0.6], scenes[1.0], strict=True)]
-    assert 2 <= sum(chosen) <= 11
-    assert 7 <= sum(often) <= 17
+    assert 1 <= sum(chosen) <= 7
+    assert 4 <= sum(often) <= 11
     assert all(b for a, b in zip(chosen, often, strict=True) if a)
 
 

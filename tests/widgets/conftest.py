@@ -9,6 +9,10 @@ import pytest
 pytest.importorskip("qtpy", reason="the widgets need Qt")
 pytest.importorskip("pytestqt", reason="the widgets are driven through pytest-qt")
 
+from napari.components import ViewerModel
+from pydantic import PrivateAttr
+from qtpy.compat import isalive
+
 import napari_colloids
 from napari_colloids import widgets
 from napari_colloids.simulation import simulate
@@ -36,8 +40,47 @@ def settings_apart(tmp_path, plugin_settings, npe2pm):
     npe2pm.register(PluginManifest.from_file(MANIFEST))
 
 
+class Docks:
+    """The docks of a viewer without a window, each a window of its own."""
+
+    def __init__(self):
+        self._widgets = []
+
+    def add_dock_widget(self, widget, *, name=""):
+        self._widgets.append(widget)
+        widget.setWindowTitle(name)
+        widget.show()
+
+    def remove_dock_widget(self, widget):
+        self._widgets.remove(widget)
+        widget.close()
+        widget.deleteLater()
+
+    def close(self):
+        for widget in [one for one in self._widgets if isalive(one)]:
+            self.remove_dock_widget(widget)
+
+
+class Windowless(ViewerModel):
+    """A viewer of layers and dims alone: a canvas takes longer to make than most tests."""
+
+    _docks: Docks = PrivateAttr(default_factory=Docks)
+
+    @property
+    def window(self):
+        return self._docks
+
+
 @pytest.fixture
-def viewer(make_napari_viewer):
+def viewer(qtbot):
+    """A viewer without a window; a test of the canvas or the window itself asks for `windowed_viewer`."""
+    viewer = Windowless()
+    yield viewer
+    viewer.window.close()
+
+
+@pytest.fixture
+def windowed_viewer(make_napari_viewer):
     return make_napari_viewer()
 
 

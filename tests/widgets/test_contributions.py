@@ -22,6 +22,12 @@ from napari_colloids.widgets.layers.spheres import add_layer
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def viewer(windowed_viewer):
+    """What napari does with the manifest is seen in its window."""
+    return windowed_viewer
+
+
 def test_manifest_at_the_top_is_the_packaged_one():
     assert (ROOT / "napari.yaml").read_text() == (ROOT / "src/napari_colloids/napari.yaml").read_text()
 

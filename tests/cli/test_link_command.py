@@ -58,9 +58,32 @@ def test_the_note_says_where_it_comes_from(found, tmp_path):
     assert note["input"] == "found.csv"
     assert note["shape"] == [40, 40, 40]
     assert note["frame_interval"] == 0.5
-    assert note["options"] == {"memory": 1, "subtract_drift": True, "min_length": 3, "search_range": 4.0}
+    assert note["options"] == {
+        "memory": 1,
+        "subtract_drift": True,
+        "min_length": 3,
+        "predict_motion": True,
+        "search_range": 4.0,
+    }
+    assert note["common_motion"] == note["notices"] == []
     means = pd.read_csv(tmp_path / "tracks.csv", comment="#").groupby("frame")["x"].mean()
     assert np.ptp(means) < 0.1
+
+
+def test_flow_is_predicted_and_told(found, tmp_path):
+    table = read_particles(found)
+    table["x"] += 7 * table["frame"]
+    write_particles(tmp_path / "flow.csv", table.drop(columns=["z_um", "y_um", "x_um"]))
+    result = run(tmp_path / "flow.csv", "-o", tmp_path / "tracks.csv")
+    notice, line = result.stderr.splitlines()
+    assert notice.startswith("flow.csv: A common motion of 6.9 px from frame to frame")
+    assert "50 trajectories" in line
+    note = json.loads((tmp_path / "tracks.csv.json").read_text())
+    assert note["notices"] == [notice.removeprefix("flow.csv: ")]
+    assert [motion["x"] for motion in note["common_motion"]] == pytest.approx([7] * 7, abs=0.3)
+    result = run(tmp_path / "flow.csv", "-o", tmp_path / "tracks.csv", "--no-predict-motion")
+    assert "find no partner in the next frame" in result.stderr
+    assert "50 trajectories" not in result.stderr
 
 
 def test_options_come_before_what_the_table_says(found, tmp_path):

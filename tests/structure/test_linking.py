@@ -165,3 +165,48 @@ def test_what_makes_no_sense_is_refused(change, message):
 def test_tables_that_are_no_series_are_refused(table, message):
     with pytest.raises(ColloidsError, match=message):
         link(table)
+
+
+def test_in_crowds_the_range_is_reduced_and_that_is_said():
+    tracks = link(series(), search_range=14)
+    assert rightly_linked(tracks)
+    (notice,) = tracks.attrs["notices"]
+    assert "reduced, to no less than 7 px" in notice
+    assert link(series(), search_range=6).attrs["notices"] == []
+
+
+def test_particles_that_find_no_partner_are_counted():
+    table = series()
+    assert link(table).attrs["notices"] == []
+    few = table[~((table["frame"] == 3) & (table["truth"] % 5 == 0))]
+    assert link(few).attrs["notices"] == []
+    half = np.random.default_rng(0).permutation(len(LATTICE))[:32]
+    many = table[~((table["frame"] == 3) & table["truth"].isin(half))]
+    (notice,) = link(many).attrs["notices"]
+    assert 40 < float(notice.partition("%")[0]) < 60
+    assert "of the particles find no partner in the next frame" in notice
+    assert "in 1 of 5 steps (most from frame 2 to 3)" in notice
+    assert link(many, memory=1).attrs["notices"] == [], "they go on later"
+
+
+def test_particles_that_move_at_random_as_far_as_their_distance_are_doubted():
+    rng = np.random.default_rng(0)
+    table = particle_table(rng.random((2000, 3)) * 80, frame=np.repeat(range(4), 500))
+    notices = link(table, search_range=6).attrs["notices"]
+    assert "taken for a neighbour" in notices[-1]
+
+
+def test_a_jump_out_of_everything_is_told():
+    table = series(frames=2)
+    table.loc[table["frame"] == 1, POSITION] += 1e4
+    (notice,) = link(table).attrs["notices"]
+    assert notice.startswith("100% of the particles find no partner")
+
+
+@pytest.mark.parametrize("scale", [1, 1e9, 1e300])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (0, 1, 1), (0, 0, 1)])
+def test_places_of_any_size_in_a_volume_a_plane_or_a_line_are_linked(scale, shape):
+    places = np.random.default_rng(0).random((40, 3)) * shape * scale
+    with np.errstate(over="ignore"):
+        tracks = link(particle_table(np.tile(places, (2, 1)), frame=np.repeat([0, 1], 40)), search_range=0.001)
+    assert len(tracks) == 80

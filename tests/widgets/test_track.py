@@ -141,6 +141,24 @@ def test_drift_is_taken_off_where_asked_for(viewer, qtbot, click, found):
     assert visible == [False, True], "the result before stays, hidden"
 
 
+def test_flow_is_predicted_and_told(viewer, qtbot, click, export, found, tmp_path):
+    found["x"] += 7 * found["frame"]
+    add(viewer, found)
+    widget = dock(viewer, qtbot)
+    measured(widget, qtbot)
+    press_link(widget, qtbot, click)
+    assert "50 trajectories" in widget.status.text()
+    assert "A common motion of 6.9 px" in widget.status.text()
+    export(widget, tmp_path / "tracks.csv")
+    note = read_particles(tmp_path / "tracks.csv").attrs
+    assert [motion["x"] for motion in note["common_motion"]] == pytest.approx([7] * 7, abs=0.3)
+    assert "was estimated and predicted" in note["notices"][0]
+    click(widget.controls["predict_motion"].native)
+    press_link(widget, qtbot, click)
+    assert "50 trajectories" not in widget.status.text()
+    assert "find no partner in the next frame" in widget.status.text()
+
+
 def test_what_cannot_be_linked_is_said(viewer, qtbot, click, found):
     widget = dock(viewer, qtbot)
     viewer.add_points(np.zeros((3, 3)), name="no time")

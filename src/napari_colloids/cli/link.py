@@ -73,6 +73,7 @@ def link(
         memory=settings.memory,
         subtract_drift=settings.subtract_drift,
         min_length=settings.min_length,
+        predict_motion=settings.predict_motion,
     )
     given = {"voxel_size": voxel_size, "frame_interval": interval}
     geometry = {key: source[key] for key in ("shape", *given) if key in source}
@@ -85,11 +86,16 @@ def link(
             "memory": settings.memory,
             "subtract_drift": settings.subtract_drift,
             "min_length": settings.min_length,
+            "predict_motion": settings.predict_motion,
             "search_range": tracks.attrs["search_range"],
         },
+        "common_motion": tracks.attrs["common_motion"],
+        "notices": tracks.attrs["notices"],
         "particles": source,
     }
     write_particles(output, tracks, metadata=provenance)
+    for notice in tracks.attrs["notices"]:
+        typer.echo(f"{table.name}: {notice}", err=True)
     typer.echo(f"{output}: {summary(tracks, interval)}", err=True)
 
 

@@ -72,6 +72,16 @@ class LinkSettings:
         ),
     ] = False
 
+    predict_motion: Annotated[
+        bool,
+        Setting(
+            label="Predict motion",
+            help="Look for particles where their common motion takes them (flow, shear, drift of the stage), which is "
+            "estimated from frame to frame.",
+            group=HOW,
+        ),
+    ] = True
+
     def __post_init__(self) -> None:
         check_settings(self)
 
@@ -83,3 +93,4 @@ class LinkChanges(TypedDict, total=False):
     memory: int
     min_length: int
     subtract_drift: bool
+    predict_motion: bool

@@ -29,7 +29,7 @@ from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.saving import FILTER
-from napari_colloids.widgets.parts.status import Status
+from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class TrackWidget(Panel):
         form = Form([beside(self.points, self.open), beside(search_range, self.suggest), *others])
         self.add(form, self.button, self.button.bar.native, self.status, self.plot, self.export)
         self._connect()
-        remember("track", (self.controls[name] for name in ("memory", "min_length", "subtract_drift")))
+        kept = ("memory", "min_length", "subtract_drift", "predict_motion")
+        remember("track", (self.controls[name] for name in kept))
         self._on_points(self.points.value)
 
     @property
@@ -305,7 +306,7 @@ class _Trajectories:
             "points": request.name,
             "voxel_size": request.voxel_size,
             **asdict(request.settings),
-            "search_range": self.tracks.attrs["search_range"],
+            **{name: self.tracks.attrs[name] for name in ("search_range", "common_motion", "notices")},
         }
 
     def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
@@ -353,4 +354,5 @@ def tracks_summary(result: _Trajectories, diffusion: Diffusion | None) -> str:
             f"D = {diffusion.coefficient:.3g} {unit_symbol(diffusion.unit)}; localisation error at most "
             f"{diffusion.localisation_error:.2g} {unit} (crowding adds to it)."
         )
+    lines += [notice(text) for text in tracks.attrs["notices"]]
     return "<br>".join(lines)

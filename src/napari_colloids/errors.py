@@ -26,7 +26,23 @@ class UnusableVolumeError(ColloidsError):
     """Error about one volume: constant, without finite values, unreadable, or never recorded.
 
     A series goes on without such a volume.
+
+    Parameters
+    ----------
+    message
+        What a user is told where it is the only volume.
+    reason
+        The same in a few words, which follow the number of the volume in a list; empty for the message.
+
+    Attributes
+    ----------
+    reason
+        Never empty.
     """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message.rstrip(".")
 
 
 def brief(value: object) -> str:

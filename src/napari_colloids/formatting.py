@@ -29,3 +29,30 @@ def refinement_words(refined: int, optics: Mapping[str, object], voxel_size: Vox
     axial, lateral = (width * unit for width in cast("Sequence[float]", optics["psf_sigma"]))
     numbers = f"{axial:.2f}/{lateral:.2f} px" if voxel_size is None else f"{axial:.3f}/{lateral:.3f} µm"
     return f"{text}, PSF sigma {numbers} (axial/lateral)"
+
+
+def voxel_words(voxel_size: VoxelSize | None, assumed: str = "", remedy: str = "") -> str:
+    """Return the voxel size of a search in words, and what of it was assumed.
+
+    Parameters
+    ----------
+    voxel_size
+        Micrometres ``(z, y, x)``, or None where it is unknown.
+    assumed
+        Axes whose edge was assumed: letters of ``"zyx"``.
+    remedy
+        How the user gives an unknown one, which follows in brackets; empty for nothing.
+
+    Examples
+    --------
+    >>> voxel_words((0.2, 0.1, 0.1), assumed="z")
+    'voxels 0.2 x 0.1 x 0.1 µm (z assumed)'
+    >>> voxel_words(None, remedy="--voxel-size")
+    'voxel size unknown: cubic voxels assumed (--voxel-size)'
+    """
+    from napari_colloids.stack import voxel_size_words  # here, as the command line's help needs no NumPy
+
+    if voxel_size is None:
+        text = "voxel size unknown: cubic voxels assumed"
+        return f"{text} ({remedy})" if remedy else text
+    return f"voxels {voxel_size_words(voxel_size, assumed)}"

@@ -263,7 +263,7 @@ class Stack:
                 recorded = None if recorded is None else recorded[index]
         if recorded is not None and not recorded.all():
             if not recorded.any():
-                raise UnusableVolumeError(f"Nothing of frame {frame}, channel {channel} was recorded.")
+                raise UnusableVolumeError(f"Nothing of frame {frame}, channel {channel} was recorded.", "not recorded")
             volume = Filled.of(volume, recorded)
         return Inverted(volume) if dark else volume
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from napari_colloids.errors import ColloidsError, UnusableVolumeError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -138,6 +140,11 @@ def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[np.generic]:
     -------
     numpy.ndarray
         Not to be written to: it may share the memory of the volume.
+
+    Raises
+    ------
+    UnusableVolumeError
+        If a volume that is not in memory cannot be read.
     """
     if isinstance(volume, Inverted):
         # Inverting wide unsigned integers would give numbers so large that their differences are lost in 32 bits.
@@ -151,15 +158,22 @@ def read_box(volume: Volume, box: tuple[slice, ...]) -> NDArray[np.generic]:
 
 def _loaded(volume: Volume, box: tuple[slice | NDArray[np.intp], ...]) -> NDArray[np.generic]:
     """Read a part of an array into memory."""
-    lazy = volume[box]  # type: ignore[index]  # all kinds take the numbers of slices, too
-    if hasattr(lazy, "compute"):
-        # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.
-        return np.asarray(lazy.compute(scheduler="threads"))
     if isinstance(volume, np.memmap):
-        copy = np.array(lazy)
+        copy = np.array(volume[box])
         _release_pages(volume)
         return copy
-    return np.asarray(lazy)
+    if isinstance(volume, np.ndarray):
+        return np.asarray(volume[box])
+    try:
+        lazy = volume[box]  # type: ignore[index]  # all kinds take the numbers of slices, too
+        # Threads by name: on a worker of dask.distributed the default would send the reading to the other workers.
+        return np.asarray(lazy.compute(scheduler="threads") if hasattr(lazy, "compute") else lazy)
+    except Exception as error:  # whatever a library raises that reads a file, or computes an image
+        if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+            raise  # which is not for lack of this volume
+        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        message = str(error) if isinstance(error, ColloidsError) else f"The image could not be read: {words}."
+        raise UnusableVolumeError(message, f"unreadable ({words})") from error
 
 
 def _release_pages(volume: np.memmap[tuple[int, ...], np.dtype[np.generic]]) -> None:

@@ -26,3 +26,12 @@ def folder(tmp_path, series, monkeypatch):
     meta = {"axes": "TZYX", "spacing": 0.2, "unit": "um"}
     tifffile.imwrite("series.tif", series, imagej=True, metadata=meta, resolution=(5, 5))
     return tmp_path
+
+
+@pytest.fixture
+def client():
+    """Connect to a worker in this process, which takes less time to start than one in another."""
+    distributed = pytest.importorskip("distributed")
+    local = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**local) as cluster, distributed.Client(cluster) as connected:
+        yield connected

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 import pytest
 import tifffile
 
+from napari_colloids import Record, detect
+from napari_colloids.batch import Job, Outcome, StackFile, write_summary
+from napari_colloids.cli.output import summary
 from napari_colloids.io import read_particles
 
 
@@ -18,11 +22,12 @@ def test_detect_finds_the_particles(run, method, stack_file, simulated, folder, 
     assert run("detect", stack_file, "--output", "found.csv", "--method", method, "--diameter", 10) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
-    (summary,) = shown.err.splitlines()
+    (line,) = shown.err.splitlines()
     found = pd.read_csv("found.csv")
-    assert summary.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), cubic voxels assumed")
-    assert " s, " in summary
-    assert " Mvoxel/s, cpu" in summary
+    voxels = "voxel size unknown: cubic voxels assumed (--voxel-size)"
+    assert line.startswith(f"found.csv: {len(found)} particles, diameter 10.0 px (given), {voxels}, ")
+    assert " s, " in line
+    assert " Mvoxel/s, cpu" in line
     assert {"z", "y", "x", "radius", "confidence"} <= set(found.columns)
     assert "frame" not in found
     simulated.particles.to_csv("truth.csv", index=False)
@@ -73,8 +78,37 @@ def test_detect_a_time_series(run, fails, folder, simulated, capsys):
     assert sorted(every["frame"].unique()) == [0, 1, 2, 3]
     pd.testing.assert_frame_equal(part, every[every["frame"].between(1, 2)].reset_index(drop=True))
     capsys.readouterr()
-    for frames in ("2:9", "3:1", "a:b", "-1:2"):
+    for frames in ("2:9", "3:1", "a:b", "-1:2", "0:2,", "0:2:0", "0:1:2:3", "1,9", ""):
         assert "--frames" in fails("detect", "series.tif", "-o", "bad.csv", f"--frames={frames}", *arguments)
+
+
+@pytest.mark.parametrize("method", ["network", "log", "trackpy"])
+def test_detect_always_says_the_voxel_size(run, method, folder, simulated, capsys):
+    metadata = {"axes": "ZYX", "unit": "um", "spacing": 0.2}
+    tifffile.imwrite("known.tif", simulated.stack.data, imagej=True, metadata=metadata, resolution=(10, 10))
+    np.save("unknown.npy", simulated.stack.data)
+    assert run("detect", "known.tif", "unknown.npy", "-o", "out", "--method", method, "--diameter", 10) == 0
+    known, unknown = capsys.readouterr().err.splitlines()
+    for line, name, words in (
+        (known, "known", "voxels 0.2 x 0.1 x 0.1 µm"),
+        (unknown, "unknown", "voxel size unknown: cubic voxels assumed"),
+    ):
+        assert f"diameter 10.0 px (given), {words}" in line
+        assert words in Path("out", f"{name}.log").read_text(encoding="utf-8")
+    rows = pd.read_csv("out/summary.csv", keep_default_na=False)[["voxel_size", "assumed"]]
+    assert rows.to_numpy().tolist() == [["0.2 x 0.1 x 0.1 µm", ""], ["unknown", "cubic"]]
+    assert run("detect", "known.tif", "-o", "a.csv", "--method", method, "--voxel-size", 0.3, 0.1, 0.1) == 0
+    assert "voxels 0.3 x 0.1 x 0.1 µm," in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["network", "log", "trackpy"])
+def test_what_of_the_voxel_size_is_assumed_is_said(method, simulated, folder):
+    stack = replace(simulated.stack, voxel_size=(0.1, 0.1, 0.1), assumed="z")
+    record = Record.from_attrs(detect(stack, diameter=10, method=method).attrs)
+    assert ", voxels 0.1 x 0.1 x 0.1 µm (z assumed), " in summary(3, record)
+    job = Job(StackFile("stack.tif"), folder / "found.csv")
+    rows = pd.read_csv(write_summary(folder, [Outcome(job, "done", 3, 1, record)]))
+    assert rows[["voxel_size", "assumed"]].to_numpy().tolist() == [["0.1 x 0.1 x 0.1 µm", "z"]]
 
 
 def test_detect_says_so_when_it_is_unsure_of_the_diameter(run, folder, capsys):

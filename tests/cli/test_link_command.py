@@ -43,7 +43,14 @@ def test_tracks_are_written_and_summed_up(found, tmp_path, ending):
     result = run(found, "--output", tracks)
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
-    for part in (str(tracks), "50 trajectories", "mean length 8.0", "search range", "um^2/s"):
+    for part in (
+        str(tracks),
+        "50 trajectories",
+        "mean length 8.0",
+        "search range",
+        "um^2/s",
+        "voxels 0.1 x 0.1 x 0.1 µm",
+    ):
         assert part in line
     written = read_particles(tracks)
     assert written["particle"].nunique() == 50
@@ -102,6 +109,13 @@ def test_two_frames_have_trajectories_but_no_diffusion(found, tmp_path):
     result = run(tmp_path / "two.csv", "-o", tmp_path / "t.csv")
     assert "50 trajectories" in result.stderr
     assert "D =" not in result.stderr
+    write_particles(tmp_path / "two.csv", table[["frame", "z", "y", "x"]])
+    assert (
+        "voxel size unknown: cubic voxels assumed (--voxel-size)"
+        in run(tmp_path / "two.csv", "-o", tmp_path / "t.csv").stderr
+    )
+    write_particles(tmp_path / "two.csv", table, metadata={"assumed": "z"})
+    assert "µm (z assumed)" in run(tmp_path / "two.csv", "-o", tmp_path / "t.csv").stderr
 
 
 def test_refusals_leave_nothing_behind(found, tmp_path):

@@ -34,6 +34,9 @@ def test_score_for_people(run, tables, capsys):
     shown = capsys.readouterr().out
     assert "recall" in shown
     assert "0.6667" in shown
+    assert shown.endswith("\nvoxel size unknown: cubic voxels assumed (--voxel-size)\n")
+    assert run("score", *tables, "--voxel-size", 0.2, 0.1, 0.1) == 0
+    assert capsys.readouterr().out.endswith("\nvoxels 0.2 x 0.1 x 0.1 µm\n")
 
 
 def test_score_refuses(fails, tables, folder):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from napari_colloids import PSF, ColloidsError, Options, Record, Region, __version__, detect, refine
 from napari_colloids.detection.record import OPTICS
+from napari_colloids.detection.unusable import Unusable
 from napari_colloids.simulation import simulate
 
 numbers = st.floats(0, 1e6)
@@ -33,6 +34,9 @@ records = st.builds(
     weights_sha256=st.text(),
     settings=st.dictionaries(st.sampled_from([one.name for one in fields(Options)]), plain),
     region=st.dictionaries(st.sampled_from(["z_range", "outlines", "mask"]), plain),
+    voxel_size=st.none() | st.tuples(numbers, numbers, numbers),
+    assumed=st.text("zyx", max_size=3),
+    unusable=st.lists(st.builds(Unusable, st.integers(0, 99), st.integers(0, 9), st.text())).map(tuple),
 )
 
 
@@ -62,13 +66,23 @@ def test_a_series_has_the_time_and_the_notices_of_all_its_volumes(every):
     merged = Record.merged(every)
     assert merged.seconds == pytest.approx(sum(one.seconds for one in every))
     assert merged.mvoxel_per_s * merged.seconds == pytest.approx(sum(one.mvoxel_per_s * one.seconds for one in every))
-    assert set(merged.notices) == {notice for one in every for notice in one.notices}
+    assert set(merged.notices) >= {notice for one in every for notice in one.notices}
+    assert merged.unusable == sum((one.unusable for one in every), ())
     assert merged.settings == every[0].settings
+
+
+@settings(max_examples=50)
+@given(records, records)
+def test_a_record_is_told_by_its_difference_from_another(one, other):
+    assert other.with_difference(json.loads(json.dumps(one.difference(other)))) == one
 
 
 def test_what_is_no_record():
     with pytest.raises(ColloidsError, match="does not say how"):
         Record.from_attrs({"diameter": 3.0})
+    for unusable in (3, [3], [[1, 2]]):
+        with pytest.raises(ColloidsError, match="does not say how"):
+            Record.from_attrs({"unusable": unusable})
     with pytest.raises(ColloidsError, match="No frame"):
         Record.merged([])
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
 
-from napari_colloids import ColloidsError
+from napari_colloids import ColloidsError, Record
 from napari_colloids.detection import Options, Part, detect, detect_series, iter_detect_series, parts_of
+from napari_colloids.errors import UnusableVolumeError
 from napari_colloids.simulation import simulate
 from napari_colloids.stack import Stack
 
@@ -66,13 +70,86 @@ def test_one_call_for_all(series):
     pd.testing.assert_frame_equal(some.reset_index(drop=True), alone)
 
 
-def test_an_error_says_in_which_volume(series):
-    data = series.data.copy()
-    data[2, 1] = 0
+def test_an_error_of_the_settings_says_in_which_volume(series):
     kept = {}
-    with pytest.raises(ColloidsError, match=r"frame 2, channel 1: .*constant"):
-        run_into(kept, Stack(data, "tczyx"), Options(diameter=9), parts_of(range(4), [1]))
-    assert list(kept) == [(0, 1), (1, 1)]
+    stack = Stack(series.data, "tczyx", voxel_size=(0.2, 0.1, 0.1))
+    with pytest.raises(ColloidsError, match=r"frame 2, channel 1: .*between"):
+        run_into(kept, stack, Options(diameter_um=900), parts_of([2, 3], [1]))
+    assert not kept
+
+
+def lazily(data, broken):
+    """Return a lazy series with a frame whose pixels cannot be read."""
+
+    def frame(block_info=None):
+        number = block_info[None]["array-location"][0][0]
+        if number == broken:
+            raise OSError(5, "Input/output error")
+        return data[number : number + 1]
+
+    chunks = ((1,) * len(data), *((n,) for n in data.shape[1:]))
+    return dask.array.map_blocks(frame, chunks=chunks, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
+
+
+def spoilt(data, how):
+    """Return a series whose second frame cannot be searched, and why."""
+    if how == "constant":
+        data[1] = 7
+    elif how == "NaN":
+        data = data.astype(np.float32)
+        data[1] = np.nan
+    elif how == "unreadable":
+        data = lazily(data, 1)
+    recorded = np.ones(data.shape[:2], bool)
+    recorded[1] = how != "missing"
+    return Stack(data, "tzyx", recorded=recorded)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("constant", "constant"),
+        ("NaN", "no finite values"),
+        ("missing", "not recorded"),
+        ("unreadable", "unreadable ([Errno 5] Input/output error)"),
+    ],
+)
+def test_a_bad_frame_is_a_row_in_the_record_and_not_the_end(series, how, reason):
+    good = series.data[:3, 0]
+    stack, options = spoilt(good.copy(), how), Options(diameter=9, method="log")
+    found = detect_series(stack, options)
+    expected = detect_series(good, options)
+    pd.testing.assert_frame_equal(found, expected[expected["frame"] != 1].reset_index(drop=True))
+    record = Record.from_attrs(found.attrs)
+    assert record.unusable == ((1, 0, reason),)
+    assert record.notices == (f"frame 1: {reason}, not searched",)
+    assert "1 unusable" in repr(record)
+    assert Record.from_attrs(json.loads(json.dumps(found.attrs))) == record
+    with pytest.raises(UnusableVolumeError):
+        detect_series(stack, options, frames=[1])
+
+
+@pytest.mark.parametrize("how", ["constant", "unreadable"])
+def test_the_diameter_is_estimated_in_the_first_good_frame(series, how):
+    stack = spoilt(series.data[:3, 1].copy(), how)
+    estimates: dict = {}
+    tables, _ = run(stack, Options(method="log"), parts_of([1, 2, 0], [0]), estimates=estimates)
+    assert estimates[0].frame == 2
+    assert estimates[0].diameter == pytest.approx(10, rel=0.2)
+    assert {table.attrs["diameter"] for part, table in tables.items() if part.frame != 1} == {estimates[0].diameter}
+
+
+def test_only_the_channel_of_a_frame_that_is_bad_is_left_out(series):
+    data = series.data[:2].copy()
+    data[1, 0] = 0
+    found = detect_series(data, channels=[0, 1], diameter=9, method="log")
+    assert set(zip(found["frame"], found["channel"], strict=True)) == {(0, 0), (0, 1), (1, 1)}
+    assert found.attrs["notices"] == ["frame 1, channel 0: constant, not searched"]
+
+
+def test_a_series_without_any_good_frame_is_one_clear_error(series):
+    with pytest.raises(ColloidsError, match=r"None of 4 volumes can be searched: frames 0-3: constant"):
+        detect_series(np.zeros_like(series.data[:, 0]), diameter=9, method="log")
 
 
 @pytest.mark.parametrize("wrong", [{"frames": [4]}, {"channels": [2]}, {"frames": []}, {"colour": "red"}])

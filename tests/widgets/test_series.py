@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 
 import dask.array
@@ -107,20 +108,72 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
     pd.testing.assert_frame_equal(layers.table_of(found(viewer), shown_only=False), whole)
 
 
-def test_an_error_in_a_frame_keeps_those_before(viewer, widget, series, qtbot, click):
+@pytest.mark.parametrize("bad", [0, 3])
+def test_a_bad_frame_is_left_out_and_said(viewer, widget, series, qtbot, click, bad):
     broken = series.copy()
-    broken[3] = 7
+    broken[bad] = 7
     viewer.layers["series"].data = broken
     widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
-    assert "constant" in widget.status.text()
-    assert f"3 of {FRAMES}" in widget.status.text()
-    assert set(found(viewer).data[:, 0]) == {0, 1, 2}
+    assert f"frame {bad}: constant, not searched" in widget.status.text()
+    assert set(found(viewer).data[:, 0]) == set(range(FRAMES)) - {bad}
     assert widget.button.text() == "Detect"
     assert widget.button.isEnabled()
+    viewer.dims.set_point(0, bad)
+    widget.controls["frames"].value = "shown"
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
+    assert "The stack is constant" in widget.status.text()
 
 
-def test_a_frame_that_cannot_be_read_is_said_in_sentences(viewer, widget, image, series, qtbot, click):
+def test_without_any_good_frame_it_is_one_message(viewer, widget, series, qtbot, click):
+    viewer.layers["series"].data = np.zeros_like(series)
+    widget.controls["frames"].value = "all"
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
+    assert widget.status.text().startswith(f"None of {FRAMES} volumes can be searched: frames 0-4: constant")
+    assert not any("particles" in layer.name for layer in viewer.layers)
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_cancel_and_going_on_with_a_bad_frame(viewer, widget, image, series, qtbot, click, bad):
+    broken = series.copy()
+    broken[bad] = 7
+    image.data = broken
+    widget.controls["frames"].value = "all"
+
+    def cancel(done, total, message):
+        if done >= (bad + 1) * total / FRAMES and widget.button.isEnabled():
+            click(widget.button)
+
+    widget.button.task.progressed.connect(cancel)
+    finish(widget, qtbot, click)
+    widget.button.task.progressed.disconnect(cancel)
+    assert "Cancelled" in widget.status.text()
+    frames = searched(widget, qtbot, click)
+    assert frames
+    assert bad not in frames
+    assert f"frame {bad}: constant, not searched" in widget.status.text()
+    assert set(found(viewer).data[:, 0]) == set(range(FRAMES)) - {bad}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "voxels 0.2 x 0.1 x 0.1 µm;"),
+        ({"units": ("pixel",) * 4, "scale": (1, 1, 1, 1)}, "voxel size unknown: cubic voxels assumed;"),
+    ],
+)
+def test_the_summary_says_the_voxel_size(viewer, widget, image, qtbot, click, changes, words):
+    for name, value in changes.items():
+        setattr(image, name, value)
+    finish(widget, qtbot, click)
+    assert words in widget.status.text()
+
+
+def test_a_frame_that_cannot_be_read_is_left_out_and_alone_said_in_sentences(
+    viewer, widget, image, series, qtbot, click
+):
     def chunk(block_info=None):
         frame = block_info[None]["array-location"][0][0]
         if frame == 3:
@@ -131,10 +184,14 @@ def test_a_frame_that_cannot_be_read_is_said_in_sentences(viewer, widget, image,
     image.data = dask.array.map_blocks(chunk, chunks=chunks, dtype=series.dtype, meta=np.empty((0,) * 4, series.dtype))
     widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)
-    assert widget.status.text().startswith(
-        "The image could not be read: [Errno 5] Input/output error: '/mnt/nas/series.zarr'. "
-        f"Stopped: 3 of {FRAMES} frames are done"
-    )
+    words = "[Errno 5] Input/output error: '/mnt/nas/series.zarr'"
+    assert f"frame 3: unreadable ({words}), not searched" in html.unescape(widget.status.text())
+    assert set(found(viewer).data[:, 0]) == {0, 1, 2, 4}
+    widget.controls["frames"].value = "range"
+    widget.controls["frame_range"].value = (3, 3)
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)
+    assert widget.status.text().startswith(f"The image could not be read: {words}.")
 
 
 def test_the_rows_that_a_series_needs_are_shown_for_one(viewer, widget, series):

@@ -4,6 +4,6 @@ from .outcome import Outcome as Outcome
 from .outcome import write_summary as write_summary
 from .run import run_job as run_job
 from .selection import Selection as Selection
-from .selection import frame_range as frame_range
+from .selection import chosen_frames as chosen_frames
 from .stack_file import StackFile as StackFile
 from .targets import jobs_of as jobs_of

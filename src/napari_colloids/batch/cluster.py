@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from napari_colloids.batch import tasks
 from napari_colloids.batch.outcome import Log, Outcome
-from napari_colloids.batch.run import finish
+from napari_colloids.batch.reuse import opened_store
+from napari_colloids.batch.run import finish, keep_volume
 from napari_colloids.batch.sidecar import written_before
-from napari_colloids.batch.store import PartStore
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.record import Record
-from napari_colloids.detection.series import of_volume
+from napari_colloids.detection.series import of_volume, unusable_table
+from napari_colloids.detection.unusable import Unusable
 from napari_colloids.errors import ColloidsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run_jobs(
     log_of: Callable[[Job], Log],
     *,
     skip_done: bool = False,
+    redo: bool = False,
 ) -> Iterator[Outcome]:
     """Do the jobs on a cluster; yields how each ended, in the order in which they end.
 
@@ -58,14 +60,14 @@ def run_jobs(
         Called with the progress, in volumes.
     log_of
         Returns the log of a job.
-    skip_done
-        Keep tables that the same jobs have written before.
+    skip_done, redo
+        As in `run_job`.
     """
     from distributed import as_completed
 
     running: dict[Hashable, _RunningVolume] = {}
     waiting = as_completed()
-    with closing(_Queue(jobs, log_of, skip_done)) as queue:
+    with closing(_Queue(jobs, log_of, skip_done=skip_done, redo=redo)) as queue:
         while True:
             yield from queue.ended()
             while len(running) < _VOLUMES_PER_WORKER * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1):
@@ -90,11 +92,11 @@ def run_jobs(
 class _RunningJob:
     """A job in progress: the volumes that are left, and the store of those that are done."""
 
-    def __init__(self, job: Job, log: Log, fingerprint: str) -> None:
+    def __init__(self, job: Job, log: Log, fingerprint: str, *, redo: bool) -> None:
         self.job, self.log = job, log
         self.parts = job.parts(job.source.open())
-        self.store = PartStore(job.target, fingerprint)
-        done = set(self.store.done())
+        self.store = opened_store(job, fingerprint, redo=redo)
+        done = set(self.store.done()).intersection(self.parts)
         self.waiting = [part for part in self.parts if part not in done]
         #: Number of volumes that are not done.
         self.unfinished = len(self.waiting)
@@ -123,12 +125,24 @@ class _RunningJob:
 
     def keep(self, part: Part, table: pd.DataFrame) -> None:
         try:
-            self.store.keep(part, table)
+            keep_volume(self.job, self.store, self.log, part, table)
         except (ColloidsError, OSError) as error:  # which does not concern the other jobs
             self.fail(str(error))
             return
         self.unfinished -= 1
-        self.log(f"frame {part.frame}, channel {part.channel}: {len(table)} particles, {table.attrs['seconds']:.1f} s")
+
+    def leave_out(self, part: Part, failure: tasks.Failure) -> None:
+        """Keep the empty table of a volume that cannot be searched; where it is the only one, fail."""
+        if not failure.reason or len(self.parts) == 1:
+            self.fail(of_volume(failure.message, part, self.parts))
+            return
+        try:
+            volume = Unusable(*part, failure.reason)
+            table = unusable_table(self.job.source.open(), self.job.options, self.job.region(), volume)
+        except (ColloidsError, OSError) as error:
+            self.fail(str(error))
+            return
+        self.keep(part, table)
 
     def outcome(self) -> Outcome:
         with closing(self.store):
@@ -159,13 +173,13 @@ class _RunningVolume:
             return None
         result = future.result()
         if isinstance(result, tasks.Failure):
-            self.work.fail(of_volume(result.message, self.part, self.work.parts))
+            self.work.estimating.discard(self.part.channel)  # the next volume of the channel may be better
+            self.work.leave_out(self.part, result)
             return None
         if not isinstance(result, tasks.Planned):
-            self._keep_estimate(DiameterEstimate.of_record(Record.from_attrs(result.attrs)))
+            self._keep_estimate(DiameterEstimate.of_record(Record.from_attrs(result.attrs), self.part.frame))
             self.work.keep(self.part, result)
             return None
-        self._keep_estimate(result.plan.estimate)
         found = [
             client.submit(tasks.search_box, self._job, result, box, retries=_RETRIES, pure=False)
             for box in result.boxes
@@ -182,9 +196,9 @@ class _RunningVolume:
 class _Queue:
     """The jobs, opened one after the other as workers become free."""
 
-    def __init__(self, jobs: Sequence[Job], log_of: Callable[[Job], Log], skip_done: bool) -> None:
+    def __init__(self, jobs: Sequence[Job], log_of: Callable[[Job], Log], *, skip_done: bool, redo: bool) -> None:
         self._jobs = list(jobs)
-        self._log_of, self._skip_done = log_of, skip_done
+        self._log_of, self._skip_done, self._redo = log_of, skip_done, redo
         self._running: list[_RunningJob] = []
         self._outcomes: list[Outcome] = []
         self._closed = 0
@@ -228,11 +242,12 @@ class _Queue:
         log = self._log_of(job)
         try:
             fingerprint = job.fingerprint()
-            if self._skip_done and (written := written_before(job.target, fingerprint)) is not None:
+            written = written_before(job.target, fingerprint, job.selection.frames) if self._skip_done else None
+            if written is not None:
                 log("skipped: the table is there")
                 self._outcomes.append(Outcome.skipped(job, written))
             else:
-                self._running.append(_RunningJob(job, log, fingerprint))
+                self._running.append(_RunningJob(job, log, fingerprint, redo=self._redo))
         except (ColloidsError, OSError) as error:
             log(f"failed: {error}")
             self._outcomes.append(Outcome(job, "failed", message=str(error)))

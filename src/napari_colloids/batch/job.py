@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids import __version__
-from napari_colloids.batch.selection import Selection, frame_range
+from napari_colloids.batch.selection import Selection, chosen_frames, ranges_of
 from napari_colloids.batch.stack_file import StackFile
 from napari_colloids.detection import Options, Part, Region, parts_of
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, UnusableVolumeError
 from napari_colloids.io.files import to_json
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ class Job:
             If the stack has no such frames or channels.
         """
         for channel in self.selection.channels:
-            stack.volume(0, channel)
-        return parts_of(frame_range(self.selection.frames, stack.n_frames), self.selection.channels)
+            with suppress(UnusableVolumeError):
+                stack.volume(0, channel)
+        return parts_of(chosen_frames(self.selection.frames, stack.n_frames), self.selection.channels)
 
     def region(self) -> Region:
         """Return where particles are wanted.
@@ -94,9 +96,9 @@ class Job:
         return Region(z_range, outlines, mask.volume())
 
     def fingerprint(self) -> str:
-        """Return a digest of all that decides the result: the input, the settings, the weights and the version.
+        """Return a digest of all that decides what is found in a volume: input, settings, weights and version.
 
-        Where it runs and in what tiles changes nothing.
+        Where it runs, in what tiles, and which frames are chosen changes nothing.
         """
         # The weights count by their digest, not by the path of their file.
         settings = asdict(self.options) | dict.fromkeys(("device", "tile", "weights"))
@@ -104,7 +106,6 @@ class Job:
         content = {
             "source": self.source.state(),
             "options": settings,
-            "frames": self.selection.frames,
             **self._region_entries(),
             "mask": mask,
             "program": program(self.options.weights),
@@ -113,11 +114,14 @@ class Job:
 
     def provenance(self, stack: Stack, parts: Sequence[Part], fingerprint: str) -> dict[str, object]:
         """Return where the table comes from, for the file beside it; `fingerprint` is of what was searched."""
+        frames = ranges_of(list(dict.fromkeys(part.frame for part in parts)))
+        one_range = len(frames) == 1 and len(frames[0]) == 2
         return {
             **program(self.options.weights),
             "input": self.name,
             "shape": stack.shape,
             "voxel_size": stack.voxel_size,
+            "assumed": stack.assumed,
             "frame_interval": stack.frame_interval,
             "options": {
                 **asdict(self.options),
@@ -125,11 +129,12 @@ class Job:
                 "dataset": self.source.dataset,
                 "axes": stack.axes,
                 "z_scale": self.source.z_scale,
-                "frames": [parts[0].frame, parts[-1].frame + 1],
+                "frames": frames[0] if one_range else frames,
                 **self._region_entries(),
                 "mask": self.selection.mask,
             },
             "fingerprint": fingerprint,
+            "chosen": self.selection.frames,
         }
 
     def _region_entries(self) -> dict[str, object]:

@@ -11,14 +11,15 @@ import pandas as pd
 
 from napari_colloids.batch.job import SUMMARY, Job
 from napari_colloids.detection.record import Record
+from napari_colloids.detection.unusable import unusable_notices
 from napari_colloids.io import atomic_write
+from napari_colloids.stack import voxel_size_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from napari_colloids.batch.sidecar import Sidecar
-    from napari_colloids.stack import VoxelSize
 
 #: Columns of the summary that come from the record of the run.
 _RECORD_COLUMNS = ("diameter", "diameter_certain", "seconds", "mvoxel_per_s")
@@ -35,13 +36,11 @@ class Outcome:
     state
         ``done``, ``skipped`` (the table was there) or ``failed``.
     particles, volumes
-        Numbers of particles found and of volumes searched.
+        Numbers of particles found and of volumes asked for.
     record
         How they were found; None where the job failed.
     refined
         Number of particles that were refined; None without refinement.
-    voxel_size
-        Of the stack, in micrometres ``(z, y, x)``.
     message
         What went wrong.
     """
@@ -52,16 +51,13 @@ class Outcome:
     volumes: int = 0
     record: Record | None = None
     refined: int | None = None
-    voxel_size: VoxelSize | None = None
     message: str = ""
 
     @classmethod
     def skipped(cls, job: Job, written: Sidecar) -> Outcome:
         """Return the outcome of a job whose table exists, from the file beside it."""
-        first, end = written["options"]["frames"]
-        volumes = (end - first) * len(written["options"]["channels"])
         record, refined = Record.from_attrs(written), written.get("refined")
-        return cls(job, "skipped", written["particles"], volumes, record, refined, written["voxel_size"])
+        return cls(job, "skipped", written["particles"], len(written["volumes"]), record, refined)
 
 
 class Log:
@@ -98,6 +94,8 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
             "volumes": outcome.volumes,
             "refined": outcome.refined,
             **{name: getattr(outcome.record, name, None) for name in _RECORD_COLUMNS},
+            **_voxel_columns(outcome.record),
+            "unusable": "; ".join(_unusable(outcome)),
             "message": outcome.message,
         }
         for outcome in outcomes
@@ -108,6 +106,21 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     return path
+
+
+def _voxel_columns(record: Record | None) -> dict[str, str]:
+    """Return the voxel size and what of it was assumed, as the summary has them."""
+    if record is None:
+        return {"voxel_size": "", "assumed": ""}
+    if record.voxel_size is None:
+        return {"voxel_size": "unknown", "assumed": "cubic"}
+    return {"voxel_size": voxel_size_words(record.voxel_size), "assumed": record.assumed}
+
+
+def _unusable(outcome: Outcome) -> list[str]:
+    """Return the volumes that were not searched, and why."""
+    unusable = () if outcome.record is None else outcome.record.unusable
+    return unusable_notices(unusable, several_channels=len(outcome.job.selection.channels) > 1)
 
 
 def _rows_of_other_tables(path: Path, new: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.settings import Setting, check_settings, documented
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Heading in the command line's help.
 WHERE = "Where to look"
@@ -34,7 +38,7 @@ class Selection:
         str | None,
         Setting(
             label="Frames",
-            help="Frames A to B-1 of a time series.",
+            help="Frames A to B-1 of a time series; several as A:B,C:D, every S-th as A:B:S.",
             unset="all",
             metavar="A:B",
             group=WHERE,
@@ -75,27 +79,76 @@ class Selection:
         check_settings(self)
 
 
-def frame_range(text: str | None, n_frames: int) -> range:
-    """Read ``A:B`` (either may be left out) or a single frame as a range of frames; None means all.
+def chosen_frames(text: str | None, n_frames: int) -> list[int]:
+    """Read a choice of frames: several parts between commas, each a frame ``A`` or a range ``A:B`` or ``A:B:STEP``.
+
+    Parameters
+    ----------
+    text
+        Either end of a range may be left out; None for all frames.
+    n_frames
+        Number of frames of the stack.
+
+    Returns
+    -------
+    list of int
+        In ascending order, each once.
 
     Raises
     ------
     ColloidsError
-        If the text is no such range, or the stack has no such frames.
+        If the text is no such choice, or the stack has no such frames.
 
     Examples
     --------
-    >>> frame_range("2:", 5)
-    range(2, 5)
+    >>> chosen_frames("4:,0:2", 6)
+    [0, 1, 4, 5]
+    >>> chosen_frames("0:10:4,1", 10)
+    [0, 1, 4, 8]
     """
     if text is None:
-        return range(n_frames)
-    start, colon, stop = text.partition(":")
+        return list(range(n_frames))
+    return sorted({frame for part in text.split(",") for frame in _range(part.strip(), text, n_frames)})
+
+
+def _range(part: str, text: str, n_frames: int) -> range:
+    """Read one part of a choice of frames; `text` is the whole."""
+    words = [word.strip() for word in part.split(":")]
     try:
-        first = int(start) if start else 0
-        last = (int(stop) if stop else n_frames) if colon else first + 1
+        if not part or len(words) > 3:
+            raise ValueError
+        start, stop, step = (*(int(word) if word else None for word in words), None, None)[:3]
+        if step is not None and step < 1:
+            raise ValueError
     except ValueError:
-        raise ColloidsError(f"Frames are given as A:B with whole numbers, for example 0:10, not '{text}'.") from None
-    if not 0 <= first < last <= n_frames:
-        raise ColloidsError(f"There are no frames {text}: the stack has {n_frames} frame{'s' * (n_frames > 1)}.")
-    return range(first, last)
+        raise ColloidsError(
+            "Frames are given as A:B with whole numbers, for example 0:10, several as 0:3,4:6, every second one as "
+            f"0:10:2, not {brief(text)}."
+        ) from None
+    first = start or 0
+    end = first + 1 if len(words) == 1 else n_frames if stop is None else stop
+    if not 0 <= first < end <= n_frames:
+        raise ColloidsError(f"There are no frames {part}: the stack has {n_frames} frame{'s' * (n_frames > 1)}.")
+    return range(first, end, step or 1)
+
+
+def ranges_of(frames: Sequence[int]) -> list[list[int]]:
+    """Return frames in ascending order as ranges: first frame, the one after the last and, where it is not 1, the step.
+
+    Examples
+    --------
+    >>> ranges_of([0, 1, 2, 4, 5])
+    [[0, 3], [4, 6]]
+    >>> ranges_of([0, 2, 4, 6])
+    [[0, 7, 2]]
+    """
+    steps = {after - before for before, after in pairwise(frames)}
+    if len(steps) == 1 and len(frames) > 2 and steps != {1}:
+        return [[frames[0], frames[-1] + 1, *steps]]
+    ranges: list[list[int]] = []
+    for frame in frames:
+        if ranges and frame == ranges[-1][1]:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([frame, frame + 1])
+    return ranges

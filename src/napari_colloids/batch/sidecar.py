@@ -7,32 +7,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from napari_colloids.stack import VoxelSize
+    from collections.abc import Mapping
 
 
-class SearchedVolumes(TypedDict):
-    """Volumes that were searched: the first frame and the one after the last, and the channels."""
+class Volume(TypedDict):
+    """A volume of a finished table.
 
-    frames: tuple[int, int]
-    channels: list[int]
+    ``digest`` is that of its rows, ``record`` what differs from the record of the whole.
+    """
+
+    frame: int
+    channel: int
+    particles: int
+    digest: str
+    record: dict[str, object]
 
 
 class Sidecar(TypedDict, total=False):
-    """Entries of the file beside a table, which also holds the record of the run."""
+    """Entries of the file beside a table, which also holds the record of the run.
+
+    ``fingerprint`` is that of the job, ``chosen`` the frames as they were asked for, ``estimates`` the fields of a
+    `DiameterEstimate` by channel.
+    """
 
     fingerprint: str
+    chosen: str | None
     particles: int
     refined: int
-    voxel_size: VoxelSize | None
-    options: SearchedVolumes
+    volumes: list[Volume]
+    estimates: Mapping[str, dict[str, object]]
 
 
-def written_before(target: Path, fingerprint: str) -> Sidecar | None:
-    """Return what the file beside a table holds if the job with this fingerprint has written both, else None."""
+#: Entries without which the file is of no use.
+_NEEDED = {"fingerprint", "chosen", "particles", "volumes", "estimates"}
+
+
+def sidecar_of(target: Path, fingerprint: str) -> Sidecar | None:
+    """Return what the file beside a table holds if a job with this fingerprint has written both, else None."""
     try:
         beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    complete = isinstance(beside, dict) and {"fingerprint", "options", "particles"} <= beside.keys()
+    complete = isinstance(beside, dict) and beside.keys() >= _NEEDED
     found: Sidecar | None = beside if complete and beside["fingerprint"] == fingerprint else None
     return found if target.is_file() else None
+
+
+def written_before(target: Path, fingerprint: str, chosen: str | None) -> Sidecar | None:
+    """Return what the file beside a table holds if the same job with the same choice of frames has written both."""
+    found = sidecar_of(target, fingerprint)
+    return found if found is not None and found["chosen"] == chosen else None

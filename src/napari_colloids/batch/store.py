@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from napari_colloids.batch.lock import Lock
+from napari_colloids.batch.sidecar import Volume
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.series import Part
@@ -41,6 +43,18 @@ class Joined(NamedTuple):
     refined: int | None
 
 
+def digest_of(table: pd.DataFrame) -> str:
+    """Return a digest of the rows of a volume, by which rows that were changed since are recognised."""
+    digest = hashlib.blake2b(digest_size=8)
+    if len(table):  # tables without rows may lack columns
+        for name in sorted(map(str, table)):
+            values = table[name].to_numpy(dtype=float, copy=True)
+            values[np.isnan(values)] = np.nan  # which has many patterns of bits
+            digest.update(name.encode())
+            digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
 class PartStore:
     """A folder beside the table to write, with a file per volume that is done.
 
@@ -53,6 +67,8 @@ class PartStore:
         The table to write.
     fingerprint
         Digest that identifies the job.
+    redo
+        Whether to discard what earlier runs have finished, unless they were to redo it, too, and were interrupted.
 
     Raises
     ------
@@ -60,10 +76,11 @@ class PartStore:
         If another run is writing the table, or nothing can be written there.
     """
 
-    def __init__(self, target: Path, fingerprint: str) -> None:
+    def __init__(self, target: Path, fingerprint: str, *, redo: bool = False) -> None:
         self.target = target
         self.folder = target.with_name(f"{target.name}.parts")
         self.fingerprint = fingerprint
+        self._redo = redo
         self._about = ""
         self.estimates: dict[int, DiameterEstimate] = {}
         self._lock = Lock(self.folder / _LOCK, target)
@@ -100,12 +117,7 @@ class PartStore:
 
     def keep(self, part: Part, table: pd.DataFrame) -> None:
         """Write the particles of a volume, with the record of how they were found (``table.attrs``)."""
-        estimates = {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
-        about = to_json({"fingerprint": self.fingerprint, "estimates": estimates})
-        if about != self._about:
-            with atomic_write(self.folder / _ABOUT) as file:
-                file.write_text(about, encoding="utf-8")
-            self._about = about
+        self._write_about()
         arrays: dict[str, NDArray[np.generic]] = {str(name): table[name].to_numpy() for name in table}
         arrays |= {_RECORD: np.array(to_json(table.attrs)), _FINGERPRINT: np.array(self.fingerprint)}
         with atomic_write(self._file(part)) as file, file.open("wb") as opened:
@@ -135,25 +147,81 @@ class PartStore:
         return table
 
     def join(self, parts: Iterable[Part], provenance: Mapping[str, object]) -> Joined:
-        """Write the table of all volumes, with one of them in memory at a time, and remove their files."""
-        count = 0
-        records = []
+        """Write the table of these volumes, with one of them in memory at a time, and remove their files.
+
+        Finished volumes of other frames are kept for runs that want them.
+
+        Parameters
+        ----------
+        parts
+            Volumes that are done, in the order of the table.
+        provenance
+            Where the table comes from, for the file beside it.
+
+        Raises
+        ------
+        ColloidsError
+            If none of the volumes could be searched, or the table cannot be written.
+        """
+        records: dict[Part, Record] = {}
+        volumes: dict[Part, Volume] = {}
         refined: int | None = None
         with particle_writer(self.target, metadata=provenance) as writer:
             for part in parts:
                 table = self.load(part)
-                records.append(Record.from_attrs(table.attrs))
+                records[part] = Record.from_attrs(table.attrs)
                 table.attrs = {}
+                volumes[part] = Volume(
+                    frame=part.frame, channel=part.channel, particles=len(table), digest=digest_of(table), record={}
+                )
+                if not records[part].searched:  # and so without some of the columns
+                    continue
                 writer.append(table)
-                count += len(table)
                 if "refined" in table:
                     refined = (refined or 0) + int(table["refined"].sum())
-            record = Record.merged(records)
-            writer.metadata.update(record.to_attrs(), particles=count)
+            record = self._record_of(records)
+            for part, one in records.items():
+                volumes[part]["record"] = one.difference(record)
+            count = sum(volume["particles"] for volume in volumes.values())
+            writer.metadata.update(record.to_attrs(), particles=count, volumes=[*volumes.values()])
+            writer.metadata["estimates"] = self._estimates()
             if refined is not None:
                 writer.metadata["refined"] = refined
-        self.clear()
+        self._remove(records)
         return Joined(count, record, refined)
+
+    def _record_of(self, records: Mapping[Part, Record]) -> Record:
+        """Return the record of all volumes; says where the diameter comes from if it is not the first one's."""
+        channels = {part.channel for part in records}
+        try:
+            record = Record.merged(records.values(), several_channels=len(channels) > 1)
+        except ColloidsError:
+            self._remove(records)
+            raise
+        first: dict[int, int] = {}
+        for part, one in records.items():
+            if one.searched:
+                first.setdefault(part.channel, part.frame)
+        notices = list(record.notices)
+        for channel, frame in first.items():
+            estimate = self.estimates.get(channel)
+            if estimate is not None and estimate.frame != frame:
+                place = f"frame {estimate.frame}" + f", channel {channel}" * (len(channels) > 1)
+                notices.append(
+                    f"The diameter, {estimate.diameter:.1f} px, is that of an earlier run, estimated in {place}: "
+                    "search all again to have it estimated anew."
+                )
+        return replace(record, notices=tuple(notices))
+
+    def _remove(self, parts: Iterable[Part]) -> None:
+        """Remove the files of these volumes; what is left is no longer of a run that redoes others."""
+        for part in parts:
+            self._file(part).unlink(missing_ok=True)
+        if any(self.folder.glob("frame*.npz")):
+            self._redo = False
+            self._write_about()
+        else:
+            self.clear()
 
     def clear(self) -> None:
         """Remove the finished volumes, and no other files."""
@@ -165,6 +233,16 @@ class PartStore:
     def _file(self, part: Part) -> Path:
         return self.folder / f"frame{part.frame:06d}_channel{part.channel:03d}.npz"
 
+    def _estimates(self) -> dict[str, dict[str, object]]:
+        return {str(channel): asdict(estimate) for channel, estimate in self.estimates.items()}
+
+    def _write_about(self) -> None:
+        about = to_json({"fingerprint": self.fingerprint, "redo": self._redo, "estimates": self._estimates()})
+        if about != self._about:
+            with atomic_write(self.folder / _ABOUT) as file:
+                file.write_text(about, encoding="utf-8")
+            self._about = about
+
     def _continues_same_job(self) -> bool:
         """Read the diameters that an interrupted run of the same job has estimated; return whether there was one."""
         try:
@@ -172,7 +250,7 @@ class PartStore:
             estimates = {int(channel): DiameterEstimate(**given) for channel, given in about["estimates"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        if about.get("fingerprint") != self.fingerprint:
+        if about.get("fingerprint") != self.fingerprint or (self._redo and not about.get("redo")):
             return False
         self.estimates = estimates
         return True

@@ -17,7 +17,7 @@ from napari_colloids.detection.region import Region
 from napari_colloids.detection.search import Found, iter_search
 from napari_colloids.detection.series import Part, labelled
 from napari_colloids.detection.tiles import halved
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, UnusableVolumeError
 from napari_colloids.progress import result_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,23 @@ _MAX_BOX_VOXELS = 200**3
 
 @dataclass(frozen=True)
 class Failure:
-    """An error that the user has to correct."""
+    """An error that the user has to correct, or a volume that cannot be searched.
+
+    Attributes
+    ----------
+    message
+        For the user.
+    reason
+        Why the volume cannot be searched, as in `Unusable`; empty where the error is about anything else.
+    """
 
     message: str
+    reason: str = ""
+
+    @classmethod
+    def of(cls, error: ColloidsError) -> Failure:
+        """Return what a worker says of an error."""
+        return cls(str(error), error.reason if isinstance(error, UnusableVolumeError) else "")
 
 
 class Planned(NamedTuple):
@@ -70,7 +84,7 @@ def plan_volume(job: Job, part: Part, estimate: DiameterEstimate | None) -> Plan
     try:
         plan = result_of(iter_plan(job.source.open(), part, job.options, job.region(), estimate))
     except ColloidsError as error:
-        return Failure(str(error))
+        return Failure.of(error)
     boxes = _boxes_of(plan)
     # A region may hold a large mask: it is not sent along, but made from the job where it is needed.
     small = replace(plan, region=Region(plan.region.z_range))
@@ -85,7 +99,7 @@ def search_box(job: Job, planned: Planned, box: Box | None) -> Searched | Failur
         volume = job.source.open().volume(*planned.part, dark=plan.options.dark)
         found = result_of(iter_search(volume, plan, box))
     except ColloidsError as error:
-        return Failure(str(error))
+        return Failure.of(error)
     return Searched(found, time.perf_counter() - started)
 
 
@@ -105,7 +119,7 @@ def finish_volume(job: Job, part: Part, planned: Planned, parts: list[Searched |
         if plan.options.intensity:
             table = intensities(stack, table, frame=part.frame, channel=part.channel)
     except ColloidsError as error:
-        return Failure(str(error))
+        return Failure.of(error)
     return labelled(table, part, stack, len(job.selection.channels) > 1)
 
 

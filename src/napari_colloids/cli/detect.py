@@ -66,13 +66,14 @@ def detect(
     ],
     redo: Annotated[
         bool,
-        typer.Option("--redo", help="Search again the inputs whose tables exist already.", rich_help_panel=OUTPUT),
+        typer.Option("--redo", help="Search again what is done already.", rich_help_panel=OUTPUT),
     ] = False,
     computing: Mapping[str, object],
 ) -> int:
     """Find the particles of one or several stacks.
 
-    An interrupted run is continued by the same command.
+    An interrupted run is continued by the same command, and frames that are done are not searched again where only
+    --frames is changed.
     """
     from napari_colloids.batch import jobs_of
     from napari_colloids.cli import jobs as running
@@ -97,11 +98,11 @@ def detect(
         made_folder(target)
     for job in jobs:
         check_table_can_be_written(job.target)
-    skip_done = into_folder and not redo
+    how_often = {"skip_done": into_folder and not redo, "redo": redo}
     if computing:
-        outcomes = running.run_on(cluster, jobs, log_files=into_folder, skip_done=skip_done)
+        outcomes = running.run_on(cluster, jobs, log_files=into_folder, **how_often)
     else:
-        outcomes = running.run_here(jobs, log_files=into_folder, skip_done=skip_done)
+        outcomes = running.run_here(jobs, log_files=into_folder, **how_often)
     try:
         return running.report(outcomes, jobs, target if into_folder else None)
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ HINTS = {
     "There are no frames": ("--frames",),
     "the output must be a folder": ("--output",),
     "tells how all inputs ended": ("--output",),
+    "search all again": ("--redo",),
     "give one of them": ("--workers", "--scheduler"),
     "or allow it, to search what is there": ("--allow-missing",),
     "lower the search range": ("--search-range",),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SOME_FAILED = 2
 
 
-def run_here(jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool) -> "Iterable[Outcome]":
+def run_here(jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool, redo: bool) -> "Iterable[Outcome]":
     """Do jobs one after the other on this machine; one that fails does not stop the others.
 
     Parameters
@@ -28,8 +28,8 @@ def run_here(jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool) -> "Ite
         What to do.
     log_files
         Whether to write a log beside each table.
-    skip_done
-        Keep tables that the same jobs have written before.
+    skip_done, redo
+        As in `run_job`.
     """
     from napari_colloids.batch import Outcome, run_job
 
@@ -38,20 +38,22 @@ def run_here(jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool) -> "Ite
         log = log_of(job)
         try:
             with progress_bar(job.name, unit="step") as show:
-                outcome = run_job(job, show, log, skip_done=skip_done)
+                outcome = run_job(job, show, log, skip_done=skip_done, redo=redo)
         except (ColloidsError, OSError) as error:
             log(f"failed: {error}")
             outcome = Outcome(job, "failed", message=str(error))
         yield outcome
 
 
-def run_on(cluster: "Cluster", jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool) -> "Iterable[Outcome]":
+def run_on(
+    cluster: "Cluster", jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool, redo: bool
+) -> "Iterable[Outcome]":
     """Do jobs on a cluster; the other parameters are those of `run_here`."""
     from napari_colloids.batch.cluster import run_jobs
     from napari_colloids.batch.connection import connected
 
     with connected(cluster) as client, progress_bar(f"{len(jobs)} inputs", unit="volume") as show:
-        yield from run_jobs(jobs, client, show, _log_of(log_files), skip_done=skip_done)
+        yield from run_jobs(jobs, client, show, _log_of(log_files), skip_done=skip_done, redo=redo)
 
 
 def report(outcomes: "Iterable[Outcome]", jobs: "Sequence[Job]", folder: Path | None) -> int:
@@ -88,9 +90,9 @@ def _lines(outcome: "Outcome") -> list[str]:
         return [f"Error: {outcome.job.source.path}: {with_hint(outcome.message)}"]
     if outcome.state == "skipped":
         return [f"{target}: is there already, from the same input and settings (--redo searches again)."]
-    lines = [f"{name}: {notice}" for notice in record.notices]
+    lines = [f"{name}: {with_hint(notice)}" for notice in record.notices]
     if record.negative_certain:
         lines.append(f"{name}: run again {'without --dark' if record.dark else 'with --dark'} to find those.")
     if not record.diameter_certain:
         lines.append(f"{name}: to be sure, measure one particle and run again with --diameter PX.")
-    return [*lines, f"{target}: {summary(outcome.particles, record, outcome.refined, outcome.voxel_size)}"]
+    return [*lines, f"{target}: {summary(outcome.particles, record, outcome.refined, outcome.volumes)}"]

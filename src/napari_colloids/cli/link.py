@@ -11,6 +11,7 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import changed
 from napari_colloids.structure.link_settings import LinkSettings
 
@@ -56,8 +57,8 @@ def link(
     """Link the particles of a time series into trajectories."""
     from napari_colloids import __version__, structure
     from napari_colloids.io import read_particles, write_particles
-    from napari_colloids.particles import with_micrometres
-    from napari_colloids.stack import checked_frame_interval
+    from napari_colloids.particles import implied_voxel_size, with_micrometres
+    from napari_colloids.stack import checked_frame_interval, checked_voxel_size
 
     settings = changed(LinkSettings(), how, "option")
     particles = read_particles(table)
@@ -96,7 +97,10 @@ def link(
     write_particles(output, tracks, metadata=provenance)
     for notice in tracks.attrs["notices"]:
         typer.echo(f"{table.name}: {notice}", err=True)
-    typer.echo(f"{output}: {summary(tracks, interval)}", err=True)
+    size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
+    assumed = str(source.get("assumed", "")) if voxel_size is None else ""
+    words = voxel_words(size, assumed, remedy="--voxel-size")
+    typer.echo(f"{output}: {summary(tracks, interval)}, {words}", err=True)
 
 
 def summary(tracks: "pd.DataFrame", frame_interval: float | None) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.formatting import refinement_words
+from napari_colloids.formatting import refinement_words, voxel_words
 
 if TYPE_CHECKING:
     from napari_colloids.detection import Record
-    from napari_colloids.stack import VoxelSize
 
 
 class ShowProgress(Protocol):
@@ -75,13 +74,14 @@ def made_folder(folder: Path) -> Path:
     return folder
 
 
-def summary(count: int, record: "Record", refined: int | None = None, voxel_size: "VoxelSize | None" = None) -> str:
-    """Return a line that says how many particles were found, and how."""
+def summary(count: int, record: "Record", refined: int | None = None, volumes: int = 1) -> str:
+    """Return a line that says how many particles were found, in how many volumes, and how."""
     origin = "estimated" if record.diameter_estimated else "given"
     parts = [f"{count} particle{'s' * (count != 1)}", f"diameter {record.diameter:.1f} px ({origin})"]
-    if voxel_size is None:
-        parts.append("cubic voxels assumed (--voxel-size)")
+    parts.append(voxel_words(record.voxel_size, record.assumed, remedy="--voxel-size"))
+    if record.unusable:
+        parts.append(f"{len(record.unusable)} of {volumes} volumes not searched")
     if refined is not None:
-        parts.append(refinement_words(refined, record.optics, voxel_size))
+        parts.append(refinement_words(refined, record.optics, record.voxel_size))
     parts += [f"{record.seconds:.1f} s", f"{record.mvoxel_per_s:.2f} Mvoxel/s", record.device]
     return ", ".join(parts)

@@ -7,6 +7,7 @@ import typer
 
 from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
+from napari_colloids.formatting import voxel_words
 
 if TYPE_CHECKING:
     from napari_colloids.scoring import Score
@@ -46,10 +47,17 @@ def score(
     """Score found particles against the truth."""
     from napari_colloids import scoring
     from napari_colloids.io import read_particles
+    from napari_colloids.particles import implied_voxel_size
+    from napari_colloids.stack import checked_voxel_size
 
     true, found = (read_particles(path, index=index) for path in (truth, prediction))
     result = scoring.score(true, found, diameter=diameter, shape=shape, voxel_size=voxel_size)
-    typer.echo(result.to_json() if as_json else score_table(result))
+    if as_json:
+        typer.echo(result.to_json())
+        return
+    size = checked_voxel_size(voxel_size) or implied_voxel_size(true) or implied_voxel_size(found)
+    assumed = str(found.attrs.get("assumed", "")) if voxel_size is None else ""
+    typer.echo(f"{score_table(result)}\n{voxel_words(size, assumed, remedy='--voxel-size')}")
 
 
 def score_table(result: "Score") -> str:

@@ -23,13 +23,16 @@ class DiameterEstimate:
     negative_certain
         Whether the inverted image has a certain diameter where the image has none: the particles may be dark instead of
         bright, or the other way round.
+    frame
+        Frame of a series in which it was estimated; None where that does not matter.
     """
 
     diameter: float
     certain: bool
     negative_certain: bool = False
+    frame: int | None = None
 
     @classmethod
-    def of_record(cls, record: Record) -> DiameterEstimate:
-        """Return the estimate that a record holds."""
-        return cls(record.diameter, record.diameter_certain, record.negative_certain)
+    def of_record(cls, record: Record, frame: int | None = None) -> DiameterEstimate:
+        """Return the estimate that the record of a frame holds."""
+        return cls(record.diameter, record.diameter_certain, record.negative_certain, frame)

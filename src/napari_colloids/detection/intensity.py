@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, UnusableVolumeError
 from napari_colloids.particles import INTENSITY_CHANNELS, check_one_volume, check_particles, positions_of
 from napari_colloids.stack import as_stack, proportions_of
 from napari_colloids.volumes import read_box, recorded_slices
@@ -56,7 +56,7 @@ def intensities(stack: Stack | ArrayLike, particles: pd.DataFrame, *, frame: int
     pandas.DataFrame
         The table with the columns ``intensity``, of the channel in which the particles were found, and, where there are
         several channels, ``intensity_0``, ``intensity_1``, ...: of each of the first sixteen. In grey levels; NaN where
-        nothing of a sphere was recorded.
+        nothing of a sphere was recorded, or another channel cannot be read.
 
     Raises
     ------
@@ -90,7 +90,12 @@ def intensities(stack: Stack | ArrayLike, particles: pd.DataFrame, *, frame: int
         for number in range(min(stack.n_channels, INTENSITY_CHANNELS)):
             names.setdefault(number, []).append(f"intensity_{number}")
     for number, columns in names.items():
-        values = _measured(stack.volume(frame, number), positions, radii, proportions)
+        try:
+            values = _measured(stack.volume(frame, number), positions, radii, proportions)
+        except UnusableVolumeError:
+            if number == channel:
+                raise
+            values = np.full(len(table), np.nan)
         for column in columns:
             table[column] = values
     return table

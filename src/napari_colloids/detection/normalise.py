@@ -54,14 +54,16 @@ class GreyLevels:
         finite = sample.ravel() if sample.dtype.kind == "u" else sample[np.isfinite(sample)]
         if finite.size == 0:
             raise UnusableVolumeError(
-                "The stack holds no finite values (all are NaN, infinite, or too large for 32 bits)."
+                "The stack holds no finite values (all are NaN, infinite, or too large for 32 bits).",
+                "no finite values",
             )
         low, high = _percentiles(finite)
         if high <= low:  # a few particles on a constant background
             low, high = float(finite.min()), float(finite.max())
         if high <= low:
             raise UnusableVolumeError(
-                "The stack is constant: every voxel has the same value, so there is nothing to find."
+                "The stack is constant: every voxel has the same value, so there is nothing to find.",
+                "constant",
             )
         return cls(low, high)
 

@@ -6,11 +6,13 @@ metadata of a layer hold the same values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
+from napari_colloids.detection.unusable import Unusable, unusable_notices
 from napari_colloids.errors import ColloidsError
 from napari_colloids.jsonable import jsonable
 from napari_colloids.settings import settings_of
@@ -34,7 +36,7 @@ class Record:
     Attributes
     ----------
     diameter
-        Diameter of the search, in lateral voxels.
+        Diameter of the search, in lateral voxels; NaN where no volume could be searched.
     diameter_estimated
         Whether it was estimated from the image.
     diameter_certain
@@ -70,6 +72,8 @@ class Record:
         Edges of a voxel ``(z, y, x)`` in micrometres; None where they are unknown, and cubic voxels were assumed.
     assumed
         Axes whose edge in `voxel_size` was assumed: letters of ``"zyx"``.
+    unusable
+        Volumes of a series that were not searched, and why.
 
     See Also
     --------
@@ -106,6 +110,7 @@ class Record:
     region: Mapping[str, object] = field(default_factory=dict)
     voxel_size: VoxelSize | None = None
     assumed: str = ""
+    unusable: tuple[Unusable, ...] = ()
 
     def __repr__(self) -> str:
         certainty = "" if self.diameter_certain else ", uncertain"
@@ -117,6 +122,7 @@ class Record:
             *(["dark particles"] if self.dark else []),
             *([f"region: {', '.join(self.region)}"] if self.region else []),
             *(["refined"] if self.optics else []),
+            *([f"{len(self.unusable)} unusable"] if self.unusable else []),
             *([f"{len(self.notices)} notice{'s' if len(self.notices) > 1 else ''}"] if self.notices else []),
             f"{_short(self.seconds)} s",
         ]
@@ -138,7 +144,10 @@ class Record:
         size = known.get("voxel_size")
         known["voxel_size"] = tuple(size) if isinstance(size, list) else size
         known["optics"] = {name: given[name] for name in OPTICS if name in given}
+        if "diameter" in known and known["diameter"] is None:  # as JSON has NaN
+            known["diameter"] = math.nan
         try:
+            known["unusable"] = tuple(Unusable(*one) for one in known.get("unusable", ()))  # type: ignore[attr-defined]
             return cls(**known)  # type: ignore[arg-type]
         except TypeError as error:
             raise ColloidsError("The table does not say how its particles were found.") from error
@@ -146,7 +155,31 @@ class Record:
     def to_attrs(self) -> dict[str, object]:
         """Return it as plain values for ``table.attrs``."""
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "optics"}
-        return {**values, "notices": list(self.notices), **self.optics}
+        lists = {"notices": list(self.notices), "unusable": [list(one) for one in self.unusable]}
+        return {**values, **lists, **self.optics}
+
+    @property
+    def searched(self) -> bool:
+        """Whether any volume could be searched."""
+        return not math.isnan(self.diameter)
+
+    def difference(self, other: Record) -> dict[str, object]:
+        """Return the fields that differ from those of another record, as plain values."""
+        pairs = ((one.name, getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+        return {name: jsonable(mine) for name, mine, its in pairs if mine != its}
+
+    def with_difference(self, difference: Mapping[str, object]) -> Record:
+        """Return the record that has this `difference` from this one.
+
+        Raises
+        ------
+        ColloidsError
+            If it is not the difference of records.
+        """
+        optics = difference.get("optics", self.optics)
+        if not isinstance(optics, Mapping):
+            raise ColloidsError("The table does not say how its particles were found.")
+        return self.from_attrs({**replace(self, optics={}).to_attrs(), **difference, **optics})
 
     def options(self) -> Options:
         """Return the settings of the run, to repeat it.
@@ -166,21 +199,34 @@ class Record:
         return Options(**given)  # type: ignore[arg-type]
 
     @classmethod
-    def merged(cls, records: Iterable[Record]) -> Record:
+    def merged(cls, records: Iterable[Record], *, several_channels: bool = False) -> Record:
         """Return the record of a series from those of its volumes: the first, with seconds and notices of all.
+
+        Parameters
+        ----------
+        records
+            Of single volumes.
+        several_channels
+            Whether they are of several channels, for the notices on volumes that were not searched.
 
         Raises
         ------
         ColloidsError
-            If there are none.
+            If there are none, or no volume could be searched.
         """
         every = list(records)
         if not every:
             raise ColloidsError("No frame was searched; choose one.")
+        unusable = tuple(one for record in every for one in record.unusable)
+        reasons = unusable_notices(unusable, several_channels=several_channels)
+        searched = [one for one in every if one.searched]
+        if not searched:
+            raise ColloidsError(f"None of {len(every)} volumes can be searched: {'; '.join(reasons)}.")
         seconds = sum(one.seconds for one in every)
         voxels = sum(one.mvoxel_per_s * one.seconds for one in every)
-        notices = dict.fromkeys(notice for one in every for notice in one.notices)
-        return replace(every[0], seconds=seconds, mvoxel_per_s=voxels / max(seconds, 1e-9), notices=tuple(notices))
+        notices = tuple(dict.fromkeys([*(notice for one in every for notice in one.notices), *reasons]))
+        throughput = voxels / max(seconds, 1e-9)
+        return replace(searched[0], seconds=seconds, mvoxel_per_s=throughput, notices=notices, unusable=unusable)
 
 
 def settings_record(options: Options) -> dict[str, object]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from napari_colloids import __version__
 from napari_colloids.detection.detector import iter_detect, selection
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.options import Options
-from napari_colloids.detection.record import Record
-from napari_colloids.detection.region import Part
-from napari_colloids.errors import ColloidsError, brief
+from napari_colloids.detection.record import Record, region_record, settings_record
+from napari_colloids.detection.region import Part, Region
+from napari_colloids.detection.unusable import Unusable
+from napari_colloids.detection.weights import weights_digest
+from napari_colloids.errors import ColloidsError, UnusableVolumeError, brief
+from napari_colloids.particles import particle_table
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import takes_settings
 
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_colloids.detection.options import OptionChanges
-    from napari_colloids.detection.region import Region
     from napari_colloids.stack import Stack
 
 #: Steps of the progress per volume, whatever its number of tiles.
@@ -80,12 +85,14 @@ def detect_series(
     -------
     pandas.DataFrame
         As `detect` gives it, with the columns ``frame`` where the stack is a time series and ``channel`` where several
-        channels are searched. A diameter that is not given is estimated in the first frame of each channel.
+        channels are searched. A diameter that is not given is estimated in the first frame of each channel. Volumes
+        that are constant, without finite values, unreadable or never recorded have no rows; `Record.unusable` lists
+        them.
 
     Raises
     ------
     ColloidsError
-        If the stack or a setting cannot be used, or there is no such frame or channel.
+        If the stack or a setting cannot be used, there is no such frame or channel, or no volume can be searched.
 
     See Also
     --------
@@ -113,7 +120,8 @@ def detect_series(
             raise ColloidsError(f"{name} must be several numbers, as in [{brief(numbers)}].")
     parts = parts_of(frames, channels)
     for part in parts:
-        whole.volume(*part)  # raises where there is no such volume, before the work
+        with suppress(UnusableVolumeError):
+            whole.volume(*part)  # raises where there is no such volume, before the work
     tables: dict[Part, pd.DataFrame] = {}
 
     def kept(part: Part, table: pd.DataFrame) -> None:
@@ -131,10 +139,12 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Raises
     ------
     ColloidsError
-        If there are none.
+        If there are none, or no volume could be searched.
     """
-    record = Record.merged([Record.from_attrs(table.attrs) for table in tables])
-    bare = [table.copy(deep=False) for table in tables]
+    several_channels = any("channel" in table for table in tables)
+    record = Record.merged([Record.from_attrs(table.attrs) for table in tables], several_channels=several_channels)
+    # Those of volumes that could not be searched have not all columns.
+    bare = [table.copy(deep=False) for table in tables if Record.from_attrs(table.attrs).searched]
     for table in bare:
         table.attrs = {}
     whole = pd.concat(bare, ignore_index=True)
@@ -166,18 +176,20 @@ def iter_detect_series(
         The volumes, in order.
     keep
         Called with each volume that is done and its table, as `detect` gives it, with the columns ``frame`` where the
-        stack is a time series and ``channel`` where several channels are searched.
+        stack is a time series and ``channel`` where several channels are searched. The table of a volume that cannot be
+        searched is empty, and its record says why.
     done
         Volumes to skip.
     estimates
-        Known diameters by channel; those estimated here, in the first volume of the channel, are added.
+        Known diameters by channel; those estimated here, in the first volume of the channel that can be searched, are
+        added.
     region
         Where particles are wanted.
 
     Raises
     ------
     ColloidsError
-        As `detect` does.
+        As `detect` does, except that of several volumes those that cannot be searched are left out.
     """
     estimates = {} if estimates is None else estimates
     several_channels = len({part.channel for part in parts}) > 1
@@ -194,15 +206,54 @@ def iter_detect_series(
             except StopIteration as end:
                 table = end.value
                 break
+            except UnusableVolumeError as error:
+                if len(parts) == 1:
+                    raise
+                table = unusable_table(stack, options, region, Unusable(*part, error.reason))
+                break
             except ColloidsError as error:
                 raise ColloidsError(of_volume(str(error), part, parts)) from error
             done_here = _STEPS_PER_VOLUME * step.done // max(step.total, 1)
             yield Progress(number * _STEPS_PER_VOLUME + done_here, total, label + _step_message(step))
         record = Record.from_attrs(table.attrs)
-        if record.diameter_estimated:
-            estimates[part.channel] = DiameterEstimate.of_record(record)
+        if record.searched and record.diameter_estimated and part.channel not in estimates:
+            estimates[part.channel] = DiameterEstimate.of_record(record, part.frame)
         keep(part, labelled(table, part, stack, several_channels))
         yield Progress((number + 1) * _STEPS_PER_VOLUME, total, label + "done")
+
+
+def unusable_table(stack: Stack, options: Options, region: Region | None, volume: Unusable) -> pd.DataFrame:
+    """Return the table of a volume that cannot be searched: without rows, with a record that says why.
+
+    Parameters
+    ----------
+    stack, options, region
+        As in `iter_detect_series`.
+    volume
+        Which one, and why.
+    """
+    table = particle_table([], radius=[], confidence=[], voxel_size=stack.voxel_size)
+    record = Record(
+        diameter=math.nan,
+        diameter_estimated=not options.gives_diameter,
+        diameter_certain=options.gives_diameter,
+        negative_certain=False,
+        threshold=options.effective_threshold,
+        dark=options.dark,
+        method=options.method,
+        device="cpu",
+        seconds=0.0,
+        mvoxel_per_s=0.0,
+        version=__version__,
+        weights_sha256=weights_digest(options.weights),
+        settings=settings_record(options),
+        region=region_record(region or Region()),
+        voxel_size=stack.voxel_size,
+        assumed=stack.assumed,
+        unusable=(volume,),
+    )
+    table.attrs.update(record.to_attrs())
+    return table
 
 
 def of_volume(message: str, part: Part, parts: Sequence[Part]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import Layout, layout_of
+from napari_colloids.io.damaged import damage_notice, read_volumes
 from napari_colloids.io.lazy import LAZY_ABOVE_BYTES, FileArray
 from napari_colloids.io.recorded import Extent, extent_of
 from napari_colloids.stack import Stack
@@ -162,10 +163,18 @@ class SeriesReader:
         layout = self._layout(path, axes)
         extent = self._extent(path, layout, allow_missing=allow_missing)
         stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        data = layout(self._pixels(layout.stored, lazy))
+        pixels, readable = self._pixels(layout.stored, lazy)
+        data = layout(pixels)
+        recorded = None if extent is None else extent.recorded
+        notices = self.notices + ((extent.notice,) if extent is not None and extent.notice else ())
+        parts = {} if extent is None else {"t": slice(extent.frames), "z": slice(extent.slices)}
+        cut = tuple(parts.get(axis, slice(None)) for axis in layout.axes)
         if extent is not None:
-            parts = {"t": slice(extent.frames), "z": slice(extent.slices)}
-            data = data[tuple(parts.get(axis, slice(None)) for axis in layout.axes)]
+            data = data[cut]
+        if readable is not None:
+            there = layout(np.broadcast_to(readable, self.array.shape))[cut][..., 0, 0]
+            recorded = there.copy() if recorded is None else recorded & there
+            notices += (damage_notice(there[..., 0], layout.axes, path.name),)
         voxel_size = self._valid_voxel_size()
         channels = np.shape(data)[layout.axes.index("c")] if "c" in layout.axes else 1
         return Stack(
@@ -177,8 +186,8 @@ class SeriesReader:
             metadata=self.metadata(),
             frame_interval=self._valid_frame_interval(),
             assumed=self.assumed if voxel_size is not None else "",
-            recorded=None if extent is None else extent.recorded,
-            notices=self.notices + ((extent.notice,) if extent is not None and extent.notice else ()),
+            recorded=recorded,
+            notices=notices,
         )
 
     def _extent(self, path: Path, layout: Layout, *, allow_missing: bool) -> Extent | None:
@@ -196,11 +205,13 @@ class SeriesReader:
         name = f"{path.name} {self.name}".strip()
         return layout_of(self.axes, self.array.shape, name, axes)
 
-    def _pixels(self, axes: str, lazy: bool | None) -> Any:
+    def _pixels(self, axes: str, lazy: bool | None) -> tuple[Any, NDArray[np.bool_] | None]:
+        """Return the pixels, and which volumes of them could be read; None for all, as far as is known."""
         if lazy is None and self.mapped:
-            return self.array.open()
-        leave = lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE_BYTES)
-        return self.array.dask(axes) if leave else self.array.read()
+            return self.array.open(), None
+        if lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE_BYTES):
+            return self.array.dask(axes), None
+        return read_volumes(self.array, axes)
 
     def _valid_voxel_size(self) -> VoxelSize | None:
         size = self.voxel_size

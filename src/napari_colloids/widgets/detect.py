@@ -71,7 +71,7 @@ class DetectWidget(Panel):
     def _keep_done(self) -> str:
         """Show the frames that a search has done before it was stopped, and say so; empty where there are none."""
         search = self._search
-        if search is None or not search.tables:
+        if search is None or not search.found_any:
             return ""
         self._partial = Partial(self._show(search, search.table()))
         return (

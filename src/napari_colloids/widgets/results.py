@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection import METHODS, Record
-from napari_colloids.formatting import refinement_words
-from napari_colloids.particles import implied_voxel_size
+from napari_colloids.formatting import refinement_words, voxel_words
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
@@ -61,18 +60,18 @@ def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Part
 
 
 def detection_summary(table: pd.DataFrame, shown: int) -> str:
-    """Summarise a detection: count, diameter and whether it is certain, speed, refinement, notices."""
+    """Summarise a detection: count, diameter and whether it is certain, voxel size, speed, refinement, notices."""
     record = Record.from_attrs(table.attrs)
     diameter = f"{record.diameter:.1f} px"
     if record.diameter_estimated:
         sure = "" if record.diameter_certain else f", {notice('uncertain')}"
         diameter += f" (measured in the image{sure})"
     lines = [
-        f"<b>{shown} {'dark ' if record.dark else ''}particles</b>, diameter {diameter}; {record.seconds:.1f} s, "
+        f"<b>{shown} {'dark ' if record.dark else ''}particles</b>, diameter {diameter}, "
+        f"{voxel_words(record.voxel_size, record.assumed)}; {record.seconds:.1f} s, "
         f"{record.mvoxel_per_s:.2g} Mvoxel/s on {html.escape(record.device)}."
     ]
     if "refined" in table:
-        size = implied_voxel_size(table)
-        lines.append(f"{refinement_words(int(table['refined'].sum()), record.optics, size)}.")
+        lines.append(f"{refinement_words(int(table['refined'].sum()), record.optics, record.voxel_size)}.")
     lines += [notice(text) for text in record.notices]
     return "<br>".join(lines)

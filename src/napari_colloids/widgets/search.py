@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.detection import Part, iter_detect_series, joined, parts_of
+from napari_colloids.detection import Part, Record, iter_detect_series, joined, parts_of
 from napari_colloids.refinement import PSF
 from napari_colloids.widgets.layers import layers, places
 
@@ -92,7 +92,13 @@ class Search:
             estimates=self._estimates,
             region=region,
         )
+        self.table()  # raises where no frame could be searched
         return self
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there is a frame that is done and could be searched."""
+        return any(Record.from_attrs(table.attrs).searched for table in self.tables.values())
 
     def table(self) -> pd.DataFrame:
         """Return the particles found so far, in the order of the frames; ``attrs`` says how they were found."""

@@ -194,4 +194,7 @@ def _read_sidecar(path: Path) -> dict[str, object]:
         content = json.loads(_sidecar(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    # The volumes of a batch, for a later run of it: many, and pandas copies what is in ``attrs`` with every operation.
+    return {name: value for name, value in content.items() if name != "volumes"}

@@ -1,5 +1,6 @@
 """Shared by the tests of readers and writers."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -106,5 +107,21 @@ def refused_when_cut(refused):
             refused(path, "is not a")
         path.write_bytes(b"")
         refused(path, "0 bytes")
+
+    return check
+
+
+@pytest.fixture
+def cut_while_read():
+    """Check that a file which is cut in the middle of reading is told: a map beyond its end would end the process."""
+
+    def check(path):
+        lazy = read_stack(path, lazy=True)
+        lazy.data[0].compute(scheduler="sync")
+        status = path.stat()
+        os.truncate(path, status.st_size // 2)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(ColloidsError, match="cut short"):
+            lazy.data[-1].compute(scheduler="sync")
 
     return check

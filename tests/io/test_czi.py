@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -119,17 +120,111 @@ def test_tiles_of_a_mosaic_are_put_together(path, volume, holds):
     holds(path, data, "zyx", voxel_size=(0.3, 0.1, 0.1))
 
 
-def test_planes_that_were_not_recorded_are_dark(path, volume):
-    """A series that was stopped in the middle of a stack."""
-    data = volume(2, 3, 5, 6)
+def write_planes(path, data, places, axes):
+    """Write single planes of an array."""
+    path.unlink(missing_ok=True)
     with writer.create_czi(str(path)) as czi:
-        for t, z in [(0, 0), (0, 1), (0, 2), (1, 0)]:
-            czi.write(data[t, z][..., None], plane={"T": t, "Z": z})
-        czi.write_metadata("beads")
-    stack = read_stack(path)
-    data[1, 1:] = 0
-    assert (stack.axes, stack.voxel_size) == ("tzyx", None)
-    np.testing.assert_array_equal(stack.data, data)
+        for where in places:
+            czi.write(data[where][..., None], plane=dict(zip(axes, where, strict=True)))
+        czi.write_metadata("beads", scale_x=1e-7, scale_y=1e-7, scale_z=3e-7)
+
+
+def test_series_that_was_stopped_ends_with_its_last_complete_frame(path, volume, holds):
+    data = volume(3, 3, 5, 6)
+    write_planes(path, data, [(t, z) for t in range(2) for z in range(3)] + [(2, 0)], "TZ")
+    lazy = holds(path, data[:2], "tzyx", voxel_size=(0.3, 0.1, 0.1))
+    assert lazy.notices == ("'beads.czi' promises 3 frames, but 3 were written, 2 of them completely: 2 are read.",)
+
+
+def test_channels_that_end_early_are_cut(path, volume, holds):
+    data = volume(2, 4, 5, 6)
+    write_planes(path, data, [(c, z) for z in range(4) for c in range(2)][:-1], "CZ")
+    assert "4 slices, but 3 were written" in holds(path, data[:, :3], "czyx", voxel_size=(0.3, 0.1, 0.1)).notices[0]
+
+
+@pytest.mark.parametrize(
+    ("missing", "match"),
+    [
+        ([(0, 1, 2)], "lacks 1 of 16 slices .the first is frame 0, channel 1, slice 2"),
+        ([(1, 0, z) for z in range(4)], "lacks 4 of 16 slices .the first is frame 1, channel 0, slice 0"),
+    ],
+)
+def test_gaps_are_refused_or_known(path, volume, missing, match):
+    data = volume(2, 2, 4, 5, 6)
+    write_planes(path, data, [where for where in np.ndindex(2, 2, 4) if where not in missing], "TCZ")
+    assert match.split(" .")[0] in list_series(path)[0].gaps
+    with pytest.raises(ColloidsError, match=match):
+        read_stack(path)
+    recorded = np.ones((2, 2, 4), bool)
+    for where in missing:
+        recorded[where] = False
+    for lazy in (False, True):
+        stack = read_stack(path, allow_missing=True, lazy=lazy)
+        np.testing.assert_array_equal(stack.recorded, recorded)
+        np.testing.assert_array_equal(np.asarray(stack.data)[recorded], data[recorded])
+        assert not np.asarray(stack.data)[~recorded].any()
+
+
+def test_metadata_that_promise_more_than_there_is_are_told(path, volume):
+    write_czi(path, volume(3, 5, 6), "Z")
+    assert read_stack(path).notices == ()
+    path.write_bytes(path.read_bytes().replace(b"<SizeZ>3</SizeZ>", b"<SizeZ>9</SizeZ>"))
+    assert read_stack(path).notices == ("'beads.czi' promises 9 slices, but 3 were written: these are read.",)
+
+
+def test_tiles_that_are_missing_are_told(path, volume):
+    data = volume(3, 10, 12)
+    with writer.create_czi(str(path)) as czi:
+        for z, x in [(0, 0), (0, 6), (1, 0), (1, 6), (2, 0)]:
+            czi.write(np.ascontiguousarray(data[z, :, x : x + 6, None]), plane={"Z": z}, location=(x, 0))
+        czi.write_metadata("beads", scale_x=1e-7, scale_y=1e-7, scale_z=3e-7)
+    assert "cover 1 of the 3 slices of 'beads.czi' only in part" in read_stack(path).notices[0]
+
+
+def test_step_between_slices_that_is_missing_is_told(path, volume, holds):
+    write_czi(path, volume(3, 5, 6), "Z")
+    path.write_bytes(path.read_bytes().replace(b'Distance Id="Z"', b'Distance Id="Q"'))
+    assert "along z: its voxel size counts as unknown" in holds(path, volume(3, 5, 6), "zyx").notices[0]
+
+
+def first_entry(content, axis):
+    """Return the place in the directory where a dimension of the first block is described."""
+    (directory,) = struct.unpack_from("<q", content, 32 + 52)
+    return content.index(axis.ljust(4, b"\0"), directory + 32 + 128)
+
+
+@pytest.mark.parametrize(
+    ("axis", "field", "value"),
+    [(b"Z", 0, 2**31 - 1), (b"Z", 0, 10**6), (b"X", 0, 2**30), (b"X", 1, -6), (b"Y", 1, 0), (b"Y", 1, 2**30)],
+)
+def test_numbers_that_no_microscope_writes_are_damage(path, volume, refused, axis, field, value):
+    """A plane whose number is wrong would make millions of dark ones."""
+    write_czi(path, volume(3, 5, 6), "Z")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<i", content, first_entry(content, axis) + 4 + 4 * field, value)
+    path.write_bytes(content)
+    refused(path, "damaged")
+
+
+def test_a_block_that_unpacks_to_more_than_its_pixels_is_damage(path, volume):
+    codecs = pytest.importorskip("imagecodecs")
+    data = np.random.default_rng(0).integers(0, 2**16, (2, 200, 200)).astype(np.uint16)
+    write_czi(path, data, "Z", compression="zstd0:")
+    content = bytearray(path.read_bytes())
+    (directory,) = struct.unpack_from("<q", content, 32 + 52)
+    (block,) = struct.unpack_from("<q", content, directory + 32 + 128 + 6)
+    metadata, _, size = struct.unpack_from("<iiq", content, block + 32)
+    bomb = codecs.zstd_encode(bytes(200_000_000))
+    assert len(bomb) < size
+    start = block + 32 + 256 + metadata
+    content[start : start + len(bomb)] = bomb
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ColloidsError, match="damaged"):
+        read_stack(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_what_is_no_stack_is_told(path, volume):

@@ -102,6 +102,38 @@ def test_imaris_of_one_volume(tmp_path, volume, holds):
     holds(tmp_path / "a.ims", volume(1, 1, 5, 6, 7)[0, 0], "zyx", **expected)
 
 
+def test_imaris_without_a_unit_is_taken_for_micrometres_and_told(tmp_path, volume):
+    for unit, assumed in (("um", ""), ("", "zyx")):
+        write_ims(tmp_path / "a.ims", volume(1, 1, 5, 6, 7), ((0, 0, 0), (5, 6, 7)), unit=unit)
+        stack = read_stack(tmp_path / "a.ims")
+        assert (stack.voxel_size, stack.assumed) == ((1, 1, 1), assumed)
+
+
+def test_imaris_that_was_stopped_ends_where_it_stopped(tmp_path, volume):
+    """The chunks of the last volumes were never written."""
+    path, data = tmp_path / "a.ims", volume(3, 1, 8, 6, 7)
+    write_ims(path, data)
+    with h5py.File(path, "a") as file:
+        for t, slices in ((1, 4), (2, 0)):
+            name = f"DataSet/ResolutionLevel 0/TimePoint {t}/Channel 0/Data"
+            whole = file[name][...]
+            del file[name]
+            file.create_dataset(name, whole.shape, whole.dtype, chunks=(4, 4, 4))[:slices] = whole[:slices]
+    for lazy in (False, True):
+        stack = read_stack(path, lazy=lazy)
+        assert "promises 3 frames, but 2 were written, 1 of them completely" in stack.notices[0]
+        np.testing.assert_array_equal(np.asarray(stack.data), data[:1, 0])
+
+
+def test_imaris_volume_in_another_file_is_not_followed(tmp_path, volume, refused):
+    path = tmp_path / "a.ims"
+    write_ims(path, volume(1, 1, 5, 6, 7))
+    with h5py.File(path, "a") as file:
+        file.move("DataSet/ResolutionLevel 0/TimePoint 0", "kept")
+        file["DataSet/ResolutionLevel 0/TimePoint 0"] = h5py.ExternalLink("b.ims", "kept")
+    refused(path, "damaged")
+
+
 def test_imaris_cut_off_and_foreign(tmp_path, volume, refused, refused_when_cut):
     path = tmp_path / "a.ims"
     with h5py.File(path, "w") as file:

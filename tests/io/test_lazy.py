@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import series
-from napari_colloids.io.lazy import CHUNK_BYTES, Assembled, chunk_shape
+from napari_colloids.io.files import plain_file_beside
+from napari_colloids.io.lazy import CHUNK_BYTES, Assembled, FileArray, chunk_shape
 from napari_colloids.io.stacks import list_series, read_stack
 
 
@@ -150,3 +153,48 @@ def test_threads(tmp_path_factory, threads):
     tifffile.imwrite(path, data, metadata={"axes": "TZYX"}, photometric="minisblack", compression="zlib")
     found = read_stack(path, lazy=True).data.compute(scheduler="threads", num_workers=threads)
     np.testing.assert_array_equal(found, data)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tif"])
+def test_mapped_file_that_is_cut_while_it_is_read_is_told(tmp_path, volume, cut_while_read, name):
+    path, data = tmp_path / name, volume(40, 50, 60)
+    np.save(path, data) if name == "a.npy" else tifffile.imwrite(path, data, photometric="minisblack")
+    cut_while_read(path)
+
+
+def test_shapes_that_no_file_has_are_refused():
+    """They come from damaged headers; to list their parts would fill the memory."""
+
+    def array(shape, native):
+        return FileArray(Assembled, __file__, None, shape, np.dtype(np.uint8), native, "a file")
+
+    for shape, native in [((-1, 2, 3), (1, 1, 1)), ((3, 2, 3), (0, 1, 1)), (("3", 2, 3), (1, 1, 1))]:
+        with pytest.raises(ValueError, match="no whole number"):
+            array(shape, native)
+    with pytest.raises(ColloidsError, match="its header promises the shape"):
+        array((2**40, 1000, 1000, 1000), (1, 1, 1, 1)).dask("tzyx")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("a.txt", True),
+        ("b/c.txt", True),
+        ("b\\c.txt", True),
+        ("b/../a.txt", True),
+        ("../out/a.txt", False),
+        ("b", False),
+        ("pipe", False),
+        ("none", False),
+        ("x" * 5000, False),
+        ("a\0", False),
+        ("/dev/zero", False),
+    ],
+)
+def test_only_plain_files_beside_another_are_followed(tmp_path, name, found):
+    (tmp_path / "in" / "b").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for file in ("in/a.txt", "in/b/c.txt", "out/a.txt"):
+        (tmp_path / file).write_text("a")
+    os.mkfifo(tmp_path / "in" / "pipe")
+    assert (plain_file_beside(tmp_path / "in", name) is not None) == found

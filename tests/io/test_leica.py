@@ -5,6 +5,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -49,11 +50,13 @@ def lengths_of(data, axes, size=SIZE, interval=0.5):
     return {axis: steps[axis] * (n - 1) for axis, n in zip(axes, data.shape, strict=True) if axis != "C"}
 
 
-def write_lif(path, images):
-    """Write images of (name, array, axes, channel names) into a LIF file."""
+def write_lif(path, images, lacking=0):
+    """Write images of (name, array, axes, channel names) into a LIF file; the last may lack some bytes at its end."""
+    sizes = [data.nbytes for _, data, *_ in images]
+    sizes[-1] -= lacking
     elements = "".join(
         image_xml(
-            name, data, axes, lengths_of(data, axes), channels, f'<Memory Size="{data.nbytes}" MemoryBlockID="M{k}"/>'
+            name, data, axes, lengths_of(data, axes), channels, f'<Memory Size="{sizes[k]}" MemoryBlockID="M{k}"/>'
         )
         for k, (name, data, axes, channels) in enumerate(images)
     )
@@ -64,8 +67,8 @@ def write_lif(path, images):
     content = struct.pack("<IIBI", 0x70, len(header) + 5, 0x2A, len(header) // 2) + header
     for k, (_, data, _, _) in enumerate(images):
         name = f"M{k}".encode("utf-16-le")
-        content += struct.pack("<IIBQBI", 0x70, 14 + len(name), 0x2A, data.nbytes, 0x2A, len(name) // 2)
-        content += name + data.tobytes()
+        content += struct.pack("<IIBQBI", 0x70, 14 + len(name), 0x2A, sizes[k], 0x2A, len(name) // 2)
+        content += name + data.tobytes()[: sizes[k]]
     path.write_bytes(content)
 
 
@@ -99,6 +102,30 @@ def write_xlef(path, images):
     path.write_text(
         f'{header}<Element Name="all"><Data><Experiment/></Data><Children>{children}</Children></Element>'
         "</LMSDataContainerHeader>",
+        encoding="utf-8",
+    )
+
+
+def write_tiled(path, name, data, axes):
+    """Write an XLEF file whose pixels lie in a TIFF file for each plane."""
+    header = '<?xml version="1.0" encoding="utf-8"?><LMSDataContainerHeader Version="2">'
+    planes = data.reshape(-1, *data.shape[-2:])
+    blocks = ""
+    for k, plane in enumerate(planes):
+        tifffile.imwrite(path.with_name(f"{name}_{k}.tif"), plane)
+        blocks += f'<Frame File="{name}_{k}.tif" Offset="{k * plane.nbytes}" Size="{plane.nbytes}"/>'
+    memory = f'<Memory Size="{data.nbytes}">{blocks}</Memory>'
+    xml = header + image_xml(name, data, axes, lengths_of(data, axes), (), memory) + "</LMSDataContainerHeader>"
+    path.with_name(f"{name}.xlif").write_text(xml, encoding="utf-8")
+    refer_to(path, f"{name}.xlif")
+
+
+def refer_to(path, *names):
+    """Write an XLEF file that refers to others."""
+    children = "".join(f'<Reference File="{name}"/>' for name in names)
+    path.write_text(
+        '<?xml version="1.0" encoding="utf-8"?><LMSDataContainerHeader Version="2"><Element Name="all"><Data>'
+        f"<Experiment/></Data><Children>{children}</Children></Element></LMSDataContainerHeader>",
         encoding="utf-8",
     )
 
@@ -231,6 +258,71 @@ def test_cut_off_lif_keeps_the_series_that_are_whole(tmp_path, images, refused):
     for content in (whole[:400], b"no LIF", b"\0" * 5000):
         path.write_bytes(content)
         refused(path, "is not a Leica file")
+
+
+@pytest.mark.parametrize("written", [6, 7])
+def test_series_that_was_stopped_ends_with_its_last_complete_frame(tmp_path, volume, holds, written):
+    """Its block of memory is shorter than its description."""
+    data = volume(3, 4, 5, 6)
+    write_lif(tmp_path / "a.lif", [("one", data, "TZYX", ())], lacking=(12 - written) * 60 - 13)
+    lazy = holds(tmp_path / "a.lif", data[: written // 4], "tzyx", voxel_size=SIZE, frame_interval=0.5)
+    assert "'a.lif one' promises 3 frames, but 2 were written" in lazy.notices[0]
+
+
+def test_stack_that_was_stopped_ends_with_its_last_complete_slice(tmp_path, volume, holds):
+    data = volume(4, 2, 5, 6)
+    write_lif(tmp_path / "a.lif", [("one", data, "ZCYX", "RG")], lacking=70)
+    expected = {"voxel_size": SIZE, "channel_names": ("R", "G")}
+    lazy = holds(tmp_path / "a.lif", data[:3].transpose(1, 0, 2, 3), "czyx", **expected)
+    assert "promises 4 slices, but 3 were written" in lazy.notices[0]
+
+
+def test_file_that_is_cut_while_it_is_read_is_told(tmp_path, volume, cut_while_read):
+    write_lif(tmp_path / "a.lif", [("one", volume(40, 50, 60), "ZYX", ())])
+    cut_while_read(tmp_path / "a.lif")
+
+
+@pytest.mark.parametrize("axes", ["YZX", "ZYX"])
+def test_stack_without_a_whole_slice_is_damage(tmp_path, volume, axes):
+    data = volume(4, 5, 6)
+    write_lif(tmp_path / "a.lif", [("one", data, axes, ())], lacking=70 if axes == "YZX" else 200)
+    with pytest.raises(ColloidsError, match="damaged, or was stopped in its first slice"):
+        read_stack(tmp_path / "a.lif")
+
+
+def test_planes_whose_files_are_missing_are_refused_or_known(tmp_path, volume, holds):
+    data = volume(2, 3, 5, 6)
+    path = tmp_path / "a.xlef"
+    write_tiled(path, "one", data, "TZYX")
+    holds(path, data, "tzyx", voxel_size=SIZE, frame_interval=0.5)
+    for number in (1, 5):
+        (tmp_path / f"one_{number}.tif").unlink()
+    with pytest.raises(ColloidsError, match=r"lacks 2 of 6 slices .*files are missing: 'one_1\.tif', 'one_5\.tif'"):
+        read_stack(path)
+    for lazy in (False, True):
+        stack = read_stack(path, allow_missing=True, lazy=lazy)
+        assert np.argwhere(~stack.recorded).tolist() == [[0, 1], [1, 2]]
+        np.testing.assert_array_equal(np.asarray(stack.data)[stack.recorded], data[stack.recorded])
+
+
+@pytest.mark.parametrize("name", ["pipe.xlif", "../away.xlif", "a.xlef", "none.xlif", "x" * 5000, "/dev/zero"])
+def test_only_plain_files_beside_a_project_are_followed(tmp_path, images, refused, name):
+    write_xlef(tmp_path / "b.xlef", images[:1])
+    (tmp_path / "away.xlif").write_bytes((tmp_path / "first.xlif").read_bytes())
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.xlif")
+    path = tmp_path / "in" / "a.xlef"
+    refer_to(path, name)
+    refused(path, "refers to itself" if name == "a.xlef" else "is not there, or no plain file beside it")
+
+
+def test_pixels_in_a_pipe_are_not_waited_for(tmp_path, volume):
+    write_tiled(tmp_path / "a.xlef", "one", volume(3, 5, 6), "ZYX")
+    (tmp_path / "one_1.tif").unlink()
+    os.mkfifo(tmp_path / "one_1.tif")
+    with pytest.raises(ColloidsError, match=r"a file is missing: 'one_1\.tif'"):
+        read_stack(tmp_path / "a.xlef")
+    assert tmp_path / "one_1.tif" not in companion_files(tmp_path / "a.xlef")
 
 
 def test_series_that_cannot_be_read_does_not_hide_the_others(tmp_path, images):

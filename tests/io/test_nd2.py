@@ -40,8 +40,10 @@ def loop(kind, parameters, inner, **more):
     return {"eType": kind, "uLoopPars": parameters, **more, **({"ppNextLevelEx": {"": inner}} if inner else {})}
 
 
-def write_nd2(path, data, axes, size=SIZE, interval=0.5, channels=("",), positions=(), calibrated=True):
-    """Write an array; its axes are letters of TPZCYX in that order."""
+def write_nd2(
+    path, data, axes, size=SIZE, interval=0.5, channels=("",), positions=(), calibrated=True, kept=None, **header
+):
+    """Write an array, or of its frames those that are kept; its axes are letters of TPZCYX in that order."""
     shape = dict(zip(axes, data.shape, strict=True))
     experiment = {}
     if "Z" in axes:
@@ -61,6 +63,7 @@ def write_nd2(path, data, axes, size=SIZE, interval=0.5, channels=("",), positio
         "uiBpcInMemory": 8 * data.itemsize,
         "uiBpcSignificant": 8 * data.itemsize,
         "uiSequenceCount": len(frames),
+        **header,
     }
     probe = {"pFluorescentProbe": {"m_sName": "dye"}}
     planes = {f"a{k}": {"sDescription": name, "uiCompCount": 1, **probe} for k, name in enumerate(channels)}
@@ -73,7 +76,11 @@ def write_nd2(path, data, axes, size=SIZE, interval=0.5, channels=("",), positio
         "ImageAttributesLV!": encoded({"SLxImageAttributes": attributes}),
         "ImageMetadataSeqLV|0!": encoded({"SLxPictureMetadata": picture}),
         **({"ImageMetadataLV!": encoded({"SLxExperiment": experiment})} if experiment else {}),
-        **{f"ImageDataSeq|{k}!": bytes(8) + frame.tobytes() for k, frame in enumerate(frames)},
+        **{
+            f"ImageDataSeq|{k}!": bytes(8) + frame.tobytes()
+            for k, frame in enumerate(frames)
+            if k in (kept or range(len(frames)))
+        },
     }
     content = struct.pack("<IIQ32s64s", MAGIC, 32, 64, b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0")
     table = b""
@@ -134,6 +141,59 @@ def test_voxel_size_and_interval(path, volume, z, lateral, interval):
 def test_without_calibration_the_voxel_size_is_unknown(path, volume, holds):
     write_nd2(path, volume(4, 5, 6), "ZYX", calibrated=False)
     holds(path, volume(4, 5, 6), "zyx", voxel_size=None)
+
+
+@pytest.mark.parametrize(
+    ("kept", "frames", "slices", "notice"),
+    [
+        (range(9), 2, 4, "promises 3 frames, but 3 were written, 2 of them completely: 2 are read"),
+        (range(8), 2, 4, "promises 3 frames, but 2 were written: 2 are read"),
+        (range(3), 1, 3, "promises 3 frames of 4 slices, but 3 slices of the first were written"),
+    ],
+)
+def test_experiment_that_was_stopped_ends_where_it_stopped(path, volume, kept, frames, slices, notice):
+    data = volume(3, 4, 5, 6)
+    write_nd2(path, data, "TZYX", kept=kept)
+    for lazy in (False, True):
+        stack = read_stack(path, lazy=lazy)
+        assert notice in stack.notices[0]
+        assert stack.recorded is None
+        np.testing.assert_array_equal(np.asarray(stack.data).reshape(frames, slices, 5, 6), data[:frames, :slices])
+
+
+def test_each_position_ends_where_it_stopped(path, volume):
+    data = volume(2, 2, 4, 5, 6)
+    write_nd2(path, data, "TPZYX", positions=("left", "right"), kept=range(13))
+    left, right = (read_stack(path, index=k) for k in range(2))
+    np.testing.assert_array_equal(left.data, data[:, 0])
+    np.testing.assert_array_equal(right.data[0], data[0, 1])
+    assert (left.notices, right.n_frames) == ((), 1)
+    assert "'beads.nd2 right' promises 2 frames" in right.notices[0]
+
+
+def test_frames_that_are_missing_in_between_are_refused_or_known(path, volume):
+    data = volume(2, 4, 5, 6)
+    write_nd2(path, data, "TZYX", kept=(0, 1, 2, 3, 4, 6, 7))
+    with pytest.raises(ColloidsError, match=r"lacks 1 of 8 slices .the first is frame 1, slice 1"):
+        read_stack(path)
+    stack = read_stack(path, allow_missing=True)
+    assert np.argwhere(~stack.recorded).tolist() == [[1, 1]]
+    np.testing.assert_array_equal(stack.data[stack.recorded], data[stack.recorded])
+
+
+@pytest.mark.parametrize("header", [{"uiHeight": 70_000}, {"uiHeight": 6}, {"uiWidth": "text"}, {"uiHeight": 0}])
+def test_frames_that_do_not_fit_the_file_are_damage(path, volume, refused, header):
+    """They would be rows of zeros, or of what belongs to the next frame."""
+    write_nd2(path, volume(4, 5, 6), "ZYX", **header)
+    refused(path, "damaged")
+
+
+def test_step_between_slices_that_is_missing_is_told(path, volume, holds):
+    write_nd2(path, volume(4, 5, 6), "ZYX", size=(0.0, 0.1, 0.1))
+    lazy = holds(path, volume(4, 5, 6), "zyx", voxel_size=None)
+    assert lazy.notices == (
+        "'beads.nd2' does not say how far apart voxels are along z: its voxel size counts as unknown.",
+    )
 
 
 def test_flat_images_are_told(path, volume):

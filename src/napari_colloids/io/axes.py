@@ -33,6 +33,13 @@ _MEANINGS = {
 }
 
 
+def axis_letter(label: object) -> str:
+    """Return the letter of an axis that a file calls by a name: its first, in upper case."""
+    letter = str(label or "")[:1].upper()
+    # Some letters are two in the other case.
+    return letter if letter.isascii() and letter.isalpha() else UNLABELLED
+
+
 @dataclass(frozen=True)
 class Layout:
     """Indexing and transposition that bring an array into the axis order of a `Stack`.

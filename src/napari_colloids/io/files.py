@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import threading
 from contextlib import contextmanager
 from os import PathLike
@@ -74,6 +75,30 @@ def existing_folder(path: AnyPath) -> Path:
             f"'{folder}' is a file; a folder is expected." if folder.exists() else f"There is no folder '{folder}'."
         )
     return folder
+
+
+def plain_file_beside(folder: Path, name: str) -> Path | None:
+    """Return the file that another file refers to by its name.
+
+    Parameters
+    ----------
+    folder
+        The folder of the file that refers to it.
+    name
+        Path relative to the folder, with either kind of slash.
+
+    Returns
+    -------
+    Path or None
+        None unless it is a plain file in the folder or in one below: a reference to elsewhere may name anything that
+        the user can read, and to open a pipe or a device may take for ever.
+    """
+    try:
+        file = (folder / name.replace("\\", "/")).absolute()
+        inside = Path(os.path.normpath(file)).is_relative_to(os.path.normpath(folder.absolute()))
+        return file if inside and file.is_file() else None
+    except (OSError, ValueError):  # no name that a file can have
+        return None
 
 
 def ending(path: AnyPath) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LAZY_ABOVE_BYTES = 512_000_000
 #: Approximate size of a dask chunk: large enough for few tasks, small enough for many in memory at once.
 CHUNK_BYTES = 32_000_000
+#: Largest number of dask chunks; more are promised by damaged headers only.
+_MAX_DASK_CHUNKS = 5_000_000
 
 #: Index of a box: an integer or a slice per dimension.
 Box = tuple[int | slice, ...]
@@ -69,6 +71,18 @@ class FileArray:
     kind: str
     parallel: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the numbers, which come from the headers of files.
+
+        Raises
+        ------
+        ValueError
+            If a length is no whole number, negative, or 0 for a chunk.
+        """
+        for lengths, smallest in ((self.shape, 0), (self.native, 1)):
+            if not all(isinstance(n, int | np.integer) and n >= smallest for n in lengths):
+                raise ValueError(f"a length is no whole number from {smallest} on")
+
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
@@ -90,6 +104,8 @@ class FileArray:
         with reading(self.path, self.kind):
             version = Path(self.path).stat().st_mtime_ns
             opened, lock = _opened(os.getpid(), self.opener, self.path, self.key, version)
+            if isinstance(opened, np.memmap):  # to read a map beyond the end of its file ends the process
+                check_length(str(opened.filename or self.path), opened.offset + opened.nbytes)
             if self.parallel:
                 return np.asarray(opened[index])
             with lock:
@@ -117,10 +133,18 @@ class FileArray:
         ----------
         axes
             One letter per dimension.
+
+        Raises
+        ------
+        ColloidsError
+            If it promises more parts than any file has.
         """
         import dask.array
 
         chunks = chunk_shape(self.shape, axes, self.native, self.dtype.itemsize)
+        parts = math.prod(-(-n // length) for n, length in zip(self.shape, chunks, strict=True))
+        if parts > _MAX_DASK_CHUNKS:
+            raise ColloidsError(f"'{self.path}' is damaged, or too large: its header promises the shape {self.shape}.")
         empty = np.empty((0,) * self.ndim, self.dtype)
         return dask.array.from_array(self, chunks=chunks, lock=False, asarray=True, fancy=False, meta=empty)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from napari_colloids.io.files import reading
 from napari_colloids.io.formats.czi_file import Block, CziFile
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import SeriesReader
+from napari_colloids.io.voxels import voxel_size_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -24,7 +27,10 @@ _KIND = "a Zeiss CZI file"
 #: Dimensions that number the tiles of a plane and the scenes, instead of being axes of a scene.
 _NOT_AXES = "XYMS"
 _ORDER = "VHIRBTCZ"
-_DIMENSIONS = "./Metadata/Information/Image/Dimensions"
+_IMAGE = "./Metadata/Information/Image"
+_DIMENSIONS = f"{_IMAGE}/Dimensions"
+#: A damaged index of one block promises millions of times what is there; gaps do not promise more than this.
+_MAX_PROMISED = 1000
 
 
 def series_readers(path: Path) -> list[SeriesReader]:
@@ -56,18 +62,23 @@ def _scenes(file: CziFile) -> dict[int, list[Block]]:
 def _series_reader(path: Path, scene: int, blocks: list[Block], about: Element, scenes: int) -> SeriesReader:
     layout = _Layout(blocks)
     names = [element.get("Name", "") for element in about.findall(f"{_DIMENSIONS}/S/Scenes/Scene")]
-    name = names[scene] if scene < len(names) and names[scene] else f"scene {scene}"
+    name = names[scene] if 0 <= scene < len(names) and names[scene] else f"scene {scene}"
+    title = f"{path.name} {name}" if scenes > 1 else path.name
+    planes = layout.planes()
+    voxel_size, unknown = voxel_size_of(_lengths(about), title)
     native = tuple(n if letter in "YX" else 1 for letter, n in zip(layout.axes, layout.shape, strict=True))
     return SeriesReader(
         name if scenes > 1 else "",
         layout.axes,
         FileArray(_open, str(path.absolute()), scene, layout.shape, layout.dtype, native, _KIND, parallel=True),
-        voxel_size=_voxel_size(about),
+        voxel_size=voxel_size,
         channel_names=_channel_names(about),
         frame_interval=_number(about.findtext(f"{_DIMENSIONS}/T/Positions/Interval/Increment")),
         unreadable=""
         if all(block.dtype is not None for block in blocks)
         else f"'{path}' holds colours (RGB) or an unusual type of values; save it in grey values.",
+        recorded=layout.recorded(planes),
+        notices=(*unknown, *_stopped(about, layout, title), *layout.torn(planes, title)),
     )
 
 
@@ -91,6 +102,9 @@ class _Layout:
         }
         self.axes = "".join(self._first)
         self.shape = tuple(ends[letter] - self._first[letter] for letter in self.axes)
+        pixels = sum(block.size["Y"] * block.size["X"] for block in blocks)
+        if math.prod(self.shape) > _MAX_PROMISED * pixels:
+            raise ValueError(f"{pixels} pixels are placed as if the shape was {self.shape}")
         self.dtype = np.result_type(*{block.dtype or np.dtype(np.uint8) for block in blocks})
 
     def planes(self) -> dict[tuple[int, ...], list[Block]]:
@@ -101,6 +115,24 @@ class _Layout:
         for blocks in planes.values():
             blocks.sort(key=lambda block: block.start.get("M", 0))
         return planes
+
+    def recorded(self, planes: Mapping[tuple[int, ...], list[Block]]) -> NDArray[np.bool_] | None:
+        """Return which planes have a block; None for all of them."""
+        recorded = np.zeros((*self.shape[:-2], 1, 1), bool)
+        for where in planes:
+            recorded[where] = True
+        return None if recorded.all() else recorded
+
+    def torn(self, planes: Mapping[tuple[int, ...], list[Block]], name: str) -> tuple[str, ...]:
+        """Return a notice about planes that their blocks do not cover; empty where there are none."""
+        most = max(map(len, planes.values()))
+        pixels = math.prod(self.shape[-2:])
+        torn = sum(
+            len(blocks) < most or sum(block.size["Y"] * block.size["X"] for block in blocks) < pixels
+            for blocks in planes.values()
+        )
+        notice = f"Tiles cover {torn} of the {len(planes)} slices of '{name}' only in part; the rest of these is 0."
+        return (notice,) if torn else ()
 
     def place(self, block: Block) -> tuple[slice, slice]:
         """Return the position of a block in its plane."""
@@ -120,21 +152,31 @@ def _open(path: str, scene: int) -> Assembled:
 def _plane(
     file: CziFile, layout: _Layout, planes: dict[tuple[int, ...], list[Block]], where: tuple[int, ...]
 ) -> NDArray[np.generic]:
-    """Assemble a plane from its blocks; parts that were not recorded (a series that was stopped) are 0."""
+    """Assemble a plane from its blocks; parts that were not recorded are 0."""
     plane = np.zeros(layout.shape[-2:], layout.dtype)
     for block in planes.get(where, ()):
         plane[layout.place(block)] = file.pixels(block)
     return plane
 
 
-def _voxel_size(about: Element) -> tuple[float, ...] | None:
+def _stopped(about: Element, layout: _Layout, name: str) -> tuple[str, ...]:
+    """Return a notice for each axis along which the metadata promise more than was recorded."""
+    lengths = dict(zip(layout.axes, layout.shape, strict=True))
+    notices = []
+    for axis, things in (("T", "frames"), ("Z", "slices")):
+        promised, there = _number(about.findtext(f"{_IMAGE}/Size{axis}")) or 0, lengths.get(axis, 1)
+        if there < promised < math.inf:
+            notices.append(f"'{name}' promises {promised:.0f} {things}, but {there} were written: these are read.")
+    return tuple(notices)
+
+
+def _lengths(about: Element) -> dict[str, float | None]:
     """Return the voxel size in micrometres; the file holds metres."""
     metres = {
-        distance.get("Id"): _number(distance.findtext("Value"))
+        distance.get("Id", ""): _number(distance.findtext("Value"))
         for distance in about.findall("./Metadata/Scaling/Items/Distance")
     }
-    sizes = [metres.get(axis) for axis in "ZYX"]
-    return tuple(size * 1e6 for size in sizes if size is not None)
+    return {axis: None if length is None else length * 1e6 for axis, length in metres.items()}
 
 
 def _channel_names(about: Element) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ class CziFile:
         if part:
             raise ColloidsError(f"'{path}' is one part of an image in several files, which is not supported.")
         self.blocks = self._directory(directory)
+        for block in self.blocks:
+            itemsize = block.dtype.itemsize if block.dtype and block.compression == _UNCOMPRESSED else 0
+            if block.size["Y"] * block.size["X"] * itemsize > self._bytes.size:
+                raise ValueError(f"a block of {block.size['Y']} x {block.size['X']} pixels does not fit the file")
         if self.blocks:
             self._segment(max(block.position for block in self.blocks), b"ZISRAWSUBBLOCK")
 
@@ -120,11 +124,13 @@ class CziFile:
             import imagecodecs
         except ImportError as error:
             raise missing_package(f"'{self._path}' is compressed in a way that needs", "imagecodecs") from error
+        # What is stored is decoded into as many bytes as the block has: it may be packed so as to fill the memory.
+        room = np.empty((block.size["Y"], block.size["X"]), dtype)
         if block.compression == _JPEG_XR:
-            return imagecodecs.jpegxr_decode(bytes(stored))
+            return imagecodecs.jpegxr_decode(bytes(stored), out=room)
         # The second variant has a header of 1 or 3 bytes, which tells whether low and high bytes are stored separately.
         header = stored[: int(stored[0])] if block.compression == _ZSTD_1 else stored[:0]
-        values = np.frombuffer(imagecodecs.zstd_decode(bytes(stored[len(header) :])), np.uint8)
+        values = np.frombuffer(imagecodecs.zstd_decode(bytes(stored[len(header) :]), out=room.nbytes), np.uint8)
         if len(header) == 3 and header[1] == 1 and header[2] & 1:
             values = np.ascontiguousarray(values.reshape(2, -1).T).ravel()
         return values.view(dtype)
@@ -151,6 +157,8 @@ class CziFile:
                 axis, first, length, _, kept = _DIMENSION.unpack_from(segment, offset)
                 offset += _DIMENSION.size
                 letter = axis.rstrip(b"\0").decode("ascii")
+                if length < (letter in "XY"):
+                    raise ValueError(f"a block of pixels has the length {length} along {letter}")
                 start[letter], size[letter] = first, length
                 reduced = reduced or (letter in "XY" and kept not in (0, length))
             blocks.append(Block(start, size, pixel_type, compression, where, reduced))

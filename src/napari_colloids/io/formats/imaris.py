@@ -16,11 +16,13 @@ import numpy as np
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import reading
 from napari_colloids.io.formats.hdf5 import StoredDataset, native_chunks
+from napari_colloids.io.formats.hdf5_file import Stored, linked, stored
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,19 +42,21 @@ def series_readers(path: Path) -> list[SeriesReader]:
         If the file is damaged or not by Imaris.
     """
     with reading(path, _KIND), h5py.File(path, "r") as file:
-        if _LEVEL not in file or "DataSetInfo/Image" not in file:
+        level, about = linked(file, _LEVEL), linked(file, "DataSetInfo")
+        if level is None or about is None or "Image" not in about:
             raise ColloidsError(f"'{path}' is HDF5, but not by Imaris: it has no '{_LEVEL}'. Rename it to .h5.")
-        level, about = file[_LEVEL], file["DataSetInfo"]
         times, channels = len(level), len(level["TimePoint 0"])
-        first = level["TimePoint 0/Channel 0/Data"]
+        volumes = {
+            (t, c): _volume(level, f"TimePoint {t}/Channel {c}/Data") for t in range(times) for c in range(channels)
+        }
+        first = volumes[0, 0]
         shape = tuple(
             int(_text(about["Image"].attrs.get(axis)) or n) for axis, n in zip("ZYX", first.shape, strict=True)
         )
-        for t in range(times):
-            for c in range(channels):
-                stored = level[f"TimePoint {t}/Channel {c}/Data"].shape
-                if any(n > m for n, m in zip(shape, stored, strict=True)):
-                    raise ValueError(f"time point {t}, channel {c} has the shape {stored}")
+        for (t, c), volume in volumes.items():
+            if any(n > m for n, m in zip(shape, volume.shape, strict=True)):
+                raise ValueError(f"time point {t}, channel {c} has the shape {volume.shape}")
+        there = {where: stored(path, volume, "ZYX", path.name) for where, volume in volumes.items()}
         array = FileArray(
             _open,
             str(path.absolute()),
@@ -68,10 +72,38 @@ def series_readers(path: Path) -> list[SeriesReader]:
                 "TCZYX",
                 array,
                 voxel_size=_voxel_size(about["Image"], shape),
+                assumed="" if _text(about["Image"].attrs.get("Unit")) else "zyx",
                 channel_names=_channel_names(about, channels),
                 frame_interval=_frame_interval(about),
+                unreadable=next((one.unreadable for one in there.values() if one.unreadable), ""),
+                recorded=_recorded(there, (times, channels, shape[0], 1, 1)),
+                notices=_torn(there.values()),
             )
         ]
+
+
+def _volume(level: h5py.Group, key: str) -> h5py.Dataset:
+    """Return a volume in the file itself."""
+    found = linked(level, key)
+    if not isinstance(found, h5py.Dataset):
+        raise KeyError(f"'{key}' is no dataset")
+    return found
+
+
+def _recorded(there: Mapping[tuple[int, int], Stored], shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Return which slices were written; None for all. Volumes may be longer than the image, as they are padded."""
+    recorded = np.ones(shape, bool)
+    for where, volume in there.items():
+        if volume.recorded is not None:
+            recorded[where] = np.broadcast_to(volume.recorded, (max(shape[2], len(volume.recorded)), 1, 1))[: shape[2]]
+    return None if recorded.all() else recorded
+
+
+def _torn(volumes: Iterable[Stored]) -> tuple[str, ...]:
+    """Return a notice where volumes have slices of which a part is missing, with that of the first."""
+    notices = [notice for volume in volumes for notice in volume.notices]
+    more = f" (and so in {len(notices) - 1} more volumes)" if len(notices) > 1 else ""
+    return (notices[0] + more,) if notices else ()
 
 
 def _open(path: str, key: tuple[tuple[int, ...], str]) -> Assembled:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import liffile
@@ -11,18 +10,20 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import quiet, reading
-from napari_colloids.io.lazy import FileArray, check_length
+from napari_colloids.io.formats.leica_pixels import Pixels, companions_of, files_of, open_pixels, pixels_of
+from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres
+from napari_colloids.io.voxels import voxel_size_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from xml.etree.ElementTree import Element
-
-    from napari_colloids.io.lazy import Sliceable
 
 _KIND = "a Leica file"
 #: Axes by their number in the metadata.
 _AXES = {"1": "X", "2": "Y", "3": "Z", "4": "T"}
+_PROJECT = ".xlef"
 _DESCRIPTION = "./Data/Image/ImageDescription"
 
 
@@ -34,8 +35,11 @@ def series_readers(path: Path) -> list[SeriesReader]:
     ColloidsError
         If the file is damaged or holds no images.
     """
-    with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
-        readers = [_series_reader(path, number, image) for number, image in enumerate(file.images)]
+    with reading(path, _KIND), quiet("liffile"):
+        if path.suffix.lower() == _PROJECT:
+            companions_of(path)
+        with liffile.LifFile(path) as file:
+            readers = [_series_reader(path, number, image) for number, image in enumerate(file.images)]
     if not readers:
         raise ColloidsError(f"'{path}' holds no images.")
     return readers
@@ -49,13 +53,13 @@ def companion_files(path: Path) -> list[Path]:
     ColloidsError
         If it is damaged.
     """
-    files = set()
-    with reading(path, _KIND), quiet("liffile"), liffile.LifFile(path) as file:
-        for image in file.images:
-            files.add(Path(image.parent.filepath))
-            with suppress(KeyError):  # no memory block, which `_missing_pixels` reports
-                files.update(_beside(image, frame.file) for frame in image.memory_block.frames)
-    return sorted(file for file in files if file.is_file())
+    with reading(path, _KIND), quiet("liffile"):
+        files = set(companions_of(path))
+        with liffile.LifFile(path) as file:
+            for image in file.images:
+                with suppress(KeyError):  # no memory block, which `pixels_of` reports
+                    files.update(files_of(path, image))
+    return sorted(files)
 
 
 def _series_reader(path: Path, number: int, image: liffile.LifImageABC) -> SeriesReader:
@@ -63,16 +67,22 @@ def _series_reader(path: Path, number: int, image: liffile.LifImageABC) -> Serie
         shape, axes, dtype = tuple(image.shape), "".join(label[0] for label in image.dims), image.dtype
     except ValueError:  # channels of different types, or an unknown arrangement of pixels
         shape, axes, dtype = (), "", np.dtype(np.uint8)
-    array = FileArray(_open, str(path.absolute()), number, shape, dtype, (1,) * len(shape), _KIND, parallel=True)
+    array = FileArray(open_pixels, str(path.absolute()), number, shape, dtype, (1,) * len(shape), _KIND, parallel=True)
     steps = _steps(image.xml_element)
+    unsupported = _unsupported(image, axes)
+    pixels = Pixels(unsupported) if unsupported else pixels_of(path, image)
+    voxel_size, unknown = voxel_size_of(steps, f"{path.name} {image.path}")
     return SeriesReader(
         image.path,
         axes,
         array,
-        voxel_size=tuple(steps[axis] for axis in "ZYX" if axis in steps),
+        voxel_size=voxel_size,
         channel_names=_channel_names(image.xml_element),
         frame_interval=steps.get("T"),
-        unreadable=_unsupported(image, axes) or _missing_pixels(path, image),
+        unreadable=pixels.unreadable,
+        recorded=pixels.recorded,
+        missing_files=pixels.missing_files,
+        notices=unknown if set("ZYX") <= set(axes) else (),
     )
 
 
@@ -110,40 +120,3 @@ def _unsupported(image: liffile.LifImageABC, axes: str) -> str:
     if not axes:
         return f"'{image.path}' has channels of different types; save them one by one."
     return f"'{image.path}' holds colours (RGB); save it in grey values, or as single channels." if "S" in axes else ""
-
-
-def _missing_pixels(path: Path, image: liffile.LifImageABC) -> str:
-    """Return which file is missing or cut short; empty where the pixels are complete."""
-    try:
-        block = image.memory_block
-        if not block.frames:
-            check_length(image.parent.filepath, block.offset + block.size)
-    except (KeyError, ColloidsError):
-        return f"The pixels of '{image.path}' are missing: '{path}' is cut short; copy it again."
-    for frame in block.frames:
-        beside = _beside(image, frame.file)
-        if not beside.is_file():
-            return f"'{beside}', which holds pixels of '{image.path}', is not there; copy it too."
-        if beside.suffix.lower() == ".lof" and beside.stat().st_size < frame.size:
-            return f"'{beside}', which holds pixels of '{image.path}', is cut short; copy it again."
-    return ""
-
-
-def _beside(image: liffile.LifImageABC, name: str) -> Path:
-    return Path(image.parent.dirname, name.replace("\\", "/"))
-
-
-def _open(path: str, number: int) -> Sliceable:
-    """Map the pixels of an image into memory; read them where they are in many files."""
-    with quiet("liffile"), liffile.LifFile(path) as file:
-        image = file.images[number]
-        block = image.memory_block
-        if len(block.frames) == 1 and block.frames[0].file.lower().endswith(".lof"):
-            with liffile.LifFile(_beside(image, block.frames[0].file)) as lof:
-                return _mapped(lof.images[0])
-        return _mapped(image) if not block.frames else image.asarray()
-
-
-def _mapped(image: liffile.LifImageABC) -> Sliceable:
-    check_length(image.parent.filepath, image.memory_block.offset + image.nbytes)
-    return image.asarray(out="memmap")

@@ -7,29 +7,36 @@ The specifications: https://ngff.openmicroscopy.org/0.4/ and https://ngff.openmi
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.axes import UNLABELLED
+from napari_colloids.io.axes import UNLABELLED, axis_letter
+from napari_colloids.io.chunks import recorded_planes
 from napari_colloids.io.files import reading
+from napari_colloids.io.formats.zarr_chunks import chunks_in_folder
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres, unit_in_seconds
+from napari_colloids.io.voxels import voxel_size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from napari_colloids.io.lazy import Sliceable
 
 _KIND = "a Zarr folder"
 #: Levels of a hierarchy that are searched for images; a plate of wells has them at the third.
 _MAX_DEPTH = 3
+#: Images that are listed; a plate may hold many more, and to list them takes minutes.
+_MAX_IMAGES = 2000
+#: Files that describe an array or a group, in versions 2 and 3.
+_METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 
 def series_readers(path: Path) -> list[SeriesReader]:
@@ -41,64 +48,108 @@ def series_readers(path: Path) -> list[SeriesReader]:
         If the folder is damaged or holds no array of three or more dimensions.
     """
     with reading(path, _KIND):
-        readers = list(_walk(path, zarr.open(str(path), mode="r"), "", _MAX_DEPTH))
+        readers = list(islice(_walk(path, "", _MAX_DEPTH), _MAX_IMAGES + 1))
     if not readers:
         raise ColloidsError(f"'{path}' holds no array of 3 or more dimensions.")
+    if len(readers) > _MAX_IMAGES:
+        raise ColloidsError(f"'{path}' holds more than {_MAX_IMAGES} images; give the folder of one, or of a well.")
     return readers
 
 
-def _walk(path: Path, item: zarr.Array | zarr.Group, name: str, depth: int) -> Iterator[SeriesReader]:
+def _node(folder: Path) -> zarr.Array | zarr.Group:
+    """Open an array or a group, after a look at its files: to open a pipe may take for ever."""
+    for name in _METADATA:
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
+            raise ColloidsError(f"'{folder / name}' is no file.")
+    return zarr.open(str(folder), mode="r")
+
+
+def _walk(path: Path, name: str, depth: int) -> Iterator[SeriesReader]:
     """Yield the images in a group, without descending into OME images."""
+    item = _node(path / name)
     if isinstance(item, zarr.Array):
         if item.ndim in (3, 4, 5) and item.dtype.kind in "uifb":
-            yield SeriesReader(name, _labels(item), _array(path, item, name), path=name)
+            yield _series(path, item, name, name, _labels(item), {})
         return
     attributes: dict[str, Any] = dict(item.attrs)
     attributes = attributes.get("ome", attributes)
     if "multiscales" in attributes:
         for image in attributes["multiscales"]:
-            yield _image(path, item, name, image, attributes.get("omero", {}))
+            yield _image(path, name, image, attributes.get("omero", {}))
     elif depth:
-        for key in sorted(item.keys(), key=lambda key: (len(key), key) if key.isdigit() else (0, key)):
-            yield from _walk(path, item[key], f"{name}/{key}".strip("/"), depth - 1)
+        for key in sorted(_members(path / name), key=lambda key: (len(key), key) if key.isdigit() else (0, key)):
+            yield from _walk(path, f"{name}/{key}".strip("/"), depth - 1)
 
 
-def _image(
-    path: Path, group: zarr.Group, name: str, image: Mapping[str, Any], omero: Mapping[str, Any]
-) -> SeriesReader:
+def _members(folder: Path) -> list[str]:
+    """Return the names of the arrays and groups in a group."""
+    with os.scandir(folder) as entries:
+        folders = [entry.name for entry in entries if entry.is_dir()]
+    return [name for name in folders if any(os.path.lexists(folder / name / one) for one in _METADATA)]
+
+
+def _image(path: Path, name: str, image: Mapping[str, Any], omero: Mapping[str, Any]) -> SeriesReader:
     level = image["datasets"][0]  # the levels go from the largest to the smallest
-    array = group[level["path"]]
+    where = f"{name}/{level['path']}".strip("/")
+    if ".." in where.split("/"):
+        raise ValueError(f"'{level['path']}' is in another folder")
+    array = _node(path / where)
     if not isinstance(array, zarr.Array):
         raise ValueError(f"'{level['path']}' is no array")
-    where = f"{name}/{level['path']}".strip("/")
     # Versions before 0.4 had axes without units, those before 0.3 none at all.
     axes = [one if isinstance(one, dict) else {"name": one} for one in image.get("axes", [])]
     if len(axes) != array.ndim:
-        return SeriesReader(name, UNLABELLED * array.ndim, _array(path, array, where), path=where)
-    letters = "".join(str(axis["name"])[:1].upper() for axis in axes)
-    scale = _scale(image, array.ndim) * _scale(level, array.ndim)
-    units = {letter: axis.get("unit") for letter, axis in zip(letters, axes, strict=True)}
-    steps = dict(zip(letters, scale.tolist(), strict=True))
-    lengths = [unit_in_micrometres(units.get(letter)) for letter in "ZYX"]
-    seconds = unit_in_seconds(units.get("T"))
+        return _series(path, array, where, name, UNLABELLED * array.ndim, {})
+    letters = "".join(axis_letter(axis["name"]) for axis in axes)
+    names = _channel_names(omero.get("channels", []))
+    return _series(path, array, where, name, letters, _steps(image, level, letters, axes), names)
+
+
+def _series(
+    path: Path,
+    array: zarr.Array,
+    where: str,
+    name: str,
+    axes: str,
+    steps: Mapping[str, float],
+    channel_names: tuple[str, ...] = (),
+) -> SeriesReader:
+    title = f"{path.name} {name}".strip()
+    voxel_size, unknown = voxel_size_of(steps, title)
+    written = chunks_in_folder(path / where, array, title)
+    recorded, torn = recorded_planes(written, array.chunks, array.shape, axes, title)
     return SeriesReader(
         name,
-        letters,
+        axes,
         _array(path, array, where),
-        voxel_size=tuple(steps[letter] * unit for letter, unit in zip("ZYX", lengths, strict=True) if unit is not None),
-        channel_names=_channel_names(omero.get("channels", [])),
-        frame_interval=None if seconds is None else steps["T"] * seconds,
+        voxel_size=voxel_size,
+        channel_names=channel_names,
+        frame_interval=steps.get("T"),
         path=where,
+        recorded=recorded,
+        notices=unknown + torn,
     )
 
 
-def _scale(item: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
-    """Return the scale of each axis in the transformations of an image, or of a level of it."""
-    scale = np.ones(ndim)
-    for transformation in item.get("coordinateTransformations", []):
-        if transformation.get("type") == "scale":
-            scale = scale * np.asarray(transformation["scale"], dtype=float)
-    return scale
+def _steps(
+    image: Mapping[str, Any], level: Mapping[str, Any], letters: str, axes: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    """Return the micrometres or seconds from element to element, of the axes with a scale and a unit."""
+    scales = [
+        np.asarray(transformation["scale"], dtype=float)
+        for item in (image, level)
+        for transformation in item.get("coordinateTransformations", [])
+        if transformation.get("type") == "scale"
+    ]
+    if not scales:
+        return {}
+    steps: dict[str, float] = {}
+    for letter, axis, scale in zip(letters, axes, np.prod(scales, axis=0).tolist(), strict=True):
+        unit = axis.get("unit")
+        length = unit_in_seconds(unit) if letter == "T" else unit_in_micrometres(unit)
+        if length is not None:
+            steps[letter] = scale * length
+    return steps
 
 
 def _channel_names(channels: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
@@ -109,7 +160,7 @@ def _channel_names(channels: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
 def _labels(array: zarr.Array) -> str:
     """Return the axes of a bare array: its dimension names (those of xarray in version 2), or z, y, x for three."""
     names: Any = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
-    letters = "".join(str(name or UNLABELLED)[:1].upper() for name in names)
+    letters = "".join(axis_letter(name) for name in names)
     if len(letters) == array.ndim and set("ZYX") <= set(letters):
         return letters
     return "ZYX" if array.ndim == 3 else UNLABELLED * array.ndim

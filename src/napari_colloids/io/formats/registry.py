@@ -7,6 +7,7 @@ lists its endings too.
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,13 @@ class StackFormat(FileFormat):
         Whether a stack is a folder.
     companions
         Whether pixels lie in other files, which a function ``companion_files(path)`` of the module lists.
+    marks
+        Names of files by which a folder is known that has another ending or none: one of them is in it.
     """
 
     folder: bool = False
     companions: bool = False
+    marks: tuple[str, ...] = ()
 
     package = __name__.rpartition(".")[0]
 
@@ -61,16 +65,21 @@ STACK_FORMATS = (
     StackFormat("Leica project", (".xlef",), "leica", companions=True),
     StackFormat("Nikon", (".nd2",), "nikon"),
     StackFormat("Zeiss", (".czi",), "czi"),
+    StackFormat("Olympus", (".oib", ".oif"), "olympus", companions=True),
     StackFormat("Imaris", (".ims",), "imaris"),
-    StackFormat("OME-Zarr", (".zarr",), "ome_zarr", folder=True),
+    StackFormat("OME-Zarr", (".zarr",), "ome_zarr", folder=True, marks=("zarr.json", ".zarray", ".zgroup", ".zattrs")),
 )
 #: Endings of the files (and folders: ``.zarr``) that `napari_colloids.read_stack` reads.
 STACK_ENDINGS = endings_of(STACK_FORMATS)
 
 
 def stack_format(path: AnyPath) -> StackFormat | None:
-    """Return the format that the ending of a path names, or None for an unknown one."""
-    return format_of(path, STACK_FORMATS)
+    """Return the format that the ending of a path names, or the files in a folder; None for an unknown one."""
+    named = format_of(path, STACK_FORMATS)
+    if (named is not None and named.folder) or not os.path.isdir(path):
+        return named
+    marked = (one for one in STACK_FORMATS if any(os.path.isfile(os.path.join(path, mark)) for mark in one.marks))
+    return next(marked, named)
 
 
 def is_stack_folder(path: AnyPath) -> bool:

@@ -102,7 +102,7 @@ def test_check_drops_rows_without_a_position():
     [
         ({"y": [1], "x": [1]}, "no column z"),
         ({}, "none"),
-        ({"z": ["a"], "y": [1], "x": [1]}, "not numbers"),
+        ({"z": ["a"], "y": [1], "x": [1]}, "should hold numbers"),
         ({"z": [np.inf], "y": [1], "x": [1]}, "infinite"),
     ],
 )

@@ -10,11 +10,13 @@ from .detection import intensities as intensities
 from .detection import iter_detect as iter_detect
 from .errors import ColloidsError as ColloidsError
 from .io import Series as Series
+from .io import label_image as label_image
 from .io import list_series as list_series
 from .io import particle_writer as particle_writer
 from .io import read_particles as read_particles
 from .io import read_stack as read_stack
 from .io import read_truth as read_truth
+from .io import write_labels as write_labels
 from .io import write_particles as write_particles
 from .particles import particle_table as particle_table
 from .refinement import PSF as PSF

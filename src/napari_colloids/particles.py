@@ -75,6 +75,8 @@ COLUMNS: dict[str, Column] = {
     "x_um": Column("Position along x.", "µm", feature=False),
     "radius_um": Column("Radius.", "µm", feature=False),
 }
+#: Limit of whole numbers in floats, which are exact below it.
+_MAX_WHOLE = 2.0**53
 #: Position in voxels.
 POSITION = ["z", "y", "x"]
 #: Position in micrometres, present where the voxel size is known.
@@ -173,9 +175,14 @@ def _column(name: str, values: ArrayLike, count: int) -> NDArray[np.int_] | NDAr
         raise ColloidsError(f"'{name}' must hold numbers, not {brief(values)}.")
     if given.shape not in ((), (1,), (count,)):
         raise ColloidsError(f"'{name}' has shape {given.shape}, but there are {count} positions.")
-    if name in WHOLE and given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
+    if name in WHOLE and given.dtype.kind == "f" and not _are_whole(given):
         raise ColloidsError(f"'{name}' must hold whole numbers.")
     return np.broadcast_to(given.astype(int if name in WHOLE else float), count)
+
+
+def _are_whole(values: NDArray[np.floating]) -> bool:
+    """Whether floats are whole numbers, none too large for its exact neighbours to be floats too."""
+    return bool(((np.abs(values) < _MAX_WHOLE) & (values == np.rint(values))).all())
 
 
 def with_micrometres(particles: pd.DataFrame, voxel_size: Sequence[float] | None) -> pd.DataFrame:
@@ -197,7 +204,8 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
     Raises
     ------
     ColloidsError
-        If a position column is missing or not numeric, or a position is infinite.
+        If a position column is missing, a position is infinite, a frame is no whole number, or a column of `COLUMNS`
+        does not hold numbers.
     """
     if not isinstance(particles, pd.DataFrame):
         raise ColloidsError(f"{name} must be a pandas.DataFrame, not {brief(particles)}.")
@@ -207,14 +215,37 @@ def check_particles(particles: pd.DataFrame, name: str = "The particle table") -
             f"{name} has no column {', '.join(missing)}; it needs z, y, x in voxels "
             f"(its columns are: {', '.join(map(str, particles.columns)) or 'none'})."
         )
-    try:
-        centres = particles[POSITION].to_numpy(dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ColloidsError(f"{name} has positions that are not numbers.") from error
+    particles = _with_numbers(particles, name)
+    centres = particles[POSITION].to_numpy(dtype=float)
     if np.isinf(centres).any():
         raise ColloidsError(f"{name} has infinite positions.")
     missing_rows = np.isnan(centres).any(axis=1)
     return particles[~missing_rows].reset_index(drop=True) if missing_rows.any() else particles
+
+
+def _with_numbers(particles: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a table whose known columns are numbers, also where they were numbers among other objects."""
+    known = [column for column in particles.columns if column in COLUMNS]
+    if len(set(known)) < len(known):
+        raise ColloidsError(f"{name} has two columns of the same name: {', '.join(known)}.")
+    changed = {}
+    for column in known:
+        values = particles[column]
+        try:
+            if isinstance(values.dtype, np.dtype) and values.dtype.kind in "mMc":
+                raise TypeError
+            if not pd.api.types.is_numeric_dtype(values):
+                changed[column] = values.to_numpy(dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ColloidsError(f"{name} has a column '{column}' that should hold numbers but does not.") from error
+    particles = particles.assign(**changed) if changed else particles
+    if (
+        "frame" in particles
+        and particles["frame"].dtype.kind == "f"
+        and not _are_whole(particles["frame"].dropna().to_numpy(float))
+    ):
+        raise ColloidsError(f"{name} has a column 'frame' that should hold whole numbers but does not.")
+    return particles
 
 
 def check_one_volume(particles: pd.DataFrame, name: str = "The particle table") -> None:

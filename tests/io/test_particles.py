@@ -76,7 +76,7 @@ def test_provenance_comes_back(tmp_path, ending, table):
     metadata = {"diameter": np.float32(12.5), "shape": (64, np.int64(32), 32), "seconds": float("nan"), "file": path}
     write_particles(path, table, metadata=metadata)
     expected = {"diameter": 12.5, "shape": [64, 32, 32], "seconds": None, "file": str(path)}
-    assert json.loads(Path(f"{path}.json").read_text()) == expected
+    assert json.loads(Path(f"{path}.json").read_text()) == {**expected, "table_rows": 50}
     assert read_particles(path).attrs == expected
     write_particles(path, table)
     assert read_particles(path).attrs == {}
@@ -143,8 +143,10 @@ def test_xyz_of_others(tmp_path):
     with pytest.raises(ColloidsError, match="whole numbers"):
         read_particles(tmp_path / "a.xyz")
     (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 Units=um\nC 3 2 1\n")
-    with pytest.raises(ColloidsError, match="needs z, y, x in voxels"):
+    with pytest.raises(ColloidsError, match="--voxel-size"):
         read_particles(tmp_path / "a.xyz")
+    read = read_particles(tmp_path / "a.xyz", voxel_size=(0.5, 1, 2))
+    assert read[["z", "y", "x"]].to_numpy().tolist() == [[2, 2, 1.5]]
 
 
 def test_points_of_napari(tmp_path):
@@ -257,11 +259,11 @@ def test_columns_that_are_no_numbers_are_told(tmp_path):
 
 def test_missing_empty_and_unknown_files_are_told(tmp_path, table):
     (tmp_path / "empty.csv").touch()
-    (tmp_path / "a.txt").write_text("z,y,x\n")
+    (tmp_path / "a.doc").write_text("z,y,x\n")
     for name, message in [
         ("none.csv", "no file"),
         ("empty.csv", "0 bytes"),
-        ("a.txt", r"\.csv, \.xyz"),
+        ("a.doc", r"\.csv, \.xyz"),
         ("", "is a folder"),
     ]:
         with pytest.raises(ColloidsError, match=message):

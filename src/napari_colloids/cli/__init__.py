@@ -19,6 +19,7 @@ from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
 from napari_colloids.cli.groups import MAX_WIDTH, GroupedCommand
 from napari_colloids.cli.hints import with_hint
+from napari_colloids.cli.labels import labels
 from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
 from napari_colloids.cli.simulate import simulate
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
 )
-for command in (demo, simulate, detect, link, score, train, benchmark):
+for command in (demo, simulate, detect, link, labels, score, train, benchmark):
     app.command(cls=GroupedCommand)(command)
 
 

@@ -10,6 +10,7 @@ from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
 from napari_colloids.cli.settings import takes_settings
+from napari_colloids.cli.tables import Columns, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import changed
@@ -42,6 +43,7 @@ def link(
             metavar="Z Y X", help="Voxel size in micrometres.  [default: from the table]", rich_help_panel=INPUT
         ),
     ] = None,
+    columns: Columns = None,
     how: Mapping[str, object],
     output: Annotated[
         Path,
@@ -61,7 +63,7 @@ def link(
     from napari_colloids.stack import checked_frame_interval, checked_voxel_size
 
     settings = changed(LinkSettings(), how, "option")
-    particles = read_particles(table)
+    particles = read_particles(table, columns=column_map(columns), voxel_size=voxel_size)
     if output.resolve() == table.resolve():
         raise ColloidsError(f"The output {output} is also the input; choose another name.")
     check_table_can_be_written(output)
@@ -95,6 +97,7 @@ def link(
         "particles": source,
     }
     write_particles(output, tracks, metadata=provenance)
+    say_how_read(table, particles)
     for notice in tracks.attrs["notices"]:
         typer.echo(f"{table.name}: {notice}", err=True)
     size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)

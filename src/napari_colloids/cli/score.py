@@ -7,6 +7,7 @@ import typer
 
 from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
+from napari_colloids.cli.tables import COLUMNS_METAVAR, Columns, column_map, say_how_read
 from napari_colloids.formatting import voxel_words
 
 if TYPE_CHECKING:
@@ -30,10 +31,15 @@ def score(
         tuple[float, float, float] | None,
         typer.Option(
             metavar="Z Y X",
-            help="Voxel size in micrometres, for the distances where voxels are anisotropic.  "
-            "[default: from the tables]",
+            help="Voxel size in micrometres, for tables in micrometres, and for the distances where voxels are "
+            "anisotropic.  [default: from the tables]",
             rich_help_panel=INPUT,
         ),
+    ] = None,
+    columns: Columns = None,
+    truth_columns: Annotated[
+        str | None,
+        typer.Option(metavar=COLUMNS_METAVAR, help="Columns of TRUTH, in the same way.", rich_help_panel=INPUT),
     ] = None,
     index: Annotated[
         int,
@@ -50,8 +56,13 @@ def score(
     from napari_colloids.particles import implied_voxel_size
     from napari_colloids.stack import checked_voxel_size
 
-    true, found = (read_particles(path, index=index) for path in (truth, prediction))
+    true, found = (
+        read_particles(path, index=index, columns=column_map(columns_of), voxel_size=voxel_size)
+        for path, columns_of in ((truth, truth_columns), (prediction, columns))
+    )
     result = scoring.score(true, found, diameter=diameter, shape=shape, voxel_size=voxel_size)
+    say_how_read(truth, true)
+    say_how_read(prediction, found)
     if as_json:
         typer.echo(result.to_json())
         return

@@ -4,6 +4,7 @@ from napari_colloids.io.atomic import atomic_write
 from napari_colloids.io.formats.challenge import write_challenge, write_challenge_website
 from napari_colloids.io.formats.challenge_truth import read_truth
 from napari_colloids.io.formats.registry import STACK_ENDINGS
+from napari_colloids.io.labels import label_image, write_labels
 from napari_colloids.io.series import Series
 from napari_colloids.io.stacks import list_series, read_stack
 from napari_colloids.io.tables.particles import particle_writer, read_particles, write_particles
@@ -16,6 +17,7 @@ __all__ = [
     "ParticleWriter",
     "Series",
     "atomic_write",
+    "label_image",
     "list_series",
     "particle_writer",
     "read_particles",
@@ -23,5 +25,6 @@ __all__ = [
     "read_truth",
     "write_challenge",
     "write_challenge_website",
+    "write_labels",
     "write_particles",
 ]

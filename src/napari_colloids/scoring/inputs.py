@@ -38,11 +38,12 @@ def checked_positions(particles: pd.DataFrame | ArrayLike, name: str) -> Positio
         If the positions are not ``(N, 3)`` finite numbers, or belong to more than one frame or channel.
     """
     if isinstance(particles, pd.DataFrame):
-        check_one_volume(particles, name)
+        table = check_particles(particles, name)
+        check_one_volume(table, name)
         # Rows are not dropped here: the masks of a score must line up with the table that was given.
-        if len(check_particles(particles, name)) < len(particles):
+        if len(table) < len(particles):
             raise ColloidsError(f"{name} has rows without a position; drop them first.")
-        return positions_of(particles)
+        return positions_of(table)
     return checked_array(particles, name)
 
 
@@ -96,7 +97,7 @@ def checked_aspect(voxel_size: Sequence[float] | None, *particles: pd.DataFrame 
     given = checked_voxel_size(voxel_size)
     if given is not None:
         return np.array(proportions_of(given))
-    implied = [implied_voxel_size(table) for table in particles if isinstance(table, pd.DataFrame)]
+    implied = [implied_voxel_size(check_particles(table)) for table in particles if isinstance(table, pd.DataFrame)]
     aspects = [np.array(proportions_of(size)) for size in implied if size is not None]
     if not aspects:
         return np.ones(3)

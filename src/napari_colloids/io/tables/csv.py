@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_particles
+from napari_colloids.io.tables import text
+from napari_colloids.io.tables.limits import MAX_COLUMNS, MAX_LINE_CHARACTERS
 from napari_colloids.particles import POSITION
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Writer:
 
 
 def read(path: Path, index: int) -> pd.DataFrame:
-    """Read a particle table, napari's own points, or one volume of a challenge's ``y_NAME.csv``.
+    """Read a particle table, one volume of a challenge's ``y_NAME.csv``, or a table of another program.
 
     Raises
     ------
@@ -42,6 +44,31 @@ def read(path: Path, index: int) -> pd.DataFrame:
     OSError, ValueError
         If it is no table.
     """
+    names = _first_names(path)
+    if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(names):
+        return website_particles(path, index)
+    if not set(POSITION) <= set(names):
+        return text.read(path, index)
+    if sum(name in POSITION for name in names) > len(POSITION):
+        raise ValueError("two of its columns are named z, y or x")
+    try:
+        table = _read_own(path)
+    except UnicodeDecodeError:
+        return text.read(path, index)
+    own = all(pd.api.types.is_numeric_dtype(table[name]) for name in POSITION) or table.empty
+    return table if own else text.read(path, index)
+
+
+def _first_names(path: Path) -> list[str]:
+    """Return the names in the first line, where it is UTF-8 and they are separated by commas."""
+    with path.open("rb") as file:
+        line = file.readline(MAX_LINE_CHARACTERS + 1)
+    if len(line) > MAX_LINE_CHARACTERS or line.count(b",") >= MAX_COLUMNS:
+        raise ValueError("its first line is too long for a table of particles")
+    return [name.strip().strip('"') for name in line.decode("utf-8-sig", errors="replace").split(",")]
+
+
+def _read_own(path: Path) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
@@ -51,15 +78,6 @@ def read(path: Path, index: int) -> pd.DataFrame:
             )
         except pd.errors.ParserWarning as error:
             raise ValueError("there are rows with more values than the header has names") from error
-    if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(table.columns):
-        return website_particles(path, index)
-    return table if set(POSITION) & set(table.columns) else _from_napari_points(table)
-
-
-def _from_napari_points(table: pd.DataFrame) -> pd.DataFrame:
-    """Rename the columns of napari's own points files: index, axis-0, axis-1 ..."""
-    axes = [name for name in table if str(name).startswith("axis-")]
-    names = {3: POSITION, 4: ["frame", *POSITION]}.get(len(axes))
-    if axes and names is None:
-        raise ValueError(f"there are points of {len(axes)} axes; particles have z, y, x, or time, z, y, x")
-    return table.rename(columns=dict(zip(axes, names or [], strict=True)))
+    if not table.empty and table.iloc[-1].isna().any():
+        text.refuse_an_incomplete_end(path, len(table.columns))
+    return table

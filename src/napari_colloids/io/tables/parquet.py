@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from napari_colloids.io.files import to_json
+from napari_colloids.io.tables.limits import MAX_COLUMNS, MAX_ROWS_PER_BYTE, MIN_CHECKED_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import pandas as pd
 
 #: Key of the metadata in the footer of a file, as JSON.
 _METADATA_KEY = "napari-colloids"
@@ -51,4 +53,10 @@ def read(path: Path, _index: int) -> pd.DataFrame:
     OSError, ValueError
         If the file is damaged.
     """
-    return pd.read_parquet(path, engine="pyarrow")
+    with path.open("rb") as file, parquet.ParquetFile(file) as content:
+        rows, columns = content.metadata.num_rows, content.metadata.num_columns
+        if columns > MAX_COLUMNS or rows > max(MIN_CHECKED_ROWS, MAX_ROWS_PER_BYTE * path.stat().st_size):
+            raise ValueError(f"{rows} rows of {columns} columns are not in a file of its size")
+        # What pandas adds (an index, types) is not trusted: it may be damaged while the columns are not.
+        table: pd.DataFrame = content.read().replace_schema_metadata(None).to_pandas()
+    return table.drop(columns=[name for name in table if str(name).startswith("__index_level_")])

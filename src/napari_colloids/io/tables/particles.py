@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.io.atomic import replace_on_success, translating_write_errors
-from napari_colloids.io.files import AnyPath, existing_file, one_line, to_json
-from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, table_format
+from napari_colloids.io.files import AnyPath, existing_file, one_line
+from napari_colloids.io.tables.foreign import UNIT_COLUMNS, ForeignTable, checked_columns
+from napari_colloids.io.tables.headers import SAID, UNITS
+from napari_colloids.io.tables.note import Note, has_line_end, note_path, note_text
+from napari_colloids.io.tables.registry import (
+    PARTICLE_ENDINGS,
+    READ_ENDINGS,
+    TableFormat,
+    readable_format,
+    table_format,
+)
 from napari_colloids.io.tables.writer import ParticleWriter, ordered, translating_table_errors, with_known_types
-from napari_colloids.particles import check_particles
+from napari_colloids.particles import POSITION, POSITION_UM, check_particles, with_micrometres
 from napari_colloids.settings import check_value
+from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
+#: Key in a table's ``attrs`` of what was detected or assumed when it was read.
+READING = "reading"
 
-def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
-    """Read a particle table, or the true particles of a simulated volume.
+
+def read_particles(
+    path: AnyPath,
+    *,
+    index: int = 0,
+    columns: Mapping[str, str] | None = None,
+    voxel_size: Sequence[float] | None = None,
+) -> pd.DataFrame:
+    r"""Read a particle table, or the true particles of a simulated volume.
 
     Parameters
     ----------
     path
-        A file that ends in one of `PARTICLE_ENDINGS`, as `write_particles` writes it or with the same columns; a CSV
-        file of napari's points; an HDF5 file of the challenge, or the ``y_NAME.csv`` of its website.
+        A file that ends in one of `PARTICLE_ENDINGS`, as `write_particles` writes it or with the same columns; a table
+        of another program (.csv, .tsv, .txt, .dat; TrackMate, trackpy, Imaris, napari, PyColloids, ...), whose
+        separator, decimal sign, encoding, columns and units are detected; an array of positions (.npy); an HDF5 file of
+        the challenge, or the ``y_NAME.csv`` of its website.
     index
         Number of the volume in a file of the challenge.
+    columns
+        Which columns of the file are which, where it is not detected: ``{"z": "depth"}``; columns without names are
+        numbered from 0. ``z_um, y_um, x_um`` name positions in micrometres.
+    voxel_size
+        Micrometres ``(z, y, x)``, by which positions in micrometres are converted; adds the columns in micrometres.
+        None takes that of the note beside the table.
 
     Returns
     -------
     pandas.DataFrame
         With at least ``z, y, x`` in voxels; rows without a position are dropped. The `metadata` that were written are
-        in its ``attrs``.
+        in its ``attrs``; ``attrs["reading"]`` lists in sentences what was detected or assumed, if anything.
 
     Raises
     ------
     ColloidsError
-        If the file is missing, damaged, of another format, or holds no positions.
+        If the file is missing, damaged, cut short or of another format, its positions are not found, or they are in
+        micrometres and the voxel size is unknown.
 
     See Also
     --------
@@ -59,20 +86,64 @@ def read_particles(path: AnyPath, *, index: int = 0) -> pd.DataFrame:
     0  1.0  2.5  3.0
     >>> particles.attrs
     {'input': 'stack.tif'}
+
+    A table of another program:
+
+    >>> from pathlib import Path
+    >>> _ = Path("spots.txt").write_text("X (nm);Y (nm);Z (nm)\n300,0;250,0;600,0\n")
+    >>> spots = read_particles("spots.txt", voxel_size=(0.2, 0.1, 0.1))
+    >>> spots[["z", "y", "x"]].round(6).to_numpy().tolist()
+    [[3.0, 2.5, 3.0]]
+    >>> spots.attrs["reading"][0]
+    "read with ';' between values, ',' as the decimal sign"
     """
     check_value("index", index, int)
+    given, size = checked_columns(columns), checked_voxel_size(voxel_size)
     file = existing_file(path)
-    form = table_format(path)
+    form = readable_format(path)
     if form is None:
-        raise ColloidsError(
-            f"'{path}' has no known ending; particles are read from {', '.join(PARTICLE_ENDINGS)} files."
-        )
+        raise ColloidsError(f"'{path}' has no known ending; particles are read from {', '.join(READ_ENDINGS)} files.")
+    table = _read_as(form, file, path, index)
+    note = Note(file)
+    note.check(len(table))
+    said = [note.problem] if note.problem else []
+    in_voxels = set(POSITION) <= set(table.columns) and not table.attrs.get(UNITS)
+    if given or not in_voxels or set(table.columns) & UNIT_COLUMNS:
+        foreign = ForeignTable(table, path, given, size or note.voxel_size)
+        table, said = foreign.particles(), [*said, *foreign.said]
+    else:
+        said += table.attrs.get(SAID, [])
+    if form.is_text and not has_line_end(file):
+        said.append("its last line has no end: if the file was cut, its last number is too short")
+    table = ordered(with_known_types(check_particles(table, f"'{path}'"), f"'{path}'"))
+    if not set(POSITION_UM) <= set(table.columns) or in_voxels:
+        table = with_micrometres(table, size)
+    table.attrs.update(note.content)
+    if size is not None:
+        table.attrs["voxel_size"] = list(size)
+    if said:
+        table.attrs[READING] = said
+    return table
+
+
+def _read_as(form: TableFormat, file: Path, path: AnyPath, index: int) -> pd.DataFrame:
+    """Read the columns of a file as they are.
+
+    Raises
+    ------
+    ColloidsError
+        If it is damaged.
+    """
     try:
         table = form.read(file, index)
-    except (OSError, ValueError, KeyError) as error:
+        if not table.columns.is_unique:
+            raise ValueError("two of its columns have the same name")
+    except ColloidsError:
+        raise
+    except MemoryError as error:
+        raise ColloidsError(f"'{path}' does not fit into memory.") from error
+    except Exception as error:  # parsers raise nearly anything on damaged bytes
         raise ColloidsError(f"'{path}' cannot be read as a particle table ({one_line(error)}).") from error
-    table = ordered(with_known_types(check_particles(table, f"'{path}'"), f"'{path}'"))
-    table.attrs.update(_read_sidecar(file))
     return table
 
 
@@ -164,7 +235,7 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, object] | None = No
     if not isinstance(metadata, Mapping | None):
         raise ColloidsError(f"Metadata are a dictionary, not {brief(metadata)}.")
     provenance = dict(metadata or {})
-    sidecar = _sidecar(path)
+    sidecar = note_path(path)
     # The table is renamed first (the inner one): new metadata beside an old table would be wrong about it.
     with replace_on_success(sidecar) as beside, replace_on_success(path) as temporary:
         with translating_table_errors(path):
@@ -174,7 +245,7 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, object] | None = No
             yield writer
             writer.finish()
             with translating_table_errors(sidecar):
-                beside.write_text(to_json(provenance), encoding="utf-8")
+                beside.write_text(note_text(provenance, writer.rows), encoding="utf-8")
         except BaseException:
             with suppress(Exception):  # the first error is the one to raise
                 file.close()
@@ -183,18 +254,3 @@ def particle_writer(path: AnyPath, *, metadata: Mapping[str, object] | None = No
         # The metadata of an earlier table of this name do not describe this one.
         with translating_write_errors(sidecar):
             sidecar.unlink(missing_ok=True)
-
-
-def _sidecar(path: AnyPath) -> Path:
-    return Path(f"{Path(path)}.json")
-
-
-def _read_sidecar(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(_sidecar(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    # The volumes of a batch, for a later run of it: many, and pandas copies what is in ``attrs`` with every operation.
-    return {name: value for name, value in content.items() if name != "volumes"}

@@ -1,8 +1,9 @@
 """All formats of particle tables.
 
-A new one is a module in this folder with a function ``read(path, index)``, which returns the table, and a class
-``Writer(path, metadata)``, a `napari_colloids.io.tables.writer.PartWriter`; and its line in `TABLE_FORMATS`. napari's
-manifest lists its endings too.
+A new one is a module in this folder with a function ``read(path, index)``, which returns the table with the columns of
+the file, and a class ``Writer(path, metadata)``, a `napari_colloids.io.tables.writer.PartWriter`; and its line in
+`TABLE_FORMATS`. One that is only read has no ``Writer`` and its line in `READ_FORMATS`. napari's manifest lists its
+endings too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableFormat(FileFormat):
-    """A format of particle tables."""
+    """A format of particle tables.
+
+    Attributes
+    ----------
+    is_text
+        Whether its files are lines of text.
+    """
+
+    is_text: bool = False
 
     package = __name__.rpartition(".")[0]
 
@@ -55,17 +64,29 @@ class TableFormat(FileFormat):
         return writer
 
 
-#: Formats that `napari_colloids.read_particles` and `napari_colloids.write_particles` know.
+#: Formats that are read and written.
 TABLE_FORMATS = (
-    TableFormat("CSV table", (".csv",), "csv"),
-    TableFormat("Extended XYZ", (".xyz",), "xyz"),
+    TableFormat("CSV table", (".csv",), "csv", is_text=True),
+    TableFormat("Extended XYZ", (".xyz",), "xyz", is_text=True),
     TableFormat("HDF5", HDF5_ENDINGS, "hdf5"),
     TableFormat("Parquet", (".parquet",), "parquet"),
 )
-#: Endings of the files that `napari_colloids.read_particles` and `napari_colloids.write_particles` know.
+#: Formats of other programs, which are only read.
+READ_FORMATS = (
+    TableFormat("Text table", (".txt", ".tsv", ".dat"), "text", is_text=True),
+    TableFormat("NumPy array", (".npy",), "npy"),
+)
+#: Endings of the files that `napari_colloids.write_particles` writes.
 PARTICLE_ENDINGS = endings_of(TABLE_FORMATS)
+#: Endings of the files that `napari_colloids.read_particles` reads.
+READ_ENDINGS = endings_of((*TABLE_FORMATS, *READ_FORMATS))
 
 
 def table_format(path: AnyPath) -> TableFormat | None:
-    """Return the format that the ending of a path names, or None for an unknown one."""
+    """Return the format in which a table of this name is written, or None for an unknown ending."""
     return format_of(path, TABLE_FORMATS)
+
+
+def readable_format(path: AnyPath) -> TableFormat | None:
+    """Return the format in which a table of this name is read, or None for an unknown ending."""
+    return format_of(path, (*TABLE_FORMATS, *READ_FORMATS))

@@ -43,6 +43,8 @@ class ParticleWriter:
     ----------
     metadata
         Where the table comes from; may be changed until the file is complete.
+    rows
+        Number of rows that were appended.
 
     See Also
     --------
@@ -62,6 +64,7 @@ class ParticleWriter:
         self._path = path
         self._file = file
         self.metadata = metadata
+        self.rows = 0
         # A table without rows: the columns of the first part, and the types of the first part with rows.
         self._example: pd.DataFrame | None = None
         self._has_rows = False
@@ -104,6 +107,7 @@ class ParticleWriter:
         table = _with_types_of(self._example, table[list(self._example.columns)])
         with translating_table_errors(self._path):
             self._file.append(table)
+        self.rows += len(table)
 
     def finish(self) -> None:
         """Complete the file.

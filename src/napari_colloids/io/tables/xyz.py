@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from io import StringIO
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.tables.limits import MAX_COLUMNS
 from napari_colloids.particles import ERRORS, POSITION, POSITION_UM, implied_voxel_size
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ _IDENTIFIER = "id"
 _SPECIES = "X"
 #: Properties whose names no column may have.
 _RESERVED = ("species", "pos", _VOXEL, _RADIUS_VOXEL, *_ERRORS_VOXEL.values(), _IDENTIFIER)
+
+
+#: Limit of the number of a frame: whole floats are exact below it.
+_MAX_FRAME = 2**53
 
 
 class Writer:
@@ -140,13 +146,15 @@ def read(path: Path, _index: int) -> pd.DataFrame:
     ------
     ColloidsError
         If the text is not XYZ.
+    ValueError
+        If its properties cannot be understood.
     """
-    blocks = [_block(path, *block) for block in _blocks(path, path.read_text(encoding="utf-8").splitlines())]
-    if len(blocks) > 1:
-        for number, block in enumerate(blocks):
-            if "frame" not in block:
-                block.insert(0, "frame", number)
-    return pd.concat(blocks, ignore_index=True)
+    blocks = list(_blocks(path, path.read_text(encoding="utf-8").splitlines()))
+    tables = []
+    # Frames with the same properties are parsed together: a series may have thousands, some of them empty.
+    for _, same in groupby(enumerate(blocks), key=lambda block: _layout_of(block[1][0])):
+        tables.append(_table(path, list(same), several=len(blocks) > 1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -164,13 +172,37 @@ def _blocks(path: Path, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
         start = end
 
 
-def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
-    """Return the table of one frame."""
-    header = {key: quoted or plain for key, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|(\S+))', comment)}
-    properties = header.get("Properties", "species:S:1:pos:R:3").split(":")
-    names: list[str] = []
-    for name, width in zip(properties[::3], properties[2::3], strict=True):
-        names += [name] if width == "1" else [f"{name}.{axis}" for axis in range(int(width))]
+def _header(comment: str) -> dict[str, str]:
+    """Return the entries of the comment line of a block."""
+    return {key: quoted or plain for key, quoted, plain in re.findall(r'(?<!\w)(\w+)=(?:"([^"]*)"|(\S+))', comment)}
+
+
+def _layout_of(comment: str) -> tuple[str, str, bool]:
+    """Return what must agree in blocks that are parsed together: properties, unit, whether there is a frame."""
+    header = _header(comment)
+    return header.get("Properties", "species:S:1:pos:R:3"), header.get("Units", ""), "frame" in header
+
+
+def _names(properties: str) -> list[str]:
+    """Return the names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If there are far too many, or two have the same name.
+    """
+    parts = properties.split(":")
+    widths = [(name, int(width)) for name, width in zip(parts[::3], parts[2::3], strict=True)]
+    if sum(width for _, width in widths) > MAX_COLUMNS or any(width < 1 for _, width in widths):
+        raise ValueError("its Properties have a width that no particle has")
+    return [f"{name}.{axis}" if width > 1 else name for name, width in widths for axis in range(width)]
+
+
+def _table(path: Path, blocks: list[tuple[int, tuple[str, list[str]]]], *, several: bool) -> pd.DataFrame:
+    """Return the table of frames, each with its number and its lines, of the same properties."""
+    properties, units, has_frame = _layout_of(blocks[0][1][0])
+    names = _names(properties)
+    lines = [line for _, (_, rows) in blocks for line in rows]
     table = pd.read_csv(
         StringIO("\n".join(lines)),
         sep=r"\s+",
@@ -179,10 +211,14 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
         usecols=range(len(names)),
         index_col=False,
         float_precision="round_trip",
+        skip_blank_lines=False,
     )
     if any(f"pos.{axis}" not in table for axis in range(3)):
         raise ColloidsError(f"'{path}' has no positions: its Properties have no pos:R:3.")
-    in_um = header.get("Units") == "um"
+    for row in np.flatnonzero(table.isna().any(axis=1)):
+        if len(lines[row].split()) < len(names):
+            raise ColloidsError(f"'{path}' has a line with fewer values than its Properties say: '{lines[row][:40]}'.")
+    in_um = units == "um"
     names_of = {f"pos.{axis}": column for axis, column in enumerate((POSITION_UM if in_um else POSITION)[::-1])}
     names_of[_IDENTIFIER] = "particle"
     if in_um:
@@ -191,9 +227,16 @@ def _block(path: Path, comment: str, lines: list[str]) -> pd.DataFrame:
         table = table.drop(columns=[name for name, voxel in _ERRORS_VOXEL.items() if voxel in table])
         names_of |= {voxel: name for name, voxel in _ERRORS_VOXEL.items()}
     table = table.drop(columns="species", errors="ignore").rename(columns=names_of)
-    if "frame" in header:
-        frame = float(header["frame"])
-        if not frame.is_integer():
-            raise ColloidsError(f"'{path}' has a frame {header['frame']}; frames are whole numbers.")
-        table.insert(0, "frame", int(frame))
+    if not table.columns.is_unique:
+        raise ValueError("two of its columns have the same name")
+    frames = [_frame(path, comment) if has_frame else number for number, (comment, _) in blocks]
+    if has_frame or (several and "frame" not in table):
+        table.insert(0, "frame", np.repeat(np.array(frames, np.int64), [len(rows) for _, (_, rows) in blocks]))
     return table
+
+
+def _frame(path: Path, comment: str) -> int:
+    frame = float(_header(comment)["frame"])
+    if not (frame.is_integer() and abs(frame) < _MAX_FRAME):
+        raise ColloidsError(f"'{path}' has a frame {frame:g}; frames are whole numbers.")
+    return int(frame)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION, implied_voxel_size
+from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets.layers.layers import LayerData, image_layer_data, particle_layer_data
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     layers = []
     for one in _paths(path):
         table, name = read_particles(one), one.stem
+        show_how_read(one, table)
         if "channel" not in table or table["channel"].nunique() < 2:
             layers.append(table_layer(table, name))
             continue
@@ -83,6 +84,14 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
             layers.append(table_layer(part, f"{name} channel {channel}"))
     watch_all()
     return layers
+
+
+def show_how_read(path: Path, table: pd.DataFrame) -> None:
+    """Show what was detected or assumed when a table was read, if anything."""
+    from napari.utils.notifications import show_info
+
+    if sentences := table.attrs.get("reading"):
+        show_info(f"{path.name}: {'; '.join(sentences)}")
 
 
 def table_layer(table: pd.DataFrame, name: str) -> LayerData:
@@ -167,14 +176,11 @@ def layers_of(stack: Stack, truth: pd.DataFrame | None) -> list[LayerData]:
 
 
 def _has_positions(path: Path) -> bool:
-    """Whether a file is a particle table; CSV files by their header, for other tables are left to other readers."""
+    """Whether a file is a particle table; texts by their first lines, for other tables are left to other readers."""
+    from napari_colloids.io.tables.registry import readable_format
+    from napari_colloids.io.tables.text import looks_like_particles
+
     if path.suffix.lower() in (".xyz", ".parquet"):
         return True
-    if path.suffix.lower() != ".csv":
-        return False
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = next((line for line in file if not line.startswith("#")), "")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return {name.strip().strip('"') for name in header.split(",")}.issuperset(POSITION)
+    form = readable_format(path)
+    return form is not None and form.is_text and looks_like_particles(path)

@@ -236,14 +236,11 @@ def _with_numbers(particles: pd.DataFrame, name: str) -> pd.DataFrame:
                 raise TypeError
             if not pd.api.types.is_numeric_dtype(values):
                 changed[column] = values.to_numpy(dtype=float)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ColloidsError(f"{name} has a column '{column}' that should hold numbers but does not.") from error
     particles = particles.assign(**changed) if changed else particles
-    if (
-        "frame" in particles
-        and particles["frame"].dtype.kind == "f"
-        and not _are_whole(particles["frame"].dropna().to_numpy(float))
-    ):
+    frames = particles["frame"].dropna().to_numpy() if "frame" in particles else np.zeros(0)
+    if frames.dtype.kind == "f" and not _are_whole(frames):
         raise ColloidsError(f"{name} has a column 'frame' that should hold whole numbers but does not.")
     return particles
 

@@ -35,6 +35,8 @@ def refused(tmp_path):
     [
         ("a.csv", "z,y,x,frame\n1,2,3,1e300\n"),
         ("a.csv", "z,y,x,frame\n1,2,3,inf\n"),
+        ("a.csv", "z,y,x\n" + "9" * 400 + ",2,3\n"),
+        ("a.dat", "9" * 400 + " 2 3\n1 2 3\n"),
         ("a.csv", "z,y,x,frame\n1,2,3,\n"),
         ("a.csv", "z,y,x,radius\n1,2,3,2+1j\n"),
         ("a.csv", "frame,Z;Y;X\n"),

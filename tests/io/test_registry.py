@@ -16,7 +16,7 @@ from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats import registry as stacks
 from napari_colloids.io.formats.registry import STACK_ENDINGS, STACK_FORMATS, companion_files, is_stack_folder
 from napari_colloids.io.tables import registry as tables
-from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, TABLE_FORMATS
+from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, READ_ENDINGS, TABLE_FORMATS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "napari_colloids"
@@ -50,7 +50,7 @@ def test_napari_opens_and_saves_every_table(contributions):
     readers = [reader for reader in contributions.readers if reader.command == "napari-colloids.read_particles"]
     patterns = {pattern for reader in readers for pattern in reader.filename_patterns}
     # A file that may be a stack is opened by the reader of stacks, which falls back on tables.
-    missing = {f"*{ending}" for ending in PARTICLE_ENDINGS if ending not in STACK_ENDINGS} - patterns
+    missing = {f"*{ending}" for ending in READ_ENDINGS if ending not in STACK_ENDINGS} - patterns
     assert not missing, f"add {sorted(missing)} to filename_patterns of read_particles in {MANIFEST}"
     (writer,) = contributions.writers
     missing = {form.endings[0] for form in TABLE_FORMATS} - set(writer.filename_extensions)
@@ -59,9 +59,7 @@ def test_napari_opens_and_saves_every_table(contributions):
 
 def test_napari_opens_nothing_that_is_not_read(contributions):
     patterns = {pattern for reader in contributions.readers for pattern in reader.filename_patterns}
-    unknown = {
-        pattern for pattern in patterns if pattern.lower().removeprefix("*") not in STACK_ENDINGS + PARTICLE_ENDINGS
-    }
+    unknown = {pattern for pattern in patterns if pattern.lower().removeprefix("*") not in STACK_ENDINGS + READ_ENDINGS}
     assert not unknown, f"{sorted(unknown)} in {MANIFEST} are the endings of no format"
 
 

@@ -28,7 +28,7 @@ from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
-from napari_colloids.widgets.parts.saving import FILTER
+from napari_colloids.widgets.parts.saving import READ_FILTER
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import Task, call
 
@@ -248,20 +248,22 @@ class TrackWidget(Panel):
         self.status.say(tracks_summary(self._result, diffusion))
 
     def _on_open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", FILTER)
+        path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", READ_FILTER)
         if path:
             self.open_table(Path(path))
 
     def open_table(self, path: Path) -> None:
         """Open a particle table as a Points layer and choose it."""
         from napari_colloids.io import read_particles
-        from napari_colloids.widgets.layers.reader import table_layer
+        from napari_colloids.widgets.layers.reader import show_how_read, table_layer
 
         try:
-            described = table_layer(read_particles(path), path.stem)
+            table = read_particles(path)
+            described = table_layer(table, path.stem)
         except (ColloidsError, OSError) as error:
             self.status.fail(str(error))
             return
+        show_how_read(path, table)
         layer = add_layer(self._viewer, described)
         if layer.ndim < 4:
             self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")

@@ -9,10 +9,10 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_colloids.io import PARTICLE_ENDINGS
 from napari_colloids.io.format import dialog_filter
-from napari_colloids.io.tables.registry import TABLE_FORMATS
+from napari_colloids.io.tables.registry import READ_FORMATS, TABLE_FORMATS
 
-#: The kinds of table that a file dialog offers.
-FILTER = dialog_filter(TABLE_FORMATS)
+#: The kinds of table that a file dialog offers to write, and to read.
+FILTER, READ_FILTER = dialog_filter(TABLE_FORMATS), dialog_filter((*TABLE_FORMATS, *READ_FORMATS))
 
 
 def ask_for_table(parent: QWidget | None, title: str, name: str) -> Path | None:

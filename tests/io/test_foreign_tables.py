@@ -268,6 +268,24 @@ def test_radius_and_diameter(read):
     assert table["frame"].tolist() == [4]
 
 
+def test_rows_without_a_position_are_counted(read):
+    assert said(read("z,y,x\n1,2,3\n1,2,\n4,5,6\n")) == "1 of 3 rows have no position and are left out"
+
+
+def test_other_ways_of_others(read):
+    assert read("sep=;\nz;y;x\n1,5;2;3\n")[ZYX].to_numpy().tolist() == [[1.5, 2, 3]]
+    assert read("  z  y  x\n0 1 2 3\n1 4 5 6\n")[ZYX].to_numpy().tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert read("Frame,z,y,x\n7,1,2,3\n")["frame"].tolist() == [7]
+    assert read("Z;Y;X\n").empty
+    with_unit = "z,y,x,unit\n0.3,0.2,0.1,um\n"
+    assert "micrometres" in said(read(with_unit, voxel_size=SIZE))
+    with pytest.raises(ColloidsError, match="--voxel-size"):
+        read(with_unit)
+    assert read("# voxel size: 0.3 0.1 0.1 um\nz,y,x\n3,2,1\n")[ZYX].to_numpy().tolist() == [[3, 2, 1]]
+    with pytest.raises(ColloidsError, match="several ways"):
+        read("z,y [um],x [um]\n3,2,1\n", voxel_size=SIZE)
+
+
 def test_a_column_map(read):
     text = "t,depth,row,col,size\n0,1,2,3,4\n"
     with pytest.raises(ColloidsError, match=r"t, depth, row, col, size.*--columns"):

@@ -269,6 +269,8 @@ class ForeignTable:
 
     def _numbers(self, column: str) -> pd.Series:
         values = self._table[column]
+        if values.empty:
+            return values.astype(float)
         if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind not in "biuf":
             raise ColloidsError(f"'{self._path}' has a column '{column}' that should hold numbers but does not.")
         return values.astype(float)
@@ -286,9 +288,9 @@ class ForeignTable:
         names = set(self._names)
         program = "spots of TrackMate" if names >= _TRACKMATE else "spots of Imaris" if names >= _IMARIS else ""
         columns = [column for column, _ in found.values()]
-        if columns in (POSITION, POSITION_UM):
-            return
         kinds = {unit.kind for _, unit in found.values()}
+        if columns == POSITION_UM or (columns == POSITION and "length" not in kinds):
+            return
         unit = "voxels" if "length" not in kinds else "a unit of length" if len(kinds) == 1 else "mixed units"
         if all(one.kind == "length" and one.micrometres == 1 for _, one in found.values()):
             unit = "micrometres"

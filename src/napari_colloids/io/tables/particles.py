@@ -108,14 +108,17 @@ def read_particles(
     note.check(len(table))
     said = [note.problem] if note.problem else []
     in_voxels = set(POSITION) <= set(table.columns) and not table.attrs.get(UNITS)
-    if given or not in_voxels or set(table.columns) & UNIT_COLUMNS:
+    if given or not in_voxels or {"Frame", "FRAME", *UNIT_COLUMNS}.intersection(table.columns):
         foreign = ForeignTable(table, path, given, size or note.voxel_size)
         table, said = foreign.particles(), [*said, *foreign.said]
     else:
         said += table.attrs.get(SAID, [])
     if form.is_text and not has_line_end(file):
         said.append("its last line has no end: if the file was cut, its last number is too short")
+    rows = len(table)
     table = ordered(with_known_types(check_particles(table, f"'{path}'"), f"'{path}'"))
+    if len(table) < rows:
+        said.append(f"{rows - len(table)} of {rows} rows have no position and are left out")
     if not set(POSITION_UM) <= set(table.columns) or in_voxels:
         table = with_micrometres(table, size)
     table.attrs.update(note.content)

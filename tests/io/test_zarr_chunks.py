@@ -6,7 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from napari_colloids.errors import ColloidsError
+from napari_colloids.batch import Job, Selection
+from napari_colloids.batch.stack_file import StackFile
+from napari_colloids.errors import ColloidsError, UnusableVolumeError
 from napari_colloids.io.formats.registry import is_stack_folder
 from napari_colloids.io.stacks import list_series, read_stack
 
@@ -41,22 +43,37 @@ def remove(folder, *places):
         file.unlink()
 
 
-def test_slices_without_any_chunk_at_the_end_are_cut(tmp_path, group, volume, holds):
+def test_slices_without_any_chunk_are_known_and_keep_their_place(tmp_path, group, volume, holds):
     data = volume(6, 8, 8) + np.uint16(1)
     write_image(group, data, chunks=(1, 4, 8))
     remove(tmp_path / "a.zarr" / "0", *((z, y, 0) for z in (4, 5) for y in (0, 1)))
-    lazy = holds(tmp_path / "a.zarr", data[:4], "zyx", voxel_size=SIZE)
-    assert lazy.notices == ("'a.zarr' promises 6 slices, but 4 were written: these are read.",)
+    data[4:] = 0
+    lazy = holds(tmp_path / "a.zarr", data, "zyx", voxel_size=SIZE)
+    assert lazy.recorded.tolist() == [True] * 4 + [False] * 2
+    assert "no pixels in 2 of 6 slices (the first is slice 4)" in lazy.notices[0]
 
 
-def test_gaps_are_refused_or_known(tmp_path, group, volume):
+def test_an_array_that_is_zero_all_over_holds_nothing_to_search(tmp_path, group):
+    write_image(group, np.zeros((4, 8, 8), np.uint16))
+    with pytest.raises(UnusableVolumeError, match="recorded"):
+        read_stack(tmp_path / "a.zarr").volume()
+
+
+def test_a_mask_is_zero_where_its_chunks_are_left_out(tmp_path, group):
+    mask = np.zeros((6, 8, 8), np.uint8)
+    mask[2:4] = 1
+    write_image(group, mask, chunks=(1, 8, 8))
+    job = Job(StackFile("unused.tif"), tmp_path / "unused.csv", selection=Selection(mask=str(tmp_path / "a.zarr")))
+    assert job.region().contains(np.array([(z, 4.0, 4.0) for z in range(6)])).tolist() == mask[:, 4, 4].tolist()
+
+
+def test_gaps_are_known(tmp_path, group, volume):
     data = volume(2, 5, 8, 8) + np.uint16(1)
     write_image(group, data, "tzyx", (2, *SIZE), ("s", "um", "um", "um"), chunks=(1, 1, 8, 8))
     remove(tmp_path / "a.zarr" / "0", (0, 3, 0, 0), (1, 0, 0, 0))
-    with pytest.raises(ColloidsError, match=r"lacks 2 of 10 slices .the first is frame 0, slice 3"):
-        read_stack(tmp_path / "a.zarr")
     for lazy in (False, True):
-        stack = read_stack(tmp_path / "a.zarr", allow_missing=True, lazy=lazy)
+        stack = read_stack(tmp_path / "a.zarr", lazy=lazy)
+        assert "2 of 10 slices (the first is frame 0, slice 3)" in stack.notices[0]
         assert np.argwhere(~stack.recorded).tolist() == [[0, 3], [1, 0]]
         np.testing.assert_array_equal(np.asarray(stack.data)[stack.recorded], data[stack.recorded])
 
@@ -76,13 +93,12 @@ def test_chunks_that_a_shard_lacks(tmp_path, volume, holds):
         tmp_path / "a.zarr", shape=data.shape, dtype=data.dtype, chunks=(1, 8, 4), shards=(4, 8, 8)
     )
     array[:6] = data[:6]
-    holds(tmp_path / "a.zarr", data[:6], "zyx")
+    assert holds(tmp_path / "a.zarr", np.where(np.arange(8)[:, None, None] < 6, data, 0), "zyx").recorded.sum() == 6
     array[6:, :, 4:] = data[6:, :, 4:]
     array[3] = 0
-    with pytest.raises(ColloidsError, match=r"lacks 1 of 8 slices .the first is slice 3"):
-        read_stack(tmp_path / "a.zarr")
-    notices = read_stack(tmp_path / "a.zarr", allow_missing=True).notices
-    assert "2 of the 16 chunks" in notices[0]
+    notices = read_stack(tmp_path / "a.zarr").notices
+    assert any("2 of the 16 chunks" in notice for notice in notices)
+    assert any("1 of 8 slices (the first is slice 3)" in notice for notice in notices)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ class Job:
                 f"The mask '{self.selection.mask}' has {mask.n_frames} frames and {mask.n_channels} channels; it must "
                 "be one volume, which holds for all frames and channels."
             )
-        return Region(z_range, outlines, mask.volume())
+        # Slices that a sparse format leaves out are 0, not like those beside them.
+        return Region(z_range, outlines, replace(mask, recorded=None).volume())
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides what is found in a volume: input, settings, weights and version.

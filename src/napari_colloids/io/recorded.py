@@ -101,6 +101,19 @@ def extent_of(
     return Extent(last, deepest, None if rest.all() else rest, f"'{name}' lacks {what}: nothing is searched there.")
 
 
+def sparse_extent(recorded: NDArray[np.bool_], axes: str, name: str) -> Extent:
+    """Return all of a series in a format that leaves out what is all of one value, with a notice where it did.
+
+    Whether the slices that are left out were dark or never recorded cannot be known; in neither case are particles
+    there. The parameters are those of `extent_of`.
+    """
+    frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
+    if recorded.all():
+        return Extent(frames, slices)
+    what = f"'{name}' has no pixels in {_gaps(recorded, axes)}, which were dark or never recorded"
+    return Extent(frames, slices, recorded, f"{what}: nothing is searched there.")
+
+
 def _stops(by_frame: NDArray[np.bool_]) -> bool:
     """Whether recording stopped: after some slices of the first of these frames there is nothing more."""
     if by_frame[1:].any():

@@ -11,7 +11,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import Layout, layout_of
 from napari_colloids.io.damaged import damage_notice, read_volumes
 from napari_colloids.io.lazy import LAZY_ABOVE_BYTES, FileArray
-from napari_colloids.io.recorded import Extent, extent_of
+from napari_colloids.io.recorded import Extent, extent_of, sparse_extent
 from napari_colloids.stack import Stack
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class SeriesReader:
     recorded
         Where pixels were recorded: an array of as many dimensions as the pixels, of length 1 along y and x; None for
         everywhere.
+    sparse
+        Whether the format leaves out what has one certain value, so that what is missing is no damage.
     missing_files
         Names of files that hold a part of the pixels and do not exist.
     notices
@@ -117,6 +119,7 @@ class SeriesReader:
     metadata: Callable[[], Mapping[str, object]] = field(default=dict)
     assumed: str = ""
     recorded: NDArray[np.bool_] | None = None
+    sparse: bool = False
     missing_files: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -197,6 +200,8 @@ class SeriesReader:
         recorded = np.ones((1,) * self.array.ndim, bool) if self.recorded is None else self.recorded
         by_slice = layout(np.broadcast_to(recorded, self.array.shape))[..., 0, 0]
         name = f"{path.name} {self.name}".strip()
+        if self.sparse:
+            return sparse_extent(by_slice, layout.axes, name)
         return extent_of(by_slice, layout.axes, name, self.missing_files, allow_missing=allow_missing)
 
     def _layout(self, path: Path, axes: str | None) -> Layout:

@@ -127,6 +127,7 @@ def _series(
         frame_interval=steps.get("T"),
         path=where,
         recorded=recorded,
+        sparse=True,  # by default chunks that are all fill value are not written
         notices=unknown + torn,
     )
 

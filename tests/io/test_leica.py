@@ -220,9 +220,9 @@ def test_what_is_no_stack_is_told(tmp_path, volume, axes, shape, match):
     flat, good = list_series(tmp_path / "a.lif")
     assert (flat.axes, flat.shape, good.problem) == (axes, shape, "")
     with pytest.raises(ColloidsError, match=match) as caught:
-        read_stack(tmp_path / "a.lif")
+        read_stack(tmp_path / "a.lif", index=0)
     assert str(caught.value) == flat.problem
-    assert read_stack(tmp_path / "a.lif", index=1).shape == (4, 5, 6)
+    assert read_stack(tmp_path / "a.lif").shape == (4, 5, 6)
 
 
 def test_wavelengths_may_be_given_as_channels(tmp_path, volume, holds):

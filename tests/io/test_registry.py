@@ -163,4 +163,7 @@ def test_only_a_folder_in_the_format_of_one_is_a_stack(tmp_path):
 
 
 def test_a_file_dialog_offers_each_format():
-    assert dialog_filter(STACK_FORMATS[:3]) == "TIFF (*.tif *.tiff);;HDF5 (*.h5 *.hdf5);;NumPy (*.npy)"
+    assert (
+        dialog_filter(STACK_FORMATS[:3])
+        == "TIFF (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk *.ome);;HDF5 (*.h5 *.hdf5);;NumPy (*.npy)"
+    )

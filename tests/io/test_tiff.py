@@ -260,5 +260,5 @@ def test_missing_empty_and_folder_are_told(tmp_path, reader):
 
 def test_unknown_ending_is_told(tmp_path):
     (tmp_path / "stack.png").write_bytes(b"png")
-    with pytest.raises(ColloidsError, match=r"\.tif, \.tiff, \.h5, \.hdf5, \.npy"):
+    with pytest.raises(ColloidsError, match=r"\.tif, \.tiff, .*\.stk.*, \.h5, \.hdf5, \.npy"):
         read_stack(tmp_path / "stack.png")

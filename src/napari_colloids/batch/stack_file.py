@@ -37,14 +37,15 @@ class StackFile:
 
     path: str
     index: Annotated[
-        int,
+        int | None,
         Setting(
             label="Series",
             help="Which series of a file that holds several, from 0.",
+            unset="the first 3D stack",
             metavar="K",
             group=INPUT,
         ),
-    ] = 0
+    ] = None
     dataset: Annotated[
         str | None,
         Setting(

@@ -78,8 +78,8 @@ def _table_stem(source: StackFile, sources: Sequence[StackFile]) -> str:
     parts = [path.name.removesuffix(path.suffix).removesuffix(".ome")]
     if source.dataset is not None:
         parts.append(source.dataset.strip("/").replace("/", "_"))
-    if source.index > 0 or sum(other.path == source.path for other in sources) > 1:
-        parts.append(str(source.index))
+    if (source.index or 0) > 0 or sum(other.path == source.path for other in sources) > 1:
+        parts.append(str(source.index or 0))
     return "_".join(parts)
 
 

@@ -32,11 +32,13 @@ def detect(
         ),
     ],
     index: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="K", help="Which series of a file that holds several, from 0, or 'all'.", rich_help_panel=INPUT
+            metavar="K",
+            help="Which series of a file that holds several, from 0, or 'all'.  [default: the first 3D stack]",
+            rich_help_panel=INPUT,
         ),
-    ] = "0",
+    ] = None,
     reading: Mapping[str, object],
     how: Mapping[str, object],
     psf: Annotated[

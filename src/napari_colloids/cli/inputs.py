@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALL_SERIES = "all"
 
 
-def stack_files(inputs: Sequence[str], index: str, reading: Mapping[str, object]) -> list[StackFile]:
+def stack_files(inputs: Sequence[str], index: str | None, reading: Mapping[str, object]) -> list[StackFile]:
     """Return the stacks to search.
 
     Parameters
@@ -28,7 +28,7 @@ def stack_files(inputs: Sequence[str], index: str, reading: Mapping[str, object]
     inputs
         Files, or patterns of their names.
     index
-        Number of a series, from 0, or `ALL_SERIES`.
+        Number of a series, from 0, or `ALL_SERIES`; None for the first 3D stack.
     reading
         Settings of `StackFile` that all have in common.
 
@@ -79,10 +79,12 @@ def _matching(inputs: Sequence[str]) -> list[str]:
     return list(files.values())
 
 
-def _series_in(file: StackFile, index: str) -> list[StackFile]:
+def _series_in(file: StackFile, index: str | None) -> list[StackFile]:
     """Return one series of a file or, with a line on stderr for each that is left out, all that can be searched."""
     from napari_colloids.io import list_series
 
+    if index is None:
+        return [file]
     if index != ALL_SERIES:
         if not index.isdecimal():
             raise ColloidsError(f"--index takes the number of a series, from 0, or '{ALL_SERIES}', not '{index}'.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.detection.channels import channel_notices
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.options import Options
@@ -160,7 +161,8 @@ def iter_plan(
         _check_voxels(voxel_size, None)
         estimate = yield from _estimate(volume, overview, levels, proportions_of(voxel_size), options.weights)
     _check_voxels(voxel_size, estimate.diameter)
-    return Plan(options, shape, voxel_size, levels, estimate, region, psf, stack.assumed, stack.notices)
+    notices = stack.notices + channel_notices(stack, part)
+    return Plan(options, shape, voxel_size, levels, estimate, region, psf, stack.assumed, notices)
 
 
 def _check_voxels(voxel_size: VoxelSize | None, diameter: float | None) -> None:

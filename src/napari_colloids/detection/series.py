@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids import __version__
+from napari_colloids.detection.channels import channel_notices
 from napari_colloids.detection.detector import iter_detect, selection
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.inputs import input_stack
@@ -266,6 +267,8 @@ def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bo
     attrs = table.attrs
     if several_channels:
         table.insert(0, "channel", part.channel)
+        known = channel_notices(stack, part)  # of the channels that are searched, too
+        attrs["notices"] = [notice for notice in attrs.get("notices", ()) if notice not in known]
     if "t" in stack.axes:
         table.insert(0, "frame", part.frame)
     table.attrs = attrs

@@ -104,12 +104,21 @@ def suggested_axes(axes: str, shape: tuple[int, ...]) -> str:
         if fitting:
             letters[k] = fitting[0]
             free.remove(fitting[0])
-    if not strange and "z" not in letters:
-        # Slices are often labelled as frames or channels.
-        mislabelled = next((letter for letter in "tc" if letter in letters), "")
-        letters = ["z" if letter == mislabelled else letter for letter in letters]
+    if not strange:
+        letters = _relabelled(letters, shape)
     found = "".join(letters)
-    return found if set("zyx") <= set(found) <= set(AXES) and len(set(found)) == len(found) else ""
+    complete = set("zyx") <= set(found) <= set(AXES) and len(set(found)) == len(found)
+    return found if complete and found != _folded(axes) else ""
+
+
+def _relabelled(letters: list[str], shape: tuple[int, ...]) -> list[str]:
+    """Return labels in which z stands where slices are often labelled as frames, or as more channels than there are."""
+    lengths = dict(zip(letters, shape, strict=True))
+    if lengths.get("z", 1) != 1:
+        return letters
+    mislabelled = "t" if lengths.get("t", 1) != 1 else "c" if lengths.get("c", 1) > _MAX_SUGGESTED_CHANNELS else ""
+    exchanged = {mislabelled: "z", "z": mislabelled} if mislabelled else {}
+    return [exchanged.get(letter, letter) for letter in letters]
 
 
 def _folded(letters: str) -> str:
@@ -167,10 +176,13 @@ def _not_clear(letters: str, shape: tuple[int, ...], axes: str, name: str) -> st
     meant = "; ".join(
         f"{letter}: {_MEANINGS[letter]}" for letter in dict.fromkeys(letters) if letter in _MEANINGS and letter != "?"
     )
-    example = suggested_axes(letters, shape) or ("tczyx"[-len(letters) :] if 3 <= len(letters) <= 5 else "zyx")
+    # Where nothing can be told from the labels, the usual order; channels are labelled and stay what they are.
+    usual = AXES[-len(letters) :] if 3 <= len(letters) <= len(AXES) and "c" not in letters else ""
+    example = suggested_axes(letters, shape) or usual
+    hint = "" if example in ("", letters) else f', e.g. axes="{example}"'
     return (
         f"The dimensions {shape} of '{name}' are labelled '{axes}', which is not clear"
-        f'{f" ({meant})" if meant else ""}; give the axes, e.g. axes="{example}".'
+        f"{f' ({meant})' if meant else ''}; give the axes{hint}."
     )
 
 
@@ -188,8 +200,6 @@ def _not_3d(letters: str, shape: tuple[int, ...], name: str) -> str:
     what = " and ".join(series[letter] for letter in long if letter in series)
     missing = ", ".join(letter.upper() for letter in "zyx" if letter not in long)
     labels = "".join(letter if letter in _WAVELENGTHS else letter.upper() for letter in letters)
-    example = suggested_axes(letters, shape) or {3: "zyx", 4: "tzyx"}.get(len(letters), AXES)
-    return (
-        f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{labels}', without {missing}. "
-        f'If the labels are wrong, give the axes, e.g. axes="{example}".'
-    )
+    example = suggested_axes(letters, shape)
+    hint = f' If the labels are wrong, give the axes, e.g. axes="{example}".' if example else ""
+    return f"'{name}' is {what or 'not 3D'}: shape {shape}, axes '{labels}', without {missing}.{hint}"

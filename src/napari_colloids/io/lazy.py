@@ -124,7 +124,7 @@ class FileArray:
             If the file is damaged.
         """
         with reading(self.path, self.kind):
-            return np.array(self.open()[(slice(None),) * self.ndim])
+            return np.array(self.open()[tuple(slice(n) for n in self.shape)])
 
     def dask(self, axes: str) -> Array:
         """Return a dask array whose chunks are parts of one volume.

@@ -73,25 +73,10 @@ def extent_of(
     complete = by_frame.all(axis=(1, 2))
     ended = int(complete.argmin()) if not complete.all() else frames
     if not missing_files and _stops(by_frame[ended:]):
-        if ended:
-            part = f", {ended} of them completely" if by_frame[ended].any() else ""
-            written = ended + bool(part)
-            notice = f"'{name}' promises {frames} frames, but {written} were written{part}: {ended} are read."
-            return Extent(ended, slices, None, notice)
-        slices_there = int(by_frame[0].all(axis=0).sum())
-        notice = f"'{name}' promises {slices} slices, but {slices_there} were written: these are read."
-        if frames > 1:
-            notice = (
-                f"'{name}' promises {frames} frames of {slices} slices, but {slices_there} slices of the first were "
-                "written: these are read."
-            )
-        return Extent(1, slices_there, None, notice)
-    what = _gaps(recorded, axes)
-    if missing_files:
-        shown = ", ".join(f"'{one}'" for one in missing_files[:_MAX_NAMES])
-        more = len(missing_files) - _MAX_NAMES
-        what += f", as {'files are' if len(missing_files) > 1 else 'a file is'} missing: {shown}"
-        what += f" and {more} more" if more > 0 else ""
+        stopped = _stopped(by_frame, ended, name)
+        if stopped is not None:
+            return stopped
+    what = _lacking(recorded, axes, missing_files)
     if not allow_missing:
         raise ColloidsError(f"'{name}' lacks {what}. Find what is missing, or allow it, to search what is there.")
     last = int(np.flatnonzero(by_frame.any(axis=(1, 2)))[-1]) + 1
@@ -110,8 +95,33 @@ def sparse_extent(recorded: NDArray[np.bool_], axes: str, name: str) -> Extent:
     frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
     if recorded.all():
         return Extent(frames, slices)
-    what = f"'{name}' has no pixels in {_gaps(recorded, axes)}, which were dark or never recorded"
+    what = f"'{name}' has no pixels in {_lacking(recorded, axes, ())}, which were dark or never recorded"
     return Extent(frames, slices, recorded, f"{what}: nothing is searched there.")
+
+
+def _stopped(by_frame: NDArray[np.bool_], ended: int, name: str) -> Extent | None:
+    """Return what there is of an acquisition that was stopped; None where only some channels of it are a stack."""
+    frames, _, slices = by_frame.shape
+    if ended:
+        part = f", {ended} of them completely" if by_frame[ended].any() else ""
+        notice = f"'{name}' promises {frames} frames, but {ended + bool(part)} were written{part}: {ended} are read."
+        return Extent(ended, slices, None, notice)
+    there = int(by_frame[0].all(axis=0).sum())
+    if there < 2 <= slices:
+        if (by_frame[0].sum(axis=1) > 1).any():
+            return None
+        raise ColloidsError(
+            f"'{name}' promises {slices} slices, but only {'one was' if there else 'a part of one was'} written; a 3D "
+            "stack is needed."
+        )
+    if frames == 1:
+        notice = f"'{name}' promises {slices} slices, but {there} were written: these are read."
+    else:
+        notice = (
+            f"'{name}' promises {frames} frames of {slices} slices, but {there} slices of the first were "
+            "written: these are read."
+        )
+    return Extent(1, there, None, notice)
 
 
 def _stops(by_frame: NDArray[np.bool_]) -> bool:
@@ -121,14 +131,21 @@ def _stops(by_frame: NDArray[np.bool_]) -> bool:
     first = by_frame[0]
     there = first.all(axis=0)
     slices = int(there.sum())
-    # Of the slice at which it stopped, the first channels may be there.
-    return bool(there[:slices].all() and not first[:, slices + 1 :].any())
+    # Of the slice at which it stopped, the first channels may be there; or whole channels came one after the other.
+    slice_by_slice = there[:slices].all() and not first[:, slices + 1 :].any()
+    return bool(slice_by_slice or not first.ravel()[int(first.sum()) :].any())
 
 
-def _gaps(recorded: NDArray[np.bool_], axes: str) -> str:
-    """Return how many slices are missing, and which is the first."""
+def _lacking(recorded: NDArray[np.bool_], axes: str, missing_files: Sequence[str]) -> str:
+    """Return how many slices are missing and which is the first, and which files."""
+    several = "files" if len(missing_files) > 1 else "file"
+    more = len(missing_files) - _MAX_NAMES
+    names = ", ".join(f"'{one}'" for one in missing_files[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
     count = int(recorded.size - recorded.sum())
-    first = np.argwhere(~recorded)[0] if count else ()
+    if not count:
+        return f"the {several} {names}"
     words = {"t": "frame", "c": "channel", "z": "slice"}
-    place = ", ".join(f"{words[axis]} {number}" for axis, number in zip(axes, first, strict=False))
-    return f"{count} of {recorded.size} slices (the first is {place})" if count else "no slice"
+    place = ", ".join(f"{words[axis]} {number}" for axis, number in zip(axes, np.argwhere(~recorded)[0], strict=False))
+    what = f"{count} of {recorded.size} slices (the first is {place})"
+    verb = "are" if len(missing_files) > 1 else "is"
+    return f"{what}, as the {several} {names} {verb} missing" if missing_files else what

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,14 +125,10 @@ class SeriesReader:
 
     def describe(self, path: Path) -> Series:
         """Return the description of the series; `path` is the file, for messages."""
-        problem = gaps = ""
-        try:
-            layout = self._layout(path, None)
-        except ColloidsError as error:
-            problem = str(error)
-        else:
+        problem, gaps = self.problem(path), ""
+        if not problem:
             try:
-                self._extent(path, layout, allow_missing=False)
+                self._extent(path, self._layout(path, None), allow_missing=False)
             except ColloidsError as error:
                 gaps = str(error)
         return Series(
@@ -145,6 +141,14 @@ class SeriesReader:
             problem,
             gaps,
         )
+
+    def problem(self, path: Path, axes: str | None = None) -> str:
+        """Return why it is no 3D stack, or none with the axes that the user gave; empty where it is one."""
+        try:
+            self._layout(path, axes)
+        except ColloidsError as error:
+            return str(error)
+        return ""
 
     def read(self, path: Path, axes: str | None, lazy: bool | None, *, allow_missing: bool = False) -> Stack:
         """Read it, or leave it in the file.
@@ -166,16 +170,14 @@ class SeriesReader:
         layout = self._layout(path, axes)
         extent = self._extent(path, layout, allow_missing=allow_missing)
         stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        pixels, readable = self._pixels(layout.stored, lazy)
+        lengths = {} if extent is None else {"t": extent.frames, "z": extent.slices}
+        shape = tuple(lengths.get(axis, n) for axis, n in zip(layout.stored, self.array.shape, strict=True))
+        pixels, readable = self._pixels(layout.stored, lazy, shape)
         data = layout(pixels)
         recorded = None if extent is None else extent.recorded
         notices = self.notices + ((extent.notice,) if extent is not None and extent.notice else ())
-        parts = {} if extent is None else {"t": slice(extent.frames), "z": slice(extent.slices)}
-        cut = tuple(parts.get(axis, slice(None)) for axis in layout.axes)
-        if extent is not None:
-            data = data[cut]
         if readable is not None:
-            there = layout(np.broadcast_to(readable, self.array.shape))[cut][..., 0, 0]
+            there = layout(np.broadcast_to(readable, shape))[..., 0, 0]
             recorded = there.copy() if recorded is None else recorded & there
             notices += (damage_notice(there[..., 0], layout.axes, path.name),)
         voxel_size = self._valid_voxel_size()
@@ -210,13 +212,18 @@ class SeriesReader:
         name = f"{path.name} {self.name}".strip()
         return layout_of(self.axes, self.array.shape, name, axes)
 
-    def _pixels(self, axes: str, lazy: bool | None) -> tuple[Any, NDArray[np.bool_] | None]:
-        """Return the pixels, and which volumes of them could be read; None for all, as far as is known."""
+    def _pixels(self, axes: str, lazy: bool | None, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.bool_] | None]:
+        """Return the pixels, or of an acquisition that was stopped the first ones, of this shape.
+
+        Also which volumes of them could be read; None for all, as far as is known.
+        """
+        array = self.array if shape == self.array.shape else replace(self.array, shape=shape)
         if lazy is None and self.mapped:
-            return self.array.open(), None
-        if lazy or (lazy is None and self.array.nbytes > LAZY_ABOVE_BYTES):
-            return self.array.dask(axes), None
-        return read_volumes(self.array, axes)
+            mapped: Any = array.open()
+            return (mapped if array is self.array else mapped[tuple(slice(n) for n in shape)]), None
+        if lazy or (lazy is None and array.nbytes > LAZY_ABOVE_BYTES):
+            return array.dask(axes), None
+        return read_volumes(array, axes)
 
     def _valid_voxel_size(self) -> VoxelSize | None:
         size = self.voxel_size

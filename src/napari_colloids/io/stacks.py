@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import checked_axes
+from napari_colloids.io.choice import first_stack
 from napari_colloids.io.files import AnyPath, existing_file
 from napari_colloids.io.formats.registry import STACK_ENDINGS, stack_format
 from napari_colloids.settings import check_value
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def read_stack(
     path: AnyPath,
     *,
-    index: int = 0,
+    index: int | None = None,
     dataset: str | None = None,
     voxel_size: Sequence[float] | None = None,
     axes: str | None = None,
@@ -38,6 +40,7 @@ def read_stack(
         (``.czi``), or a folder in OME-Zarr (``.zarr``).
     index
         Which series (volume, scene) of a file that holds several, from 0; `list_series` lists them in this order.
+        None takes the first that is a 3D stack, and `Stack.notices` says which that is and what the others are.
     dataset
         Path of a dataset in an HDF5 file, or of an array or image in a Zarr hierarchy, instead of `index`.
     voxel_size
@@ -85,15 +88,21 @@ def read_stack(
            [0, 0]], dtype=uint8)
     """
     axes = checked_axes(axes)
-    check_value("index", index, int)
+    check_value("index", index, int | None)
     check_value("dataset", dataset, str | None)
     check_value("lazy", lazy, bool | None)
     check_value("allow_missing", allow_missing, bool)
-    readers = _series_readers(path)
-    chosen = _reader_at(path, readers, index) if dataset is None else _reader_called(path, readers, dataset)
+    readers, notice = _series_readers(path), ""
+    if dataset is not None:
+        chosen = _reader_called(path, readers, dataset)
+    elif index is not None:
+        chosen = _reader_at(path, readers, index)
+    else:
+        chosen, notice = first_stack(Path(path), readers, axes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stack = chosen.read(Path(path), axes, lazy, allow_missing=allow_missing)
+    stack = replace(stack, notices=(notice, *stack.notices)) if notice else stack
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 

@@ -58,7 +58,7 @@ class StackFormat(FileFormat):
 
 #: Formats that `napari_colloids.read_stack` reads.
 STACK_FORMATS = (
-    StackFormat("TIFF", (".tif", ".tiff"), "tiff"),
+    StackFormat("TIFF", (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".stk", ".ome"), "tiff", companions=True),
     StackFormat("HDF5", HDF5_ENDINGS, "hdf5"),
     StackFormat("NumPy", (".npy",), "npy"),
     StackFormat("Leica", (".lif", ".lof"), "leica"),

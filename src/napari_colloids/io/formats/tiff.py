@@ -1,38 +1,36 @@
-"""TIFF: ImageJ, OME, BigTIFF and plain files."""
+"""TIFF: ImageJ, OME, Micro-Manager, BigTIFF, Zeiss LSM, MetaMorph STK and plain files."""
 
 from __future__ import annotations
 
-import logging
-import re
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 
-from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import missing_package, one_line, quiet
-from napari_colloids.io.formats.tiff_voxels import channel_names, frame_interval, voxel_size
+from napari_colloids.io.files import quiet
+from napari_colloids.io.formats.tiff_file import collect_fatal, damaged, with_tiff
+from napari_colloids.io.formats.tiff_images import Absent, Image, images_of
+from napari_colloids.io.formats.tiff_polarity import COLOUR_TABLE, TURNED_ROUND, TurnedRound, is_turned_round
+from napari_colloids.io.formats.tiff_voxels import scales_of
 from napari_colloids.io.lazy import Assembled, FileArray
 from napari_colloids.io.series import SeriesReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_colloids.io.formats.tiff_file import OpenTiff
     from napari_colloids.io.lazy import Sliceable
 
 _KIND = "a TIFF file"
 #: A larger number of 2D channels is taken for the slices of a stack.
 _MAX_CHANNELS_2D = 4
-#: Logged messages that make a file unreadable: about its pages and its description.
-_FATAL_MESSAGE = re.compile(r"TiffPages|TiffTag 270 ")
+#: How ImageJ shows what are channels and not slices.
+_COLOURED = ("composite", "color")
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
-
-_T = TypeVar("_T")
 
 
 def series_readers(path: Path) -> list[SeriesReader]:
@@ -43,116 +41,129 @@ def series_readers(path: Path) -> list[SeriesReader]:
     ColloidsError
         If the file is damaged or not a TIFF.
     """
-
-    def readers(tif: tifffile.TiffFile) -> list[SeriesReader]:
-        if not tif.series:
-            raise tifffile.TiffFileError("there is no image in it")
-        return [_series_reader(path, tif, number) for number in range(len(tif.series))]
-
-    return _with_tiff(path, readers)
+    return with_tiff(path, lambda opened: [_series_reader(path, opened, image) for image in images_of(opened)])
 
 
-def _series_reader(path: Path, tif: tifffile.TiffFile, number: int) -> SeriesReader:
-    series = tif.series[number]
-    page = series.keyframe
-    colour = "S" in series.axes and page.photometric not in _GREY
+def companion_files(path: Path) -> list[Path]:
+    """Return the other files of the set that a file is of, as far as they exist.
+
+    Raises
+    ------
+    ColloidsError
+        If the file is damaged.
+    """
+    return with_tiff(path, lambda opened: _files_of_set(path, opened))
+
+
+def _files_of_set(path: Path, opened: OpenTiff) -> list[Path]:
+    names = () if opened.ome is None else opened.ome.files
+    # A companion file is opened by the first of its files.
+    return [path.with_name(name) for name in dict.fromkeys((opened.file.name, *names)) if name != path.name]
+
+
+def _series_reader(path: Path, opened: OpenTiff, image: Image | Absent) -> SeriesReader:
+    key = (image.number, 0)
+    if isinstance(image, Absent):
+        nothing = FileArray(_open, str(path.absolute()), key, image.shape, np.dtype(np.uint8), image.shape, _KIND)
+        return SeriesReader(image.name, image.axes, nothing, unreadable=image.reason)
+    page, leading = image.keyframe, len(image.shape) - len(image.keyframe.shape)
+    colour = "S" in image.axes and page.photometric not in _GREY
     native = tuple(page.shape)  # a page is decoded whole, tiles in it or not
-    native = (1,) * (len(series.shape) - len(native)) + native[-len(series.shape) :]
+    native = (1,) * leading + native[-len(image.shape) :]
+    recorded = image.recorded
+    if recorded is not None:
+        # Counted, so that files that were missing and are there now are not taken for missing.
+        key = (image.number, int(recorded.sum()))
+        recorded = recorded.reshape(recorded.shape + (1,) * (len(image.shape) - leading))
+    turned = is_turned_round(page)
+    scales = scales_of(opened, image)
+    notices = image.notices + scales.notices + ((TURNED_ROUND,) if turned else ())
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        notices += (COLOUR_TABLE,)
     return SeriesReader(
-        (series.name or f"image {number}") if len(tif.series) > 1 else "",
-        _axes(tif, series),
-        FileArray(_open, str(path.absolute()), number, series.shape, series.dtype, native, _KIND),
-        voxel_size=voxel_size(tif, number),
-        channel_names=channel_names(tif, number),
-        frame_interval=frame_interval(tif, number),
+        image.name,
+        _axes(opened.tif, image, scales.channel_names),
+        FileArray(_open, str(path.absolute()), key, image.shape, image.dtype, native, _KIND),
+        voxel_size=scales.voxel_size,
+        channel_names=scales.channel_names,
+        frame_interval=scales.frame_interval,
         obstacle=f"'{path}' holds colour (RGB) images; convert them to grey values first "
         "(Fiji: Image > Type > 8-bit), or give the axes if these are not colours."
         if colour
         else "",
-        mapped=series.dataoffset is not None,
+        mapped=image.dataoffset is not None and not turned,
+        assumed=scales.assumed,
+        recorded=recorded,
+        missing_files=image.missing_files,
+        notices=notices,
     )
 
 
-def _axes(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
+def _axes(tif: tifffile.TiffFile, image: Image, channel_names: tuple[str, ...]) -> str:
     """Return the axes of a series; slices that were mislabelled as channels are z."""
-    axes = str(series.axes).replace("S", "C")
+    axes = str(image.axes).replace("S", "C")
     # tifffile.imwrite calls the slices of a 3D array channels in ImageJ and OME files, unless it is given axes.
-    mislabelled = series.shape[0] > _MAX_CHANNELS_2D or "spacing" in (tif.imagej_metadata or {})
-    return "ZYX" if axes == "CYX" and mislabelled else axes
+    imagej = tif.imagej_metadata or {}
+    mislabelled = image.shape[0] > _MAX_CHANNELS_2D or "spacing" in imagej
+    clear = imagej.get("mode") in _COLOURED or (len(channel_names) == image.shape[0] and all(channel_names))
+    return "ZYX" if axes == "CYX" and mislabelled and not clear else axes
 
 
-def _open(path: str, number: int) -> Sliceable:
+def _open(path: str, key: tuple[int, int]) -> Sliceable:
     """Return the pixels of a series: mapped, page by page, or all of them where the pages are not its planes."""
 
-    def pixels(tif: tifffile.TiffFile) -> Sliceable:
-        series = tif.series[number]
-        if series.dataoffset is not None:
-            dtype = series.dtype.newbyteorder(tif.byteorder)
-            return np.memmap(path, dtype, "r", series.dataoffset, series.shape)  # a ValueError if longer than the file
-        leading = len(series.shape) - len(series.keyframe.shape)
-        if leading < 0 or tuple(series.shape[leading:]) != tuple(series.keyframe.shape):
-            return series.asarray()
-        return _pages(path, number, leading)
+    def pixels(opened: OpenTiff) -> Sliceable:
+        image = _image_at(opened, key)
+        data = _pages(path, opened, image) if image.planes else _at_once(opened, image)
+        return TurnedRound(data, _bits(image.keyframe)) if is_turned_round(image.keyframe) else data
 
-    return _with_tiff(path, pixels)
+    return with_tiff(path, pixels, keep_open=True)
 
 
-def _pages(path: str, number: int, leading: int) -> Assembled:
-    """Return an array of the pages of a series, which keeps the file open as long as it lives."""
-    tif = tifffile.TiffFile(path)
-    series = tif.series[number]
-
-    def page(where: tuple[int, ...]) -> NDArray[np.generic]:
-        index = int(np.ravel_multi_index(where, series.shape[:leading])) if where else 0
-        found = series.pages[index]
-        if found is None:  # OME files may leave planes out
-            return np.zeros(series.shape[leading:], series.dtype)
-        errors: list[str] = []
-        with quiet("tifffile", partial(_collect_fatal, errors)):
-            data = found.asarray()
-        if errors:
-            raise _damaged(path, errors[0])
+def _at_once(opened: OpenTiff, image: Image) -> Sliceable:
+    """Return pixels that follow each other as a memory map, others as an array, and close the file."""
+    with opened.tif as tif:
+        if image.dataoffset is not None:
+            dtype = image.dtype.newbyteorder(image.keyframe.parent.byteorder)
+            return np.memmap(image.file, dtype, "r", image.dataoffset, image.shape)
+        data: NDArray[np.generic] = next(one for one in tif.series if one.keyframe is image.keyframe).asarray()
         return data
 
-    array = Assembled(series.shape, series.dtype, page, leading)
-    weakref.finalize(array, tif.close)
-    return array
+
+def _image_at(opened: OpenTiff, key: tuple[int, int]) -> Image:
+    found = next(image for image in images_of(opened) if image.number == key[0])
+    if isinstance(found, Absent):
+        raise damaged(opened.file, found.reason)
+    return found
 
 
-def _with_tiff(path: Path | str, use: Callable[[tifffile.TiffFile], _T]) -> _T:
-    """Open a file and use it; errors that tifffile raises, or only logs, become a `ColloidsError`."""
-    errors: list[str] = []
-    try:
-        with quiet("tifffile", partial(_collect_fatal, errors)), tifffile.TiffFile(path) as tif:
-            result = use(tif)
-    except MemoryError:
-        raise
-    except ColloidsError as error:
+def _bits(page: tifffile.TiffPage) -> int:
+    return int(page.bitspersample)
+
+
+def _pages(path: str, opened: OpenTiff, image: Image) -> Assembled:
+    """Return an array of the pages of a series, which keeps the file open as long as it lives."""
+    leading = len(image.shape) - len(image.keyframe.shape)
+
+    def page(where: tuple[int, ...]) -> NDArray[np.generic]:
+        found = image.planes[int(np.ravel_multi_index(where, image.shape[:leading])) if where else 0]
+        if found is None or not any(found.dataoffsets):  # was never written
+            return np.zeros(image.shape[leading:], image.dtype)
+        errors: list[str] = []
+        file = found.parent.filehandle
+        closed = file.closed  # those of a set are opened for one page each
+        if closed:
+            file.open()
+        try:
+            with quiet("tifffile", partial(collect_fatal, errors)):
+                data = found.asarray()
+        finally:
+            if closed:
+                file.close()
         if errors:
-            raise _damaged(path, errors[0]) from error
-        raise
-    except Exception as error:  # the parser raises nearly anything on damaged bytes
-        raise _damaged(path, error) from error
-    if errors:
-        raise _damaged(path, errors[0])
-    return result
+            raise damaged(path, errors[0])
+        return data
 
-
-def _collect_fatal(errors: list[str], record: logging.LogRecord) -> None:
-    """Collect a logged message if it makes the file unreadable.
-
-    Missing pages and a missing description do; errors in other tags do not: microscopes write unusual private tags.
-    """
-    message = record.getMessage()
-    if record.levelno >= logging.ERROR and _FATAL_MESSAGE.search(message):
-        errors.append(re.sub(r"<.*?> ", "", message.splitlines()[0]))
-
-
-def _damaged(path: Path | str, error: Exception | str) -> ColloidsError:
-    """Return the error to raise for an error of tifffile."""
-    if "imagecodecs" in str(error):
-        return missing_package(f"'{path}' is compressed in a way that needs", "imagecodecs")
-    what = error if isinstance(error, str) else one_line(error)
-    if isinstance(error, tifffile.TiffFileError):
-        return ColloidsError(f"'{path}' is not a TIFF file, or its beginning is damaged ({what}).")
-    return ColloidsError(f"'{path}' is damaged or cut short ({what}); copy it again from its origin.")
+    array = Assembled(image.shape, image.dtype, page, leading)
+    weakref.finalize(array, opened.tif.close)
+    return array

@@ -35,7 +35,7 @@ TRACKS = nc.particle_table(POSITIONS, frame=[0, 1, 2], particle=[0, 0, 0])
         (lambda: nc.write_particles("table.csv", TRACKS, metadata="me"), "Metadata are a dictionary"),
         (lambda: nc.read_particles(None), "given by its name"),
         (lambda: nc.read_stack(3), "given by its name"),
-        (lambda: nc.list_series(["stack.tif"]), "given by its name"),
+        (lambda: nc.list_series([3]), "given by its name"),
         (lambda: nc.read_stack("stack.tif", index="0"), "index must be a whole number"),
         (lambda: nc.read_stack("stack.tif", axes=3), "Axes are letters"),
         (lambda: nc.Stack(VOLUME, axes=3), "Axes 3 are not understood"),

@@ -26,8 +26,10 @@ class StackFile:
     Attributes
     ----------
     path : str
-        The file.
+        The file; or a folder or a pattern of many files that are one stack; or a name for `files`, in their folder.
     {settings}
+    files : tuple[str, ...]
+        The files of a stack of many; empty for what `path` says.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class StackFile:
             group=INPUT,
         ),
     ] = 1.0
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -105,14 +108,14 @@ class StackFile:
         ColloidsError
             If it cannot be read.
         """
-        path = Path(self.path).absolute()
-        # Of a folder its own time has to do: to look at the files of a large one takes too long for every volume.
-        times = tuple(file.stat().st_mtime_ns for file in ([path] if path.is_dir() else _pixel_files(path)))
-        return _opened(self, str(path), times)
+        # Of a Zarr folder its own time has to do: to look at the files of a large one takes too long for every volume.
+        times = tuple(file.stat().st_mtime_ns for file in self._pixel_files(every=False))
+        return _opened(self, str(Path(self.path).absolute()), times)
 
     def absolute(self) -> StackFile:
         """Return the same stack for a process in another folder."""
-        return replace(self, path=str(Path(self.path).absolute()))
+        files = tuple(str(Path(file).absolute()) for file in self.files)
+        return replace(self, path=str(Path(self.path).absolute()), files=files)
 
     def state(self) -> dict[str, object]:
         """Return what would change if the file were another one: its name, sizes and times of its files.
@@ -120,28 +123,40 @@ class StackFile:
         Raises
         ------
         ColloidsError
-            If the file is missing, empty or not readable.
+            If a file is missing, empty or not readable.
         """
         from napari_colloids.io.files import existing_file
         from napari_colloids.io.formats.registry import is_stack_folder
 
-        path = Path(self.path)
-        of_folder = is_stack_folder(path)  # others may be a whole disk, and are refused at once
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if of_folder else _pixel_files(existing_file(path))
+        path, many = Path(self.path), self._many()
+        if many is None and not is_stack_folder(path):  # other folders may be a whole disk, and are refused at once
+            existing_file(path)
+        files = self._pixel_files(every=True)
         stats = [file.stat() for file in files]
         return {
             **asdict(self),
             "path": path.name,
+            "files": [] if many is None else [existing_file(file).name for file in many],
             "bytes": [stat.st_size for stat in stats],
             "modified": [stat.st_mtime_ns for stat in stats],
         }
 
+    def _many(self) -> list[Path] | None:
+        """Return the files of a stack of many; None for a single file, and a folder in Zarr."""
+        from napari_colloids.io.many_files import several_files
 
-def _pixel_files(path: Path) -> list[Path]:
-    """Return a file, if it exists, and those beside it that hold its pixels."""
-    from napari_colloids.io.formats.registry import companion_files
+        return several_files(list(self.files) or self.path)
 
-    return [path, *companion_files(path)] if path.exists() else []
+    def _pixel_files(self, *, every: bool) -> list[Path]:
+        """Return the files, as far as they exist; those in a folder in Zarr only where `every` file counts."""
+        from napari_colloids.io.formats.registry import companion_files, is_stack_folder
+
+        path, many = Path(self.path), self._many()
+        if many is not None:
+            return many
+        if is_stack_folder(path):
+            return sorted(file for file in path.rglob("*") if file.is_file()) if every else [path]
+        return [path, *companion_files(path)] if path.exists() else []
 
 
 @lru_cache(maxsize=2)
@@ -149,7 +164,7 @@ def _opened(file: StackFile, _absolute: str, _modified: tuple[int, ...]) -> Stac
     from napari_colloids.io import read_stack
 
     stack = read_stack(
-        file.path,
+        list(file.files) or file.path,
         index=file.index,
         dataset=file.dataset,
         axes=file.axes,

@@ -10,6 +10,7 @@ from napari_colloids.batch.job import SUMMARY, Job
 from napari_colloids.batch.selection import Selection
 from napari_colloids.detection.options import Options
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.formats.registry import is_stack_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,9 @@ def jobs_of(
 def _table_stem(source: StackFile, sources: Sequence[StackFile]) -> str:
     """Return the name of an input without its ending, followed by its series where the file holds several."""
     path = Path(source.path)
-    parts = [path.name.removesuffix(path.suffix).removesuffix(".ome")]
+    named = bool(source.files) and not path.is_file()
+    ending = "" if named or (path.is_dir() and not is_stack_folder(path)) else path.suffix
+    parts = [path.name.removesuffix(ending).removesuffix(".ome")]
     if source.dataset is not None:
         parts.append(source.dataset.strip("/").replace("/", "_"))
     if (source.index or 0) > 0 or sum(other.path == source.path for other in sources) > 1:

@@ -27,7 +27,7 @@ def detect(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Stacks (TIFF, HDF5, Leica, Nikon, Zeiss, ...) or patterns of their names.",
+            help="Stacks (TIFF, HDF5, Leica, Nikon, Zeiss, ...), patterns of their names, or folders.",
             rich_help_panel=INPUT,
         ),
     ],

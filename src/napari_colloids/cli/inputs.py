@@ -26,7 +26,7 @@ def stack_files(inputs: Sequence[str], index: str | None, reading: Mapping[str, 
     Parameters
     ----------
     inputs
-        Files, or patterns of their names.
+        Files, folders, or patterns of their names.
     index
         Number of a series, from 0, or `ALL_SERIES`; None for the first 3D stack.
     reading
@@ -37,9 +37,7 @@ def stack_files(inputs: Sequence[str], index: str | None, reading: Mapping[str, 
     ColloidsError
         If there is no such file, or a setting is refused.
     """
-    return [
-        file for path in _matching(inputs) for file in _series_in(changed(StackFile(path), reading, "option"), index)
-    ]
+    return [file for found in _matching(inputs) for file in _series_in(changed(found, reading, "option"), index)]
 
 
 def measured_psf(path: str, reading: Mapping[str, object]) -> "PSF":
@@ -66,17 +64,48 @@ def measured_psf(path: str, reading: Mapping[str, object]) -> "PSF":
     return PSF.measured(stack if z_scale == 1 or stack.voxel_size is None else stack.scaled_along_z(z_scale))
 
 
-def _matching(inputs: Sequence[str]) -> list[str]:
-    """Return the inputs with patterns replaced by the files that they match."""
+def _matching(inputs: Sequence[str]) -> list[StackFile]:
+    """Return the stacks in the inputs, with patterns and folders replaced by the files that they stand for.
+
+    2D images that differ by the numbers in their names are one stack, and so is an OME set; volumes that count frames
+    or channels in their names are one in a folder only: those given by name are searched one by one.
+    """
+    from napari_colloids.io.formats.registry import is_stack_folder
+    from napari_colloids.io.many_files import natural_order
+
     files: dict[str, str] = {}  # by their absolute path, so that none is searched twice
+    stacks: list[StackFile] = []
     for given in inputs:
-        found = [given] if Path(given).exists() else sorted(glob(given, recursive=True))
+        found = [given] if Path(given).exists() else glob(given, recursive=True)
         if not found:
             what = "No file matches" if any(letter in given for letter in "*?[") else "There is no file"
             raise ColloidsError(f"{what} '{given}'.")
-        for file in found:
-            files.setdefault(os.path.abspath(file), file)
-    return list(files.values())
+        for file in map(str, natural_order(map(Path, found))):
+            if os.path.isdir(file) and not is_stack_folder(file):
+                stacks += _stacks_in_folder(Path(file))
+            else:
+                files.setdefault(os.path.abspath(file), file)
+    return stacks + _stacks_of([Path(file) for file in files.values()], join_volumes=False)
+
+
+def _stacks_in_folder(folder: Path) -> list[StackFile]:
+    from napari_colloids.io.many_files import several_files
+
+    stacks = _stacks_of(several_files(folder) or [], join_volumes=True)
+    return [StackFile(str(folder))] if len(stacks) == 1 and stacks[0].files else stacks
+
+
+def _stacks_of(files: Sequence[Path], *, join_volumes: bool) -> list[StackFile]:
+    """Return the stacks of many files, and the other files, in the order in which they were given."""
+    from napari_colloids.io.many_files import groups_of
+
+    groups = groups_of(files, join_volumes=join_volumes)
+    return [
+        StackFile(str(group.opened))
+        if len(group.files) == 1
+        else StackFile(str(group.opened.with_name(group.label)), files=tuple(map(str, group.files)))
+        for group in sorted(groups, key=lambda group: files.index(group.files[0]))
+    ]
 
 
 def _series_in(file: StackFile, index: str | None) -> list[StackFile]:
@@ -90,7 +119,7 @@ def _series_in(file: StackFile, index: str | None) -> list[StackFile]:
             raise ColloidsError(f"--index takes the number of a series, from 0, or '{ALL_SERIES}', not '{index}'.")
         return [replace(file, index=int(index))]
     try:
-        every = list_series(file.path) if file.dataset is None else []
+        every = list_series(list(file.files) or file.path) if file.dataset is None else []
     except ColloidsError:
         every = []
     usable, left_out = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+    from napari_colloids.io.many_files import AnyPaths
 
 #: Axes of an array by its number of dimensions.
 _AXES = {4: "tzyx", 5: "tczyx"}
@@ -30,7 +32,8 @@ def input_stack(
     Parameters
     ----------
     source
-        A `Stack`, an array ``(z, y, x)`` (NumPy, memory map or dask) or the name of a file.
+        A `Stack`, an array ``(z, y, x)`` (NumPy, memory map or dask) or the name of a file, folder or
+        pattern, or a list of file names (see `read_stack`).
     voxel_size
         Micrometres ``(z, y, x)``, in place of that of the stack or file.
     series
@@ -41,10 +44,10 @@ def input_stack(
     ColloidsError
         If the file cannot be read, or the array is no such stack.
     """
-    if isinstance(source, str | PathLike):
+    if isinstance(source, str | PathLike) or _are_paths(source):
         from napari_colloids.io import read_stack
 
-        return read_stack(source, voxel_size=voxel_size)
+        return read_stack(cast("AnyPaths", source), voxel_size=voxel_size)
     dimensions = 0 if isinstance(source, Stack) else np.ndim(source)
     if dimensions in _AXES and series:
         stack = as_stack(source, _AXES[dimensions])
@@ -56,3 +59,8 @@ def input_stack(
     else:
         stack = as_stack(source)
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
+
+
+def _are_paths(source: object) -> bool:
+    """Return whether an input is a list of file names."""
+    return isinstance(source, list | tuple) and bool(source) and all(isinstance(one, str | PathLike) for one in source)

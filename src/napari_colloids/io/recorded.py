@@ -124,6 +124,17 @@ def _stopped(by_frame: NDArray[np.bool_], ended: int, name: str) -> Extent | Non
     return Extent(1, there, None, notice)
 
 
+def stopped(recorded: NDArray[np.bool_], axes: str) -> bool:
+    """Return whether everything that is missing lies behind the last slice, as of a stopped acquisition.
+
+    The parameters are those of `extent_of`.
+    """
+    frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
+    by_frame = recorded.reshape(frames, -1, slices)
+    complete = by_frame.all(axis=(1, 2))
+    return bool(complete.all()) or _stops(by_frame[int(complete.argmin()) :])
+
+
 def _stops(by_frame: NDArray[np.bool_]) -> bool:
     """Whether recording stopped: after some slices of the first of these frames there is nothing more."""
     if by_frame[1:].any():

@@ -46,6 +46,8 @@ class Series:
         Why it cannot be read as a 3D stack as it is; empty if it can.
     gaps
         What was not recorded, so that it is read with ``allow_missing`` only; empty where nothing is missing.
+    notices
+        What the user has to know of how it is read, such as what the names of many files mean.
 
     See Also
     --------
@@ -71,6 +73,7 @@ class Series:
     frame_interval: float | None = None
     problem: str = ""
     gaps: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class SeriesReader:
         Names of files that hold a part of the pixels and do not exist.
     notices
         What the user has to know of how it is read.
+    title, stack_name
+        Its name in messages, and that of the stack; empty where the names of file and series make them.
     """
 
     name: str
@@ -122,6 +127,8 @@ class SeriesReader:
     sparse: bool = False
     missing_files: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    title: str = ""
+    stack_name: str = ""
 
     def describe(self, path: Path) -> Series:
         """Return the description of the series; `path` is the file, for messages."""
@@ -140,6 +147,7 @@ class SeriesReader:
             self._valid_frame_interval(),
             problem,
             gaps,
+            self.notices,
         )
 
     def problem(self, path: Path, axes: str | None = None) -> str:
@@ -186,7 +194,7 @@ class SeriesReader:
             data,
             axes=layout.axes,
             voxel_size=voxel_size,
-            name=f"{stem} {self.name}".strip(),
+            name=self.stack_name or f"{stem} {self.name}".strip(),
             channel_names=self._valid_channel_names(channels),
             metadata=self.metadata(),
             frame_interval=self._valid_frame_interval(),
@@ -201,7 +209,7 @@ class SeriesReader:
             return None
         recorded = np.ones((1,) * self.array.ndim, bool) if self.recorded is None else self.recorded
         by_slice = layout(np.broadcast_to(recorded, self.array.shape))[..., 0, 0]
-        name = f"{path.name} {self.name}".strip()
+        name = self.title or f"{path.name} {self.name}".strip()
         if self.sparse:
             return sparse_extent(by_slice, layout.axes, name)
         return extent_of(by_slice, layout.axes, name, self.missing_files, allow_missing=allow_missing)
@@ -209,7 +217,7 @@ class SeriesReader:
     def _layout(self, path: Path, axes: str | None) -> Layout:
         if self.unreadable or (self.obstacle and axes is None):
             raise ColloidsError(self.unreadable or self.obstacle)
-        name = f"{path.name} {self.name}".strip()
+        name = self.title or f"{path.name} {self.name}".strip()
         return layout_of(self.axes, self.array.shape, name, axes)
 
     def _pixels(self, axes: str, lazy: bool | None, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.bool_] | None]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import checked_axes
 from napari_colloids.io.choice import first_stack
-from napari_colloids.io.files import AnyPath, existing_file
+from napari_colloids.io.files import existing_file
 from napari_colloids.io.formats.registry import STACK_ENDINGS, stack_format
+from napari_colloids.io.many_files import AnyPaths, place_of, readers_in, several_files, shown, slices_like
+from napari_colloids.io.slices import is_flat
 from napari_colloids.settings import check_value
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def read_stack(
-    path: AnyPath,
+    path: AnyPaths,
     *,
     index: int | None = None,
     dataset: str | None = None,
@@ -37,7 +39,10 @@ def read_stack(
     ----------
     path
         A file that ends in one of `STACK_ENDINGS`, such as TIFF, HDF5, Leica (``.lif``), Nikon (``.nd2``) or Zeiss
-        (``.czi``), or a folder in OME-Zarr (``.zarr``).
+        (``.czi``), or a folder in OME-Zarr (``.zarr``). Or many files, as their folder, a pattern (``"beads_z*.tif"``)
+        or a list: 2D images that differ by the numbers in their names are one stack. Letters before a number say what
+        it counts (``z003``, ``t1``, ``ch00``, ``frame12``, and what Leica, Zeiss, Bruker and Micro-Manager write); a
+        single number without a letter counts slices. Volumes whose names count frames or channels are one series.
     index
         Which series (volume, scene) of a file that holds several, from 0; `list_series` lists them in this order.
         None takes the first that is a 3D stack, and `Stack.notices` says which that is and what the others are.
@@ -86,6 +91,14 @@ def read_stack(
     >>> lazy.data[0, :2, :2].compute()
     array([[0, 0],
            [0, 0]], dtype=uint8)
+
+    Slices in files of their own are one stack:
+
+    >>> for z in range(12):
+    ...     np.save(f"slice{z}.npy", np.zeros((64, 64), np.uint8))
+    >>> slices = read_stack("slice*.npy")
+    >>> slices.shape, slices.notices
+    ((12, 64, 64), ("12 files 'slice*.npy': z from 0 to 11.",))
     """
     axes = checked_axes(axes)
     check_value("index", index, int | None)
@@ -98,15 +111,15 @@ def read_stack(
     elif index is not None:
         chosen = _reader_at(path, readers, index)
     else:
-        chosen, notice = first_stack(Path(path), readers, axes)
+        chosen, notice = first_stack(place_of(path), readers, axes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stack = chosen.read(Path(path), axes, lazy, allow_missing=allow_missing)
+        stack = chosen.read(place_of(path), axes, lazy, allow_missing=allow_missing)
     stack = replace(stack, notices=(notice, *stack.notices)) if notice else stack
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 
-def list_series(path: AnyPath) -> list[Series]:
+def list_series(path: AnyPaths) -> list[Series]:
     """List the series (volumes, scenes, images) in a file, without reading pixels.
 
     Parameters
@@ -117,7 +130,8 @@ def list_series(path: AnyPath) -> list[Series]:
     Returns
     -------
     list of Series
-        In the order of the `index` of `read_stack`; the `problem` of a series says why it is no 3D stack.
+        In the order of the `index` of `read_stack`; the `problem` of a series says why it is no 3D stack. Of many files
+        those of the stack of the most files come first.
 
     Raises
     ------
@@ -141,28 +155,45 @@ def list_series(path: AnyPath) -> list[Series]:
     0 ZYX (16, 32, 32)
     1 ZYX (20, 32, 32)
     """
-    return [reader.describe(Path(path)) for reader in _series_readers(path)]
+    return [reader.describe(place_of(path)) for reader in _series_readers(path)]
 
 
-def _series_readers(path: AnyPath) -> list[SeriesReader]:
+def _series_readers(path: AnyPaths) -> list[SeriesReader]:
+    files = several_files(path)
+    if files is not None or isinstance(path, list | tuple):
+        return readers_in(path, files or [])
     form = stack_format(path)
     if form is None:
         existing_file(path)
         raise ColloidsError(f"'{path}' has no known ending; stacks are read from {', '.join(STACK_ENDINGS)} files.")
-    return form.series_readers(path)
+    readers = form.series_readers(path)
+    alone = len(readers) == 1 and is_flat(readers[0])
+    return [_told_to_be_a_slice(Path(path), readers[0])] if alone else readers
 
 
-def _reader_called(path: AnyPath, readers: list[SeriesReader], dataset: str) -> SeriesReader:
+def _told_to_be_a_slice(file: Path, reader: SeriesReader) -> SeriesReader:
+    """Return the reader of a 2D image; where it is one slice of many its obstacle says how these are read."""
+    stack = slices_like(file)
+    if stack is None or stack.grid is None or reader.obstacle or reader.unreadable:
+        return reader
+    obstacle = (
+        f"'{file}' is a single 2D image, one of {len(stack.files)} in its folder: give the folder, or the pattern "
+        f"'{stack.grid.pattern}', to read them as a stack."
+    )
+    return replace(reader, obstacle=obstacle)
+
+
+def _reader_called(path: AnyPaths, readers: list[SeriesReader], dataset: str) -> SeriesReader:
     wanted = dataset.strip("/")
     chosen = next((reader for reader in readers if wanted and wanted in (reader.path, reader.name)), None)
     if chosen is None:
         names = ", ".join(filter(None, (reader.path or reader.name for reader in readers[:8])))
-        raise ColloidsError(f"'{path}' holds no stack called '{dataset}'; it holds {names or 'a nameless one'}.")
+        raise ColloidsError(f"{shown(path)} holds no stack called '{dataset}'; it holds {names or 'a nameless one'}.")
     return chosen
 
 
-def _reader_at(path: AnyPath, readers: list[SeriesReader], index: int) -> SeriesReader:
+def _reader_at(path: AnyPaths, readers: list[SeriesReader], index: int) -> SeriesReader:
     if not 0 <= index < len(readers):
         number = f"{len(readers)} volume{'s' if len(readers) > 1 else ''}"
-        raise ColloidsError(f"'{path}' holds {number}; there is no volume {index} (the first one is 0).")
+        raise ColloidsError(f"{shown(path)} holds {number}; there is no volume {index} (the first one is 0).")
     return readers[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,19 +12,20 @@ from napari.layers import Points
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QFileDialog
 
+from napari_colloids.batch.stack_file import StackFile
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import STACK_ENDINGS
 from napari_colloids.io.axes import UNLABELLED
 from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats.registry import STACK_FORMATS
-from napari_colloids.settings import Setting
+from napari_colloids.settings import Setting, settings_of
 from napari_colloids.widgets.layers import layers, reader
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.controls import Form, beside, controls_of
+from napari_colloids.widgets.parts.controls import Form, beside, control, controls_of
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.series import SeriesChoice, SeriesPicker
-from napari_colloids.widgets.parts.status import Status
+from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import Task, call
 
 if TYPE_CHECKING:
@@ -74,16 +76,21 @@ class LoadWidget(Panel):
         self._looking = Task(self, "Looking at the file")
         self._stale = False
         self._found: _FileContents | None = None
-        self.path = LineEdit(label="File", tooltip=f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder).")
+        self.path = LineEdit(
+            label="File",
+            tooltip=f"Stack to load: {', '.join(STACK_ENDINGS)} (a folder); or a folder of slices, or a pattern of "
+            "their names, such as stack_z*.tif.",
+        )
         self.path.native.setPlaceholderText(f"{', '.join(form.label for form in STACK_FORMATS[:4])}…")
         self.browse = PushButton(text="Browse…", tooltip="Choose a file.")
-        self.folder = PushButton(text="Folder…", tooltip="Choose a Zarr folder.")
+        self.folder = PushButton(text="Folder…", tooltip="Choose a folder of slices in files of their own, or in Zarr.")
         self.picker = SeriesPicker(self)
         self.controls = controls_of(Calibration)
+        self.allow_missing = control(settings_of(StackFile)["allow_missing"])
         self.status = Status()
         self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for)
         buttons = beside(self.browse, self.folder)
-        form = Form([self.path, buttons, *self.picker.rows, *self.controls.values()])
+        form = Form([self.path, buttons, *self.picker.rows, *self.controls.values(), self.allow_missing])
         self.add(form, self.button, self.status)
         self.browse.changed.connect(self._on_browse)
         self.folder.changed.connect(self._on_folder)
@@ -113,6 +120,7 @@ class LoadWidget(Panel):
         tip = "Add the volume, and its true particles where the file has them, to the viewer."
         self.button.offer(series is not None, tip)
         self.controls["voxel_size"].enabled = series is not None and series.voxel_size is None
+        self.allow_missing.enabled = series is not None and bool(series.gaps)
 
     def _on_browse(self) -> None:
         last = _path_of(self.path.value)
@@ -120,7 +128,7 @@ class LoadWidget(Panel):
         self._take(path)
 
     def _on_folder(self) -> None:
-        self._take(QFileDialog.getExistingDirectory(self, "Load a Zarr folder", self.path.value))
+        self._take(QFileDialog.getExistingDirectory(self, "Load a folder of slices, or in Zarr", self.path.value))
 
     def _take(self, path: str) -> None:
         if path:
@@ -137,6 +145,7 @@ class LoadWidget(Panel):
         series = self.picker.current
         known = None if series is None else series.voxel_size
         self.controls["voxel_size"].value = known or (None, None, None)
+        self.allow_missing.value = False
         if self._found is not None:
             self.status.say(_series_summary(self._found.series, series))
         self._refresh()
@@ -161,28 +170,31 @@ class LoadWidget(Panel):
                 raise ColloidsError("Type the voxel size along all three axes (µm), or leave all three unknown.")
             voxel_size = typed
         choice, depth = self.picker.choice(), self.controls["depth_factor"].value
-        return call(lambda: _described(found.path, choice, voxel_size, depth))
+        allow_missing = bool(self.allow_missing.value)
+        return call(lambda: _described(found.path, choice, voxel_size, depth, allow_missing=allow_missing))
 
-    def _on_loaded(self, described: list[layers.LayerData]) -> None:
+    def _on_loaded(self, loaded: tuple[list[layers.LayerData], tuple[str, ...]]) -> None:
+        described, notices = loaded
         added = [add_layer(self._viewer, one) for one in described]
         self._viewer.layers.selection.active = added[0]
         true = sum(len(layer.data) for layer in added if isinstance(layer, Points))
-        self.status.say(f"Loaded {added[0].name}" + (f" with {true} true particles." if true else "."))
+        said = f"Loaded {added[0].name}" + (f" with {true} true particles." if true else ".")
+        self.status.say(" ".join([html.escape(said, quote=False), *map(notice, notices)]) if notices else said)
 
 
 @dataclass(frozen=True)
 class _FileContents:
-    """The series of a file, and when it was written last."""
+    """The series of a file, a folder or a pattern, and when the files were written last."""
 
     path: Path
     series: list[Series]
-    written: int
+    written: tuple[int, ...]
 
     def is_still(self, path: Path) -> bool:
         """Whether a path leads to that file, and nothing was written to it since."""
         try:
-            return path == self.path and path.stat().st_mtime_ns == self.written
-        except OSError:
+            return path == self.path and _written(path) == self.written
+        except (OSError, ColloidsError):
             return False
 
 
@@ -200,20 +212,31 @@ def _series_summary(found: list[Series], series: Series | None) -> str:
         return found[0].problem
     if series.problem:
         labels = "does not say what" if set(series.axes) == {UNLABELLED} else f"says '{series.axes}' for what"
-        return f"The file {labels} the dimensions {series.shape} are. Check the suggested axes before loading."
+        what = f"The file {labels} the dimensions {series.shape} are. Check the suggested axes before loading."
+        return " ".join([*series.notices, what])
     shape = " x ".join(map(str, series.shape))
     known = "voxel size from the file" if series.voxel_size else "no voxel size in the file: type it, if known"
     interval = "" if series.frame_interval is None else f"; a frame every {series.frame_interval:.4g} s"
-    return f"{shape} ({', '.join(series.axes.lower())}); {known}{interval}."
+    said = " ".join([*series.notices, f"{shape} ({', '.join(series.axes.lower())}); {known}{interval}."])
+    return f"{html.escape(said, quote=False)} {notice(series.gaps)}" if series.gaps else said
 
 
 def _look(path: Path) -> _FileContents:
     from napari_colloids.io import list_series
 
     series = list_series(path)
-    return _FileContents(path, series, path.stat().st_mtime_ns)
+    return _FileContents(path, series, _written(path))
 
 
-def _described(path: Path, choice: SeriesChoice, voxel_size: VoxelSize | None, depth: float) -> list[layers.LayerData]:
-    stack, truth = reader.load(path, voxel_size=voxel_size, **choice)
-    return reader.layers_of(stack if depth == 1 else stack.scaled_along_z(depth), truth)
+def _written(path: Path) -> tuple[int, ...]:
+    """Return when the files were written last."""
+    from napari_colloids.io.many_files import several_files
+
+    return tuple(file.stat().st_mtime_ns for file in several_files(path) or [path])
+
+
+def _described(
+    path: Path, choice: SeriesChoice, voxel_size: VoxelSize | None, depth: float, *, allow_missing: bool
+) -> tuple[list[layers.LayerData], tuple[str, ...]]:
+    stack, truth = reader.load(path, voxel_size=voxel_size, allow_missing=allow_missing, **choice)
+    return reader.layers_of(stack if depth == 1 else stack.scaled_along_z(depth), truth), stack.notices

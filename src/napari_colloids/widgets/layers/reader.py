@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from napari_colloids.stack import Stack
     from napari_colloids.widgets.layers.places import Place
 
-Reader = Callable[[str | Sequence[str]], list[LayerData]]
+#: What napari takes for a file that was read and adds no layer.
+NoLayers = list[tuple[None]]
+Reader = Callable[[str | Sequence[str]], list[LayerData] | NoLayers]
 
 #: What says where a layer lies, in the attributes of an image.
 _PLACE = ("scale", "translate", "units", "axis_labels")
@@ -26,8 +28,15 @@ _PLACE = ("scale", "translate", "units", "axis_labels")
 def get_stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the reader of image stacks, or None for other files (npe2 entry point)."""
     from napari_colloids.io import STACK_ENDINGS
+    from napari_colloids.io.formats.registry import is_stack_folder
+    from napari_colloids.io.many_files import several_files
 
     paths = _paths(path)
+    if len(paths) == 1 and paths[0].is_dir() and not is_stack_folder(paths[0]):
+        try:
+            return read_stacks if several_files(paths[0]) else None
+        except ColloidsError:  # no stack in it
+            return None
     return read_stacks if paths and all(one.suffix.lower() in STACK_ENDINGS for one in paths) else None
 
 
@@ -41,15 +50,28 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
     return [Path(one) for one in ([path] if isinstance(path, str) else path)]
 
 
-def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
-    """Read stacks as napari layers: the first series of each file that is one, with its true particles, if known."""
+def read_stacks(path: str | Sequence[str]) -> list[LayerData] | NoLayers:
+    """Read stacks as napari layers: the first series of each file or folder that is one, with its true particles.
+
+    Several files that belong together, as slices or as an OME set, are one stack, and so is a single one of them with
+    the others in its folder. Files that are dropped on napari come one by one: those of a stack that is open already
+    add nothing.
+    """
     from napari.utils.notifications import show_info
 
     from napari_colloids.io import list_series
     from napari_colloids.widgets.layers.spheres import watch_all
 
     layers: list[LayerData] = []
-    for one in _paths(path):
+    for one in _stacks_of(_paths(path)):
+        if isinstance(one, list) and len(_paths(path)) == 1:
+            if _is_open(one):
+                return [(None,)]
+            name = Path(str(path if isinstance(path, str) else path[0])).name
+            show_info(
+                f"{name} is one of {len(one)} files of a stack, which is opened. Some of them alone need a folder "
+                "of their own."
+            )
         try:
             series = list_series(one)
             readable = [number for number, found in enumerate(series) if not found.problem]
@@ -62,10 +84,34 @@ def read_stacks(path: str | Sequence[str]) -> list[LayerData]:
             continue
         layers += layers_of(stack, truth)
         if len(readable) > 1:
-            number = len(readable)
-            show_info(f"{one.name} holds {number} stacks; this is the first. The Load widget opens the others.")
+            number, name = len(readable), one.name if isinstance(one, Path) else stack.name
+            show_info(f"{name} holds {number} stacks; this is the first. The Load widget opens the others.")
+        if stack.notices:
+            show_info(f"{stack.name}: {' '.join(stack.notices)}")
     watch_all()
     return layers
+
+
+def _stacks_of(paths: list[Path]) -> list[Path | list[Path]]:
+    """Return the files and folders, those that belong together as a list."""
+    from napari_colloids.io.many_files import groups_of, natural_order, stack_around
+
+    if len(paths) > 1:
+        groups = groups_of(natural_order(paths), join_volumes=True)
+    elif paths[0].is_file() and (whole := stack_around(paths[0])):
+        groups = [whole]
+    else:
+        return [*paths]
+    return [group.opened if len(group.files) == 1 else list(group.files) for group in groups]
+
+
+def _is_open(files: list[Path]) -> bool:
+    """Return whether a layer of the window holds the stack of these files."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    sources = [] if viewer is None else [layer.source.path for layer in viewer.layers]
+    return any(source is not None and Path(source) in files for source in sources)
 
 
 def read_tables(path: str | Sequence[str]) -> list[LayerData]:
@@ -119,23 +165,27 @@ def _place_of(table: pd.DataFrame) -> Place:
 
 
 def load(
-    path: Path,
+    path: Path | list[Path],
     *,
     index: int = 0,
     voxel_size: tuple[float, float, float] | None = None,
     axes: str | None = None,
     channel: int | None = None,
     frames: tuple[int, int] | None = None,
+    allow_missing: bool = False,
 ) -> tuple[Stack, pd.DataFrame | None]:
-    """Read one series of a file, or one channel or some frames of it, and the true particles that come with it.
+    """Read one series of a file, a folder or a list of files, with the true particles that come with it.
 
-    Voxel size and axes take the place of what the file says; frames are the first and the last. Raises a
-    `ColloidsError` if the file cannot be read, or has no such series, channel or frames.
+    It may be one channel or some frames of it. Voxel size and axes take the place of what the file says; frames are the
+    first and the last; `allow_missing` is that of `read_stack`. Raises a `ColloidsError` if the file cannot be read, or
+    has no such series, channel or frames.
     """
     from napari_colloids.io import read_stack, read_truth
 
-    stack = _part(read_stack(path, index=index, voxel_size=voxel_size, axes=axes), channel, frames)
-    return stack, read_truth(path, index)
+    stack = _part(
+        read_stack(path, index=index, voxel_size=voxel_size, axes=axes, allow_missing=allow_missing), channel, frames
+    )
+    return stack, None if isinstance(path, list) else read_truth(path, index)
 
 
 def _part(stack: Stack, channel: int | None, frames: tuple[int, int] | None) -> Stack:

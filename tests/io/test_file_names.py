@@ -74,9 +74,9 @@ def test_a_time_of_day_beside_the_slice_tells_nothing():
     names = [f"beads_z{z:03}_20240105_{143201 + 2 * z}.tif" for z in range(5)]
     (grid,) = grids(names).values()
     assert (grid.axes, grid.missing) == ("z", ())
-    names = [f"{143201 + 7 * z}_{z:03}.tif" for z in range(5)]
-    (grid,) = grids(names).values()
-    assert grid.values == ((0, 1, 2, 3, 4),)
+    for pattern in ("{time}_{z:03}.tif", "{z:03}_{time}.tif"):
+        (grid,) = grids([pattern.format(time=143201 + 7 * z * z, z=z) for z in range(5)]).values()
+        assert grid.values == ((0, 1, 2, 3, 4),)
 
 
 @pytest.mark.parametrize("pattern", ["run{r}_z{z}.tif", "{r}_{z:03}.tif", "a_s{r}z{z}.tif", "a_pos{r}_{z}.tif"])

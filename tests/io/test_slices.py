@@ -147,9 +147,7 @@ def test_a_damaged_file_beside_the_stack_is_told(write, folder):
 def test_gaps_are_refused_or_known(write, folder):
     but = {f"stack_z{z:03}.tif" for z in range(14, 25)}
     data = write("stack_z{:03}.tif", (40, 8, 9), but=but)
-    message = (
-        r"^'stack_z\*\.tif' lacks 11 of 40 slices \(the first is slice 14\), as files are missing: 'stack_z014\.tif'"
-    )
+    message = r"^'stack_z\*\.tif' lacks 11 of 40 slices \(the first is slice 14\), .*'stack_z014\.tif'"
     for way in ways(folder, "stack_z*.tif"):
         with pytest.raises(ColloidsError, match=message):
             read_stack(way)

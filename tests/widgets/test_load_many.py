@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tifffile
-from napari.components import ViewerModel
 
 from napari_colloids.widgets.layers import reader
 from napari_colloids.widgets.load import LoadWidget
@@ -27,15 +26,10 @@ def slices(tmp_path, data):
 
 
 @pytest.fixture
-def model():
-    return ViewerModel()
-
-
-@pytest.fixture
-def look(model, qtbot):
+def look(viewer, qtbot):
     def at(path):
-        widget = LoadWidget(model)
-        qtbot.addWidget(widget)
+        widget = LoadWidget(viewer)
+        viewer.window.add_dock_widget(widget, name="Load")
         widget.path.value = str(path)
         widget.path.native.editingFinished.emit()
         qtbot.waitUntil(lambda: bool(widget.status.text()), timeout=TIMEOUT)
@@ -54,7 +48,7 @@ def said(monkeypatch):
 
 
 @pytest.mark.parametrize("way", [".", "stack_z*.tif"])
-def test_what_was_understood_is_shown_before_loading(look, click, qtbot, model, slices, data, way):
+def test_what_was_understood_is_shown_before_loading(look, click, qtbot, viewer, slices, data, way):
     widget = look(slices / way)
     assert widget.status.text().startswith("12 files 'stack_z*.tif': z from 0 to 11. 12 x 8 x 9 (z, y, x)")
     assert not widget.allow_missing.enabled
@@ -62,7 +56,7 @@ def test_what_was_understood_is_shown_before_loading(look, click, qtbot, model, 
     click(widget.button)
     qtbot.waitUntil(lambda: widget.status.text().startswith("Loaded"), timeout=TIMEOUT)
     assert "z from 0 to 11" in widget.status.text()
-    (image,) = model.layers
+    (image,) = viewer.layers
     np.testing.assert_array_equal(image.data, data)
     np.testing.assert_allclose(image.scale, (0.3, 0.1, 0.1))
 
@@ -74,7 +68,7 @@ def test_a_slice_that_was_added_is_seen(look, qtbot, slices, data):
     qtbot.waitUntil(lambda: widget.status.text().startswith("13 files"), timeout=TIMEOUT)
 
 
-def test_missing_slices_are_shown_and_can_be_allowed(look, click, qtbot, model, slices):
+def test_missing_slices_are_shown_and_can_be_allowed(look, click, qtbot, viewer, slices):
     (slices / "stack_z5.tif").unlink()
     widget = look(slices)
     assert "lacks 1 of 12 slices" in widget.status.text()
@@ -83,15 +77,15 @@ def test_missing_slices_are_shown_and_can_be_allowed(look, click, qtbot, model, 
     assert not widget.allow_missing.value
     click(widget.button)
     qtbot.waitUntil(lambda: "allow it" in widget.status.text() and widget.button.isEnabled(), timeout=TIMEOUT)
-    assert not model.layers
+    assert not viewer.layers
     widget.allow_missing.value = True
     click(widget.button)
     qtbot.waitUntil(lambda: widget.status.text().startswith("Loaded"), timeout=TIMEOUT)
     assert "nothing is searched there" in widget.status.text()
-    assert model.layers[0].data.shape == (12, 8, 9)
+    assert viewer.layers[0].data.shape == (12, 8, 9)
 
 
-def test_axes_of_many_files_can_be_corrected(look, click, qtbot, model, slices, data):
+def test_axes_of_many_files_can_be_corrected(look, click, qtbot, viewer, slices, data):
     for z in range(12):
         (slices / f"stack_z{z}.tif").rename(slices / f"frame{z}.tif")
     widget = look(slices)
@@ -100,7 +94,7 @@ def test_axes_of_many_files_can_be_corrected(look, click, qtbot, model, slices, 
     assert widget.picker.axes.value == "zyx"
     click(widget.button)
     qtbot.waitUntil(lambda: widget.status.text().startswith("Loaded"), timeout=TIMEOUT)
-    np.testing.assert_array_equal(model.layers[0].data, data)
+    np.testing.assert_array_equal(viewer.layers[0].data, data)
 
 
 def test_several_stacks_in_a_folder_are_offered(look, slices, data):
@@ -113,29 +107,29 @@ def test_several_stacks_in_a_folder_are_offered(look, slices, data):
     assert widget.status.text().startswith("4 files 'other_z*.tif'")
 
 
-def test_a_dropped_folder(model, slices, data, said):
-    (image,) = model.open(slices, plugin="napari-colloids")
+def test_a_dropped_folder(viewer, slices, data, said):
+    (image,) = viewer.open(slices, plugin="napari-colloids")
     np.testing.assert_array_equal(image.data, data)
     assert image.name == "slices"
     assert said == ["slices: 12 files 'stack_z*.tif': z from 0 to 11."]
 
 
-def test_slices_that_are_opened_as_a_stack(model, slices, data, said):
+def test_slices_that_are_opened_as_a_stack(viewer, slices, data, said):
     files = [str(slices / f"stack_z{z}.tif") for z in (3, 11, 0, 2, 1, *range(4, 11))]
-    (image,) = model.open(files, plugin="napari-colloids", stack=True)
+    (image,) = viewer.open(files, plugin="napari-colloids", stack=True)
     np.testing.assert_array_equal(image.data, data)
     assert said == ["stack: 12 files 'stack_z*.tif': z from 0 to 11."]
 
 
-def test_dropped_slices_and_sets_are_one_stack_once(viewer, slices, tmp_path, data, said):
+def test_dropped_slices_and_sets_are_one_stack_once(windowed_viewer, slices, tmp_path, data, said):
     files = [str(slices / f"stack_z{z}.tif") for z in (3, 11, 0, 2, 1, *range(4, 11))]
-    (image,) = viewer.open(files, plugin="napari-colloids")
+    (image,) = windowed_viewer.open(files, plugin="napari-colloids")
     np.testing.assert_array_equal(image.data, data)
     assert said[0].startswith("stack_z3.tif is one of 12 files of a stack")
     assert "z from 0 to 11" in said[1]
-    assert viewer.open(files[0], plugin="napari-colloids") == []
-    viewer.layers.clear()
-    assert len(viewer.open(files[0], plugin="napari-colloids")) == 1
+    assert windowed_viewer.open(files[0], plugin="napari-colloids") == []
+    windowed_viewer.layers.clear()
+    assert len(windowed_viewer.open(files[0], plugin="napari-colloids")) == 1
 
     names = [f"s_z{z}.ome.tif" for z in range(3)]
     parts = "".join(
@@ -147,7 +141,7 @@ def test_dropped_slices_and_sets_are_one_stack_once(viewer, slices, tmp_path, da
     for z, name in enumerate(names):
         xml = f'<?xml version="1.0"?><OME UUID="urn:uuid:{z}"><Image ID="Image:0">{pixels}</Image></OME>'
         tifffile.imwrite(tmp_path / name, data[z], description=xml, metadata=None)
-    (image,) = viewer.open([tmp_path / name for name in names], plugin="napari-colloids")
+    (image,) = windowed_viewer.open([tmp_path / name for name in names], plugin="napari-colloids")
     np.testing.assert_array_equal(image.data, data[:3])
 
 
@@ -158,7 +152,7 @@ def test_what_is_no_stack_is_left_to_other_readers(tmp_path, slices):
     assert reader.get_stack_reader(str(slices)) is not None
 
 
-def test_a_dropped_image_that_is_alone_is_refused_as_before(model, tmp_path, data):
+def test_a_dropped_image_that_is_alone_is_refused_as_before(viewer, tmp_path, data):
     tifffile.imwrite(tmp_path / "flat1.tif", data[0])
     with pytest.raises(Exception, match="single 2D image"):
-        model.open(tmp_path / "flat1.tif", plugin="napari-colloids")
+        viewer.open(tmp_path / "flat1.tif", plugin="napari-colloids")

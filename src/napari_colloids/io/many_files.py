@@ -146,18 +146,11 @@ def place_of(path: AnyPaths) -> Path:
 
 
 def stack_around(file: Path) -> FileGroup | None:
-    """Return the stack of many files that a file is a part of, with the others in its folder; None for other files.
-
-    Raises
-    ------
-    ColloidsError
-        If the file cannot be read.
-    """
+    """Return the stack of many files that a file is a part of, with the others in its folder; None for other files."""
     whole = _set_in(file, _stacks_in(file.parent)) if ".ome" in file.name.lower() else None
     if whole is not None:
         return whole if len(whole.files) > 1 else None
-    readers = readers_of(file)
-    return slices_like(file) if len(readers) == 1 and is_flat(readers[0]) else None
+    return slices_like(file) if _is_flat([file]) else None
 
 
 def slices_like(file: Path) -> FileGroup | None:

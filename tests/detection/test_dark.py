@@ -57,10 +57,51 @@ def test_who_asks_for_the_other_kind_is_told(simulated):
         assert any(hint in notice for notice in wrong["notices"])
         assert not wrong["diameter_certain"]
         assert right["notices"] == []
-    # With a diameter there is nothing to be unsure of, and noise has no particles of either kind.
+    # Noise has no particles of either kind.
     noise = np.random.default_rng(0).normal(100, 10, (40, 44, 48)).astype(np.float32)
-    for found in (detect(dark, diameter=10), detect(noise)):
-        assert not any("yours" in notice for notice in found.attrs["notices"])
+    assert not any("yours" in notice for notice in detect(noise).attrs["notices"])
+
+
+#: Stacks in which the gaps between the particles, or the space around them, look like particles of the other polarity.
+ALIKE = {
+    "dense": {"volume_fraction": 0.55, "psf_sigma": (2, 1.3, 1.3), "snr": 8, "cnr": 8},
+    "crystal": {"volume_fraction": 0.55, "arrangement": "crystal", "psf_sigma": (2.5, 1.2, 1.2)},
+    "strings of shells": {"volume_fraction": 0.12, "arrangement": "strings", "shell": 0.5, "psf_sigma": (2.5, 1, 1)},
+    "dilute": {"volume_fraction": 0.08, "psf_sigma": (3, 1.2, 1.2)},
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_the_polarity_that_explains_more_light_is_proposed_at_a_given_diameter(kind):
+    image = np.asarray(simulate(shape=(40, 48, 48), radius=5, seed=31, **ALIKE[kind]).stack.data, float)
+    light = 0.6 + 0.4 * np.linspace(0, 1, 40)[:, None, None] * (1 + 0.3 * np.sin(np.linspace(0, 3, 48)))
+    for shown, dark in ((image, False), ((image.max() - image) * light, True)):
+        right, wrong = (detect(shown, diameter=10, dark=way).attrs for way in (dark, not dark))
+        assert not right["negative_certain"]
+        assert not any("inverted" in notice for notice in right["notices"])
+        assert wrong["negative_certain"]
+        assert any(f"yours are {'dark' if dark else 'bright'}" in notice for notice in wrong["notices"])
+
+
+def test_dark_spheres_under_uneven_light_are_told_without_a_diameter():
+    # Sparse dark spheres in front of a light that grows along z, as in a dyed solvent above a coverslip.
+    made = simulate(shape=(40, 56, 56), radius=5, volume_fraction=0.2, psf_sigma=(3, 1.3, 1.3), snr=8, cnr=8, seed=33)
+    image = np.asarray(made.stack.data, float)
+    light = np.linspace(0.5, 1, 40)[:, None, None]
+    dyed = (image.max() + 40 - image) * light
+    assert detect(dyed).attrs["negative_certain"]
+    assert not detect(dyed, dark=True).attrs["negative_certain"]
+
+
+def test_every_volume_of_a_series_tells_it_at_a_given_diameter(simulated):
+    dark = dyed_solvent(simulated, np.uint8)[:, :40, :40]
+    tables = {}
+    steps = iter_detect_series(
+        Stack(np.stack([dark, dark]), "tzyx"), Options(diameter=10), [Part(0, 0), Part(1, 0)], tables.__setitem__
+    )
+    for _ in steps:
+        pass
+    assert all(table.attrs["negative_certain"] for table in tables.values())
 
 
 def test_every_volume_of_a_series_tells_it(simulated):

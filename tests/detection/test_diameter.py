@@ -78,7 +78,7 @@ def twelve():
     return simulate(shape=(48, 72, 72), radius=6, psf_sigma=(3, 1.3, 1.3), snr=5, cnr=5, seed=26).stack
 
 
-@pytest.mark.parametrize("diameter", [7.2, 19.2])
+@pytest.mark.parametrize("diameter", [6.0, 7.2, 17.0, 19.2])
 def test_a_diameter_that_does_not_fit_is_doubted(twelve, diameter):
     (notice,) = detect(twelve, diameter=diameter).attrs["notices"]
     given, found = re.findall(r"([\d.]+) px", notice)

@@ -15,7 +15,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io import read_particles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -54,13 +54,17 @@ def _take_over(store: PartStore, written: Sidecar) -> None:
         volumes = list(_volumes_in(store.target, written))
     except (ColloidsError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return  # it was damaged or changed, and all volumes are searched again
-    if store.estimates and store.estimates != estimates:
+    if store.estimates and _diameters(store.estimates) != _diameters(estimates):
         return
     store.estimates = estimates
     done = set(store.done())
     for part, table in volumes:
         if part not in done:
             store.keep(part, table)
+
+
+def _diameters(estimates: Mapping[int, DiameterEstimate]) -> dict[int, float]:
+    return {channel: estimate.diameter for channel, estimate in estimates.items()}
 
 
 def _volumes_in(target: Path, written: Sidecar) -> Iterator[tuple[Part, pd.DataFrame]]:

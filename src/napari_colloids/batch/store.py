@@ -205,7 +205,7 @@ class PartStore:
         notices = list(record.notices)
         for channel, frame in first.items():
             estimate = self.estimates.get(channel)
-            if estimate is not None and estimate.frame != frame:
+            if record.diameter_estimated and estimate is not None and estimate.frame != frame:
                 place = f"frame {estimate.frame}" + f", channel {channel}" * (len(channels) > 1)
                 notices.append(
                     f"The diameter, {estimate.diameter:.1f} px, is that of an earlier run, estimated in {place}: "

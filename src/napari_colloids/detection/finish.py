@@ -95,6 +95,7 @@ def iter_finish(
         region=region_record(plan.region),
         voxel_size=plan.voxel_size,
         assumed=plan.assumed,
+        height_factor=plan.estimate.height_factor,
     )
     table.attrs.update(record.to_attrs())
     return table
@@ -149,7 +150,25 @@ def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:
         notices.append(
             f"The inverted image shows clear particles: if yours are {kind}, change the setting for dark particles."
         )
+    if plan.estimate.height_factor is not None:
+        notices.append(_height_notice(plan, plan.estimate.height_factor))
     return notices
+
+
+def _height_notice(plan: Plan, factor: float) -> str:
+    """Return that the height of a voxel does not fit the particles, and the one that would."""
+    seen = f"The particles come out {'only ' if factor > 1 else ''}{1 / factor:.2g} times as high as they are wide"
+    if plan.voxel_size is None:
+        return (
+            f"{seen}: the voxels, whose size is unknown, are probably not cubic; voxels about {factor:.2g} times as "
+            "high as wide would make them round. Give the voxel size."
+        )
+    height = plan.voxel_size[0]
+    assumed = "assumed " if "z" in plan.assumed else ""
+    return (
+        f"{seen}: the {assumed}z step of {height:g} µm is probably wrong; about {height * factor:.2g} µm would make "
+        "them round. Check the voxel size, and give the right one."
+    )
 
 
 def _doubts(plan: Plan, found: Candidates) -> list[str]:

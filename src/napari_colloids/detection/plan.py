@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_colloids.detection.channels import channel_notices
 from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.detection.methods import METHODS
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.options import Options
 from napari_colloids.detection.overview import Overview
@@ -17,8 +18,8 @@ from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import settings_of
-from napari_colloids.stack import aspect_of, proportions_of
-from napari_colloids.volumes import Inverted, shape_of
+from napari_colloids.stack import aspect_of, proportions_of, voxel_size_words
+from napari_colloids.volumes import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -125,7 +126,7 @@ def iter_plan(
     region: Region | None = None,
     estimate: DiameterEstimate | None = None,
 ) -> Generator[Progress, None, Plan]:
-    """Measure a volume: its grey levels and, where it is not given, the diameter of its particles.
+    """Measure a volume: grey levels and, where it is not given, the diameter; check the polarity and the voxels.
 
     Parameters
     ----------
@@ -136,7 +137,7 @@ def iter_plan(
     region
         Where particles are wanted.
     estimate
-        An earlier estimate of the diameter, to be used instead of a new one.
+        An earlier estimate of the diameter, to be used with its checks instead of a new one.
 
     Raises
     ------
@@ -155,30 +156,37 @@ def iter_plan(
     aspect = aspect_of(voxel_size) if options.refine else None
     psf = None if options.psf is None or aspect is None else options.psf.in_voxels(voxel_size, aspect)
     given = _given_diameter(options, voxel_size)
-    if given is not None:
+    _check_voxels(stack, given)
+    if estimate is not None:
+        estimate = estimate if given is None else replace(estimate, diameter=given, certain=True)
+    elif given is not None and not METHODS[options.method].tiled:
         estimate = DiameterEstimate(given, certain=True)
-    elif estimate is None:
-        _check_voxels(voxel_size, None)
-        estimate = yield from _estimate(volume, overview, levels, proportions_of(voxel_size), options.weights)
-    _check_voxels(voxel_size, estimate.diameter)
+    else:
+        estimate = yield from _measured(volume, overview, levels, proportions_of(voxel_size), options.weights, given)
+    _check_voxels(stack, estimate.diameter, estimate.height_factor)
     notices = stack.notices + channel_notices(stack, part)
     return Plan(options, shape, voxel_size, levels, estimate, region, psf, stack.assumed, notices)
 
 
-def _check_voxels(voxel_size: VoxelSize | None, diameter: float | None) -> None:
+def _check_voxels(stack: Stack, diameter: float | None, height_factor: float | None = None) -> None:
     """Refuse voxel sizes that must be wrong: resampling would stretch the stack beyond all measure."""
-    edges = np.array(proportions_of(voxel_size))
+    if stack.voxel_size is None:
+        return
+    edges = np.array(proportions_of(stack.voxel_size))
+    words = voxel_size_words(stack.voxel_size, stack.assumed)
     if diameter is None:
         if edges.max() > _MAX_VOXEL_ASPECT * edges.min():
             raise ColloidsError(
                 f"One edge of a voxel is {edges.max() / edges.min():.3g} times as long as another: is the voxel size "
-                f"{voxel_size} in micrometres (z, y, x) right? If so, give the diameter."
+                f"{words} (z, y, x) right? If so, give the diameter."
             )
     elif diameter < _MIN_WIDTH_VOXELS * edges.max():
+        better = ""
+        if height_factor is not None:
+            better = f" A z step of about {stack.voxel_size[0] * height_factor:.2g} µm would make them round."
         raise ColloidsError(
             f"Particles {diameter:.3g} voxels wide would be only {diameter / edges.max():.2g} voxels "
-            f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {voxel_size} in micrometres "
-            "(z, y, x) right?"
+            f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {words} (z, y, x) right?{better}"
         )
 
 
@@ -202,17 +210,17 @@ def _given_diameter(options: Options, voxel_size: VoxelSize | None) -> float | N
     return diameter
 
 
-def _estimate(
-    volume: Volume, overview: Overview, levels: GreyLevels, proportions: VoxelSize, weights: str | None
+def _measured(
+    volume: Volume,
+    overview: Overview,
+    levels: GreyLevels,
+    proportions: VoxelSize,
+    weights: str | None,
+    given: float | None,
 ) -> Generator[Progress, None, DiameterEstimate]:
-    """Estimate the diameter and, where that is uncertain, whether the inverted image has a certain one."""
-    from napari_colloids.detection.diameter import estimate_diameter
+    """Measure what is not given, and check what is."""
+    from napari_colloids.detection.measurement import iter_measure
+    from napari_colloids.detection.trial import Trials
     from napari_colloids.detection.weights import network_of
 
-    network = network_of(weights)
-    estimate = yield from estimate_diameter(volume, overview, levels, proportions, network)
-    if estimate.certain:
-        return estimate
-    inverted = overview.inverted()
-    negative = yield from estimate_diameter(Inverted(volume), inverted, GreyLevels.of(inverted), proportions, network)
-    return replace(estimate, negative_certain=negative.certain)
+    return (yield from iter_measure(Trials(volume, overview, levels, proportions, network_of(weights)), given))

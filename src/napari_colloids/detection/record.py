@@ -42,7 +42,7 @@ class Record:
     diameter_certain
         Whether the estimate is certain; true where the diameter was given.
     negative_certain
-        Whether the inverted image has a certain diameter where the image has none: the particles may be dark instead of
+        Whether the inverted image shows clear particles that explain far more of the light: they are dark instead of
         bright, or the other way round.
     threshold
         Minimum confidence of the detections.
@@ -74,6 +74,9 @@ class Record:
         Axes whose edge in `voxel_size` was assumed: letters of ``"zyx"``.
     unusable
         Volumes of a series that were not searched, and why.
+    height_factor
+        What the height of a voxel has to be multiplied by for the particles to be round; None where nothing speaks
+        against it.
 
     See Also
     --------
@@ -111,6 +114,7 @@ class Record:
     voxel_size: VoxelSize | None = None
     assumed: str = ""
     unusable: tuple[Unusable, ...] = ()
+    height_factor: float | None = None
 
     def __repr__(self) -> str:
         certainty = "" if self.diameter_certain else ", uncertain"

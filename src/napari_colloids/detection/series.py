@@ -217,7 +217,7 @@ def iter_detect_series(
             done_here = _STEPS_PER_VOLUME * step.done // max(step.total, 1)
             yield Progress(number * _STEPS_PER_VOLUME + done_here, total, label + _step_message(step))
         record = Record.from_attrs(table.attrs)
-        if record.searched and record.diameter_estimated and part.channel not in estimates:
+        if record.searched and part.channel not in estimates:
             estimates[part.channel] = DiameterEstimate.of_record(record, part.frame)
         keep(part, labelled(table, part, stack, several_channels))
         yield Progress((number + 1) * _STEPS_PER_VOLUME, total, label + "done")

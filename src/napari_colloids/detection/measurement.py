@@ -1,0 +1,55 @@
+"""Measurements on a part of a volume before the search: diameter, bright or dark, height of the voxels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_colloids.detection.diameter import estimate_diameter
+from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.detection.polarity import MIN_LIGHT, Evidence
+from napari_colloids.detection.voxel_height import height_factor
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_colloids.detection.trial import Trials
+    from napari_colloids.progress import Progress
+
+#: The inverted image is looked at where the particles explain less of the light than this: at a given diameter, where
+#: one more part is searched, and at one that was estimated with certainty, where another estimate is made.
+_MAX_LIGHT_GIVEN = 0.8
+_MAX_LIGHT_CERTAIN = 0.6
+#: Where the particles found are wider or narrower than assumed by more than this factor, the diameter is wrong: between
+#: large particles the gaps fit a small diameter, and two particles above each other look like a large one.
+_MAX_DIAMETER_RATIO = 1.4
+
+
+def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, None, DiameterEstimate]:
+    """Measure the diameter where it is not given; check the polarity and the height of the voxels.
+
+    The checks take about a second and have no steps of their own, so that the progress of the search begins at 0.
+
+    Parameters
+    ----------
+    trials
+        Of the volume.
+    given
+        Diameter in voxels along x, or None.
+    """
+    if given is None:
+        estimate = yield from estimate_diameter(trials)
+        max_light = _MAX_LIGHT_CERTAIN if estimate.certain else 1.0
+    else:
+        estimate, max_light = DiameterEstimate(given, certain=True), _MAX_LIGHT_GIVEN
+    trial = trials.at(estimate.diameter)
+    evidence = Evidence.of(trials, trial)
+    fits = 1 / _MAX_DIAMETER_RATIO < evidence.score.ratio < _MAX_DIAMETER_RATIO
+    if not fits and evidence.light >= MIN_LIGHT:
+        return estimate
+    if evidence.light <= max_light:
+        inverted = trials.inverted()
+        diameter = given or (yield from estimate_diameter(inverted)).diameter
+        if Evidence.of(inverted, inverted.at(diameter)).outweighs(evidence):
+            return replace(estimate, negative_certain=True)
+    return replace(estimate, height_factor=height_factor(trials, trial)) if fits else estimate

@@ -1,0 +1,137 @@
+"""Check of the height of a voxel against what is found: spheres that come out flat, or far too high, say it is wrong.
+
+The microscope blurs spheres along z, to more than twice their width, so that particles which are somewhat too high say
+nothing. No microscope makes them flatter than they are wide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from napari_colloids.detection.scale import CANONICAL_DIAMETER
+from napari_colloids.detection.trial import MIN_COUNT, ScaleScore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_colloids.detection.trial import Trial, Trials
+
+    Image = NDArray[np.float32]
+
+#: Factors of the height at which the network is tried, as powers of two: where the particles look flat, and where they
+#: look too high.
+_HIGHER_POWERS = (1.0, 2.0)
+_LOWER_POWERS = (-1.0, -2.0, -3.0)
+#: Particles that look flatter than this may be flat, and those that look higher than this too high: `elongation`. In
+#: right stacks it is 1 to 2 where the PSF is short, and up to 10 in strings.
+_MAYBE_FLAT = 1.8
+_MAYBE_HIGH = 2.5
+#: Particles that look flatter than this are flat if the network likes a larger height better at all.
+_SURELY_FLAT = 0.85
+#: At the given height there must be no more than this fraction of what is found at another one. In 193 right stacks it
+#: was at least 1.2 where they looked flat, and 0.37 where they looked high.
+_MAX_FRACTION_FLAT = 0.7
+_MAX_FRACTION_HIGH = 0.33
+#: Mean confidence of the particles at the other height.
+_MIN_CONFIDENCE = 0.9
+#: Narrowest particles along z that the network is tried on, in voxels.
+_MIN_HEIGHT_VOXELS = 1.0
+#: Lateral distance, in canonical voxels, of the voxels that are compared: their noise is independent.
+_NOISE_DISTANCE = 3
+#: Largest lag of the autocorrelation as a fraction of the image.
+_MAX_LAG_FRACTION = 0.6
+
+
+def height_factor(trials: Trials, trial: Trial) -> float | None:
+    """Return the factor that the height of the voxels has to be multiplied by, or None where nothing speaks for one.
+
+    Parameters
+    ----------
+    trials
+        Of the volume.
+    trial
+        What was found at its diameter and the height in question.
+    """
+    apparent = elongation(trials.image(trial))
+    flat = apparent < _MAYBE_FLAT
+    if not flat and apparent < _MAYBE_HIGH:
+        return None
+    found: dict[float, ScaleScore] = {0.0: ScaleScore.of(trial)}
+
+    def amount(power: float) -> float:
+        """Return the score per volume of the stack, whatever its height."""
+        if power not in found:
+            higher = trials.with_height(2**power)
+            if trial.diameter < _MIN_HEIGHT_VOXELS * max(higher.proportions):
+                return 0.0
+            found[power] = ScaleScore.of(higher.at(trial.diameter))
+        return found[power].score * 2**power
+
+    best = max(_HIGHER_POWERS if flat else _LOWER_POWERS, key=amount)
+    if amount(best) == 0 or found[best].count < MIN_COUNT or found[best].confidence < _MIN_CONFIDENCE:
+        return None
+    limit = _MAX_FRACTION_HIGH if not flat else 1.0 if apparent < _SURELY_FLAT else _MAX_FRACTION_FLAT
+    if amount(0.0) > limit * amount(best):
+        return None
+    return float(2 ** _vertex(amount, best))
+
+
+def _vertex(amount: Callable[[float], float], best: float) -> float:
+    """Return the power at which a parabola through the logarithms of three amounts around the best is highest."""
+    best = max((best - 0.5, best, best + 0.5), key=amount)
+    below, here, above = (np.log(max(amount(best + step), 1e-9)) for step in (-0.5, 0.0, 0.5))
+    curvature = below - 2 * here + above
+    return best + float(np.clip(0.25 * (below - above) / curvature, -0.5, 0.5)) if curvature < 0 else best
+
+
+def elongation(image: Image) -> float:
+    """Return how much higher than wide the contents of an image are.
+
+    It is the half width of the autocorrelation along z over that along y or x, whichever is smaller.
+
+    Parameters
+    ----------
+    image
+        Shape ``(z, y, x)``, with isotropic voxels and particles about `CANONICAL_DIAMETER` wide.
+
+    Returns
+    -------
+    float
+        Infinite where it is as high as the image, or nothing but noise.
+    """
+    flat = image - gaussian_filter(image, (0, CANONICAL_DIAMETER, CANONICAL_DIAMETER))
+    flat -= flat.mean()
+    d = _NOISE_DISTANCE
+    along_z = _half_width(lambda lag: _product(flat, (lag, d, 0)) + _product(flat, (lag, 0, d)), flat.shape[0])
+    along_y = _half_width(lambda lag: _product(flat, (0, lag, d)), flat.shape[1])
+    along_x = _half_width(lambda lag: _product(flat, (0, d, lag)), flat.shape[2])
+    width = max(min(along_y, along_x), 1.0)
+    return along_z / width if np.isfinite(width) else np.inf
+
+
+def _half_width(correlation: Callable[[int], float], length: int) -> float:
+    """Return the lag at which a correlation has fallen to half of that without one; infinite where it does not."""
+    half = correlation(0) / 2
+    if not half > 0:
+        return np.inf
+    values = [2 * half]
+    for lag in range(1, int(_MAX_LAG_FRACTION * length) + 1):
+        values.append(correlation(lag))
+        if values[-1] < half:
+            above, below = values[-2:]
+            return lag - 1 + (above - half) / (above - below)
+    return np.inf
+
+
+def _product(image: Image, shift: tuple[int, int, int]) -> float:
+    """Return the mean product of an image and the same image shifted."""
+    if any(lag >= n for lag, n in zip(shift, image.shape, strict=True)):
+        return 0.0
+    ahead = image[tuple(slice(lag, None) for lag in shift)]
+    behind = image[tuple(slice(n - lag) for lag, n in zip(shift, image.shape, strict=True))]
+    return float((ahead * behind).mean())

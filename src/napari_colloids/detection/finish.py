@@ -55,10 +55,12 @@ def iter_finish(
     started = time.perf_counter()
     options = plan.options
     found = Candidates.joined([part.candidates for part in parts])
+    unclear: list[str] = []
     if options.method == "network":
         kept = suppress_overlaps(found)
         scale = plan.scale
         found = Candidates(scale.to_source(kept.positions), kept.radii * scale.lateral_step, kept.confidence)
+        found, unclear = yield from _tested(volume, plan, found)
     fitted = _Fitted(found)
     if options.refine:
         fitted = yield from _refined(volume, plan, found)
@@ -87,7 +89,13 @@ def iter_finish(
         device=parts[0].device if parts else "cpu",
         seconds=seconds,
         mvoxel_per_s=float(np.prod(high - low)) / 1e6 / seconds,
-        notices=(*plan.notices, *_notices(plan, parts, table), *_doubts(plan, found), *fitted.notices),
+        notices=(
+            *plan.notices,
+            *unclear,
+            *_notices(plan, parts, table),
+            *([] if unclear else _doubts(plan, found)),
+            *fitted.notices,
+        ),
         optics=fitted.optics,
         version=__version__,
         weights_sha256=weights_digest(options.weights),
@@ -99,6 +107,14 @@ def iter_finish(
     )
     table.attrs.update(record.to_attrs())
     return table
+
+
+def _tested(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, tuple[Candidates, list[str]]]:
+    """Return the candidates of the network with doubt about those that look like noise, and what to say about them."""
+    from napari_colloids.detection.ghosts import doubted, ghost_notices, iter_ghosts
+
+    ghosts = yield from iter_ghosts(volume, plan, found)
+    return doubted(found, ghosts), ghost_notices(plan, found, ghosts)
 
 
 class _Fitted(NamedTuple):

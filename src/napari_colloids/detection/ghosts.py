@@ -1,0 +1,127 @@
+"""Test for noise: whether a search found particles, or what the network finds in noise.
+
+Where confidences are high there is nothing to test. Where they crowd near the threshold the image is asked: do the
+candidates stand out from the noise around them (`contrast`), and, where they are dense, is the network more confident
+than in noise of the same grey levels and power spectrum (`surrogate`)? What does neither gets half of its confidence,
+which is below the default threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.detection.contrast import iter_contrasts
+from napari_colloids.detection.methods import DEFAULT_THRESHOLD
+from napari_colloids.detection.surrogate import excess_confidence
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_colloids.detection.candidates import Candidates
+    from napari_colloids.detection.plan import Plan
+    from napari_colloids.progress import Progress
+    from napari_colloids.volumes import Volume
+
+#: Factor of the confidence of what looks like noise: less than the default threshold.
+DOUBT = 0.5
+#: Below this diameter single bright voxels look like clear particles, so that confidences say little; where the
+#: diameter is uncertain, too, neither does it say anything that they stand out.
+_MIN_DIAMETER_PX = 3.5
+#: Candidates whose median confidence is at least this are particles; at an uncertain diameter, and of few candidates,
+#: it must be higher.
+_CLEAR_CONFIDENCE = 0.95
+_CLEAR_CONFIDENCE_UNCERTAIN = 0.97
+_CLEAR_CONFIDENCE_OF_FEW = 0.995
+_FEW = 6
+#: Where no candidate has a contrast as high as the first, there is no particle that stands out; where one has, those as
+#: high as the second are particles.
+_CERTAIN_CONTRAST = 6.5
+_MIN_CONTRAST = 5.0
+#: Where at least this fraction is as high, the others are left as they are: they may be dim.
+_MIN_FRACTION = 0.5
+#: Candidates of at least this median confidence may be dense: they are particles where the excess of the mean logit
+#: over that in a surrogate is at least this, and this many of its standard errors.
+_MIN_CONFIDENCE = 0.86
+_MIN_EXCESS = 0.2
+_MIN_EXCESS_ERRORS = 3.5
+
+
+def iter_ghosts(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
+    """Mark the candidates of the network that look like noise.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)`` that was searched.
+    plan
+        Of the search.
+    found
+        Candidates in voxels of the volume, without overlaps.
+
+    Yields
+    ------
+    Progress
+        Where the image is needed.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(N,)``; all candidates, or those that do not stand out, also those below the threshold.
+    """
+    nothing = np.zeros(len(found), bool)
+    threshold = DEFAULT_THRESHOLD["network"]
+    likely = found.confidence >= threshold
+    if not likely.any():
+        return nothing
+    median = float(np.median(found.confidence[likely]))
+    if plan.diameter >= _MIN_DIAMETER_PX and median >= _clear_confidence(int(likely.sum()), plan.estimate.certain):
+        return nothing
+    contrast = yield from iter_contrasts(volume, plan, found)
+    standing = bool((contrast[likely] >= _CERTAIN_CONTRAST).any())
+    strict = plan.diameter < _MIN_DIAMETER_PX and not plan.estimate.certain
+    if standing and not strict and float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION:
+        return nothing
+    if median >= _MIN_CONFIDENCE:
+        centre = np.median(found.positions[likely], axis=0)
+        excess, error = excess_confidence(volume, plan, centre, threshold)
+        if excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error):
+            return nothing
+    return contrast < _MIN_CONTRAST if standing and not strict else ~nothing
+
+
+def _clear_confidence(number: int, certain: bool) -> float:
+    """Return the median confidence from which so many candidates at a diameter, certain or not, are particles."""
+    if number < _FEW:
+        return _CLEAR_CONFIDENCE_OF_FEW
+    return _CLEAR_CONFIDENCE if certain else _CLEAR_CONFIDENCE_UNCERTAIN
+
+
+def doubted(found: Candidates, ghosts: NDArray[np.bool_]) -> Candidates:
+    """Return the candidates with `DOUBT` about those that look like noise."""
+    return replace(found, confidence=np.where(ghosts, DOUBT * found.confidence, found.confidence))
+
+
+def ghost_notices(plan: Plan, found: Candidates, ghosts: NDArray[np.bool_]) -> list[str]:
+    """Return what the user should know about candidates, before any `doubted`, that look like noise."""
+    threshold = DEFAULT_THRESHOLD["network"]
+    likely = found.confidence >= threshold
+    if not (likely & ghosts).any():
+        return []
+    insist = f"a threshold of {DOUBT * threshold:.2g} shows them"
+    if not plan.options.gives_diameter:
+        insist = f"the diameter, where you know it, may find more, and {insist}"
+    median = float(np.median(found.confidence[likely & ghosts]))
+    if (likely & ~ghosts).any():
+        return [
+            f"Candidates that do not stand out from the noise were left out (median confidence {median:.2f}). If they "
+            f"are particles, {insist}."
+        ]
+    return [
+        f"No clear particles: what was found looks like noise (median confidence {median:.2f}"
+        f"{'' if plan.estimate.certain else ', diameter uncertain'}). If there are particles, {insist}."
+    ]

@@ -1,0 +1,143 @@
+"""No particles in noise, and no fewer where there are some."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, ghosts
+from napari_colloids.detection.ghosts import DOUBT
+from napari_colloids.detection.surrogate import surrogate
+from napari_colloids.scoring import match
+from napari_colloids.simulation import simulate
+
+SHAPE = (40, 48, 44)
+THRESHOLD = DEFAULT_THRESHOLD["network"]
+
+
+def gaussian(rng):
+    return rng.normal(100, 10, SHAPE)
+
+
+def photons(rng):
+    return rng.poisson(0.5, SHAPE).astype(np.uint8)
+
+
+def lines(rng):
+    return (100 + rng.normal(0, 8, SHAPE[:2])[..., None] + rng.normal(0, 5, SHAPE)).astype(np.uint8)
+
+
+def clouds(rng):
+    smooth = gaussian_filter(rng.normal(size=SHAPE), 6)
+    return (1000 + 200 * smooth / smooth.std() + rng.normal(0, 60, SHAPE)).astype(np.uint16)
+
+
+def blobs(rng):
+    return gaussian_filter(rng.normal(size=SHAPE), 1.2).astype(np.float32)
+
+
+def said(table):
+    return [text for text in table.attrs["notices"] if "No clear particles" in text]
+
+
+@pytest.mark.parametrize(
+    ("kind", "diameter", "at_least"),
+    [(gaussian, 4, 50), (photons, 4, 50), (lines, 6, 1), (clouds, 10, 1), (blobs, 6, 50)],
+)
+def test_noise_has_no_clear_particles_but_candidates_are_there_for_who_insists(kind, diameter, at_least):
+    image = kind(np.random.default_rng(5))
+    found = detect(image, diameter=diameter)
+    assert len(found) == 0
+    (text,) = said(found)
+    insisting = detect(image, diameter=diameter, threshold=DOUBT * THRESHOLD)
+    assert len(insisting) >= at_least
+    assert f"a threshold of {DOUBT * THRESHOLD:.2g} shows them" in text
+    assert insisting["confidence"].max() < THRESHOLD
+
+
+def test_noise_of_an_unknown_diameter():
+    found = detect(np.random.default_rng(0).normal(100, 10, (32, 40, 40)).astype(np.uint8))
+    assert len(found) == 0
+    assert "diameter uncertain" in said(found)[0]
+
+
+def test_the_window_which_asks_for_everything_gets_them_below_the_default():
+    image = gaussian(np.random.default_rng(5))
+    table = detect(image, diameter=4, threshold=FLOOR)
+    assert len(table) > 50
+    assert (table["confidence"] < THRESHOLD).all()
+    assert said(table)
+
+
+@pytest.mark.parametrize(("snr", "radius"), [(1.5, 3.0), (3.0, 3.0), (1.5, 5.0)])
+def test_ten_dim_particles_in_much_noise_are_all_kept(snr, radius):
+    rng = np.random.default_rng(3)
+    shape = np.array((48, 72, 72))
+    grid = np.stack(np.meshgrid(*(np.arange(8, n - 8, 3 * radius) for n in shape), indexing="ij"), -1).reshape(-1, 3)
+    places = rng.permutation(grid)[:10]
+    apart = np.min([np.linalg.norm(np.moveaxis(np.indices(shape), 0, -1) - one, axis=-1) for one in places], axis=0)
+    light = gaussian_filter((apart < radius).astype(float), (1.5, 1, 1))
+    image = (100 + 10 * snr * light + rng.normal(0, 10, shape)).astype(np.uint8)
+    found = detect(image, diameter=2 * radius)
+    pairs = match(places, found[["z", "y", "x"]].to_numpy(), radius)
+    assert len(pairs.truth_index) == 10
+    assert len(found) < 30
+    assert said(found) == []
+
+
+def test_what_does_not_stand_out_is_left_out_where_it_is_the_most():
+    """A bead in noise that is searched with a diameter of a few voxels, at which noise is full of small ones."""
+    rng = np.random.default_rng(1)
+    apart = np.linalg.norm(np.indices((40, 56, 56)) - np.array([20, 20, 28])[:, None, None, None], axis=0)
+    bead = 60 * np.exp(-((apart / 2) ** 2))
+    image = (100 + bead + rng.normal(0, 10, bead.shape)).astype(np.uint8)
+    found = detect(image, diameter=4)
+    assert len(match([[20, 20, 28]], found[["z", "y", "x"]].to_numpy(), 2.0).truth_index) == 1
+    assert len(found) <= 4
+    assert any("do not stand out from the noise" in text for text in found.attrs["notices"])
+
+
+def test_blurred_dim_dense_particles_pass_though_none_stands_out(monkeypatch):
+    dense = simulate(shape=(48, 64, 64), volume_fraction=0.3, radius=4, snr=3, cnr=2, psf_sigma=(5, 1.5, 1.5), seed=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(ghosts, "_CLEAR_CONFIDENCE", 0.0)
+        untested = detect(dense.stack, diameter=8)
+    # Asked in any case: whatever the confidence, nothing is taken off.
+    monkeypatch.setattr(ghosts, "_CLEAR_CONFIDENCE", 1.1)
+    tested = detect(dense.stack, diameter=8)
+    assert len(tested) > 40
+    np.testing.assert_array_equal(tested, untested)
+
+
+def test_every_volume_of_a_series_is_judged_by_itself():
+    dense = simulate(shape=SHAPE, volume_fraction=0.4, radius=4, snr=8, cnr=7, seed=2)
+    noise = np.random.default_rng(5).normal(100, 30, SHAPE).clip(0, 255).astype(np.uint8)
+    table = detect_series(np.stack([dense.stack.data, noise]), diameter=4.5)
+    assert set(table["frame"]) == {0}
+    assert said(table)
+
+
+def test_reference_methods_are_as_they_were():
+    image = gaussian(np.random.default_rng(5))
+    for method in ("log", "trackpy"):
+        found = detect(image, diameter=5, method=method)
+        assert len(found) > 20
+        assert said(found) == []
+
+
+def test_tiles_change_nothing():
+    image = blobs(np.random.default_rng(5))
+    whole = detect(image, diameter=6, threshold=FLOOR)
+    np.testing.assert_array_equal(detect(image, diameter=6, threshold=FLOOR, tile=32), whole)
+
+
+def test_a_surrogate_has_the_same_grey_levels_and_spectrum():
+    image = blobs(np.random.default_rng(5))
+    other = surrogate(image)
+    np.testing.assert_array_equal(np.sort(other, axis=None), np.sort(image, axis=None))
+    power, same = (np.abs(np.fft.rfftn(one - one.mean())) ** 2 for one in (image, other))
+    low = np.s_[:4, :4, :4]
+    assert 0.7 < same[low].sum() / power[low].sum() < 1.4
+    assert abs(np.corrcoef(image.ravel(), other.ravel())[0, 1]) < 0.1
+    np.testing.assert_array_equal(surrogate(image), other)

@@ -32,23 +32,28 @@ DOUBT = 0.5
 #: Below this diameter single bright voxels look like clear particles, so that confidences say little; where the
 #: diameter is uncertain, too, neither does it say anything that they stand out.
 _MIN_DIAMETER_PX = 3.5
-#: Candidates whose median confidence is at least this are particles; at an uncertain diameter, and of few candidates,
-#: it must be higher.
+#: Candidates whose median confidence is at least this are particles; at an uncertain diameter it must be higher, and
+#: even more so of few candidates.
 _CLEAR_CONFIDENCE = 0.95
 _CLEAR_CONFIDENCE_UNCERTAIN = 0.97
 _CLEAR_CONFIDENCE_OF_FEW = 0.995
 _FEW = 6
 #: Where no candidate has a contrast as high as the first, there is no particle that stands out; where one has, those as
 #: high as the second are particles.
-_CERTAIN_CONTRAST = 6.5
+_CERTAIN_CONTRAST = 7.0
 _MIN_CONTRAST = 5.0
 #: Where at least this fraction is as high, the others are left as they are: they may be dim.
 _MIN_FRACTION = 0.5
 #: Candidates of at least this median confidence may be dense: they are particles where the excess of the mean logit
-#: over that in a surrogate is at least this, and this many of its standard errors.
-_MIN_CONFIDENCE = 0.86
+#: over that in a surrogate is at least this. Of dense particles, however dim, it is .3 to 1.6, of noise -.5 to .15.
+_MIN_CONFIDENCE = 0.80
 _MIN_EXCESS = 0.2
+#: The same at an uncertain diameter, where the excess must also be this many of its standard errors.
+_MIN_CONFIDENCE_UNCERTAIN = 0.90
 _MIN_EXCESS_ERRORS = 3.5
+#: Where too few are in the box that is compared with a surrogate, those of at least this median confidence are
+#: particles.
+_MIN_CONFIDENCE_OF_FEW = 0.90
 
 
 def iter_ghosts(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
@@ -86,19 +91,27 @@ def iter_ghosts(volume: Volume, plan: Plan, found: Candidates) -> Generator[Prog
     strict = plan.diameter < _MIN_DIAMETER_PX and not plan.estimate.certain
     if standing and not strict and float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION:
         return nothing
-    if median >= _MIN_CONFIDENCE:
-        centre = np.median(found.positions[likely], axis=0)
-        excess, error = excess_confidence(volume, plan, centre, threshold)
-        if excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error):
-            return nothing
+    if _is_dense(volume, plan, found[likely], median):
+        return nothing
     return contrast < _MIN_CONTRAST if standing and not strict else ~nothing
 
 
 def _clear_confidence(number: int, certain: bool) -> float:
     """Return the median confidence from which so many candidates at a diameter, certain or not, are particles."""
-    if number < _FEW:
-        return _CLEAR_CONFIDENCE_OF_FEW
-    return _CLEAR_CONFIDENCE if certain else _CLEAR_CONFIDENCE_UNCERTAIN
+    if certain:
+        return _CLEAR_CONFIDENCE
+    return _CLEAR_CONFIDENCE_OF_FEW if number < _FEW else _CLEAR_CONFIDENCE_UNCERTAIN
+
+
+def _is_dense(volume: Volume, plan: Plan, likely: Candidates, median: float) -> bool:
+    """Whether the network is more confident about candidates of this median confidence than it is in a surrogate."""
+    certain = plan.estimate.certain
+    if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_UNCERTAIN):
+        return False
+    excess, error = excess_confidence(volume, plan, np.median(likely.positions, axis=0), DEFAULT_THRESHOLD["network"])
+    if not certain:
+        return excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error)
+    return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW
 
 
 def doubted(found: Candidates, ghosts: NDArray[np.bool_]) -> Candidates:

@@ -297,7 +297,7 @@ def test_planes_whose_files_are_missing_are_refused_or_known(tmp_path, volume, h
     holds(path, data, "tzyx", voxel_size=SIZE, frame_interval=0.5)
     for number in (1, 5):
         (tmp_path / f"one_{number}.tif").unlink()
-    with pytest.raises(ColloidsError, match=r"lacks 2 of 6 slices .*files are missing: 'one_1\.tif', 'one_5\.tif'"):
+    with pytest.raises(ColloidsError, match=r"lacks 2 of 6 slices .*the files 'one_1\.tif', 'one_5\.tif' are missing"):
         read_stack(path)
     for lazy in (False, True):
         stack = read_stack(path, allow_missing=True, lazy=lazy)
@@ -320,7 +320,7 @@ def test_pixels_in_a_pipe_are_not_waited_for(tmp_path, volume):
     write_tiled(tmp_path / "a.xlef", "one", volume(3, 5, 6), "ZYX")
     (tmp_path / "one_1.tif").unlink()
     os.mkfifo(tmp_path / "one_1.tif")
-    with pytest.raises(ColloidsError, match=r"a file is missing: 'one_1\.tif'"):
+    with pytest.raises(ColloidsError, match=r"the file 'one_1\.tif' is missing"):
         read_stack(tmp_path / "a.xlef")
     assert tmp_path / "one_1.tif" not in companion_files(tmp_path / "a.xlef")
 

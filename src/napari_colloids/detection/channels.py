@@ -16,10 +16,11 @@ def channel_notices(stack: Stack, part: Part) -> tuple[str, ...]:
     --------
     >>> import numpy as np
     >>> import napari_colloids as nc
+    >>> from napari_colloids.detection import Part
     >>> stack = nc.Stack(np.zeros((2, 8, 8, 8)), "czyx", channel_names=("core", "shell"))
-    >>> channel_notices(stack, nc.Part())
+    >>> channel_notices(stack, Part())
     ("Channel 0 of 2 ('core') was searched; there is channel 1 ('shell').",)
-    >>> channel_notices(stack, nc.Part(channel=1))
+    >>> channel_notices(stack, Part(channel=1))
     ()
     """
     if stack.n_channels < 2 or part.channel != 0:

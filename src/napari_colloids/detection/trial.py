@@ -14,6 +14,7 @@ from napari_colloids.detection.network import MULTIPLE
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
+from napari_colloids.errors import ColloidsError
 from napari_colloids.volumes import Inverted, shape_of
 
 if TYPE_CHECKING:
@@ -110,11 +111,19 @@ class Trials:
             In voxels along x.
         edge
             Of the part, in canonical voxels.
+
+        Raises
+        ------
+        ColloidsError
+            If the network fails, or memory runs out.
         """
         scale = Scale.for_diameter(diameter, shape_of(self.volume), self.proportions)
         tile = _most_varied_part(self.overview, scale, edge)
         steps = candidates_in([tile], self.volume, scale, self.levels, self.network, "cpu", _MIN_CONFIDENCE)
-        (found,) = (step for step in steps if isinstance(step, Candidates))
+        try:
+            (found,) = (step for step in steps if isinstance(step, Candidates))
+        except (RuntimeError, MemoryError) as error:
+            raise ColloidsError(f"The network failed on cpu: {error}") from error
         low = np.maximum(without_margin(tile.low), 0)
         high = np.minimum(without_margin(tile.high), scale.canonical_shape)
         return Trial(CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), low, high, scale)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from napari_colloids import cli
-from napari_colloids.batch import Job, StackFile, run_job, tasks
+from napari_colloids.batch import Job, Selection, StackFile, run_job, tasks
+from napari_colloids.batch.cluster import run_jobs
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
@@ -79,11 +80,12 @@ def test_what_was_found_without_refining_is_not_taken_for_refined(folder):
         assert (pd.read_csv("results/summary.csv")["refined"].fillna(0) > 0).tolist() == [has]
 
 
-def test_two_workers_refine_to_the_same_table(folder, capsys):
-    pytest.importorskip("distributed")
+def test_workers_refine_to_the_same_table(folder, client, capsys):
     arguments = ["detect", "series.tif", "--frames", "0:2", "--diameter", "8", "--refine", "-o"]
     assert cli.main([*arguments, "plain.csv"]) == 0
-    assert cli.main([*arguments, "spread.csv", "--workers", "2"]) == 0
+    spread = replace(job(folder), target=folder / "spread.csv", selection=Selection(frames="0:2"))
+    (outcome,) = run_jobs([spread], client, lambda *_: None, lambda _job: Log(None))
+    assert outcome.refined > 10
     assert (folder / "spread.csv").read_bytes() == (folder / "plain.csv").read_bytes()
     assert read_particles("plain.csv")["refined"].sum() > 10
     for line in capsys.readouterr().err.splitlines():

@@ -17,9 +17,8 @@ import pytest
 import tifffile
 
 from napari_colloids import ColloidsError, cli
-from napari_colloids.batch import Cluster, Job, Selection, StackFile, lock, run_job
+from napari_colloids.batch import Job, Selection, StackFile, lock, run_job
 from napari_colloids.batch.cluster import run_jobs
-from napari_colloids.batch.connection import connected
 from napari_colloids.batch.lock import Holder
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
@@ -215,9 +214,7 @@ def test_of_two_that_find_a_dead_lock_the_later_one_gets_it(folder, monkeypatch)
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_an_input_that_changes_during_the_search_is_an_error_and_not_taken_for_done(folder, series, spread):
-    if spread:
-        pytest.importorskip("distributed")
+def test_an_input_that_changes_during_the_search_is_an_error_and_not_taken_for_done(folder, series, spread, request):
     changed = []
 
     def change(*_):
@@ -227,8 +224,8 @@ def test_an_input_that_changes_during_the_search_is_an_error_and_not_taken_for_d
             changed.append(True)
 
     if spread:
-        with connected(Cluster(workers=1)) as client:
-            (outcome,) = run_jobs([job(folder)], client, change, lambda _job: Log(None))
+        client = request.getfixturevalue("client")
+        (outcome,) = run_jobs([job(folder)], client, change, lambda _job: Log(None))
         assert (outcome.state, "were changed during the search" in outcome.message) == ("failed", True)
     else:
         with pytest.raises(
@@ -241,8 +238,7 @@ def test_an_input_that_changes_during_the_search_is_an_error_and_not_taken_for_d
     assert run_job(job(folder), ignore, skip_done=True).state == "skipped"
 
 
-def test_an_output_that_cannot_be_written_fails_alone_on_a_cluster(folder, series, monkeypatch):
-    pytest.importorskip("distributed")
+def test_an_output_that_cannot_be_written_fails_alone_on_a_cluster(folder, series, client, monkeypatch):
     names = ("full", "gone", "good")
     for name in names:
         np.save(f"{name}.npy", series[0])
@@ -265,11 +261,10 @@ def test_an_output_that_cannot_be_written_fails_alone_on_a_cluster(folder, serie
     def key(*_):
         raise KeyboardInterrupt
 
-    with connected(Cluster(workers=1)) as client:
-        with pytest.raises(KeyboardInterrupt):
-            list(run_jobs(jobs, client, key, lambda _job: Log(None)))
-        assert list(folder.glob("*.parts/lock.json")) == []
-        outcomes = {outcome.job.name: outcome for outcome in run_jobs(jobs, client, ignore, lambda _job: Log(None))}
+    with pytest.raises(KeyboardInterrupt):
+        list(run_jobs(jobs, client, key, lambda _job: Log(None)))
+    assert list(folder.glob("*.parts/lock.json")) == []
+    outcomes = {outcome.job.name: outcome for outcome in run_jobs(jobs, client, ignore, lambda _job: Log(None))}
     states = {name: outcome.state for name, outcome in outcomes.items()}
     assert states == {"full.npy": "failed", "gone.npy": "failed", "good.npy": "done"}
     assert outcomes["full.npy"].message == "No space left on device."

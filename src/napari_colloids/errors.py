@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 #: Number of characters up to which a message shows a value as it is written in code.
 _MAX_SHOWN_CHARACTERS = 60
+#: What libraries say where memory ran out, in lower case: torch, NumPy, the loader of libraries, threads, C++.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "unable to allocate",
+    "failed to map segment",
+    "can't start new thread",
+    "bad_alloc",
+)
+#: Characters that end a line, control a terminal, turn the direction of writing, or stand for a byte of a file name
+#: that is not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ColloidsError(Exception):
@@ -20,6 +37,9 @@ class ColloidsError(Exception):
     ...     print(error)
     There is no file 'no_such_file.tif'.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 class UnusableVolumeError(ColloidsError):
@@ -43,6 +63,41 @@ class UnusableVolumeError(ColloidsError):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason or message.rstrip(".")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception, or one that it comes from, means that memory ran out.
+
+    Libraries have few classes of their own for it: the words of their messages count.
+
+    Examples
+    --------
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(OSError(28, "No space left on device"))
+    (True, False)
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
+    True
+    """
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    if any(phrase in text for phrase in _OUT_OF_MEMORY):
+        return True
+    earlier = error.__cause__ or error.__context__
+    return earlier is not None and is_out_of_memory(earlier)
+
+
+def shown(text: str) -> str:
+    r"""Return a text in one line that every terminal and file can hold; other characters are escaped.
+
+    Names of files, and names that files hold, may have line breaks, commands to the terminal, or bytes that are no
+    text.
+
+    Examples
+    --------
+    >>> print(shown("a\nb.tif"), shown("caf\udce9.tif"), shown("größe.tif"))
+    a\nb.tif caf\udce9.tif größe.tif
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def brief(value: object) -> str:

@@ -153,7 +153,8 @@ def particle_table(
 
 def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
     try:
-        return np.asarray(values, dtype=float)
+        numbers = np.asanyarray(values, dtype=float)
+        return np.ma.filled(numbers, np.nan) if np.ma.isMA(numbers) else np.asarray(numbers)
     except (TypeError, ValueError) as error:
         raise ColloidsError(f"{name} must be numbers, not {brief(values)}.") from error
 
@@ -170,12 +171,12 @@ def _errors(errors: ArrayLike) -> NDArray[np.float64]:
 
 
 def _column(name: str, values: ArrayLike, count: int) -> NDArray[np.int_] | NDArray[np.float64]:
-    given = np.asarray(values)
+    given = _numbers(values, name) if np.ma.is_masked(values) else np.asarray(values)
     if given.dtype.kind not in "biuf":
         raise ColloidsError(f"'{name}' must hold numbers, not {brief(values)}.")
     if given.shape not in ((), (1,), (count,)):
         raise ColloidsError(f"'{name}' has shape {given.shape}, but there are {count} positions.")
-    if name in WHOLE and given.dtype.kind == "f" and not _are_whole(given):
+    if name in WHOLE and not (given.dtype.kind in "bi" or _are_whole(given)):
         raise ColloidsError(f"'{name}' must hold whole numbers.")
     return np.broadcast_to(given.astype(int if name in WHOLE else float), count)
 

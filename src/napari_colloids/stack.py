@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ VoxelSize = tuple[float, float, float]
 
 #: Largest relative difference of the edges along y and x of voxels that count as laterally square.
 _SQUARE_TOLERANCE = 0.02
+#: Notice about a masked array.
+_MASKED = "Masked voxels count as unknown (NaN)."
 
 
 def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
@@ -180,6 +182,9 @@ class Stack:
     notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if is_masked(self.data):
+            object.__setattr__(self, "data", without_mask(self.data))
+            object.__setattr__(self, "notices", (*self.notices, _MASKED))
         shape = tuple(int(n) for n in np.shape(self.data))
         order = [AXES.find(letter) for letter in self.axes] if isinstance(self.axes, str) else [-1]
         if -1 in order or order != sorted(set(order)) or not self.axes.endswith("zyx"):
@@ -359,6 +364,28 @@ def as_stack(data: Stack | ArrayLike, axes: str = "zyx") -> Stack:
     if isinstance(data, Stack):
         return data
     return Stack(cast("Volume", data if hasattr(data, "dtype") else np.asanyarray(data)), axes)
+
+
+def is_masked(data: Volume) -> bool:
+    """Return whether an array (NumPy or dask) has masked voxels; one that is read later may have."""
+    return np.ma.is_masked(data) or isinstance(getattr(data, "_meta", None), np.ma.MaskedArray)
+
+
+def without_mask(data: Volume) -> Volume:
+    """Return a masked array (NumPy or dask) as floats, with NaN in place of masked voxels."""
+    if isinstance(data, np.ma.MaskedArray):
+        return _filled(data)
+    kind = _float_of(data.dtype)
+    return cast("Volume", cast("Any", data).map_blocks(_filled, dtype=kind, meta=np.empty(0, kind)))
+
+
+def _filled(part: NDArray[np.generic]) -> NDArray[np.generic]:
+    return np.ma.filled(part.astype(_float_of(part.dtype)), np.nan)
+
+
+def _float_of(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """Return the float type that holds grey levels of a type."""
+    return np.result_type(dtype, np.float32)
 
 
 def _is_whole(number: object) -> bool:

@@ -122,7 +122,7 @@ def test_documented_options_exist(document):
         assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words)) <= options_of(command) | {"--help"}
     every = set().union(*map(options_of, COMMANDS))
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    known = every | {"--help"} | options_of_scripts()
+    known = every | {"--help", "--traceback"} | options_of_scripts()
     assert set(re.findall(r"(?<=`)--[a-z][a-z-]*", prose)) <= known
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_colloids.detection.memory import attempts, is_out_of_memory
+from napari_colloids.detection.memory import attempts
 from napari_colloids.detection.scale import Scale
 from napari_colloids.detection.tiles import cut
 
@@ -41,9 +41,3 @@ def test_ever_smaller_and_at_last_the_cpu():
 def test_where_the_halo_fills_the_stack_smaller_cores_are_not_tried():
     scale = Scale.for_diameter(10, (60, 120, 120))
     assert len(list(attempts(scale, 56, "cpu", None))) == 1
-
-
-def test_what_counts_as_out_of_memory():
-    assert is_out_of_memory(MemoryError())
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
-    assert not is_out_of_memory(RuntimeError("shape mismatch"))

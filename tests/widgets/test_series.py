@@ -446,3 +446,28 @@ def test_ellipses_are_round(viewer, image):
     (outline,) = region_of(shapes, image).outlines
     # Centre (1, 2) and half axes 1 and 2 in the shapes' own units, which are voxels here, 5 voxels further down.
     np.testing.assert_allclose(((outline - [6, 2]) / [1, 2] ** np.array(1.0)) ** 2 @ [1, 1], 1)
+
+
+@pytest.mark.parametrize("change", ["removed", "changed"])
+def test_an_image_that_is_removed_or_changed_meanwhile(viewer, widget, image, series, qtbot, click, change):
+    """What was started is finished on the image as it was."""
+    widget.controls["frames"].value = "all"
+    finish(widget, qtbot, click)
+    expected = layers.table_of(found(viewer), shown_only=False)
+    for layer in [layer for layer in viewer.layers if "particles" in layer.name]:
+        viewer.layers.remove(layer)
+    done = []
+
+    def change_image(*_):
+        if not done:
+            done.append(True)
+            if change == "removed":
+                viewer.layers.remove(image)
+            else:
+                image.data = np.zeros((2, 3, 3, 3), np.uint8)
+
+    widget.button.task.progressed.connect(change_image)
+    finish(widget, qtbot, click)
+    assert done
+    pd.testing.assert_frame_equal(layers.table_of(found(viewer), shown_only=False), expected)
+    assert widget.button.isEnabled() == (change == "changed")

@@ -6,17 +6,13 @@ The soft lock of ``filelock`` takes a zombie for alive and an emptied file (afte
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
-
-import psutil
+from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import translating_write_errors
+from napari_colloids.io.holder import Holder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,38 +22,6 @@ _WRITE_SECONDS = 0.1
 #: Number of attempts after which a lock file that cannot be read is one that a power cut has left, not one being
 #: written.
 _READ_ATTEMPTS = 10
-#: Largest difference of start times, in seconds, of one and the same process: clocks are adjusted. With a larger one it
-#: is another process that was given the same number, which soon happens in containers.
-_MAX_CLOCK_SHIFT_SECONDS = 5.0
-
-
-class Holder(NamedTuple):
-    """A process that holds a lock, and a random word that distinguishes this lock from others that it holds."""
-
-    host: str
-    pid: int
-    started: float
-    word: str
-
-    @classmethod
-    def this(cls) -> Holder:
-        """Return this process, with a new word."""
-        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time(), secrets.token_hex(6))
-
-    def is_gone(self) -> bool:
-        """Return whether it has certainly ended, which cannot be known of a process of another machine."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            return (
-                process.status() == psutil.STATUS_ZOMBIE
-                or abs(process.create_time() - self.started) > _MAX_CLOCK_SHIFT_SECONDS
-            )
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.AccessDenied:
-            return False
 
 
 class Lock:

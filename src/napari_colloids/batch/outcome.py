@@ -12,6 +12,7 @@ import pandas as pd
 from napari_colloids.batch.job import SUMMARY, Job
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.unusable import unusable_notices
+from napari_colloids.errors import shown
 from napari_colloids.io import atomic_write
 from napari_colloids.stack import voxel_size_words
 
@@ -76,7 +77,7 @@ class Log:
         """Add a line, with the time; a log that cannot be written does not stop the job."""
         if self._path is not None:
             with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {shown(text)}\n")
 
 
 def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
@@ -86,9 +87,9 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     """
     rows = [
         {
-            "input": outcome.job.name,
+            "input": shown(outcome.job.name),
             "index": outcome.job.source.index,
-            "table": outcome.job.target.name,
+            "table": shown(outcome.job.target.name),
             "state": outcome.state,
             "particles": outcome.particles,
             "volumes": outcome.volumes,
@@ -131,5 +132,6 @@ def _rows_of_other_tables(path: Path, new: pd.DataFrame) -> pd.DataFrame:
         return new.iloc[:0]
     if list(before.columns) != list(new.columns):
         return new.iloc[:0]
-    others = [name not in set(new["table"]) and (path.parent / name).is_file() for name in before["table"]]
+    there = {shown(file.name) for file in path.parent.iterdir() if file.is_file()}
+    others = [name in there - set(new["table"]) for name in before["table"]]
     return before[others]

@@ -4,12 +4,8 @@ Torch, h5py and the rest are imported inside the commands, so that ``--help`` an
 """
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -17,17 +13,16 @@ import typer
 from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
+from napari_colloids.cli.failures import TRACEBACK_OPTION, tell, wants_traceback
 from napari_colloids.cli.groups import MAX_WIDTH, GroupedCommand
-from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.labels import labels
 from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
 from napari_colloids.cli.simulate import simulate
+from napari_colloids.cli.stopping import stopping
 from napari_colloids.cli.train import train
 from napari_colloids.errors import ColloidsError
 
-#: Exit status of errors that the user can correct.
-BAD_INPUT = 2
 #: Exit status after Ctrl-C, as typer has it.
 STOPPED = 130
 
@@ -56,33 +51,26 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    traceback: Annotated[  # taken out of the words before they come here
+        bool, typer.Option(TRACEBACK_OPTION, help="With an error, print where it comes from.")
+    ] = False,
 ) -> None:
     """Find every colloid in dense 3D microscope stacks."""
 
 
-class _Stopped(KeyboardInterrupt):
-    """The process was asked to end, which is handled as Ctrl-C is."""
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuse a command with an empty argument: an output of no name would be the current folder.
 
-
-@contextmanager
-def _stopping() -> Iterator[None]:
-    """Turn the signals of batch systems and closed terminals into exceptions."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Stopped
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread gets signals
-        return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
-    for number in handled:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+    Raises
+    ------
+    ColloidsError
+        If there is one; the message names its option.
+    """
+    for before, word in zip(("", *words), words, strict=False):
+        option = word.removesuffix("=") if word.startswith("--") and word.endswith("=") else before
+        if word == "" or option != before:
+            name = f" ({option})" if option.startswith("-") else ""
+            raise ColloidsError(f"An argument of the command is empty{name}: was a variable of the shell not set?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,27 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all went well, 2 for bad input (said in one line on stderr), 130 after Ctrl-C or where the process was
-        asked to end.
+        0 when all went well, 2 for bad input, 1 for any other error (each said in one line on stderr), 130 after
+        Ctrl-C or where the process was asked to end.
     """
     if sys.stderr is None:  # it was closed: messages are lost, results are not
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    status, message = None, ""
+    status = None
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with_traceback = wants_traceback(given)
     try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
-        with _stopping():
+        _refuse_empty(given)
+        with stopping():
             status = app(args=given or ["--help"], standalone_mode=False)
-    except ColloidsError as error:
-        message = with_hint(str(error))
-    except typer.TyperException as error:  # unknown options, missing arguments, ...
-        message = error.format_message()
-    except OSError as error:
-        message = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
     except (KeyboardInterrupt, typer.Abort):
         status = STOPPED
-    if message:
-        typer.echo(f"Error: {' '.join(message.split())}", err=True)
-        return BAD_INPUT
+    except Exception as error:  # of any library
+        return tell(error, with_traceback=with_traceback)
     if status == STOPPED:
         typer.echo("Stopped.", err=True)
     return status if isinstance(status, int) else 0

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from napari_colloids.cli.failures import message_of
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import progress_bar, summary
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,9 +40,12 @@ def run_here(jobs: "Sequence[Job]", *, log_files: bool, skip_done: bool, redo: b
         try:
             with progress_bar(job.name, unit="step") as show:
                 outcome = run_job(job, show, log, skip_done=skip_done, redo=redo)
-        except (ColloidsError, OSError) as error:
-            log(f"failed: {error}")
-            outcome = Outcome(job, "failed", message=str(error))
+        except Exception as error:  # of any library: it does not concern the other jobs
+            message = str(error) if isinstance(error, ColloidsError) else message_of(error)
+            log(f"failed: {message}")
+            if len(jobs) == 1 and not isinstance(error, ColloidsError | OSError):
+                raise
+            outcome = Outcome(job, "failed", message=message)
         yield outcome
 
 
@@ -74,7 +78,7 @@ def report(outcomes: "Iterable[Outcome]", jobs: "Sequence[Job]", folder: Path | 
         if outcome.state == "failed" and len(jobs) == 1:
             raise ColloidsError(outcome.message)
         for line in _lines(outcome):
-            typer.echo(line, err=True)
+            typer.echo(shown(line), err=True)
     return SOME_FAILED if any(outcome.state == "failed" for outcome in ended) else 0
 
 

@@ -1,10 +1,11 @@
 """Output of the commands: progress bars, a check of the files to write before the long work, a summary line."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from napari_colloids.cli.stopping import stop_if_asked
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import refinement_words, voxel_words
 
@@ -27,6 +28,7 @@ def progress_bar(label: str, unit: str) -> Iterator[ShowProgress]:
     with tqdm(desc=label, unit=unit, disable=None, leave=False) as bar:
 
         def show(done: int, total: int, message: str = "") -> None:
+            stop_if_asked()
             bar.total = total
             bar.set_postfix_str(message, refresh=False)
             bar.update(done - bar.n)
@@ -49,13 +51,18 @@ def check_table_can_be_written(path: Path) -> None:
     ColloidsError
         If it cannot be written.
     """
-    from napari_colloids.io import PARTICLE_ENDINGS, atomic_write, write_particles
+    from napari_colloids.io.atomic import replace_on_success
+    from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, table_format
+    from napari_colloids.io.tables.writer import translating_table_errors
     from napari_colloids.particles import particle_table
 
-    if path.suffix.lower() not in PARTICLE_ENDINGS:
+    form = table_format(path)
+    if form is None:
         raise ColloidsError(f"'{path}' has no known ending; tables are written to {', '.join(PARTICLE_ENDINGS)} files.")
-    with suppress(_TrialEnded), atomic_write(path) as temporary:
-        write_particles(temporary, particle_table([]))
+    # The note beside the table, too.
+    with suppress(_TrialEnded), replace_on_success(f"{path}.json"), replace_on_success(path) as temporary:
+        with translating_table_errors(path), closing(form.writer(temporary, {})) as file:
+            file.append(particle_table([]))
         raise _TrialEnded
 
 

@@ -65,14 +65,6 @@ def attempts(
             core = cheapest_core(scale.padded_shape, halo, voxels / 2, MULTIPLE, box)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception means that memory ran out; torch has a class of its own only for CUDA."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        phrase in text for phrase in ("out of memory", "not enough memory", "can't allocate memory")
-    )
-
-
 def _requested_core(tile: int, scale: Scale, box: Box) -> Shape:
     """Return a core of a given edge in lateral source voxels."""
     edge = _rounded(tile / scale.lateral_step)
@@ -97,7 +89,10 @@ def _free_bytes(device: str) -> float:
     if device == "cuda":
         import torch
 
-        return _MAX_FREE_MEMORY_FRACTION * torch.cuda.mem_get_info()[0]
+        try:
+            return _MAX_FREE_MEMORY_FRACTION * torch.cuda.mem_get_info()[0]
+        except RuntimeError:  # the device was lost, which the first tile will say
+            return 0.0
     import psutil
 
     return min(_MAX_FREE_MEMORY_FRACTION * psutil.virtual_memory().available, _MAX_CPU_BYTES)

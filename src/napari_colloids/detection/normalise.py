@@ -50,7 +50,8 @@ class GreyLevels:
         UnusableVolumeError
             If no voxel is finite or all have the same value.
         """
-        sample = (volume if isinstance(volume, Overview) else Overview.of(volume)).sample
+        overview = volume if isinstance(volume, Overview) else Overview.of(volume)
+        sample = overview.sample
         finite = sample.ravel() if sample.dtype.kind == "u" else sample[np.isfinite(sample)]
         if finite.size == 0:
             raise UnusableVolumeError(
@@ -60,6 +61,11 @@ class GreyLevels:
         low, high = _percentiles(finite)
         if high <= low:  # a few particles on a constant background
             low, high = float(finite.min()), float(finite.max())
+        if high <= low and overview.merged:
+            raise UnusableVolumeError(
+                f"The grey levels of the stack differ by too little for 32 bits (all are about {low:.3g}): subtract "
+                "their minimum, or multiply them by a large number."
+            )
         if high <= low:
             raise UnusableVolumeError(
                 "The stack is constant: every voxel has the same value, so there is nothing to find.",

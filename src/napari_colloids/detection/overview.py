@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -49,10 +49,13 @@ class Overview:
         Shape ``(z, y, x)``; grey levels of 8 or 16 bits as they are, all others as float32.
     step
         Voxels of the volume per voxel of the sample.
+    merged
+        Whether the volume has several grey levels that are one and the same as float32.
     """
 
     sample: NDArray[np.generic]
     step: int
+    merged: bool = False
 
     @classmethod
     def of(cls, volume: Volume) -> Overview:
@@ -62,11 +65,14 @@ class Overview:
         if sample.dtype.kind == "u" and sample.dtype.itemsize <= 2:
             return cls(sample, step)
         with np.errstate(over="ignore"):  # values too large for 32 bits become infinite
-            return cls(sample.astype(np.float32), step)
+            narrow = sample.astype(np.float32)
+        finite = np.isfinite(narrow)
+        merged = finite.any() and np.ptp(narrow[finite]) == 0 and sample[finite].min() < sample[finite].max()
+        return cls(narrow, step, bool(merged))
 
     def inverted(self) -> Overview:
         """Return the overview of the inverted volume."""
-        return Overview(read_box(Inverted(self.sample), (slice(None),) * 3), self.step)
+        return replace(self, sample=read_box(Inverted(self.sample), (slice(None),) * 3))
 
     def part(self, box: tuple[slice, ...]) -> NDArray[np.generic]:
         """Return the sample of a box of the volume; where the box lies between sampled voxels, the nearest of these."""

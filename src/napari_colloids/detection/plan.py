@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Smallest width of a particle in voxels along any axis: the training had none narrower.
 _MIN_WIDTH_VOXELS = 1.0
+#: Width of a voxel over its height beyond which a stack is not resampled.
+_MAX_FLATNESS = 100.0
 #: Largest ratio of a voxel's edges where the diameter is not known yet.
 _MAX_VOXEL_ASPECT = 20.0
 #: Margin around a region that is searched, too, in canonical voxels: a particle outside it may suppress one inside.
@@ -187,6 +189,11 @@ def _check_voxels(stack: Stack, diameter: float | None, height_factor: float | N
         raise ColloidsError(
             f"Particles {diameter:.3g} voxels wide would be only {diameter / edges.max():.2g} voxels "
             f"{'high' if edges.argmax() == 0 else 'long along y'}: is the voxel size {words} (z, y, x) right?{better}"
+        )
+    elif edges.min() * _MAX_FLATNESS < 1:
+        raise ColloidsError(
+            f"Particles {diameter:.3g} voxels wide would be more than {diameter * _MAX_FLATNESS:.3g} voxels "
+            f"{'high' if edges.argmin() == 0 else 'long along y'}: is the voxel size {words} (z, y, x) right?"
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.methods import FLOOR, METHODS
 from napari_colloids.detection.tiles import Box, cut
-from napari_colloids.errors import ColloidsError
+from napari_colloids.errors import ColloidsError, is_out_of_memory
 from napari_colloids.progress import Progress
 from napari_colloids.volumes import read_box
 
@@ -73,7 +73,7 @@ def iter_search(volume: Volume, plan: Plan, box: Box | None = None) -> Generator
 def _by_network(volume: Volume, plan: Plan, box: Box) -> Generator[Progress, None, Found]:
     """Apply the network; where memory runs out, with smaller tiles, and where an automatic device fails, on the CPU."""
     from napari_colloids.detection.device import choose_device
-    from napari_colloids.detection.memory import attempts, is_out_of_memory
+    from napari_colloids.detection.memory import attempts
     from napari_colloids.detection.weights import network_of
 
     halo = network_of(plan.options.weights).halo

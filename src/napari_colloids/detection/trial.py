@@ -210,7 +210,8 @@ def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
     def spread(tile: Tile) -> float:
         part = overview.part(scale.source_slices(without_margin(tile.low), without_margin(tile.high)))
         step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
-        return float(np.nan_to_num(part[::step, ::step, ::step]).std())
+        with np.errstate(over="ignore", invalid="ignore"):  # of grey levels such as 1e38
+            return float(np.nan_to_num(part[::step, ::step, ::step]).std())
 
     return max((tile((z, y, x)) for z, y, x in product(*corners)), key=spread)
 

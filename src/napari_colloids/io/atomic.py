@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import AnyPath, one_line
+from napari_colloids.io.holder import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: Name of a temporary file, which says who writes it.
+_TEMPORARY_NAME = ".napari-colloids-{host}-{pid}-{started:.0f}-{word}{suffix}"
+_TEMPORARY = re.compile(r"\.napari-colloids-(.+)-(\d+)-(\d+)-([0-9a-f]+)(\.[^.]*)?")
 
 
 @contextmanager
@@ -84,12 +90,15 @@ def replace_on_success(path: AnyPath) -> Iterator[Path]:
     try:
         if target.is_dir():
             raise ColloidsError(f"'{path}' is a folder; give the name of a file to write.")
+        if target.exists() and not target.is_file():
+            raise ColloidsError(f"'{path}' is no file, but a device or a pipe; choose another name.")
         if not target.parent.is_dir():
             raise ColloidsError(f"There is no folder '{target.parent}'; create it first.")
         if target.exists() and not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ColloidsError(f"'{path}' is write-protected; choose another name.")
         # Not tempfile: its files are private to the user, and the result should get the usual permissions.
-        temporary = target.parent / f".napari-colloids-{secrets.token_hex(6)}{target.suffix}"
+        _remove_left_behind(target.parent)
+        temporary = target.parent / _TEMPORARY_NAME.format(**Holder.this()._asdict(), suffix=target.suffix)
         temporary.touch(exist_ok=False)
     except OSError as error:
         raise ColloidsError(
@@ -106,3 +115,13 @@ def replace_on_success(path: AnyPath) -> Iterator[Path]:
             os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@cache  # once a folder: it may hold many files
+def _remove_left_behind(folder: Path) -> None:
+    """Remove temporary files of processes that were killed."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            found = _TEMPORARY.fullmatch(file.name)
+            if found and Holder(found[1], int(found[2]), float(found[3]), found[4]).is_gone():
+                file.unlink(missing_ok=True)

@@ -178,4 +178,6 @@ def quiet(logger: str, handler: Callable[[logging.LogRecord], None] = lambda rec
 
 def to_json(value: object) -> str:
     """Return JSON text of a value; NumPy values and paths are converted, NaN becomes null."""
-    return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # Bytes of a file name that are not UTF-8 become the escapes of JSON, and come back from there as they were.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -32,6 +32,10 @@ _MARGIN_RADII = 1.5
 _MIN_DISTANCE_RADII = 0.3
 #: Voxels are binned along z as long as the axial standard deviation of the PSF is this many of them.
 _MIN_AXIAL_SIGMA_VOXELS = 1.4
+#: Largest and smallest grey levels of an image whose squares 32-bit numbers hold.
+_MAX_LEVEL, _MIN_LEVEL = 1e18, 1e-6
+#: Smallest number of steps of 32-bit numbers between the lowest and the highest grey level.
+_MIN_STEPS = 32
 
 
 def distinct(positions: Array, radii: Array, aspect: float) -> NDArray[np.intp]:
@@ -79,8 +83,23 @@ def _estimated(volume: Volume, grid: Grid, places: Array, sizes: Array, psf: PSF
     box, limits = grid.read(volume, low, high), grid.limits(volume, low, high)
     if box.known.sum() < _MIN_PARTICLES * 4 / 3 * np.pi * radius**3 / grid.aspect:
         return "the image has no grey levels, or too few, where the particles are"
+    if problem := _problem_of_grey_levels(box.image[box.known > 0]):
+        return problem
     optics = None if psf is None else psf.on_grid(grid.bins[2], grid.aspect)
     return fit_global_parameters(box, places[near], sizes[near], limits, grid.averaged, optics)
+
+
+def _problem_of_grey_levels(levels: NDArray[np.float32]) -> str:
+    """Return why 32-bit numbers cannot hold the squares of grey levels, or their differences; empty if they can."""
+    low, high = float(levels.min()), float(levels.max())
+    largest = max(abs(low), abs(high))
+    if largest > _MAX_LEVEL:
+        return f"grey levels of {largest:.1g} are too large for a fit: divide them by a large number"
+    if largest < _MIN_LEVEL:
+        return f"grey levels of {largest:.1g} are too small for a fit: multiply them by a large number"
+    if high - low < _MIN_STEPS * np.spacing(np.float32(largest)):
+        return f"the grey levels, about {low:.3g}, differ by too little for 32 bits: subtract their minimum"
+    return ""
 
 
 def binned_for_psf(shape: tuple[int, int, int], detections: Detections) -> Detections:

@@ -36,6 +36,11 @@ _CUTOFF_DIAMETERS = 4.0
 _BLOCK_PARTICLES = 20_000
 #: Smallest edge of the box over its largest: a thinner one is a plane.
 _MIN_BOX_ASPECT = 1e-9
+#: Smallest cutoff over the largest edge of the box.
+_MIN_CUTOFF = 1e-6
+#: Extent of the particles over the edge of the box from which they do not lie in it; those that a fit has placed
+#: outside its faces do.
+_MAX_EXTENT = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +210,15 @@ def pair_correlation(
     if not frames:
         raise ColloidsError("g(r) needs at least two particles in a frame.")
     box = _filled_box(frames) if shape is None else np.asarray(shape, dtype=float) * scaling.scale
+    if shape is not None:
+        _check_shape(shape, [frame / scaling.scale for frame in frames])
     if box.min() < _MIN_BOX_ASPECT * box.max():
         raise ColloidsError("g(r) needs particles that do not all lie in one plane, or the shape of the stack.")
     if cutoff is None:
         density = float(np.mean([len(frame) for frame in frames]) / np.prod(box))
         cutoff = _CUTOFF_DIAMETERS * (density ** (-1 / 3) if diameter is None else diameter * scaling.lateral)
+    if cutoff < _MIN_CUTOFF * float(box.max()):
+        raise ColloidsError(f"g(r) up to {cutoff:.3g} cannot be computed in a box of {box.max():.3g}: give more.")
     edges = np.linspace(0.0, min(cutoff, float(box.min())), bins + 1)
     found, expected = np.zeros(bins), np.zeros(bins)
     shells = 4 / 3 * np.pi * np.diff(edges**3)
@@ -220,6 +229,16 @@ def pair_correlation(
             found += np.histogram(np.linalg.norm(displacements, axis=1), edges, weights=1 / overlap)[0]
         expected += shells * len(frame) * (len(frame) - 1) / 2 / np.prod(box) ** 2
     return PairCorrelation((edges[:-1] + edges[1:]) / 2, found / expected, scaling.unit)
+
+
+def _check_shape(shape: Sequence[float], frames: Sequence[Array]) -> None:
+    """Refuse a shape ``(z, y, x)`` that the particles, in voxels, do not fit into."""
+    extent = np.max([np.ptp(frame, axis=0) for frame in frames], axis=0)
+    if min(shape) <= 0 or (extent > _MAX_EXTENT * np.asarray(shape, dtype=float)).any():
+        raise ColloidsError(
+            f"The particles extend over {' x '.join(f'{length:.3g}' for length in extent)} voxels (z, y, x), which a "
+            f"shape of {' x '.join(f'{length:.3g}' for length in shape)} cannot hold: give that of the stack."
+        )
 
 
 def positions_by_frame(particles: pd.DataFrame) -> Iterator[Array]:

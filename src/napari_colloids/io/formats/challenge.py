@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,15 +11,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from napari_colloids.errors import ColloidsError
-from napari_colloids.io.atomic import atomic_write
+from napari_colloids.errors import ColloidsError, shown
+from napari_colloids.io.atomic import replace_on_success, translating_write_errors
 from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, to_json
 from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, metadata_table
 from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_truth
+from napari_colloids.io.tables.hdf5_disk import DeferredErrorFile, delayed_interrupt
 from napari_colloids.particles import positions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
+    from collections.abc import Iterable, Iterator, Sized
     from typing import Any, ClassVar
 
     from numpy.typing import NDArray
@@ -115,20 +116,24 @@ def write_challenge(path: AnyPath, volumes: Iterable[SimulatedVolume]) -> None:
     True
     """
     target = _hdf5_target(path)
+    parameters = target.with_suffix(".json")
     rows: dict[str, dict[str, object]] = {}
-    with atomic_write(target) as temporary, atomic_write(target.with_suffix(".json")) as beside:
-        with h5py.File(temporary, "w") as file:
+    with replace_on_success(target) as temporary, replace_on_success(parameters) as beside:
+        with _VolumesFile.created(target, temporary) as file:
             for number, volume in enumerate(volumes):
-                _write_volume(file, number, volume)
-                file.create_dataset(f"{number}_labels", data=volume.labels().astype(np.float32), compression=1)
-                file[f"{number}_positions"] = positions_of(volume.particles)
-                file[f"{number}_diameters"] = 2 * volume.particles["radius"].to_numpy(dtype=float)
+                labels = volume.labels().astype(np.float32)
+                with file.writing() as written:
+                    _write_volume(written, number, volume)
+                    written.create_dataset(f"{number}_labels", data=labels, compression=1)
+                    written[f"{number}_positions"] = positions_of(volume.particles)
+                    written[f"{number}_diameters"] = 2 * volume.particles["radius"].to_numpy(dtype=float)
                 rows[str(number)] = {
                     **_challenge_row(target.stem, number, volume),
                     "parameters": dataclasses.asdict(volume.parameters),
                 }
         _check_not_empty(rows)
-        beside.write_text(to_json(rows), encoding="utf-8")
+        with translating_write_errors(parameters):
+            beside.write_text(to_json(rows), encoding="utf-8")
 
 
 def write_challenge_website(path: AnyPath, volumes: Iterable[SimulatedVolume], *, split: str = "train") -> None:
@@ -167,18 +172,23 @@ def write_challenge_website(path: AnyPath, volumes: Iterable[SimulatedVolume], *
     truth = website_truth(target)
     if truth is None:
         raise ColloidsError(f"The name of '{target}' must begin with 'x_' in the layout of the website.")
+    metadata = metadata_table(target)
     rows: dict[int, dict[str, object]] = {}
     with ExitStack() as stack:
         temporary, positions, table = (
-            stack.enter_context(atomic_write(file)) for file in (target, truth, metadata_table(target))
+            stack.enter_context(replace_on_success(file)) for file in (target, truth, metadata)
         )
-        with h5py.File(temporary, "w") as file, positions.open("w", encoding="utf-8", newline="") as text:
+        with _VolumesFile.created(target, temporary) as file:
             for number, volume in enumerate(volumes):
-                _write_volume(file, number, volume)
-                _padded_positions(number, volume).to_csv(text, header=number == 0, lineterminator="\n")
+                with file.writing() as written:
+                    _write_volume(written, number, volume)
+                padded = _padded_positions(number, volume)
+                with translating_write_errors(truth), positions.open("a", encoding="utf-8", newline="") as text:
+                    padded.to_csv(text, header=number == 0, lineterminator="\n")
                 rows[number] = _challenge_row(target.stem, number, volume)
         _check_not_empty(rows)
-        pd.DataFrame.from_dict(rows, orient="index").to_csv(table, lineterminator="\n")
+        with translating_write_errors(metadata):
+            pd.DataFrame.from_dict(rows, orient="index").to_csv(table, lineterminator="\n")
 
 
 def _hdf5_target(path: AnyPath) -> Path:
@@ -190,6 +200,42 @@ def _hdf5_target(path: AnyPath) -> Path:
 def _check_not_empty(rows: Sized) -> None:
     if not rows:
         raise ColloidsError("There are no volumes to write.")
+
+
+class _VolumesFile:
+    """A new HDF5 file that is written volume by volume, also where the disk gets full."""
+
+    def __init__(self, target: Path, storage: DeferredErrorFile, file: h5py.File) -> None:
+        self._target = target
+        self._storage = storage
+        self._file = file
+
+    @classmethod
+    @contextmanager
+    def created(cls, target: Path, temporary: Path) -> Iterator[_VolumesFile]:
+        """Create the file under a temporary name; errors of writing name its `target`."""
+        with translating_write_errors(target):
+            storage = DeferredErrorFile(temporary)
+        with storage:
+            file = None
+            try:
+                with delayed_interrupt():  # which may raise at its end, when the file is open
+                    file = h5py.File(storage, "w")
+                yield cls(target, storage, file)
+            finally:
+                if file is not None:
+                    with delayed_interrupt():
+                        file.close()
+            with translating_write_errors(target):
+                storage.check()
+
+    @contextmanager
+    def writing(self) -> Iterator[h5py.File]:
+        """Yield the file for one volume, and say at once where it could not be stored."""
+        with delayed_interrupt():
+            yield self._file
+        with translating_write_errors(self._target):
+            self._storage.check()
 
 
 def _write_volume(file: h5py.File, number: int, volume: SimulatedVolume) -> None:
@@ -214,7 +260,7 @@ def _padded_positions(number: int, volume: SimulatedVolume) -> pd.DataFrame:
 
 def _challenge_row(dataset: str, number: int, volume: SimulatedVolume) -> dict[str, object]:
     """Return the parameters of a volume under their names in the challenge's tables."""
-    parameters = volume.parameters
+    parameters, dataset = volume.parameters, shown(dataset)
     row: dict[str, object] = {
         "dataset": dataset,
         "n": number,

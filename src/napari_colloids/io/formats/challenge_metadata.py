@@ -47,15 +47,20 @@ def metadata_table(path: Path) -> Path:
 
 def _from_json(path: Path, key: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        beside = path.with_suffix(".json")
+        if not beside.is_file():  # a pipe would never answer
+            return {}
+        content = json.loads(beside.read_text(encoding="utf-8"))
         row = content[key] if isinstance(content, dict) else content[int(key)]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}
 
 
 def _from_csv(path: Path, key: str) -> dict[str, Any]:
     try:
+        if not metadata_table(path).is_file():
+            return {}
         table = pd.read_csv(metadata_table(path), index_col=0)
         row = table.loc[int(key)]
     except (OSError, ValueError, KeyError):

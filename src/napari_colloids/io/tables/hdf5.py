@@ -32,10 +32,14 @@ class Writer:
 
     def __init__(self, path: Path, _metadata: Mapping[str, object]) -> None:
         self._storage = DeferredErrorFile(path)
-        with delayed_interrupt():
-            self._file = h5py.File(self._storage, "w")
-            self._group = self._file.create_group(_GROUP)
         self._rows = 0
+        try:
+            with delayed_interrupt():
+                self._file = h5py.File(self._storage, "w")
+                self._group = self._file.create_group(_GROUP)
+        except KeyboardInterrupt:  # it came meanwhile, and nobody has this object to close it
+            self.close()
+            raise
 
     def append(self, table: pd.DataFrame) -> None:
         """Write the rows of one part."""

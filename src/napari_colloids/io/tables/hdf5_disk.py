@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
+#: Signals that ask a process to end.
+_TO_END = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
+
+
 class DeferredErrorFile(FileIO):
     """A new file that never fails to be written, and raises its errors on request.
 
@@ -80,16 +84,22 @@ class DeferredErrorFile(FileIO):
 
 @contextmanager
 def delayed_interrupt() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the ``with`` block. Only the main thread receives it, so others need no delay."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    """Delay Ctrl-C, and where they raise an exception other signals to end, until the end of the ``with`` block.
+
+    Only the main thread receives them, so others need no delay.
+    """
+    handlers = {number: signal.getsignal(number) for number in _TO_END}
+    delayed = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread() or not delayed:
         yield
         return
     received: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
     try:
+        for number in delayed:
+            signal.signal(number, lambda number, frame: received.append((number, frame)))
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if received:
-        handler(*received[0])
+        for number, handler in delayed.items():
+            signal.signal(number, handler)
+    for first, frame in received[:1]:
+        delayed[signal.Signals(first)](first, frame)

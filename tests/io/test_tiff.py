@@ -47,7 +47,7 @@ def test_imagej_voxel_size(path, size, unit, imagej):
     )
     stack = read_stack(path)
     assert stack.axes == "zyx"
-    assert stack.voxel_size == pytest.approx(size, rel=1e-6)
+    assert stack.voxel_size == pytest.approx(size, rel=1e-5)  # older versions of tifffile round more
 
 
 @reused

@@ -55,11 +55,14 @@ def read_volumes(array: FileArray, axes: str) -> tuple[NDArray[np.generic], NDAr
         for place in np.ndindex(*volumes):
             box = tuple(slice(None) if within else slice(k, k + 1) for k, within in zip(place, inside, strict=True))
             with suppress(ColloidsError):
-                pixels[box] = array[box]
-                readable[place] = True
+                part = array[box]
+                if part.shape == pixels[box].shape:  # a damaged file may hold less than it promises
+                    pixels[box] = part
+                    readable[place] = True
         if not readable.any():
             raise
-        return pixels, readable
+        # Where every volume can be read now, the failure did not last.
+        return pixels, None if readable.all() else readable
 
 
 def damage_notice(readable: NDArray[np.bool_], axes: str, name: str) -> str:

@@ -133,7 +133,7 @@ def test_series_that_was_stopped_ends_with_its_last_complete_frame(path, volume,
     data = volume(3, 3, 5, 6)
     write_planes(path, data, [(t, z) for t in range(2) for z in range(3)] + [(2, 0)], "TZ")
     lazy = holds(path, data[:2], "tzyx", voxel_size=(0.3, 0.1, 0.1))
-    assert lazy.notices == ("'beads.czi' promises 3 frames, but 3 were written, 2 of them completely: 2 are read.",)
+    assert lazy.notices == ("'beads.czi' promises 3 frames, but 2 were written completely: only that is read.",)
 
 
 def test_channels_that_end_early_are_cut(path, volume, holds):

@@ -31,7 +31,9 @@ def test_slices_that_were_never_written_at_the_end_are_cut(path, volume, holds, 
         dataset[index] = data[index]
         dataset.attrs["axistags"] = json.dumps({"axes": [{"key": axis} for axis in axes]})
     written = data[index] if axes == "zyx" else data[index].T
-    assert holds(path, written, "zyx").notices == ("'a.h5 raw' promises 6 slices, but 4 were written: these are read.",)
+    assert holds(path, written, "zyx").notices == (
+        "'a.h5 raw' promises 6 slices, but 4 were written: only that is read.",
+    )
 
 
 def test_gaps_are_refused_or_known(path, volume):

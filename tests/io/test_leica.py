@@ -266,7 +266,7 @@ def test_series_that_was_stopped_ends_with_its_last_complete_frame(tmp_path, vol
     data = volume(3, 4, 5, 6)
     write_lif(tmp_path / "a.lif", [("one", data, "TZYX", ())], lacking=(12 - written) * 60 - 13)
     lazy = holds(tmp_path / "a.lif", data[: written // 4], "tzyx", voxel_size=SIZE, frame_interval=0.5)
-    assert "'a.lif one' promises 3 frames, but 2 were written" in lazy.notices[0]
+    assert "'a.lif one' promises 3 frames, but 1 was written completely" in lazy.notices[0]
 
 
 def test_stack_that_was_stopped_ends_with_its_last_complete_slice(tmp_path, volume, holds):

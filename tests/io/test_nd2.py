@@ -146,8 +146,8 @@ def test_without_calibration_the_voxel_size_is_unknown(path, volume, holds):
 @pytest.mark.parametrize(
     ("kept", "frames", "slices", "notice"),
     [
-        (range(9), 2, 4, "promises 3 frames, but 3 were written, 2 of them completely: 2 are read"),
-        (range(8), 2, 4, "promises 3 frames, but 2 were written: 2 are read"),
+        (range(9), 2, 4, "promises 3 frames, but 2 were written completely: only that is read"),
+        (range(8), 2, 4, "promises 3 frames, but 2 were written: only that is read"),
         (range(3), 1, 3, "promises 3 frames of 4 slices, but 3 slices of the first were written"),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_frame_at_which_the_acquisition_was_stopped_is_cut(write, folder):
     stack = read_stack(folder)
     np.testing.assert_array_equal(stack.data, data[:2])
     assert stack.recorded is None
-    assert "2 of them completely" in stack.notices[1]
+    assert "2 were written completely" in stack.notices[1]
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def _stopped(by_frame: NDArray[np.bool_], ended: int, name: str) -> Extent | Non
     """Return what there is of an acquisition that was stopped; None where only some channels of it are a stack."""
     frames, _, slices = by_frame.shape
     if ended:
-        part = f", {ended} of them completely" if by_frame[ended].any() else ""
-        notice = f"'{name}' promises {frames} frames, but {ended + bool(part)} were written{part}: {ended} are read."
+        completely = " completely" if by_frame[ended].any() else ""
+        notice = f"'{name}' promises {frames} frames, but {_were(ended)} written{completely}: only that is read."
         return Extent(ended, slices, None, notice)
     there = int(by_frame[0].all(axis=0).sum())
     if there < 2 <= slices:
@@ -115,7 +115,7 @@ def _stopped(by_frame: NDArray[np.bool_], ended: int, name: str) -> Extent | Non
             "stack is needed."
         )
     if frames == 1:
-        notice = f"'{name}' promises {slices} slices, but {there} were written: these are read."
+        notice = f"'{name}' promises {slices} slices, but {_were(there)} written: only that is read."
     else:
         notice = (
             f"'{name}' promises {frames} frames of {slices} slices, but {there} slices of the first were "
@@ -133,6 +133,10 @@ def stopped(recorded: NDArray[np.bool_], axes: str) -> bool:
     by_frame = recorded.reshape(frames, -1, slices)
     complete = by_frame.all(axis=(1, 2))
     return bool(complete.all()) or _stops(by_frame[int(complete.argmin()) :])
+
+
+def _were(count: int) -> str:
+    return f"{count} {'was' if count == 1 else 'were'}"
 
 
 def _stops(by_frame: NDArray[np.bool_]) -> bool:

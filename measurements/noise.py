@@ -37,11 +37,16 @@ if TYPE_CHECKING:
 SHAPES = ((40, 64, 64), (64, 64, 48), (32, 64, 80))
 #: Diameters that are given, in voxels.
 DIAMETERS = (6.0, 10.0, 16.0)
-#: Volume fraction, radius and SNR of the stacks with dilute particles.
-DILUTE = tuple(
-    (phi, radius, snr) for phi in (0.003, 0.01, 0.05) for radius in (3.0, 5.5, 8.0) for snr in (1.3, 2.0, 3.0)
-)
 DILUTE_SHAPE = (48, 96, 96)
+#: Volume fraction, radius and SNR of the stacks with dilute particles; large ones so dilute that a stack may have none
+#: are left out.
+DILUTE = tuple(
+    (phi, radius, snr)
+    for phi in (0.003, 0.01, 0.05)
+    for radius in (3.0, 5.5, 8.0)
+    for snr in (1.3, 2.0, 3.0)
+    if phi * np.prod(DILUTE_SHAPE) > 4 / 3 * np.pi * radius**3
+)
 
 
 def gaussian(rng: np.random.Generator, shape: Shape) -> Image:

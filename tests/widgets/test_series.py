@@ -1,9 +1,11 @@
-"""Time series and regions in the Detect widget, in a real window."""
+"""Time series and regions in the Detect widget."""
 
 from __future__ import annotations
 
 import html
 import threading
+import time
+from contextlib import contextmanager
 
 import dask.array
 import numpy as np
@@ -11,7 +13,7 @@ import pandas as pd
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_colloids.detection import Options, detect
+from napari_colloids.detection import METHODS, Options, detect
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.progress import result_of
@@ -87,7 +89,8 @@ def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, cli
             click(widget.button)
 
     widget.button.task.progressed.connect(cancel)
-    finish(widget, qtbot, click)
+    with slow_frames():
+        finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
     assert "Cancelled" in widget.status.text()
     partial = found(viewer)
@@ -147,7 +150,8 @@ def test_cancel_and_going_on_with_a_bad_frame(viewer, widget, image, series, qtb
             click(widget.button)
 
     widget.button.task.progressed.connect(cancel)
-    finish(widget, qtbot, click)
+    with slow_frames():
+        finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
     assert "Cancelled" in widget.status.text()
     frames = searched(widget, qtbot, click)
@@ -225,13 +229,28 @@ def test_other_settings_start_anew(viewer, widget, qtbot, click):
             click(widget.button)
 
     widget.button.task.progressed.connect(cancel)
-    finish(widget, qtbot, click)
+    with slow_frames():
+        finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
     widget.controls["diameter"].value = 9
     finish(widget, qtbot, click)
     assert layers.note_of(found(viewer))["diameter"] == 9
     assert set(found(viewer).data[:, 0]) == set(range(FRAMES))
     assert sum("particles" in layer.name for layer in viewer.layers) == 2, "what was found before is kept, hidden"
+
+
+@contextmanager
+def slow_frames():
+    """Let each frame take so long that a click comes before the last one, also on a busy machine."""
+    locate = METHODS["log"].locator.locate
+
+    def slowly(*given):
+        time.sleep(0.2)
+        return locate(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_colloids.detection.log_locator.locate", slowly)
+        yield
 
 
 def stop(widget, qtbot, click):
@@ -243,7 +262,8 @@ def stop(widget, qtbot, click):
 
     widget.controls["frames"].value = "all"
     widget.button.task.progressed.connect(cancel)
-    finish(widget, qtbot, click)
+    with slow_frames():
+        finish(widget, qtbot, click)
     widget.button.task.progressed.disconnect(cancel)
     assert "Cancelled" in widget.status.text()
 

@@ -7,7 +7,7 @@ import typer
 
 from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
-from napari_colloids.cli.tables import Columns, column_map, say_how_read
+from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
 
 
@@ -22,12 +22,7 @@ def labels(
             rich_help_panel=INPUT,
         ),
     ] = None,
-    voxel_size: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X", help="Voxel size in micrometres.  [default: from the table]", rich_help_panel=INPUT
-        ),
-    ] = None,
+    voxel_size: VoxelSize = None,
     diameter: Annotated[
         float | None,
         typer.Option(

@@ -10,7 +10,7 @@ from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
 from napari_colloids.cli.settings import takes_settings
-from napari_colloids.cli.tables import Columns, column_map, say_how_read
+from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import changed
@@ -37,12 +37,7 @@ def link(
             rich_help_panel=INPUT,
         ),
     ] = None,
-    voxel_size: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X", help="Voxel size in micrometres.  [default: from the table]", rich_help_panel=INPUT
-        ),
-    ] = None,
+    voxel_size: VoxelSize = None,
     columns: Columns = None,
     how: Mapping[str, object],
     output: Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
-from napari_colloids.cli.tables import COLUMNS_METAVAR, Columns, column_map, say_how_read
+from napari_colloids.cli.tables import COLUMNS_METAVAR, Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.formatting import voxel_words
 
 if TYPE_CHECKING:
@@ -27,15 +27,7 @@ def score(
         tuple[int, int, int],
         typer.Option(metavar="Z Y X", help="Shape of the stack in voxels.", rich_help_panel=INPUT),
     ],
-    voxel_size: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X",
-            help="Voxel size in micrometres, for tables in micrometres, and for the distances where voxels are "
-            "anisotropic.  [default: from the tables]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
+    voxel_size: VoxelSize = None,
     columns: Columns = None,
     truth_columns: Annotated[
         str | None,

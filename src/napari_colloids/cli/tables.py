@@ -23,6 +23,15 @@ Columns = Annotated[
     ),
 ]
 
+VoxelSize = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(
+        metavar="Z Y X",
+        help="Voxel size in micrometres, also of tables in micrometres.  [default: from the table]",
+        rich_help_panel=INPUT,
+    ),
+]
+
 
 def column_map(text: str | None) -> dict[str, str] | None:
     """Return the column map that an option gives as ``z=NAME,y=NAME``.

@@ -27,7 +27,8 @@ VoxelSize = Annotated[
     tuple[float, float, float] | None,
     typer.Option(
         metavar="Z Y X",
-        help="Voxel size in micrometres, also of tables in micrometres.  [default: from the table]",
+        help="Voxel size in micrometres: of tables in micrometres, and for distances where voxels are anisotropic.  "
+        "[default: from the table]",
         rich_help_panel=INPUT,
     ),
 ]

@@ -1,6 +1,7 @@
 """Sets of TIFF files and stopped acquisitions: what was never recorded is not black."""
 
 import os
+import tracemalloc
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,6 +11,8 @@ import tifffile
 from napari_colloids.batch.stack_file import StackFile
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import list_series, read_stack
+from napari_colloids.io.formats.tiff_ome import set_of
+from napari_colloids.io.many_files import groups_of, several_files
 from napari_colloids.stack import Stack
 
 from .tiff_writing import in_file, ome, uuid, write_pages, write_set
@@ -279,3 +282,65 @@ def test_gaps_are_known_to_the_stack_of_a_job(tmp_path, data):
     stack = StackFile(str(first), allow_missing=True).open()
     assert isinstance(stack, Stack)
     assert stack.recorded.sum() == 5
+
+
+def groups_in(folder):
+    """Return the names of the files of each group in a folder."""
+    return [[file.name for file in group.files] for group in groups_of(several_files(folder), join_volumes=False)]
+
+
+@pytest.mark.parametrize("description", ["companion.ome", "run.companion.ome", "s_z00.ome.tif"])
+def test_a_set_is_one_stack_of_its_folder_by_whatever_describes_it(tmp_path, data, description):
+    whole = data(z=4)
+    paths = write_set(tmp_path, whole, "XYZCT", "Z")
+    with tifffile.TiffFile(paths[0]) as file:
+        text = file.ome_metadata
+    apart = description != paths[0].name
+    if apart:
+        (tmp_path / description).write_text(text.replace(uuid("s_z00.ome.tif"), uuid("companion"), 1))
+    for path in paths if apart else paths[1:]:
+        only = f'<OME><BinaryOnly MetadataFile="{description}" UUID="{uuid(description)}"/></OME>'
+        write_pages(path, [tifffile.imread(path, is_ome=False)], only)
+    (names,) = groups_in(tmp_path)
+    assert names == sorted([*(path.name for path in paths), *([description] if apart else [])])
+    np.testing.assert_array_equal(read_stack(tmp_path).data, whole[0, 0])
+
+
+@pytest.mark.parametrize("names", [("cell.ome.tif", "copy of cell.ome.tif"), ("cell1.ome.tif", "cell2.ome.tif")])
+def test_a_copy_beside_the_file_it_was_copied_from_is_no_set(tmp_path, data, names):
+    """The copy still names the first file as the one with its planes."""
+    first, copied = (tmp_path / name for name in names)
+    sizes = {"X": 6, "Y": 5, "Z": 4}
+    text = ome([(sizes, "XYZCT", in_file(first.name, planes=4))], f' UUID="{uuid(first.name)}"')
+    write_pages(first, data(z=4)[0, 0], text)
+    write_pages(copied, data(z=4)[0, 0] + 100, text)
+    assert groups_in(tmp_path) == [[first.name], [copied.name]] or groups_in(tmp_path) == [[copied.name], [first.name]]
+    assert sorted(int(read_stack(path).data.min()) for path in (first, copied)) == [1, 101]
+
+
+def test_names_with_folders_are_those_of_files_beside_the_file(tmp_path, data):
+    """As they are when it is opened: sets are described where they were made, and moved."""
+    whole = data(z=4)
+    paths = write_set(tmp_path, whole, "XYZCT", "Z")
+    for path in paths:
+        with tifffile.TiffFile(path) as file:
+            text = file.ome_metadata
+        text = text.replace('FileName="', 'FileName="D:\\run 1\\')
+        write_pages(path, [tifffile.imread(path, is_ome=False)], text)
+    assert groups_in(tmp_path) == [[path.name for path in paths]]
+    np.testing.assert_array_equal(read_stack(tmp_path).data, whole[0, 0])
+
+
+def test_a_large_file_that_is_said_to_describe_others_is_not_read_whole(tmp_path, data):
+    path, large = tmp_path / "a.ome.tif", tmp_path / "large.ome"
+    write_pages(path, data(z=1)[0, 0], '<OME><BinaryOnly MetadataFile="large.ome" UUID="urn:uuid:1"/></OME>')
+    for head in (b"II*\0", b"<OME>"):
+        with large.open("wb") as file:
+            file.write(head)
+            file.truncate(400_000_000)
+        tracemalloc.start()
+        assert set_of(path) == (path, frozenset())
+        with pytest.raises(ColloidsError, match="damaged"):
+            read_stack(path)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+        tracemalloc.stop()

@@ -245,7 +245,7 @@ def _set_in(file: Path, files: Sequence[Path]) -> FileGroup | None:
     form = stack_format(file)
     if form is None or form.folder or form.module != "tiff":
         return None
-    from napari_colloids.io.ome_set import set_of
+    from napari_colloids.io.formats.tiff_ome import set_of
 
     opened, names = set_of(file)
     members = tuple(one for one in files if one.name in names)

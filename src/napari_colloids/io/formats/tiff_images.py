@@ -107,8 +107,7 @@ def images_of(opened: OpenTiff) -> list[Image | Absent]:
         return _ome_images(opened, ome)
     missing: tuple[str, ...] = ()
     if ome is not None and series[0].kind != "mmstack":
-        missing = tuple(dict.fromkeys(file for image in ome.images for file in image.missing_files))
-        missing = (ome.missing_companion,) if ome.missing_companion else missing
+        missing = (ome.missing_companion,) if ome.missing_companion else ome.missing_files
     if tif.is_imagej and ome is None and series[0].kind in ("imagej", "generic"):
         stopped = _imagej_image(tif, series[0])
         if stopped is not None:

@@ -11,11 +11,14 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
+#: Largest description in a file of its own that is read, in bytes: a hundred thousand planes have about 20 MB.
+_MAX_BYTES = 1 << 26
 #: Largest number of planes of an image that is believed.
 _MAX_PLANES = 10_000_000
 #: Attributes of a `TiffData` that count planes.
@@ -77,8 +80,13 @@ class OmeDescription:
     def files(self) -> tuple[str, ...]:
         """Names of all other files of the set that exist."""
         every = dict.fromkeys(name for image in self.images for name in image.files)
-        gone = {name for image in self.images for name in image.missing_files}
+        gone = set(self.missing_files)
         return tuple(name for name in (self.companion, *every) if name and name not in gone)
+
+    @property
+    def missing_files(self) -> tuple[str, ...]:
+        """Names of the files with planes that do not exist."""
+        return tuple(dict.fromkeys(name for image in self.images for name in image.missing_files))
 
 
 def ome_description(xml: str, path: Path) -> OmeDescription | None:
@@ -151,6 +159,27 @@ def _described(root: Element, path: Path, companion: str) -> OmeDescription:
     return OmeDescription(ElementTree.tostring(root, encoding="unicode"), tuple(images), companion=companion)
 
 
+def set_of(path: Path) -> tuple[Path, frozenset[str]]:
+    """Return the file through which the set of a TIFF or companion file is opened, and the names of its files.
+
+    A file that leaves the description to another TIFF file is opened through that. There are no names where it is no
+    file of a set, or its description is missing or damaged, which is told when it is read.
+    """
+    try:
+        with quiet("tifffile"):
+            head = path if is_tiff(path) else first_tiff(path)
+            ome = ome_description(_xml_of(head), head)
+    except Exception:  # the parser raises nearly anything on damaged bytes
+        return path, frozenset()
+    if ome is None or ome.missing_companion:
+        return path, frozenset()
+    names = {head.name, path.name, *ome.files, *ome.missing_files} - {""}
+    if len(names) == 1:
+        return path, frozenset()
+    describes = path.parent / ome.companion
+    return (describes if ome.companion and is_tiff(describes) else path), frozenset(names)
+
+
 def first_tiff(companion: Path) -> Path:
     """Return the first TIFF file that a companion file names and that exists beside it.
 
@@ -170,11 +199,19 @@ def first_tiff(companion: Path) -> Path:
     return found
 
 
+def is_tiff(path: Path) -> bool:
+    """Whether a file starts as a TIFF file does."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"II", b"MM")
+
+
 def _xml_of(path: Path) -> str:
-    """Return the OME-XML in a companion file, which may be a TIFF file."""
-    if path.read_bytes()[:2] in (b"II", b"MM"):
+    """Return the OME-XML in a TIFF file, or in a file of its own; empty where that is too large for one."""
+    if is_tiff(path):
         with tifffile.TiffFile(path) as tif:
             return tif.ome_metadata or ""
+    if path.stat().st_size > _MAX_BYTES:
+        return ""
     return path.read_text("utf-8-sig", errors="replace")
 
 

@@ -59,9 +59,9 @@ ALLOWED = [
 REFUSED = [
     ("flag", [None, "yes", 2, np.array([True]), []]),
     ("count", [None, 0, 10, 1.5, 2.0, "3", math.nan, True, np.float64(3), [3]]),
-    ("width", [None, -0.1, 50.1, math.nan, math.inf, "1", 1j, True, np.array([1.0]), np.array(1.0)]),
+    ("width", [None, -0.1, 50.1, math.nan, math.inf, 10**400, "1", 1j, True, np.array([1.0]), np.array(1.0)]),
     ("limit", [-1, math.nan, math.inf, "none"]),
-    ("angle", [math.nan, -math.inf, None]),
+    ("angle", [math.nan, -math.inf, -(10**400), None]),
     ("shape", [None, 4, "abc", b"abc", (1, 2), (1, 2, 3, 4), (1, 2, 3.0), (0, 1, 1), (1, 1, 65), {1, 2, 3}]),
     ("shape", [np.ones((3, 3), int), np.array([1.0, 2, 3]), (n for n in (1, 2, 3)), (True, 1, 1), {1: 1, 2: 2, 3: 3}]),
     ("sigma", [(1, math.nan), (math.inf, 1), (-1, 1), (1, "2"), np.array([1, 6])]),

@@ -314,11 +314,18 @@ def _is_one_of(value: object, choices: Set[object] | Mapping[object, str]) -> bo
 
 def _numbers(value: object) -> list[float]:
     """Return the numbers that a value is or holds."""
-    if isinstance(value, Real):
-        return [float(value)]
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str):
         return []
-    return [float(part) for part in value if isinstance(part, Real)]
+    parts = value if isinstance(value, Iterable) else [value]
+    return [_as_float(part) for part in parts if isinstance(part, Real)]
+
+
+def _as_float(number: Real) -> float:
+    """Return a number as it is compared with bounds: infinite where it is beyond the floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _in_words(kind: object) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.atomic import translating_write_errors
+from napari_colloids.io.files import json_object
 from napari_colloids.io.holder import Holder
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ class Lock:
         """Return who holds the lock; None if nobody does, or the file stays unreadable."""
         for _ in range(_READ_ATTEMPTS):
             try:
-                return Holder(**json.loads(self._file.read_text(encoding="utf-8")))
-            except FileNotFoundError:
-                return None
-            except (ValueError, TypeError):
+                content = json_object(self._file)
+                return None if content is None else Holder.of(content)
+            except ColloidsError:
                 time.sleep(_WRITE_SECONDS)
         return None

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from napari_colloids.batch.sidecar import sidecar_of
+from napari_colloids.batch.sidecar import estimates_in, sidecar_of
 from napari_colloids.batch.store import PartStore, digest_of
-from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.series import Part
 from napari_colloids.errors import ColloidsError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_colloids.batch.job import Job
     from napari_colloids.batch.sidecar import Sidecar
+    from napari_colloids.detection.estimate import DiameterEstimate
 
 
 def opened_store(job: Job, fingerprint: str, *, redo: bool) -> PartStore:
@@ -50,7 +50,7 @@ def opened_store(job: Job, fingerprint: str, *, redo: bool) -> PartStore:
 def _take_over(store: PartStore, written: Sidecar) -> None:
     """Keep the volumes of the finished table whose rows are as they were written, unless their diameter is another."""
     try:
-        estimates = {int(channel): DiameterEstimate(**given) for channel, given in written["estimates"].items()}  # type: ignore[arg-type]
+        estimates = estimates_in(written["estimates"])
         volumes = list(_volumes_in(store.target, written))
     except (ColloidsError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return  # it was damaged or changed, and all volumes are searched again

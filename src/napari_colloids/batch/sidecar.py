@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast, get_type_hints
+
+from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.detection.record import Record
+from napari_colloids.errors import ColloidsError
+from napari_colloids.io.files import json_object
+from napari_colloids.io.tables.note import note_path
+from napari_colloids.settings import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    _Entries = Mapping[str, dict[str, float]]
 
 
 class Volume(TypedDict):
@@ -38,22 +46,77 @@ class Sidecar(TypedDict, total=False):
     estimates: Mapping[str, dict[str, object]]
 
 
-#: Entries without which the file is of no use.
-_NEEDED = {"fingerprint", "chosen", "particles", "volumes", "estimates"}
+#: Types of the entries that a later run reads.
+_TYPES: dict[str, object] = {
+    "fingerprint": str,
+    "chosen": str | None,
+    "particles": int,
+    "refined": int | None,
+    "volumes": list,
+    "estimates": dict,
+    "diameter": float,
+    "diameter_certain": bool,
+    "seconds": float,
+    "mvoxel_per_s": float,
+    "voxel_size": tuple[float, float, float] | None,
+    "assumed": str,
+    "notices": list,
+    "unusable": list,
+}
 
 
 def sidecar_of(target: Path, fingerprint: str) -> Sidecar | None:
     """Return what the file beside a table holds if a job with this fingerprint has written both, else None."""
     try:
-        beside = json.loads(Path(f"{target}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        beside = json_object(note_path(target))
+        if beside is None or not target.is_file():
+            return None
+        return _checked(beside) if beside.get("fingerprint") == fingerprint else None
+    except ColloidsError:  # it is damaged, or not from here
         return None
-    complete = isinstance(beside, dict) and beside.keys() >= _NEEDED
-    found: Sidecar | None = beside if complete and beside["fingerprint"] == fingerprint else None
-    return found if target.is_file() else None
 
 
 def written_before(target: Path, fingerprint: str, chosen: str | None) -> Sidecar | None:
     """Return what the file beside a table holds if the same job with the same choice of frames has written both."""
     found = sidecar_of(target, fingerprint)
     return found if found is not None and found["chosen"] == chosen else None
+
+
+def estimates_in(content: object) -> dict[int, DiameterEstimate]:
+    """Return the estimates by channel that a file has, as `estimates_of` gives them.
+
+    Raises
+    ------
+    ColloidsError
+        If they are anything else.
+    """
+    check_value("estimates", content, dict)
+    try:
+        found = {int(channel): DiameterEstimate(**given) for channel, given in cast("_Entries", content).items()}
+    except (TypeError, ValueError) as error:
+        raise ColloidsError("The estimates of the diameter are incomplete.") from error
+    for estimate in found.values():
+        for name, kind in get_type_hints(DiameterEstimate).items():
+            check_value(name, getattr(estimate, name), kind)
+    return found
+
+
+def _checked(beside: dict[str, object]) -> Sidecar:
+    """Return the content of the file beside a table.
+
+    Raises
+    ------
+    ColloidsError
+        If an entry is missing or of a wrong type.
+    """
+    for name, kind in _TYPES.items():
+        check_value(name, beside.get(name), kind)
+    found = cast("Sidecar", beside)
+    for volume in found["volumes"]:
+        check_value("volumes", volume, dict)
+        for name, kind in get_type_hints(Volume).items():
+            check_value(name, volume.get(name), kind)
+    for one in Record.from_attrs(beside).unusable:
+        check_value("unusable", one, tuple[int, int, str])
+    estimates_in(found["estimates"])
+    return found

@@ -13,19 +13,20 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.batch.lock import Lock
-from napari_colloids.batch.sidecar import Volume
-from napari_colloids.detection.estimate import DiameterEstimate
+from napari_colloids.batch.sidecar import Volume, estimates_in
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.series import Part
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import atomic_write, particle_writer
-from napari_colloids.io.files import to_json
+from napari_colloids.io.files import json_object, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_colloids.detection.estimate import DiameterEstimate
 
 #: Names of the files in the folder that are not of a volume.
 _ABOUT, _LOCK = "about.json", "lock.json"
@@ -246,9 +247,9 @@ class PartStore:
     def _continues_same_job(self) -> bool:
         """Read the diameters that an interrupted run of the same job has estimated; return whether there was one."""
         try:
-            about = json.loads((self.folder / _ABOUT).read_text(encoding="utf-8"))
-            estimates = {int(channel): DiameterEstimate(**given) for channel, given in about["estimates"].items()}
-        except (OSError, ValueError, KeyError, TypeError):
+            about = json_object(self.folder / _ABOUT) or {}
+            estimates = estimates_in(about.get("estimates"))
+        except ColloidsError:
             return False
         if about.get("fingerprint") != self.fingerprint or (self._redo and not about.get("redo")):
             return False

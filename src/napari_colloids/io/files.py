@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 AnyPath = str | PathLike[str]
 #: Endings of HDF5 files.
 HDF5_ENDINGS = (".h5", ".hdf5")
+#: Largest file of JSON that is read, in bytes.
+_MAX_JSON_BYTES = 1 << 26
 
 
 def checked_path(path: AnyPath) -> Path:
@@ -174,6 +176,32 @@ def quiet(logger: str, handler: Callable[[logging.LogRecord], None] = lambda rec
         yield
     finally:
         log.removeFilter(suppress)
+
+
+def json_object(path: Path) -> dict[str, object] | None:
+    """Return the JSON object in a file, such as the note beside a table.
+
+    Returns
+    -------
+    dict or None
+        None where there is no such file, or no plain one: a pipe would never answer.
+
+    Raises
+    ------
+    ColloidsError
+        If the file cannot be read, or holds anything else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ColloidsError(f"'{path}' is too large.")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # the last where it is nested very deep
+        raise ColloidsError(f"'{path}' cannot be read, or is damaged ({one_line(error)}).") from error
+    if not isinstance(content, dict):
+        raise ColloidsError(f"'{path}' is damaged: it is no JSON object.")
+    return content
 
 
 def to_json(value: object) -> str:

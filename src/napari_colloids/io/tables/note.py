@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.files import AnyPath, to_json
+from napari_colloids.io.files import AnyPath, json_object, to_json
 from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Key of the number of rows; `napari_colloids.detect` on the command line also writes ``particles``.
 _ROWS = "table_rows"
-#: Largest note that is read, in bytes.
-_MAX_BYTES = 1 << 26
 _TEXT_ENDINGS = (".csv", ".xyz")
 
 
@@ -51,15 +48,8 @@ class Note:
         self._rows: int | None = None
         path = note_path(table)
         try:
-            if not path.is_file():  # nothing, or a pipe that would never answer
-                return
-            if path.stat().st_size > _MAX_BYTES:
-                raise ValueError("it is too large")
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(content, dict):
-                raise ValueError("it is no JSON object")
-            self.content = content
-        except (OSError, ValueError, RecursionError):
+            self.content = json_object(path) or {}
+        except ColloidsError:
             self.problem = f"the note beside it, {path.name}, is damaged and was ignored"
         rows = self.content.pop(_ROWS, None)
         # Of a batch, for a later run of it: many, and pandas copies what is in ``attrs`` with every operation.

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_colloids.stack import VoxelSize
 
-
-def refinement_words(refined: int, optics: Mapping[str, object], voxel_size: VoxelSize | None) -> str:
+def refinement_words(refined: int, optics: Mapping[str, object], voxel_size: Sequence[float] | None) -> str:
     """Return the number of refined particles and the width of the PSF in words.
 
     Parameters
@@ -31,7 +29,7 @@ def refinement_words(refined: int, optics: Mapping[str, object], voxel_size: Vox
     return f"{text}, PSF sigma {numbers} (axial/lateral)"
 
 
-def voxel_words(voxel_size: VoxelSize | None, assumed: str = "", remedy: str = "") -> str:
+def voxel_words(voxel_size: Sequence[float] | None, assumed: str = "", remedy: str = "") -> str:
     """Return the voxel size of a search in words, and what of it was assumed.
 
     Parameters
@@ -50,9 +48,26 @@ def voxel_words(voxel_size: VoxelSize | None, assumed: str = "", remedy: str = "
     >>> voxel_words(None, remedy="--voxel-size")
     'voxel size unknown: cubic voxels assumed (--voxel-size)'
     """
-    from napari_colloids.stack import voxel_size_words  # here, as the command line's help needs no NumPy
-
     if voxel_size is None:
         text = "voxel size unknown: cubic voxels assumed"
         return f"{text} ({remedy})" if remedy else text
     return f"voxels {voxel_size_words(voxel_size, assumed)}"
+
+
+def voxel_size_words(voxel_size: Sequence[float], assumed: str = "") -> str:
+    """Return a voxel size in words.
+
+    Parameters
+    ----------
+    voxel_size
+        Micrometres ``(z, y, x)``.
+    assumed
+        Axes whose edge was assumed: letters of ``"zyx"``.
+
+    Examples
+    --------
+    >>> voxel_size_words((0.2, 0.1, 0.1), assumed="z")
+    '0.2 x 0.1 x 0.1 µm (z assumed)'
+    """
+    note = f" ({', '.join(assumed)} assumed)" if assumed else ""
+    return f"{' x '.join(f'{edge:g}' for edge in voxel_size)} µm{note}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from napari_colloids.errors import ColloidsError, UnusableVolumeError, brief
+from napari_colloids.formatting import voxel_size_words
 from napari_colloids.volumes import Filled, Inverted, read_box
 
 if TYPE_CHECKING:
@@ -56,25 +57,6 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
             f"The voxel size must be three positive lengths in micrometres (z, y, x), not {brief(voxel_size)}."
         )
     return (z, y, x)
-
-
-def voxel_size_words(voxel_size: VoxelSize, assumed: str = "") -> str:
-    """Return a voxel size in words.
-
-    Parameters
-    ----------
-    voxel_size
-        Micrometres ``(z, y, x)``.
-    assumed
-        Axes whose edge was assumed: letters of ``"zyx"``.
-
-    Examples
-    --------
-    >>> voxel_size_words((0.2, 0.1, 0.1), assumed="z")
-    '0.2 x 0.1 x 0.1 µm (z assumed)'
-    """
-    note = f" ({', '.join(assumed)} assumed)" if assumed else ""
-    return f"{' x '.join(f'{edge:g}' for edge in voxel_size)} µm{note}"
 
 
 def proportions_of(voxel_size: VoxelSize | None) -> VoxelSize:

@@ -13,8 +13,8 @@ from napari_colloids.batch.job import SUMMARY, Job
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.unusable import unusable_notices
 from napari_colloids.errors import shown
+from napari_colloids.formatting import voxel_size_words
 from napari_colloids.io import atomic_write
-from napari_colloids.stack import voxel_size_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,8 +17,9 @@ from napari_colloids.detection.region import Part, Region
 from napari_colloids.detection.scale import MARGIN, Scale
 from napari_colloids.detection.tiles import Box
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import voxel_size_words
 from napari_colloids.settings import settings_of
-from napari_colloids.stack import aspect_of, proportions_of, voxel_size_words
+from napari_colloids.stack import aspect_of, proportions_of
 from napari_colloids.volumes import shape_of
 
 if TYPE_CHECKING:

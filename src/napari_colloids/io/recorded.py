@@ -64,14 +64,11 @@ def extent_of(
     ColloidsError
         If there are gaps or missing files that are not allowed, or nothing was recorded.
     """
-    frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
+    by_frame, ended = _by_frame(recorded, axes)
     if recorded.all() and not missing_files:
-        return Extent(frames, slices)
-    by_frame = recorded.reshape(frames, -1, slices)
+        return Extent(len(by_frame), by_frame.shape[-1])
     if not by_frame.any():
         raise ColloidsError(f"'{name}' is empty: no slice of it was recorded.")
-    complete = by_frame.all(axis=(1, 2))
-    ended = int(complete.argmin()) if not complete.all() else frames
     if not missing_files and _stops(by_frame[ended:]):
         stopped = _stopped(by_frame, ended, name)
         if stopped is not None:
@@ -92,7 +89,7 @@ def sparse_extent(recorded: NDArray[np.bool_], axes: str, name: str) -> Extent:
     Whether the slices that are left out were dark or never recorded cannot be known; in neither case are particles
     there. The parameters are those of `extent_of`.
     """
-    frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
+    frames, _, slices = _by_frame(recorded, axes)[0].shape
     if recorded.all():
         return Extent(frames, slices)
     what = f"'{name}' has no pixels in {_lacking(recorded, axes, ())}, which were dark or never recorded"
@@ -129,10 +126,15 @@ def stopped(recorded: NDArray[np.bool_], axes: str) -> bool:
 
     The parameters are those of `extent_of`.
     """
+    by_frame, ended = _by_frame(recorded, axes)
+    return _stops(by_frame[ended:])
+
+
+def _by_frame(recorded: NDArray[np.bool_], axes: str) -> tuple[NDArray[np.bool_], int]:
+    """Return which slices were recorded, shape ``(t, c, z)``, and the number of complete frames at the beginning."""
     frames, slices = (recorded.shape[axes.index(axis)] if axis in axes else 1 for axis in "tz")
     by_frame = recorded.reshape(frames, -1, slices)
-    complete = by_frame.all(axis=(1, 2))
-    return bool(complete.all()) or _stops(by_frame[int(complete.argmin()) :])
+    return by_frame, int(np.append(by_frame.all(axis=(1, 2)), False).argmin())
 
 
 def _were(count: int) -> str:
@@ -141,6 +143,8 @@ def _were(count: int) -> str:
 
 def _stops(by_frame: NDArray[np.bool_]) -> bool:
     """Whether recording stopped: after some slices of the first of these frames there is nothing more."""
+    if len(by_frame) == 0:
+        return True
     if by_frame[1:].any():
         return False
     first = by_frame[0]

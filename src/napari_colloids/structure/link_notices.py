@@ -73,10 +73,15 @@ def long_links(found: Trajectories, search_range: float) -> NDArray[np.float64]:
 
 
 def link_notices(
-    channels: Sequence[Trajectories], search_range: float, least_range: float, drift_subtracted: bool
+    channels: Sequence[Trajectories], search_range: float, least_range: float, drift_subtracted: bool, joined: int
 ) -> list[str]:
-    """Return sentences on the common motion, reduced search ranges, lost particles and links that may be wrong."""
+    """Return sentences on the common motion, reduced ranges, joins, lost particles and links that may be wrong."""
     notices = _on_motion(channels, drift_subtracted)
+    if joined:
+        notices.append(
+            f"{joined} times a particle that was missed was found again farther away than {search_range:.3g} px: the "
+            "search range grows with the square root of the frames that it was missing."
+        )
     if any(found.reduced for found in channels):
         notices.append(
             f"In crowded places the search range was reduced, to no less than {least_range:.3g} px: within "

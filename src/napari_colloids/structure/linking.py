@@ -17,6 +17,7 @@ from napari_colloids.particles import POSITION, POSITION_UM, check_particles, po
 from napari_colloids.progress import result_of
 from napari_colloids.settings import changed, takes_settings
 from napari_colloids.structure.assignment import LEAST_RANGE, assign
+from napari_colloids.structure.gap_closing import close_gaps
 from napari_colloids.structure.inputs import require_columns
 from napari_colloids.structure.link_notices import link_notices
 from napari_colloids.structure.link_settings import LinkSettings
@@ -89,7 +90,11 @@ def link(
     z, y, x is fitted to it, for shear, rotation and curved profiles. A motion whose root mean square is under a tenth
     of the search range is left alone. In a crystal, one lattice vector more is nearly as likely, and the motion nearest
     to that of the step before is taken, which a notice says. A particle that was missing is expected where the motion
-    of all steps takes it; the search range is the same for it.
+    of all steps takes it.
+
+    Within the memory, trajectories that end are then joined with those that begin later, as in [3]_: after :math:`k`
+    frames within :math:`\sqrt{k}` times the search range, or 3.5 standard deviations of the displacements, whichever
+    is less; those of a single position are left alone.
 
     Where too many particles could be each other's next position, the search range is reduced there, down to half.
 
@@ -98,6 +103,8 @@ def link(
     .. [1] Crocker and Grier, "Methods of digital video microscopy for colloidal studies", J. Colloid Interface Sci.
        179, 298 (1996).
     .. [2] Allan et al., trackpy, doi:10.5281/zenodo.4682814.
+    .. [3] Jaqaman et al., "Robust single-particle tracking in live-cell time-lapse sequences", Nature Methods 5, 695
+       (2008).
 
     Examples
     --------
@@ -151,11 +158,12 @@ def iter_link(
     channels = table["channel"].to_numpy() if "channel" in table else np.zeros(len(table), dtype=int)
     numbers = np.empty(len(table), dtype=np.int64)
     every: dict[int, Trajectories] = {}
-    first = 0
+    first = joined = 0
     for channel in np.unique(channels):
         rows = np.flatnonzero(channels == channel)
         frames = table["frame"].to_numpy()[rows]
         found = yield from assign(frames, positions[rows], float(search_range), how.memory, how.predict_motion)
+        joined += close_gaps(found, float(search_range), how.memory)
         numbers[rows] = first + found.numbers
         first = int(numbers[rows].max()) + 1
         every[int(channel)] = found
@@ -172,7 +180,7 @@ def iter_link(
         for motion in _motions(found, aspect)
     ]
     table.attrs["notices"] = link_notices(
-        list(every.values()), search_range, LEAST_RANGE * search_range, how.subtract_drift
+        list(every.values()), search_range, LEAST_RANGE * search_range, how.subtract_drift, joined
     )
     return table
 

@@ -177,3 +177,16 @@ def test_a_crystal_may_have_moved_by_a_lattice_vector_more_which_is_said(fcc):
     assert whole(tracks) >= 0.98
     assert "one lattice vector more" in " ".join(tracks.attrs["notices"])
     assert link(moved(places, along(0, 0, 0))).attrs["notices"] == []
+
+
+@pytest.mark.parametrize(("direction", "neighbour"), [((0, 1, 1), 10.0), ((0, 0, 1), 200**0.5)], ids=["110", "100"])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.7, 0.9, 1.1, 1.2])
+def test_a_crystal_that_flows_through_the_view_may_look_slower_which_is_said(fcc, direction, neighbour, share):
+    """By about a lattice vector from frame to frame: its sites are where others have been."""
+    places, _ = fcc(200**0.5, 8)
+    speed = share * neighbour * np.array(direction) / np.linalg.norm(direction)
+    table = moved(places - places.mean(axis=0) - speed, along(*speed), frames=3)
+    seen = np.all(np.abs(table[POSITION]) < (22.0, 30.0, 30.0), axis=1)
+    tracks = link(table[seen].reset_index(drop=True))
+    assert len(tracks.attrs["common_motion"]) == 2
+    assert "one lattice vector more" in " ".join(tracks.attrs["notices"])

@@ -173,7 +173,7 @@ def _shifts(
         # One of several equally likely, far from what all others do, is a wrong one.
         if peak is not None and not (rivalled[number] and np.linalg.norm(peak - whole) > spacing / 2):
             shifts[number] = _mean_near(differences[part], peak, width)
-    return shifts, bool(rivalled.mean() > 0.5 and np.linalg.norm(whole) > spacing / 8)
+    return shifts, bool(rivalled.mean() > 0.5)
 
 
 def _at_most(block: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -89,8 +89,8 @@ def link(
     pile up at the common displacement, up to three times the distance of neighbours; a polynomial of degree 0 to 3 in
     z, y, x is fitted to it, for shear, rotation and curved profiles. A motion whose root mean square is under a tenth
     of the search range is left alone. In a crystal, one lattice vector more is nearly as likely, and the motion nearest
-    to that of the step before is taken, which a notice says. A particle that was missing is expected where the motion
-    of all steps takes it.
+    to that of the step before is taken, which a notice says; one that moves by exactly a lattice vector looks still. A
+    particle that was missing is expected where the motion of all steps takes it.
 
     Within the memory, trajectories that end are then joined with those that begin later, as in [3]_: after :math:`k`
     frames within :math:`\sqrt{k}` times the search range, or 3.5 standard deviations of the displacements, whichever

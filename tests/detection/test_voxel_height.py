@@ -48,6 +48,15 @@ def test_blur_arrangement_and_shape_are_no_reason_to_doubt_it(scene):
     assert doubts(image.max() - image, diameter=10, dark=True) == []
 
 
+def test_a_few_dim_particles_are_no_reason_to_doubt_it():
+    """At another height nearly as many are found by chance."""
+    for seed in (102, 103, 104):
+        scene = {"radius": 4, "psf_sigma": (0.5, 1.6, 1.6), "snr": 2.5, "cnr": 2.5, "volume_fraction": 0.03}
+        shape = (13, 40, 40)
+        image = simulate(shape=shape, voxel_aspect=3.0, voxel_size=0.1, seed=seed, **scene).stack
+        assert doubts(image, diameter=8) == [], seed
+
+
 @pytest.mark.parametrize(("aspect", "assumed", "times"), [(2.0, 1.0, 5.0), (1.5, 0.6, 4.0)])
 def test_particles_that_come_out_too_high_speak_against_it(aspect, assumed, times):
     image = imaged(aspect)
@@ -67,6 +76,18 @@ def test_particles_that_come_out_flat_say_that_voxels_are_not_cubic(aspect, diam
     assert "whose size is unknown" in notice
     (times,) = re.findall(r"voxels about ([\d.]+) times", notice)
     assert float(times) == pytest.approx(aspect, rel=0.4)
+
+
+@pytest.mark.parametrize(("aspect", "radius", "blur"), [(2.0, 6, 1.0), (3.0, 6, 1.5), (2.0, 8, 1.0)])
+def test_blur_as_wide_as_the_particles_does_not_hide_it(aspect, radius, blur):
+    """They look less flat: as high as others in a short PSF look."""
+    shape = (round(10 * radius / aspect), 12 * radius, 12 * radius)
+    psf = (blur * radius / aspect, 0.22 * radius, 0.22 * radius)
+    scene = {"volume_fraction": 0.5, "radius": radius, "psf_sigma": psf, "snr": 6, "cnr": 6}
+    simulated = simulate(shape=shape, voxel_aspect=aspect, voxel_size=0.1, seed=0, **scene)
+    assert doubts(simulated.stack, diameter=2 * radius) == []
+    (notice,) = doubts(np.asarray(simulated.stack.data), diameter=2 * radius)
+    assert "only" in notice
 
 
 def test_a_height_at_which_no_particle_could_be_searched_is_refused_with_a_better_one():

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 _HIGHER_POWERS = (1.0, 2.0)
 _LOWER_POWERS = (-1.0, -2.0, -3.0)
 #: Particles that look flatter than this may be flat, and those that look higher than this too high: `elongation`. In
-#: right stacks it is 1 to 2 where the PSF is short, and up to 10 in strings.
-_MAYBE_FLAT = 1.8
+#: right stacks it is 1 to 2 where the PSF is short, and up to 10 in strings; flat ones look up to 2 high where the PSF
+#: is as long as the particles.
+_MAYBE_FLAT = 2.2
 _MAYBE_HIGH = 2.5
 #: Particles that look flatter than this are flat if the network likes a larger height better at all.
 _SURELY_FLAT = 0.85
-#: At the given height there must be no more than this fraction of what is found at another one. In 193 right stacks it
-#: was at least 1.2 where they looked flat, and 0.37 where they looked high.
+#: Particles that must be found at another height where they only may be flat: of few, some more are found by chance.
+_MIN_COUNT_FLAT = 20
+#: At the given height there must be no more than this fraction of what is found at another one. In 300 right stacks it
+#: was at least 1.04 where they looked flat and the other one had enough particles, and 0.37 where they looked high.
 _MAX_FRACTION_FLAT = 0.7
 _MAX_FRACTION_HIGH = 0.33
 #: Mean confidence of the particles at the other height.
@@ -73,7 +76,8 @@ def height_factor(trials: Trials, trial: Trial) -> float | None:
         return found[power].score * 2**power
 
     best = max(_HIGHER_POWERS if flat else _LOWER_POWERS, key=amount)
-    if amount(best) == 0 or found[best].count < MIN_COUNT or found[best].confidence < _MIN_CONFIDENCE:
+    min_count = _MIN_COUNT_FLAT if flat and apparent >= _SURELY_FLAT else MIN_COUNT
+    if amount(best) == 0 or found[best].count < min_count or found[best].confidence < _MIN_CONFIDENCE:
         return None
     limit = _MAX_FRACTION_HIGH if not flat else 1.0 if apparent < _SURELY_FLAT else _MAX_FRACTION_FLAT
     if amount(0.0) > limit * amount(best):

@@ -19,7 +19,7 @@ from napari_colloids.detection.options import OptionChanges
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
-from napari_colloids.structure.link_settings import LinkChanges, LinkSettings
+from napari_colloids.structure.link_settings import LinkChanges, LinkSettings, Timing
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def test_a_function_shows_settings_in_its_signature_and_docstring():
     assert function(1, width=2.0) == (1, "image", {"width": 2.0})
 
 
-GROUPS = [Options, Parameters, LinkSettings]
+GROUPS = [Options, Parameters, LinkSettings, Timing]
 SETTINGS = [
     pytest.param(one, id=f"{group.__name__}.{one.name}") for group in GROUPS for one in settings_of(group).values()
 ]

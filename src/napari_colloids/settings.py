@@ -43,6 +43,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 #: Heading in the command line's help of settings that say how something is done.
 HOW = "How"
+#: The same, of what is read.
+INPUT = "Input"
 #: Replaced in docstrings by the list of settings.
 PLACEHOLDER = "{settings}"
 

@@ -125,7 +125,7 @@ def test_refusals_leave_nothing_behind(found, tmp_path):
     for arguments, message in (
         ((single, "-o", tmp_path / "t.csv"), "frame"),
         ((found, "-o", tmp_path / "t.csv", "--search-range", 80), "lower the search range"),
-        ((found, "-o", tmp_path / "t.csv", "--frame-interval", 0), "frame interval"),
+        ((found, "-o", tmp_path / "t.csv", "--frame-interval", 0), "--frame-interval must lie between"),
         ((found, "-o", found), "also the input"),
         ((found, "-o", tmp_path / "t.doc"), "ending"),
     ):

@@ -7,13 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from napari_colloids.settings import Setting, check_settings, documented
+from napari_colloids.settings import INPUT, Setting, check_settings, documented
 
 if TYPE_CHECKING:
     from napari_colloids.stack import Stack
-
-#: Heading in the command line's help.
-INPUT = "Input"
 
 
 @documented

@@ -9,12 +9,12 @@ import typer
 
 from napari_colloids.batch.connection import Cluster
 from napari_colloids.batch.selection import WHERE, Selection
-from napari_colloids.batch.stack_file import INPUT, StackFile
+from napari_colloids.batch.stack_file import StackFile
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written, made_folder
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.detection.options import Options
-from napari_colloids.settings import HOW, changed
+from napari_colloids.settings import HOW, INPUT, changed
 
 
 @takes_settings(StackFile, "reading", but=["index"])

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from typer.core import TyperArgument, TyperCommand
 
 from napari_colloids.batch.selection import WHERE
-from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.detection.options import COMPUTING, WHAT
-from napari_colloids.settings import HOW
+from napari_colloids.settings import HOW, INPUT
 from napari_colloids.simulation.parameters import CAMERA, OPTICS, SAMPLE
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import INPUT
 
 
 def labels(

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
-from napari_colloids.settings import changed
-from napari_colloids.structure.link_settings import LinkSettings
+from napari_colloids.settings import INPUT, changed
+from napari_colloids.structure.link_settings import LinkSettings, Timing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@takes_settings(Timing, "timing")
 @takes_settings(LinkSettings, "how")
 def link(
     *,
@@ -29,14 +29,7 @@ def link(
             metavar="TABLE", help="Particles of a time series, with a column 'frame'.", rich_help_panel=INPUT
         ),
     ],
-    frame_interval: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S",
-            help="Seconds between frames.  [default: from the file beside the table]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
+    timing: Mapping[str, object],
     voxel_size: VoxelSize = None,
     columns: Columns = None,
     how: Mapping[str, object],
@@ -63,7 +56,8 @@ def link(
         raise ColloidsError(f"The output {output} is also the input; choose another name.")
     check_table_can_be_written(output)
     source = dict(particles.attrs)
-    interval = checked_frame_interval(source.get("frame_interval") if frame_interval is None else frame_interval)
+    interval = changed(Timing(), timing, "option").frame_interval
+    interval = checked_frame_interval(source.get("frame_interval") if interval is None else interval)
     tracks = structure.link(
         with_micrometres(particles, voxel_size),
         voxel_size=voxel_size,

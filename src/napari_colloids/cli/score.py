@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.tables import COLUMNS_METAVAR, Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.formatting import voxel_words
+from napari_colloids.settings import INPUT
 
 if TYPE_CHECKING:
     from napari_colloids.scoring import Score

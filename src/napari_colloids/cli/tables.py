@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_colloids.batch.stack_file import INPUT
 from napari_colloids.errors import ColloidsError
+from napari_colloids.settings import INPUT
 
 if TYPE_CHECKING:
     import pandas as pd

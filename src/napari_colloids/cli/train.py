@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from napari_colloids.batch.stack_file import INPUT
-from napari_colloids.settings import HOW
+from napari_colloids.settings import HOW, INPUT
 
 
 def train(

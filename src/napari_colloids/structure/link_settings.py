@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
-from napari_colloids.settings import HOW, Setting, check_settings, documented
+from napari_colloids.settings import HOW, INPUT, Setting, check_settings, documented
 
 
 @documented
@@ -81,6 +81,40 @@ class LinkSettings:
             group=HOW,
         ),
     ] = True
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@documented
+@dataclass(frozen=True)
+class Timing:
+    """Times of the frames of a series.
+
+    Attributes
+    ----------
+    {settings}
+
+    Raises
+    ------
+    ColloidsError
+        If a value is out of range.
+    """
+
+    frame_interval: Annotated[
+        float | None,
+        Setting(
+            label="Frame interval",
+            help="Seconds between frames, where the file beside the table does not tell them.",
+            unit="s",
+            low=1e-6,
+            high=1e6,
+            decimals=6,
+            unset="unknown",
+            metavar="S",
+            group=INPUT,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 from weakref import ref
 
 from magicgui.widgets import PushButton
@@ -16,8 +16,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import unit_symbol
-from napari_colloids.settings import Setting, settings_of
+from napari_colloids.settings import settings_of
 from napari_colloids.structure import LinkSettings
+from napari_colloids.structure.link_settings import Timing
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
@@ -48,24 +49,6 @@ if TYPE_CHECKING:
 
 #: Search range that the box begins with.
 _SEARCH_RANGE_PX = 5.0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Times of the frames."""
-
-    frame_interval: Annotated[
-        float | None,
-        Setting(
-            label="Frame interval",
-            help="Time between frames.",
-            unit="s",
-            low=1e-6,
-            high=1e6,
-            decimals=6,
-            unset="unknown",
-        ),
-    ] = None
 
 
 class TrackWidget(Panel):

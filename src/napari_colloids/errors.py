@@ -42,6 +42,10 @@ class ColloidsError(Exception):
         super().__init__(shown(message))
 
 
+class UnknownVoxelSizeError(ColloidsError):
+    """Error about a table whose positions cannot be told in voxels without the voxel size."""
+
+
 class UnusableVolumeError(ColloidsError):
     """Error about one volume: constant, without finite values, unreadable, or never recorded.
 

@@ -81,3 +81,42 @@ def test_other_texts_are_left_alone(tmp_path, text):
     for name in ("a.csv", "a.txt", "a.dat"):
         (tmp_path / name).write_text(text)
         assert get_particle_reader(str(tmp_path / name)) is None
+
+
+MICROMETRES = {
+    "separated": "z [um];y [um];x [um];radius [um]\n1,5;2;3;0,4\n",
+    "nanometres": "X (nm),Y (nm),Z (nm),Radius (nm)\n3000,2000,1500,400\n",
+    "TrackMate": "LABEL,ID,TRACK_ID,QUALITY,POSITION_X,POSITION_Y,POSITION_Z,POSITION_T,FRAME,RADIUS\n"
+    "ID1,1,1,9,3,2,1.5,0,0,.4\n",
+}
+
+
+@pytest.mark.parametrize("text", MICROMETRES.values(), ids=MICROMETRES)
+@pytest.mark.parametrize(
+    ("sizes", "taken", "said"),
+    [
+        ([(0.2, 0.1, 0.1)], (0.2, 0.1, 0.1), "that of 'image 0' was taken, 0.2 x 0.1 x 0.1 µm"),
+        ([None, (0.2, 0.1, 0.1), (0.2, 0.1, 0.1)], (0.2, 0.1, 0.1), "that of 'image 1' was taken"),
+        ([(0.2, 0.1, 0.1), (0.3, 0.1, 0.1)], (1, 1, 1), "the images have several: voxels of 1 µm were assumed"),
+        ([None], (1, 1, 1), "no image with one is open: voxels of 1 µm were assumed"),
+        ([], (1, 1, 1), "no image with one is open: voxels of 1 µm were assumed"),
+    ],
+)
+def test_positions_in_micrometres_alone_lie_where_they_are(tmp_path, monkeypatch, text, sizes, taken, said):
+    """Whatever voxel size is taken, which is told, the world's coordinates are those of the table."""
+    lines = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", lines.append)
+    viewer = ViewerModel()
+    for number, size in enumerate(sizes):
+        stack = Stack(np.zeros((4, 5, 6)), voxel_size=size, name=f"image {number}")
+        add_layer(viewer, layers.image_layer_data(stack)[0])
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    (described,) = read_tables(str(path))
+    points = add_layer(viewer, described)
+    np.testing.assert_allclose(points.scale[-3:], taken)
+    assert {str(unit) for unit in points.units[-3:]} == {"micrometer"}
+    np.testing.assert_allclose(points.data_to_world(points.data[0])[-3:], (1.5, 2, 3))
+    np.testing.assert_allclose(points.features["radius"], 0.4 / taken[2])
+    assert said in lines[0]

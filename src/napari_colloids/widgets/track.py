@@ -237,16 +237,14 @@ class TrackWidget(Panel):
 
     def open_table(self, path: Path) -> None:
         """Open a particle table as a Points layer and choose it."""
-        from napari_colloids.io import read_particles
-        from napari_colloids.widgets.layers.reader import show_how_read, table_layer
+        from napari_colloids.widgets.layers.reader import table_in, table_layer
 
         try:
-            table = read_particles(path)
+            table = table_in(path, self._viewer)
             described = table_layer(table, path.stem)
         except (ColloidsError, OSError) as error:
             self.status.fail(str(error))
             return
-        show_how_read(path, table)
         layer = add_layer(self._viewer, described)
         if layer.ndim < 4:
             self.status.fail(f"'{path.name}' has no column 'frame': trajectories need a time series.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from napari_colloids.errors import ColloidsError, brief
+from napari_colloids.errors import ColloidsError, UnknownVoxelSizeError, brief
 from napari_colloids.io.tables.headers import SAID, UNITS, Unit, heading, unit_of
 from napari_colloids.particles import COLUMNS, POSITION, POSITION_UM
 
@@ -78,7 +78,9 @@ class ForeignTable:
         Raises
         ------
         ColloidsError
-            If the positions are not told, are ambiguous, or are in micrometres and the voxel size is unknown.
+            If the positions are not told or are ambiguous.
+        UnknownVoxelSizeError
+            If they are in micrometres and the voxel size is unknown.
         """
         voxels, lengths = self._positions()
         made: dict[str, pd.Series] = {}
@@ -135,7 +137,7 @@ class ForeignTable:
             return found, lengths
         if self._size is None:
             z, y, x = (found[axis][0] for axis in POSITION)
-            raise ColloidsError(
+            raise UnknownVoxelSizeError(
                 f"'{self._path}' has positions of TrackMate, but not their unit. Give the voxel size (--voxel-size Z Y "
                 f"X) if it is micrometres, or the columns (--columns z={z},y={y},x={x}) if it is voxels."
             )
@@ -223,7 +225,7 @@ class ForeignTable:
         if unit.kind != "length":
             return values
         if self._size is None:
-            raise ColloidsError(
+            raise UnknownVoxelSizeError(
                 f"'{self._path}' has positions in micrometres only; give the voxel size of the stack (--voxel-size Z Y "
                 "X, voxel_size= in Python)."
             )

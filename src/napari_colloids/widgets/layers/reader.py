@@ -7,14 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_colloids.errors import ColloidsError
+import numpy as np
+from napari.layers import Image
+
+from napari_colloids.errors import ColloidsError, UnknownVoxelSizeError
+from napari_colloids.formatting import voxel_size_words
 from napari_colloids.particles import implied_voxel_size
 from napari_colloids.widgets.layers.layers import LayerData, image_layer_data, particle_layer_data
+from napari_colloids.widgets.layers.places import voxel_size_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from napari.components import ViewerModel
 
-    from napari_colloids.stack import Stack
+    from napari_colloids.stack import Stack, VoxelSize
     from napari_colloids.widgets.layers.places import Place
 
 #: What napari takes for a file that was read and adds no layer.
@@ -116,13 +122,13 @@ def _is_open(files: list[Path]) -> bool:
 
 def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     """Read particle tables as napari Points layers, one per channel as of a stack, scaled as `table_layer` does."""
-    from napari_colloids.io import read_particles
+    from napari import current_viewer
+
     from napari_colloids.widgets.layers.spheres import watch_all
 
     layers = []
     for one in _paths(path):
-        table, name = read_particles(one), one.stem
-        show_how_read(one, table)
+        table, name = table_in(one, current_viewer()), one.stem
         if "channel" not in table or table["channel"].nunique() < 2:
             layers.append(table_layer(table, name))
             continue
@@ -132,12 +138,40 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     return layers
 
 
-def show_how_read(path: Path, table: pd.DataFrame) -> None:
-    """Show what was detected or assumed when a table was read, if anything."""
+def table_in(path: Path, viewer: ViewerModel | None) -> pd.DataFrame:
+    """Read a particle table, and show what was detected or assumed.
+
+    Where its positions are in micrometres alone, and no voxel size comes with them, that of the images of the viewer is
+    taken; where these have none, or several, voxels are assumed to be as long as a micrometre, so that places are right
+    in micrometres. Raises a `ColloidsError` if it cannot be read.
+    """
     from napari.utils.notifications import show_info
 
-    if sentences := table.attrs.get("reading"):
+    from napari_colloids.io import read_particles
+
+    said: list[str] = []
+    try:
+        table = read_particles(path)
+    except UnknownVoxelSizeError:
+        size, how = _voxel_size_on_show(viewer)
+        table, said = read_particles(path, voxel_size=size), [how]
+    if sentences := [*table.attrs.get("reading", []), *said]:
         show_info(f"{path.name}: {'; '.join(sentences)}")
+    return table
+
+
+def _voxel_size_on_show(viewer: ViewerModel | None) -> tuple[VoxelSize, str]:
+    """Return a voxel size for positions in micrometres, and where it comes from."""
+    images = [layer for layer in (viewer.layers if viewer else []) if isinstance(layer, Image) and layer.ndim >= 3]
+    sizes = {layer.name: size for layer in images if (size := voxel_size_of(layer)) is not None}
+    first = next(iter(sizes.values()), None)
+    if first is not None and all(np.allclose(size, first, rtol=1e-4) for size in sizes.values()):
+        return first, f"the voxel size is not in it: that of '{next(iter(sizes))}' was taken, {voxel_size_words(first)}"
+    which = "the images have several" if sizes else "no image with one is open"
+    return (1.0, 1.0, 1.0), (
+        f"the voxel size is not in it, and {which}: voxels of 1 µm were assumed, so that micrometres are right and "
+        "voxels are not; open the image first to have its voxels"
+    )
 
 
 def table_layer(table: pd.DataFrame, name: str) -> LayerData:

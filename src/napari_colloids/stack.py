@@ -130,6 +130,8 @@ class Stack:
         others is never looked at.
     notices
         What the user has to know of how it was read: what was assumed, chosen among several, or missing.
+    index
+        Number of the series in the file that it was read from, from 0; None for others.
 
     Raises
     ------
@@ -162,6 +164,7 @@ class Stack:
     assumed: str = ""
     recorded: NDArray[np.bool_] | None = None
     notices: tuple[str, ...] = ()
+    index: int | None = None
 
     def __post_init__(self) -> None:
         if is_masked(self.data):

@@ -66,6 +66,27 @@ def test_detect_several_inputs_into_a_folder(run, stack_file, folder, capsys):
     assert "broken.tif" in errors[0]
 
 
+def test_the_series_and_channels_that_were_read_are_written_down(run, folder, simulated):
+    """Also where the first 3D stack was taken because nothing else was said."""
+    image = simulated.stack.data
+    with tifffile.TiffWriter("several.ome.tif") as file:
+        file.write(image[0])
+        file.write(image, metadata={"axes": "ZYX"})
+    np.save("single.npy", image)
+    Path("broken.npy").write_bytes(b"no array")
+    meta = {"axes": "ZCYX"}
+    tifffile.imwrite("channels.tif", np.stack([image, image], axis=1), imagej=True, metadata=meta)
+    how = ["-o", "out", "--method", "log", "--diameter", 10]
+    for _ in ("searched", "skipped"):
+        assert run("detect", "several.ome.tif", "single.npy", "broken.npy", *how) == 2
+        assert run("detect", "channels.tif", "--channel", 1, "--channel", 0, *how) == 0
+        rows = pd.read_csv("out/summary.csv", dtype=str, keep_default_na=False).set_index("input")
+        found = rows.loc[["several.ome.tif", "single.npy", "channels.tif"], ["index", "channels"]]
+        assert found.to_numpy().tolist() == [["1", "0"], ["0", "0"], ["0", "1 0"]]
+        written = [json.loads(Path(f"out/{name}.csv.json").read_text())["options"] for name in ("several", "channels")]
+        assert [(one["index"], one["channels"]) for one in written] == [(1, [0]), (0, [1, 0])]
+
+
 def test_detect_a_time_series(run, fails, folder, simulated, capsys):
     series = np.stack([simulated.stack.data] * 4)
     tifffile.imwrite("series.tif", series, imagej=True, metadata={"axes": "TZYX"})

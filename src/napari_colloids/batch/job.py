@@ -126,7 +126,7 @@ class Job:
             "frame_interval": stack.frame_interval,
             "options": {
                 **asdict(self.options),
-                "index": self.source.index,
+                "index": stack.index,
                 "dataset": self.source.dataset,
                 "axes": stack.axes,
                 "z_scale": self.source.z_scale,

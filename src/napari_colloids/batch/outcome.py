@@ -44,6 +44,8 @@ class Outcome:
         Number of particles that were refined; None without refinement.
     message
         What went wrong.
+    index
+        Number of the series that was searched; None where the job failed.
     """
 
     job: Job
@@ -53,12 +55,14 @@ class Outcome:
     record: Record | None = None
     refined: int | None = None
     message: str = ""
+    index: int | None = None
 
     @classmethod
     def skipped(cls, job: Job, written: Sidecar) -> Outcome:
         """Return the outcome of a job whose table exists, from the file beside it."""
         record, refined = Record.from_attrs(written), written.get("refined")
-        return cls(job, "skipped", written["particles"], len(written["volumes"]), record, refined)
+        index = written["options"].get("index")
+        return cls(job, "skipped", written["particles"], len(written["volumes"]), record, refined, index=index)
 
 
 class Log:
@@ -88,7 +92,8 @@ def write_summary(folder: Path, outcomes: Iterable[Outcome]) -> Path:
     rows = [
         {
             "input": shown(outcome.job.name),
-            "index": outcome.job.source.index,
+            "index": "" if outcome.index is None else outcome.index,
+            "channels": " ".join(map(str, outcome.job.selection.channels)),
             "table": shown(outcome.job.target.name),
             "state": outcome.state,
             "particles": outcome.particles,

@@ -110,7 +110,7 @@ def finish(job: Job, store: PartStore, log: Log) -> Outcome:
         f"done: {count} particles, diameter {record.diameter:.2f} px, "
         f"{voxel_words(record.voxel_size, record.assumed)}{words}, {record.seconds:.1f} s"
     )
-    return Outcome(job, "done", count, len(parts), record, refined)
+    return Outcome(job, "done", count, len(parts), record, refined, index=stack.index)
 
 
 def _check_unchanged(job: Job, store: PartStore) -> None:

@@ -35,7 +35,7 @@ class Sidecar(TypedDict, total=False):
     """Entries of the file beside a table, which also holds the record of the run.
 
     ``fingerprint`` is that of the job, ``chosen`` the frames as they were asked for, ``estimates`` the fields of a
-    `DiameterEstimate` by channel.
+    `DiameterEstimate` by channel, ``options`` those of the run, of which the ``index`` is read.
     """
 
     fingerprint: str
@@ -44,6 +44,7 @@ class Sidecar(TypedDict, total=False):
     refined: int
     volumes: list[Volume]
     estimates: Mapping[str, dict[str, object]]
+    options: Mapping[str, int | None]
 
 
 #: Types of the entries that a later run reads.
@@ -54,6 +55,7 @@ _TYPES: dict[str, object] = {
     "refined": int | None,
     "volumes": list,
     "estimates": dict,
+    "options": dict,
     "diameter": float,
     "diameter_certain": bool,
     "seconds": float,
@@ -118,5 +120,6 @@ def _checked(beside: dict[str, object]) -> Sidecar:
             check_value(name, volume.get(name), kind)
     for one in Record.from_attrs(beside).unusable:
         check_value("unusable", one, tuple[int, int, str])
+    check_value("index", found["options"].get("index"), int | None)
     estimates_in(found["estimates"])
     return found

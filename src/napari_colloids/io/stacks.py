@@ -115,7 +115,8 @@ def read_stack(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stack = chosen.read(place_of(path), axes, lazy, allow_missing=allow_missing)
-    stack = replace(stack, notices=(notice, *stack.notices)) if notice else stack
+    number = next(k for k, reader in enumerate(readers) if reader is chosen)
+    stack = replace(stack, index=number, notices=(*([notice] if notice else []), *stack.notices))
     return stack if voxel_size is None else stack.with_voxel_size(voxel_size)
 
 

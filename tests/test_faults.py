@@ -251,6 +251,45 @@ def test_a_graphics_card_that_fails_is_replaced_by_the_processor(dense, monkeypa
     assert any("device is lost" in notice and "the CPU was used" in notice for notice in found.attrs["notices"])
 
 
+def test_a_graphics_card_whose_memory_is_full_is_replaced_by_the_processor(dense, monkeypatch):
+    """Simulated, as above: however small the tiles, there is no memory."""
+    import torch
+
+    from napari_colloids.detection import device, search
+
+    by_tiles, tried = search._tile_by_tile, []
+
+    def full(*given):
+        tried.append(given[-1])
+        if given[-1] == "cuda":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return (yield from by_tiles(*given))
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1 << 33, 1 << 34))
+    monkeypatch.setattr(device, "choose_device", lambda _requested: "cuda")
+    monkeypatch.setattr(search, "_tile_by_tile", full)
+    found = nc.detect(dense.stack.data, diameter=8)
+    assert len(found) > 15
+    assert tried[0] == "cuda"
+    assert found.attrs["device"] == tried[-1] == "cpu"
+    assert "Memory ran out on cuda: the CPU was used instead." in found.attrs["notices"]
+
+
+def test_a_graphics_card_that_was_asked_for_and_fails_is_told(dense, monkeypatch):
+    import torch
+
+    from napari_colloids.detection import device, search
+
+    def lost(*_given):
+        raise RuntimeError("CUDA error: device is lost")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lost)
+    monkeypatch.setattr(device, "choose_device", lambda _requested: "cuda")
+    monkeypatch.setattr(search, "_tile_by_tile", lost)
+    with pytest.raises(ColloidsError, match="The network failed on cuda: CUDA error: device is lost"):
+        nc.detect(dense.stack.data, diameter=8, device="cuda")
+
+
 @pytest.mark.parametrize("voxel_size", [(1e-9, 1, 1), (1e9, 1, 1), (1e-320, 1, 1), (1, 1e-6, 1)])
 def test_voxels_of_absurd_proportions_are_refused(dense, voxel_size):
     with pytest.raises(ColloidsError, match=r"is the voxel size .* right\?"):

@@ -71,10 +71,11 @@ class TestErrorsOfLibraries:
             RuntimeError("can't start new thread"),
         ],
     )
-    def test_of_memory_are_said_to_be(self, fail_with, error):
+    def test_of_memory_are_said_to_be(self, fail_with, error, folder):
         status, (line,) = fail_with(error)
         assert status == failures.BAD_INPUT
         assert "too little memory" in line
+        assert not (folder / "found.csv").exists()
 
     def test_of_one_input_do_not_stop_the_others(self, run, stack_file, folder, monkeypatch, capsys):
         opened = StackFile.open

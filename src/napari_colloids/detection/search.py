@@ -79,17 +79,21 @@ def _by_network(volume: Volume, plan: Plan, box: Box) -> Generator[Progress, Non
     halo = network_of(plan.options.weights).halo
     requested = plan.options.device
     voxel_bytes = np.dtype(volume.dtype).itemsize
-    failed = None
+    failed, full = None, ""
     notices: list[str] = []
     for device, core in attempts(plan.scale, halo, choose_device(requested), plan.options.tile, box, voxel_bytes):
         if device == failed:
             continue
+        if full:
+            how = "continued with smaller tiles" if device == full else "the CPU was used instead"
+            notices.append(f"Memory ran out on {full}: {how}.")
         try:
             found = yield from _tile_by_tile(volume, plan, box, core, halo, device)
         except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                notices.append(f"Memory ran out on {device}: continued with smaller tiles.")
-            elif requested == "auto" and device != "cpu":
+            full = device if is_out_of_memory(error) else ""
+            if full:
+                continue
+            if requested == "auto" and device != "cpu":
                 failed = device
                 notices.append(f"The network failed on {device} ({error}): the CPU was used instead.")
             else:

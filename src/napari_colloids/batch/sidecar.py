@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    _Entries = Mapping[str, dict[str, float]]
+    _Entries = Mapping[str, dict[str, object]]
 
 
 class Volume(TypedDict):
@@ -85,7 +85,7 @@ def written_before(target: Path, fingerprint: str, chosen: str | None) -> Sideca
 
 
 def estimates_in(content: object) -> dict[int, DiameterEstimate]:
-    """Return the estimates by channel that a file has, as `estimates_of` gives them.
+    """Return the estimates of the diameter by channel, of whose fields a file has a mapping each.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def estimates_in(content: object) -> dict[int, DiameterEstimate]:
     """
     check_value("estimates", content, dict)
     try:
-        found = {int(channel): DiameterEstimate(**given) for channel, given in cast("_Entries", content).items()}
+        given = cast("_Entries", content).items()
+        found = {int(channel): DiameterEstimate(**one) for channel, one in given}  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ColloidsError("The estimates of the diameter are incomplete.") from error
     for estimate in found.values():

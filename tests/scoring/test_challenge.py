@@ -67,6 +67,16 @@ def test_follows_the_definition_with_ties(truth, prediction, diameter):
     np.testing.assert_allclose(curve.recall, recall, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_follows_the_definition_in_a_crowd_of_ties(seed):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.integers(2, 8, (40, 3)), rng.integers(2, 8, (40, 3))
+    curve = challenge_curve(truth, prediction, 3, (10, 10, 10))
+    precision, recall = defined_curve(truth, prediction, 3, (10, 10, 10))
+    np.testing.assert_allclose(curve.precision, precision, atol=1e-12)
+    np.testing.assert_allclose(curve.recall, recall, atol=1e-12)
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_order_of_particles_does_not_matter(seed):
@@ -79,6 +89,10 @@ def test_order_of_particles_does_not_matter(seed):
 def test_border_keeps_centres_that_lie_on_it():
     on_the_border = [[5, 5, 5], [15, 25, 35]]
     assert challenge_ap(on_the_border, on_the_border, 10, (20, 30, 40)) == pytest.approx(1.0)
+    within = np.array([[6, 6, 6], [14, 24, 34]])
+    for sides in ((on_the_border, within), (within, on_the_border)):
+        curve = challenge_curve(*sides, 10, (20, 30, 40))
+        assert (curve.precision[0], curve.recall[0]) == (1, 1)
     beyond = [[4.99, 5, 5], [15, 25, 35.01]]
     assert challenge_ap(beyond, beyond, 10, (20, 30, 40)) == 0
 
@@ -97,6 +111,24 @@ def test_nothing_to_match_scores_zero(truth, prediction):
     assert not curve.recall.any()
 
 
+def test_overlaps_by_hand():
+    # Overlaps of 3/4 and 3/8, between the thresholds 6/9 and 7/9, and 3/9 and 4/9; one prediction is false.
+    truth, prediction = [[8, 8, 8], [8, 8, 20]], [[8, 8, 10], [8, 8, 15], [20, 20, 20]]
+    curve = challenge_curve(truth, prediction, 8, (32, 32, 32))
+    assert curve.thresholds.tolist() == pytest.approx([k / 9 for k in range(10)])
+    assert curve.precision == pytest.approx([2 / 3] * 4 + [1 / 3] * 3 + [0] * 3)
+    assert curve.recall == pytest.approx([1] * 4 + [1 / 2] * 3 + [0] * 3)
+    # Recalls rise from 0 to 1/2 after the third threshold, to 1 after the sixth: there the precisions are averaged.
+    assert curve.average_precision == pytest.approx(1 / 2 * 2 / 3 + 1 / 2 * 1 / 3)
+
+
+def test_of_equal_overlaps_the_last_comes_first():
+    # The second prediction is as far from one truth as from the other, and takes the last; the first reaches only one.
+    truth, between = [[10, 10, 10], [10, 10, 14]], [[10, 10, 8], [10, 10, 12]]
+    assert challenge_curve(truth, between, 3, (20, 20, 20)).recall[0] == 1
+    assert challenge_curve(truth[::-1], between, 3, (20, 20, 20)).recall[0] == 1 / 2
+
+
 def test_far_too_large_a_diameter_is_refused_before_the_memory_is_full():
     n = int(np.sqrt(MAX_CANDIDATE_PAIRS)) + 100
     centres = np.random.default_rng(0).uniform(0, 50, (n, 3))
@@ -107,12 +139,22 @@ def test_far_too_large_a_diameter_is_refused_before_the_memory_is_full():
 def test_repr_and_plot_show_precision_and_recall():
     truth = np.random.default_rng(0).uniform(8, 24, (20, 3))
     curve = challenge_curve(truth, truth[:10], 1, (32, 32, 32))
-    assert repr(curve).startswith("ChallengeCurve(average precision = 0.5, ")
-    assert "\n" not in repr(curve)
-    assert "array" not in repr(curve)
+    assert repr(curve) == (
+        "ChallengeCurve(average precision = 0.5, over 10 overlaps: precision 1 to 0, recall 0.5 to 0)"
+    )
+    far = challenge_curve([[8, 8, 8], [8, 20, 20]], [[8, 8, 15.5], [24, 24, 24]], 8, (32, 32, 32))
+    assert repr(far).endswith("precision 0.5 to 0, recall 0.5 to 0)")
+    assert far.plot().get_ylim() == (0, 1.05)
     ax = curve.plot()
-    lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
-    np.testing.assert_array_equal(lines["precision"], curve.precision)
-    np.testing.assert_array_equal(lines["recall"], curve.recall)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    for name, values in (("precision", curve.precision), ("recall", curve.recall)):
+        np.testing.assert_array_equal(lines[name].get_xydata(), np.column_stack([np.linspace(0, 1, 10), values]))
+        # The ten thresholds are marked, smaller than by default.
+        assert (lines[name].get_marker(), lines[name].get_markersize()) == ("o", 4)
+    assert ax.get_ylim() == (0, 1.05)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "least overlap of a match, 1 - distance / diameter",
+        "precision, recall",
+    )
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["precision", "recall"]
     assert curve.plot(ax) is ax

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import particle_table
-from napari_colloids.scoring import match, matching
+from napari_colloids.scoring import match, matching, pairs
 from napari_colloids.simulation import simulate
 
 SOLVERS = pytest.mark.parametrize("dense_size", [0, matching.MAX_DENSE_ENTRIES], ids=["sparse", "dense"])
@@ -68,6 +68,7 @@ def test_is_one_to_one_and_never_fewer_than_greedy(seed, reach):
     separation = np.linalg.norm(truth[found.truth_index] - prediction[found.prediction_index], axis=1)
     np.testing.assert_allclose(found.distance, separation)
     assert (found.distance <= reach).all()
+    assert (np.diff(found.truth_index) > 0).all()
     assert len(found) >= greedy(truth, prediction, reach)
 
 
@@ -106,6 +107,28 @@ def test_the_greatest_distance_is_within_reach():
     assert len(match([[0, 0, 0]], [[0, 0, 3.001]], 3)) == 0
 
 
+def test_a_cluster_is_solved_beside_pairs_of_their_own():
+    # Truths 0 and 3 have one prediction each. Of the others, the second prediction is nearer to the first truth, but
+    # the total distance is least (and both are matched) the other way round.
+    truth = [[0, 0, 0], [0, 0, 30], [0, 0, 34], [0, 0, 60]]
+    prediction = [[0, 0, 61], [0, 0, 27], [0, 0, 31], [0, 0, 0.5]]
+    found = match(truth, prediction, 4)
+    assert found.truth_index.tolist() == [0, 1, 2, 3]
+    assert found.prediction_index.tolist() == [3, 1, 2, 0]
+    assert found.distance.tolist() == [0.5, 3, 3, 1]
+
+
+def test_more_pairs_than_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr(pairs, "MAX_CANDIDATE_PAIRS", 12)
+    assert len(match(np.zeros((3, 3)), np.zeros((4, 3)), 1)) == 3
+    with pytest.raises(ColloidsError) as caught:
+        match(np.zeros((3, 3)), np.zeros((5, 3)), 1.25)
+    assert str(caught.value) == (
+        "Each prediction has 3 true particles within 1.25 voxels, too many to match: "
+        "check the diameter and that both sets of positions are in voxels."
+    )
+
+
 def test_large_clusters_are_matched_completely():
     centres = np.arange(900.0)[:, None] * [0, 0, 1.0]
     found = match(centres, centres + np.array([0, 0, 0.3]), 1.0)
@@ -129,7 +152,12 @@ def test_nothing_matches_nothing(truth, prediction):
         (particle_table([[1, 2, 3], [1, 2, 3]], frame=[0, 1]), [[1, 2, 3]], 1, "several frames"),
         ([[1, 2, 3]], particle_table([[1, 2, 3], [1, 2, 3]], channel=[0, 1]), 1, "several channels"),
         (particle_table([[1, 2, 3]]).drop(columns="z"), [[1, 2, 3]], 1, "no column z"),
-        ([[-1e160, 2, 3], [1e160, 2, 3]], [[1, 2, 3]], 1, "beyond any image"),
+        (
+            [[-1e160, 2, 3], [1e160, 2, 3]],
+            [[1, 2, 3]],
+            1,
+            r"^Some positions lie beyond any image: look for broken rows in the tables\.$",
+        ),
         ([[1, 2, 3]], [[1, 2, 3]], 0, "positive number"),
         ([[1, 2, 3]], [[1, 2, 3]], None, "positive number"),
     ],
@@ -162,8 +190,14 @@ def test_repr_and_plot_show_the_distances():
     assert repr(match([], [], 4)) == "Matching(pairs = 0)"
     ax = found.plot()
     assert sum(bar.get_height() for bar in ax.patches) == 2
+    assert ax.get_legend_handles_labels()[1] == ["matched pairs"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("distance (voxels)", "pairs")
     assert match([], [], 4).plot(ax) is ax
+    many = np.random.default_rng(0).normal(0, 0.5, (400, 3))
+    sites = np.arange(400)[:, None] * [0, 0, 9.0]
+    distances = match(sites, sites + many, 4)
+    edges = np.histogram_bin_edges(distances.distance, "auto")
+    assert len(distances.plot().patches) == len(edges) - 1 > 10
 
 
 def test_twenty_thousand_particles_are_a_matter_of_seconds():

@@ -70,6 +70,21 @@ def test_what_need_not_be_found_is_ignored():
     assert curve.recall.tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_of_equally_certain_predictions_the_nearest_matches(order):
+    prediction, near_only, far_only = np.array([[0, 0, 0.2], [0, 0, 0.5]]), np.array([1, 0]), np.array([0, 1])
+    at = {"truth": [[0, 0, 0]], "prediction": prediction[order], "confidence": [0.7, 0.7], "reach": 1}
+    # The farther one matches nothing: it is false where such ones are, and ignored elsewhere.
+    assert curve_of(**at, penalised=far_only[order].astype(bool)).precision.tolist() == [0.5]
+    assert curve_of(**at, penalised=near_only[order].astype(bool)).precision.tolist() == [1]
+
+
+@pytest.mark.parametrize(("x", "hit"), [(0.4, 1), (0.6, 0)])
+def test_a_match_is_with_the_nearest_truth_whether_it_counts_or_not(x, hit):
+    curve = curve_of([[0, 0, 0], [0, 0, 1]], [[0, 0, x]], [0.9], 1, required=[True, False])
+    assert (curve.precision.tolist(), curve.recall.tolist()) == ([hit], [hit])
+
+
 @pytest.mark.parametrize(("n_truth", "n_prediction"), [(0, 0), (0, 2), (2, 0)])
 def test_empty_sets(n_truth, n_prediction):
     curve = curve_of(np.ones((n_truth, 3)), np.ones((n_prediction, 3)), np.ones(n_prediction), 1)
@@ -85,6 +100,7 @@ def test_repr_and_plot_show_the_average_precision():
     np.testing.assert_array_equal(line.get_xydata(), np.column_stack([curve.recall, curve.precision]))
     assert line.get_label() == "AP = 0.417"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("recall", "precision")
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0, 1.02), (0, 1.05))
     empty = curve_of(np.ones((0, 3)), np.ones((0, 3)), [], 1)
     assert repr(empty) == "PrecisionRecallCurve(average precision = 0, 0 thresholds)"
     assert empty.plot(ax) is ax

@@ -69,6 +69,77 @@ def test_neither_order_nor_sides_matter(seed):
     assert swapped.bias == pytest.approx({axis: -value for axis, value in result.bias.items()})
 
 
+def example():
+    """Particles of which every kind occurs, for a diameter of 8 in a cube of 40: the border line is at 3.5 and 35.5."""
+    truth = [[10, 10, 10], [10, 10, 30], [30, 10, 10], [30, 30, 30], [30, 30, 10], [2, 20, 20]]
+    prediction = {
+        "false, and the most certain": (0.95, [20, 20, 20]),
+        "half a voxel from the first": (0.9, [10, 10, 10.5]),
+        "a quarter of a diameter from the second": (0.8, [10, 12, 30]),
+        "half a diameter from the third": (0.7, [30, 10, 14]),
+        "of the one at the border": (0.6, [2, 20, 21]),
+        "of none, at the border": (0.5, [2, 35, 2]),
+    }
+    confidence, centres = zip(*prediction.values(), strict=True)
+    return truth, particle_table(centres, confidence=confidence)
+
+
+def test_every_figure_of_an_example_by_hand():
+    truth, prediction = example()
+    result = score(truth, prediction, diameter=8, shape=(40, 40, 40))
+    assert (result.diameter, result.max_distance) == (8, 4)
+    assert result.true_positive_mask.tolist() == [False, True, True, True, False, False]
+    assert result.false_positive_mask.tolist() == [True, False, False, False, False, False]
+    assert result.missed_mask.tolist() == [False, False, False, True, True, False]
+    assert {mask.dtype for mask in (result.true_positive_mask, result.false_positive_mask, result.missed_mask)} == {
+        np.dtype(bool)
+    }
+    assert (result.true_positives, result.false_positives, result.false_negatives) == (3, 1, 2)
+    assert (result.ignored_truths, result.ignored_predictions) == (1, 2)
+    assert (result.precision, result.recall, result.f1) == pytest.approx((3 / 4, 3 / 5, 2 / 3))
+    assert result.rmse == pytest.approx({"z": 0, "y": math.sqrt(4 / 3), "x": math.sqrt(16.25 / 3)})
+    assert result.bias == pytest.approx({"z": 0, "y": 2 / 3, "x": 1.5})
+    # Each true positive adds a fifth to the recall; the false one is above all of them.
+    assert result.curve.confidence.tolist() == [0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
+    assert result.curve.precision == pytest.approx([0, 1 / 2, 2 / 3, 3 / 4, 3 / 4, 3 / 4])
+    assert result.curve.recall == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5])
+    assert result.ap == pytest.approx((1 / 2 + 2 / 3 + 3 / 4) / 5)
+    assert result.ap_at == pytest.approx({0.1: 1 / 10, 0.25: (1 / 2 + 2 / 3) / 5, 0.5: (1 / 2 + 2 / 3 + 3 / 4) / 5})
+    # Of the challenge: overlaps of 15/16, 3/4 and 1/2, of four predictions and five truths.
+    assert result.challenge_ap == pytest.approx(0.2 * 3 / 4 + 0.2 * 3 / 4 + 0.2 * (3 / 4 + 2 / 4) / 2)
+    assert result.depth_edges.tolist() == [-0.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5, 35.5, 39.5]
+    nan = math.nan
+    np.testing.assert_array_equal(result.recall_by_depth, [nan, nan, 1, nan, nan, nan, nan, 1 / 3, nan, nan])
+
+
+def test_one_particle_found_is_perfect():
+    result = score([[20, 20, 20]], [[20, 20, 20]], diameter=8, shape=(40, 40, 40))
+    assert (result.precision, result.recall, result.f1, result.ap) == (1, 1, 1, 1)
+    assert result.challenge_ap == pytest.approx(1)
+    np.testing.assert_array_equal(result.recall_by_depth, [math.nan] * 5 + [1] + [math.nan] * 4)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("edge", "step"), [(3.5, -0.001), (35.5, 0.001)])
+def test_a_sphere_that_touches_the_face_counts(axis, edge, step):
+    centre = np.full((1, 3), 20.0)
+    centre[0, axis] = edge
+    touching = score(centre, [], diameter=8, shape=(40, 40, 40))
+    assert (touching.false_negatives, touching.ignored_truths) == (1, 0)
+    assert score([], centre, diameter=8, shape=(40, 40, 40)).false_positives == 1
+    centre[0, axis] += step
+    beyond = score(centre, [], diameter=8, shape=(40, 40, 40))
+    assert (beyond.false_negatives, beyond.ignored_truths) == (0, 1)
+    assert score([], centre, diameter=8, shape=(40, 40, 40)).ignored_predictions == 1
+
+
+def test_the_border_is_as_wide_in_micrometres_along_every_axis():
+    # Voxels of 2 along z: four of the diameter of 8 in z, so that the line is at 1.5 there and at 3.5 across.
+    for centre, counted in [([1.5, 20, 20], 1), ([1.4, 20, 20], 0), ([20, 3.5, 20], 1), ([20, 3.4, 20], 0)]:
+        result = score([centre], [], diameter=8, shape=(40, 40, 40), voxel_size=(2, 1, 1))
+        assert result.false_negatives == counted, centre
+
+
 def test_counts_masks_and_curve_agree():
     rng = np.random.default_rng(3)
     truth = lattice()
@@ -138,6 +209,8 @@ def test_distances_are_right_with_anisotropic_voxels():
     assert (anisotropic.true_positives, anisotropic.ignored_truths) == (0, 0)
     near = score(truth, truth + np.array([2, 0, 0]), diameter=10, shape=SHAPE, voxel_size=(0.2, 0.1, 0.1))
     assert near.rmse["z"] == pytest.approx(2)
+    # They are 4 lateral voxels: 0.4 diameters.
+    assert near.ap_at == {0.1: 0, 0.25: 0, 0.5: 1}
 
 
 def test_voxel_size_is_taken_from_the_tables():
@@ -194,31 +267,25 @@ def test_json_has_the_keys_other_programs_rely_on():
     assert figures["ap"] == figures["ap_at"]["0.5"] == pytest.approx(1)
 
 
+def test_all_figures_are_in_the_json():
+    truth, prediction = example()
+    result = score(truth, prediction, diameter=8, shape=(40, 40, 40))
+    figures = json.loads(result.to_json())
+    assert figures.pop("ap_at") == {"0.1": result.ap_at[0.1], "0.25": result.ap_at[0.25], "0.5": result.ap_at[0.5]}
+    assert figures.pop("depth_edges") == result.depth_edges.tolist()
+    assert figures.pop("recall_by_depth") == [None, None, 1, None, None, None, None, 1 / 3, None, None]
+    plain = [
+        *("challenge_ap", "precision", "recall", "f1", "true_positives", "false_positives", "false_negatives"),
+        *("rmse", "bias", "ap", "ignored_truths", "ignored_predictions", "diameter", "max_distance"),
+    ]
+    assert figures == {name: getattr(result, name) for name in plain}
+
+
 def test_json_writes_undefined_as_null():
     figures = json.loads(score([], [], diameter=8, shape=SHAPE).to_json())
     assert figures["rmse"] == {"z": None, "y": None, "x": None}
     assert figures["recall_by_depth"] == [None] * 10
     assert figures["precision"] == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"diameter": 0}, "diameter must be a positive"),
-        ({"diameter": float("nan")}, "diameter must be a positive"),
-        ({"diameter": "wide"}, "diameter must be a positive"),
-        ({"shape": (60, 70)}, "shape must be three"),
-        ({"shape": (60, 70, 0)}, "shape must be three"),
-        ({"shape": (60, 70, 80.5)}, "shape must be three"),
-        ({"shape": None}, "shape must be three"),
-        ({"shape": np.zeros((60, 70, 80))}, r"not an array of shape \(60, 70, 80\)\.$"),
-        ({"max_distance": -1}, "greatest distance"),
-        ({"voxel_size": (0, 1, 1)}, "voxel size"),
-    ],
-)
-def test_bad_settings_get_one_clear_line(change, message):
-    with pytest.raises(ColloidsError, match=message):
-        score([[1, 2, 3]], [[1, 2, 3]], **{"diameter": 8, "shape": SHAPE, **change})
 
 
 def test_repr_has_the_figures_and_no_arrays():
@@ -234,6 +301,18 @@ def test_repr_has_the_figures_and_no_arrays():
     assert "z nan" in repr(score([], [], diameter=8, shape=SHAPE))
 
 
+def test_repr_by_hand():
+    truth, prediction = example()
+    assert repr(score(truth, prediction, diameter=8, shape=(40, 40, 40))) == (
+        "Score(precision = 0.750, recall = 0.600, F1 = 0.667,\n"
+        "      3 true positives, 1 false positives, 2 false negatives,\n"
+        "      ignored at the border: 1 truths, 2 predictions,\n"
+        "      average precision = 0.383; 0.100 at 0.1 d, 0.233 at 0.25 d, 0.383 at 0.5 d; of the challenge: 0.425,\n"
+        "      RMSE (voxels): z 0, y 1.15, x 2.33; bias (voxels): z 0, y 0.667, x 1.5,\n"
+        "      diameter d = 8 px, greatest distance of a match = 4 px)"
+    )
+
+
 def test_plot_has_the_curve_and_the_point_of_all_predictions():
     truth = lattice()
     prediction = particle_table(truth[20:], confidence=np.linspace(0.2, 0.9, len(truth) - 20))
@@ -242,16 +321,14 @@ def test_plot_has_the_curve_and_the_point_of_all_predictions():
     curve, point = ax.get_lines()
     np.testing.assert_array_equal(curve.get_xydata(), np.column_stack([result.curve.recall, result.curve.precision]))
     assert point.get_xydata().tolist() == [[result.recall, result.precision]]
-    assert f"AP = {result.ap:.3f}" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert (point.get_marker(), point.get_linestyle()) == ("o", "None")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        f"AP = {result.ap:.3f}",
+        f"all predictions, F1 = {result.f1:.3f}",
+    ]
     given = Figure().add_subplot()
     assert result.plot(given) is given
     assert given.get_legend() is None
-
-
-def test_missing_confidences_are_refused():
-    prediction = particle_table([[30, 30, 30], [40, 40, 40]], confidence=[0.5, np.nan])
-    with pytest.raises(ColloidsError, match="confidences that are not numbers"):
-        score([[30, 30, 30]], prediction, diameter=8, shape=SHAPE)
 
 
 def test_twenty_thousand_particles_are_a_matter_of_seconds():

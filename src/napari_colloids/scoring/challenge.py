@@ -190,7 +190,7 @@ def challenge_curve(
     overlaps = _greedy_overlaps(true_centres, centres, diameter)
     # The largest overlaps are taken first, so every match at a higher threshold is one at the lower ones: a single
     # greedy pass serves all thresholds.
-    matches = np.array([(overlaps > threshold).sum() for threshold in OVERLAP_THRESHOLDS], dtype=float)
+    matches = np.array([(overlaps > threshold).sum() for threshold in OVERLAP_THRESHOLDS])
     precision = matches / max(1, len(centres))
     recall = matches / max(1, len(true_centres))
     return ChallengeCurve(float(trapezoid(precision, recall[::-1])), OVERLAP_THRESHOLDS, precision, recall)

@@ -57,7 +57,7 @@ def checked_length(length: float, name: str = "diameter") -> float:
     """
     try:
         value = float(length)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = np.nan
     if not (np.isfinite(value) and value > 0):
         raise ColloidsError(f"The {name} must be a positive number of voxels, not {brief(length)}.")
@@ -72,8 +72,12 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     ColloidsError
         If it is not three positive whole numbers.
     """
-    values = np.asarray(shape)
-    if values.shape != (3,) or values.dtype.kind not in "iuf" or (values < 1).any() or (values % 1 != 0).any():
+    try:
+        values = np.asarray(shape)
+    except ValueError:  # rows of unequal length
+        values = np.empty(0)
+    numbers = values.shape == (3,) and values.dtype.kind in "iuf"
+    if not numbers or not all(n >= 1 and float(n).is_integer() for n in values):
         raise ColloidsError(f"The shape must be three positive whole numbers of voxels (z, y, x), not {brief(shape)}.")
     z, y, x = (int(n) for n in values)
     return z, y, x

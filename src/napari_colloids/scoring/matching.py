@@ -166,7 +166,7 @@ def assign(pairs: Pairs, cost: NDArray[np.float64]) -> NDArray[np.intp]:
     size = np.bincount(cluster)
     isolated = np.flatnonzero(size[cluster] == 1)
     connected = np.flatnonzero(size[cluster] > 1)
-    connected = connected[np.argsort(cluster[connected], kind="stable")]
+    connected = connected[np.argsort(cluster[connected])]
     starts = np.flatnonzero(np.diff(cluster[connected])) + 1
     chosen = [_assign_cluster(pairs, cost, members) for members in np.split(connected, starts) if len(members)]
     return np.concatenate([isolated, *chosen])
@@ -198,6 +198,5 @@ def _assign_cluster(pairs: Pairs, cost: NDArray[np.float64], members: NDArray[np
         unmatched = np.arange(n_rows)
         weights = np.concatenate([1 + cost[members], np.full(n_rows, n_rows + 3.0)])
         where = (np.concatenate([row, unmatched]), np.concatenate([column, n_columns + unmatched]))
-        graph = coo_array((weights, where), shape=(n_rows, n_columns + n_rows)).tocsr()
-        partner = min_weight_full_bipartite_matching(graph)[1]
+        partner = min_weight_full_bipartite_matching(coo_array((weights, where)).tocsr())[1]
     return members[partner[row] == column]

@@ -41,8 +41,6 @@ def close_pairs(truth: Positions, prediction: Positions, max_distance: float) ->
     ColloidsError
         If there are more pairs than fit in memory (`MAX_CANDIDATE_PAIRS`), or a coordinate is too large to be squared.
     """
-    if not len(truth) or not len(prediction):
-        return Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
     tree, other = cKDTree(truth), cKDTree(prediction)
     try:
         n_pairs = int(tree.count_neighbors(other, max_distance))

@@ -133,7 +133,7 @@ def precision_recall_curve(
     order = np.lexsort((nearest, -confidence))
     rank = np.empty(len(prediction))
     rank[order] = np.arange(len(prediction))
-    matched = np.unique(pairs.prediction[assign(pairs, rank[pairs.prediction] / max(1, len(prediction)))])
+    matched = np.unique(pairs.prediction[assign(pairs, rank[pairs.prediction] / len(prediction))])
 
     partners = match(truth, prediction[matched], max_distance)
     true_positive = np.zeros(len(prediction), bool)

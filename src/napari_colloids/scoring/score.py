@@ -154,7 +154,7 @@ class Score:
 
     def to_json(self) -> str:
         """Return the figures as one JSON object."""
-        return json.dumps(self.as_dict(), allow_nan=False)
+        return json.dumps(self.as_dict())
 
 
 def score(
@@ -292,10 +292,7 @@ def score(
 def _confidence(prediction: pd.DataFrame | ArrayLike, n: int) -> NDArray[np.float64]:
     if not isinstance(prediction, pd.DataFrame) or "confidence" not in prediction:
         return np.ones(n)
-    try:
-        confidence = prediction["confidence"].to_numpy(dtype=float)
-    except (TypeError, ValueError):
-        confidence = np.full(n, np.nan)
+    confidence = prediction["confidence"].to_numpy(dtype=float)
     if not np.isfinite(confidence).all():
         raise ColloidsError(
             "The prediction has confidences that are not numbers; fill them in, or drop the column to score without."

@@ -7,11 +7,13 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import pytest  # noqa: E402  (after the variables, which NumPy reads when it is imported)
-from hypothesis import settings  # noqa: E402
+from hypothesis import Phase, settings  # noqa: E402
 
 # On a busy machine an example may take long; that is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+# For mutants, of which it matters only whether a test fails: no simpler example is looked for.
+settings.register_profile("first failure", deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.fixture

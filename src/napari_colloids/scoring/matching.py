@@ -166,7 +166,8 @@ def assign(pairs: Pairs, cost: NDArray[np.float64]) -> NDArray[np.intp]:
     size = np.bincount(cluster)
     isolated = np.flatnonzero(size[cluster] == 1)
     connected = np.flatnonzero(size[cluster] > 1)
-    connected = connected[np.argsort(cluster[connected])]
+    # Stable, so that which of equally good pairs are taken is the same on every machine.
+    connected = connected[np.argsort(cluster[connected], kind="stable")]
     starts = np.flatnonzero(np.diff(cluster[connected])) + 1
     chosen = [_assign_cluster(pairs, cost, members) for members in np.split(connected, starts) if len(members)]
     return np.concatenate([isolated, *chosen])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Types that a path may have.
 AnyPath = str | PathLike[str]
+#: What the HDF5 library says of a file that is being written.
+_OPEN_ELSEWHERE = ("unable to lock file", "already open for write")
 #: Endings of HDF5 files.
 HDF5_ENDINGS = (".h5", ".hdf5")
 #: Largest file of JSON that is read, in bytes.
@@ -150,6 +152,8 @@ def reading(path: AnyPath, kind: str) -> Iterator[None]:
     except Exception as error:  # parsers raise nearly anything on damaged bytes
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:  # of memory maps
             message = f"'{path}' does not fit into memory; read it with lazy=True, or crop it."
+        elif any(phrase in str(error) for phrase in _OPEN_ELSEWHERE):
+            message = f"'{path}' is open for writing, here or in another program; close it there, then read it."
         elif "plugin" in str(error):  # HDF5 names the directory of its filters
             message = (
                 f"'{path}' is compressed by a filter of HDF5 that is not installed; save it with gzip, or uncompressed."

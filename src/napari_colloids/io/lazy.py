@@ -151,7 +151,11 @@ class FileArray:
     def __dask_tokenize__(self) -> tuple[object, ...]:
         """Identify the array by its file, so that the same part of the same file is the same task."""
         version = Path(self.path).stat().st_mtime_ns
-        return (self.opener.__module__, self.opener.__qualname__, self.path, repr(self.key), version)
+        return (self._opener_name, self.path, repr(self.key), version)
+
+    @property
+    def _opener_name(self) -> str:
+        return f"{self.opener.__module__}.{self.opener.__qualname__}"
 
 
 @lru_cache(maxsize=16)

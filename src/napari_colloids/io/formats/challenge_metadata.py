@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +57,8 @@ def _from_json(path: Path, key: str) -> dict[str, Any]:
 
 
 def _from_csv(path: Path, key: str) -> dict[str, Any]:
+    import pandas as pd  # here, as a process that reads pixels alone needs no tables
+
     try:
         if not metadata_table(path).is_file():
             return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ import pandas as pd
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, existing_file, one_line
 from napari_colloids.io.formats.challenge_metadata import volume_metadata
-from napari_colloids.io.formats.hdf5 import element_size, is_number, opened, volume_key
+from napari_colloids.io.formats.challenge_stored import StoredVolume, numbered_volume, stored_volume
+from napari_colloids.io.isolated.process import run_isolated
 from napari_colloids.particles import particle_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import h5py
     from numpy.typing import NDArray
 
 #: Columns of the website's truth with z, y, x.
@@ -66,19 +66,18 @@ def read_truth(path: AnyPath, index: int = 0) -> pd.DataFrame | None:
     """
     if ending(path) not in HDF5_ENDINGS:
         return None
-    file_path = existing_file(path)
-    with opened(file_path) as file:
-        key = volume_key(file_path, file, index)
-        if not is_number(key):
-            return None
-        metadata = volume_metadata(file_path, key, file[key].attrs)
-        if f"{key}_positions" in file:
-            return _from_file(file_path, file, key, metadata)
-        beside = website_truth(file_path)
-        if beside is None or not beside.is_file():
-            return None
-        positions = in_image_order(website_positions(beside, int(key)), np.asarray(file[key]))
-        return particle_table(positions, radius=metadata.get("r"), voxel_size=element_size(file[key]))
+    file = existing_file(path)
+    volume = run_isolated(file, stored_volume, file, index, nbytes=file.stat().st_size)
+    if volume is None:
+        return None
+    radius = volume_metadata(file, volume.key, volume.attributes).get("r")
+    if volume.positions is not None:
+        return _from_file(file, volume, volume.positions, radius)
+    beside = website_truth(file)
+    if beside is None or not beside.is_file():
+        return None
+    positions = in_image_order(website_positions(beside, int(volume.key)), volume.image.read())
+    return particle_table(positions, radius=radius, voxel_size=volume.voxel_size)
 
 
 def website_particles(path: Path, index: int) -> pd.DataFrame:
@@ -94,9 +93,9 @@ def website_particles(path: Path, index: int) -> pd.DataFrame:
     positions = website_positions(path, index)
     images = path.with_name(f"x_{path.stem[2:]}.hdf5")
     if path.stem.startswith("y_") and images.is_file():
-        with opened(images) as file:
-            if str(index) in file:
-                return particle_table(in_image_order(positions, np.asarray(file[str(index)])))
+        volume = run_isolated(images, numbered_volume, images, index)
+        if volume is not None:
+            return particle_table(in_image_order(positions, volume.image.read()))
     return particle_table(positions)
 
 
@@ -147,13 +146,16 @@ def _website_table(path: Path, _modified: int) -> pd.DataFrame:
         raise ColloidsError(f"'{path}' is not a truth table of the challenge ({one_line(error)}).") from error
 
 
-def _from_file(path: Path, file: h5py.File, key: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    positions = np.asarray(file[f"{key}_positions"], dtype=float)
+def _from_file(
+    path: Path, volume: StoredVolume, positions: NDArray[np.float64], radius: float | NDArray[np.float64] | None
+) -> pd.DataFrame:
+    diameters = volume.diameters
     if positions.ndim != 2 or positions.shape[1] != 3:
-        raise ColloidsError(f"'{path}': '{key}_positions' must be (N, 3), not {positions.shape}.")
-    radius = metadata.get("r")
-    if f"{key}_diameters" in file:
-        radius = np.asarray(file[f"{key}_diameters"], dtype=float).ravel() / 2
-        if len(radius) != len(positions):
-            raise ColloidsError(f"'{path}': volume {key} has {len(positions)} positions but {len(radius)} diameters.")
-    return particle_table(positions, radius=radius, voxel_size=element_size(file[key]))
+        raise ColloidsError(f"'{path}': '{volume.key}_positions' must be (N, 3), not {positions.shape}.")
+    if diameters is not None:
+        radius = diameters.ravel() / 2
+        if diameters.size != len(positions):
+            raise ColloidsError(
+                f"'{path}': volume {volume.key} has {len(positions)} positions but {diameters.size} diameters."
+            )
+    return particle_table(positions, radius=radius, voxel_size=volume.voxel_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from functools import partial
@@ -15,6 +16,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.io.axes import UNLABELLED, axis_letter
 from napari_colloids.io.formats.challenge_metadata import ELEMENT_SIZE, volume_metadata
 from napari_colloids.io.formats.hdf5_file import datasets, encoded, linked, opened, stored, values_type
+from napari_colloids.io.isolated.child import show_progress
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres, unit_in_seconds
@@ -22,6 +24,7 @@ from napari_colloids.io.voxels import voxel_size_of
 from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,36 +33,35 @@ if TYPE_CHECKING:
     from napari_colloids.stack import VoxelSize
 
 _KIND = "an HDF5 file"
+#: Attributes with the axes: labels of HDF5's dimension scales, and ilastik's.
+_LABELS, _TAGS = "DIMENSION_LABELS", "axistags"
 #: Numbers of dimensions of a volume, or of a series of them in time and channel.
 _NDIM = (3, 4, 5)
 #: Errors that attributes raise which are missing or not as ilastik writes them.
 _NOT_ILASTIK = (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError)
 
 
-def volume_keys(file: h5py.File) -> list[str]:
-    """Return the names of the numbered volumes in order, or else of all datasets that may be stacks, 3D ones first."""
-    numbered = [key for key in file if isinstance(key, str) and is_number(key) and _is_volume(linked(file, key))]
-    if numbered:  # there may be thousands, and as many of what belongs to them
-        return sorted(numbered, key=int)
-    found = {key: dataset.ndim for key, dataset in datasets(file).items() if _is_volume(dataset)}
-    return sorted(found, key=lambda key: found[key])
-
-
-def volume_key(path: Path, file: h5py.File, index: int) -> str:
-    """Return the name of one volume.
+def volumes(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return the numbered volumes in order, or else all datasets that may be stacks, 3D ones first, by their path.
 
     Raises
     ------
     ColloidsError
-        If there is no such volume.
+        If there are none; `path` is the file, for its message.
     """
-    keys = _existing_keys(path, file)
-    if not 0 <= index < len(keys):
-        raise ColloidsError(
-            f"'{path}' holds {len(keys)} volume{'s' if len(keys) > 1 else ''}; there is no volume {index} "
-            "(the first one is 0)."
-        )
-    return keys[index]
+    numbers = [key for key in file if isinstance(key, str) and is_number(key)]
+    # There may be thousands, and as many of what belongs to them.
+    numbered = _volumes_of((key, linked(file, key)) for key in sorted(numbers, key=int))
+    if numbered:
+        return numbered
+    found = datasets(file)
+    if stacks := _volumes_of(found.items()):
+        return dict(sorted(stacks.items(), key=lambda item: item[1].ndim))
+    shapes = [f"{_shown(key)} {item.shape}" for key, item in found.items()]
+    raise ColloidsError(
+        f"'{path}' holds no volume of 3 or more dimensions (what other files hold is not followed); what it holds "
+        f"is: {', '.join(shapes[:5]) or 'nothing'}."
+    )
 
 
 def is_number(key: str) -> bool:
@@ -79,14 +81,14 @@ def series_readers(path: Path) -> list[SeriesReader]:
         If the file is damaged or holds no such dataset.
     """
     with opened(path) as file:
-        return [_series_reader(path, key, file[encoded(key)]) for key in _existing_keys(path, file)]
+        return [_series_reader(path, key, dataset) for key, dataset in volumes(path, file).items()]
 
 
 def element_size(dataset: h5py.Dataset) -> VoxelSize | None:
     """Return the voxel size in the attributes of a dataset; None where there is none, or no valid one."""
     with suppress(ColloidsError, OSError, RuntimeError, TypeError, ValueError):
-        size = dataset.attrs.get(ELEMENT_SIZE)
-        return checked_voxel_size(None if size is None else np.ravel(size).tolist())
+        if ELEMENT_SIZE in dataset.attrs:
+            return checked_voxel_size(np.ravel(dataset.attrs[ELEMENT_SIZE]).tolist())
     return None
 
 
@@ -110,35 +112,42 @@ class StoredDataset:
         return box
 
 
+def dataset_array(path: Path, key: str, dataset: h5py.Dataset) -> FileArray:
+    """Return a dataset, which is opened again when it is read."""
+    place = os.path.abspath(path)
+    return FileArray(StoredDataset, place, key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND)
+
+
+def attributes_of(dataset: h5py.Dataset) -> dict[str, object]:
+    """Return the attributes of a dataset that are numbers or text, one or many."""
+    found: dict[str, object] = {}
+    for name in dataset.attrs:
+        with suppress(OSError, RuntimeError, TypeError, ValueError):
+            value = np.asarray(dataset.attrs[name])
+            if not value.dtype.hasobject or all(isinstance(one, str | bytes) for one in value.ravel()):
+                found[name] = dataset.attrs[name]
+    return found
+
+
 def native_chunks(dataset: h5py.Dataset) -> tuple[int, ...]:
     """Return the shape of the chunks of a dataset; ones where it is contiguous."""
     return tuple(dataset.chunks or (1,) * dataset.ndim)
 
 
-def _existing_keys(path: Path, file: h5py.File) -> list[str]:
-    keys = volume_keys(file)
-    if not keys:
-        shapes = [f"{_shown(key)} {item.shape}" for key, item in datasets(file).items()]
-        raise ColloidsError(
-            f"'{path}' holds no volume of 3 or more dimensions (what other files hold is not followed); what it holds "
-            f"is: {', '.join(shapes[:5]) or 'nothing'}."
-        )
-    return keys
+def _volumes_of(items: Iterable[tuple[str, h5py.Group | h5py.Dataset | None]]) -> dict[str, h5py.Dataset]:
+    return {key: item for key, item in items if isinstance(item, h5py.Dataset) and _is_volume(item)}
 
 
-def _is_volume(dataset: h5py.Group | h5py.Dataset | None) -> bool:
-    if not isinstance(dataset, h5py.Dataset):
-        return False
-    dtype = values_type(dataset)
-    return dtype is not None and dataset.ndim in _NDIM and dtype.kind in "uifb" and dataset.size > 0
+def _is_volume(dataset: h5py.Dataset) -> bool:
+    shape, dtype = dataset.shape, values_type(dataset)
+    # Empty datasets have no shape.
+    return dtype is not None and shape is not None and len(shape) in _NDIM and dtype.kind in "uifb" and 0 not in shape
 
 
 def _series_reader(path: Path, key: str, dataset: h5py.Dataset) -> SeriesReader:
-    array = FileArray(
-        StoredDataset, str(path.absolute()), key, dataset.shape, dataset.dtype, native_chunks(dataset), _KIND
-    )
+    show_progress()
     name = f"{path.name} {_shown(key)}"
-    described = partial(volume_metadata, path, key, _attributes(dataset)) if is_number(key) else dict
+    described = partial(volume_metadata, path, key, attributes_of(dataset)) if is_number(key) else dict
     axes, steps = ("ZYX", {}) if is_number(key) and dataset.ndim == 3 else _axes(dataset)
     known = element_size(dataset)
     voxel_size, unknown = (known, ()) if known else voxel_size_of(steps, name)
@@ -146,7 +155,7 @@ def _series_reader(path: Path, key: str, dataset: h5py.Dataset) -> SeriesReader:
     return SeriesReader(
         _shown(key),
         axes,
-        array,
+        dataset_array(path, key, dataset),
         voxel_size=voxel_size,
         frame_interval=steps.get("T"),
         unreadable=there.unreadable,
@@ -163,15 +172,6 @@ def _shown(key: str) -> str:
     return key.encode("utf-8", "backslashreplace").decode()
 
 
-def _attributes(dataset: h5py.Dataset) -> dict[str, object]:
-    """Return the attributes of a dataset whose types NumPy has."""
-    found: dict[str, object] = {}
-    for name in dataset.attrs:
-        with suppress(OSError, RuntimeError, TypeError, ValueError):
-            found[name] = dataset.attrs[name]
-    return found
-
-
 def _axes(dataset: h5py.Dataset) -> tuple[str, dict[str, float]]:
     """Return the axes in the attributes of a dataset, or else z, y, x for three dimensions.
 
@@ -182,17 +182,21 @@ def _axes(dataset: h5py.Dataset) -> tuple[str, dict[str, float]]:
     steps
         Micrometres or seconds from element to element, by axis, as far as ilastik wrote them.
     """
-    labels: list[object] = [dimension.label for dimension in dataset.dims]
+    attributes = dataset.attrs
+    labels: list[object] = []
     steps: dict[str, float] = {}
-    with suppress(*_NOT_ILASTIK):
-        tags = json.loads(dataset.attrs["axistags"])["axes"]
-        labels = [tag["key"] for tag in tags]
-        units = _ilastik_units(dataset)
-        for tag in tags:
-            letter, unit = axis_letter(tag["key"]), units.get(tag["key"])
-            scale = unit_in_seconds(unit) if letter == "T" else unit_in_micrometres(unit)
-            if scale is not None:
-                steps[letter] = float(tag.get("resolution", 0)) * scale  # 0: not known
+    if _LABELS in attributes:
+        labels = [dimension.label for dimension in dataset.dims]
+    if _TAGS in attributes:
+        with suppress(*_NOT_ILASTIK):
+            tags = json.loads(attributes[_TAGS])["axes"]
+            labels = [tag["key"] for tag in tags]
+            units = _ilastik_units(dataset)
+            for tag in tags:
+                letter, unit = axis_letter(tag["key"]), units.get(tag["key"])
+                scale = unit_in_seconds(unit) if letter == "T" else unit_in_micrometres(unit)
+                if scale is not None:
+                    steps[letter] = float(tag.get("resolution", 0)) * scale  # 0: not known
     letters = "".join(axis_letter(label) for label in labels)
     if len(letters) == dataset.ndim and set("ZYX") <= set(letters):
         return letters, steps

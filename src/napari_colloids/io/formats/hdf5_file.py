@@ -16,6 +16,7 @@ import numpy as np
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.chunks import chunk_grid, lateral_dimensions, recorded_planes, written_grid
 from napari_colloids.io.files import plain_file_beside, reading
+from napari_colloids.io.isolated.child import show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,7 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     while groups:
         path, depth, group = groups.pop(0)
         for found_name in group:
+            show_progress()
             # Names that are not UTF-8 come as bytes.
             name = found_name.decode("utf-8", "surrogateescape") if isinstance(found_name, bytes) else found_name
             item = linked(group, name)
@@ -134,14 +136,15 @@ def stored(path: Path, dataset: h5py.Dataset, axes: str, name: str) -> Stored:
         return Stored(f"'{name}' keeps its values in another file, which is not followed; save it into one file.")
     if dataset.is_virtual:
         return _virtual(path, dataset, axes, name)
-    if dataset.chunks is None:
+    chunks = dataset.chunks
+    if chunks is None:
         empty = np.zeros((1,) * dataset.ndim, bool)
         return Stored(recorded=empty if dataset.id.get_storage_size() == 0 else None)
     try:
         written = written_chunks(dataset, name)
     except ColloidsError as error:
         return Stored(str(error))
-    recorded, notices = recorded_planes(written, dataset.chunks, dataset.shape, axes, name)
+    recorded, notices = recorded_planes(written, chunks, dataset.shape, axes, name)
     return Stored(recorded=recorded, notices=notices)
 
 
@@ -153,14 +156,19 @@ def written_chunks(dataset: h5py.Dataset, name: str) -> NDArray[np.bool_]:
     ColloidsError
         If there are more than in any real file, or one is longer than its values.
     """
-    grid = chunk_grid(dataset.shape, dataset.chunks, name)
-    longest = math.prod(dataset.chunks) * dataset.dtype.itemsize * _MAX_EXPANSION + _MAX_EXPANSION_BYTES
+    chunks = dataset.chunks
+    grid = chunk_grid(dataset.shape, chunks, name)
+    longest = math.prod(chunks) * dataset.dtype.itemsize * _MAX_EXPANSION + _MAX_EXPANSION_BYTES
+    most = math.prod(grid)
     places: list[tuple[int, ...]] = []
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
+        show_progress()
         if chunk.size > longest:
             raise ColloidsError(f"'{name}' is damaged: a chunk at {chunk.chunk_offset} is longer than its values.")
-        places.append(tuple(k // n for k, n in zip(chunk.chunk_offset, dataset.chunks, strict=True)))
+        if len(places) > most:
+            raise ColloidsError(f"'{name}' is damaged: the list of its chunks has no end.")
+        places.append(tuple(k // n for k, n in zip(chunk.chunk_offset, chunks, strict=True)))
 
     dataset.id.chunk_iter(note)
     return written_grid(grid, places)

@@ -1,0 +1,15 @@
+from .atomic import atomic_write as atomic_write
+from .formats.challenge import write_challenge as write_challenge
+from .formats.challenge import write_challenge_website as write_challenge_website
+from .formats.challenge_truth import read_truth as read_truth
+from .formats.registry import STACK_ENDINGS as STACK_ENDINGS
+from .labels import label_image as label_image
+from .labels import write_labels as write_labels
+from .series import Series as Series
+from .stacks import list_series as list_series
+from .stacks import read_stack as read_stack
+from .tables.particles import particle_writer as particle_writer
+from .tables.particles import read_particles as read_particles
+from .tables.particles import write_particles as write_particles
+from .tables.registry import PARTICLE_ENDINGS as PARTICLE_ENDINGS
+from .tables.writer import ParticleWriter as ParticleWriter

@@ -4,10 +4,10 @@ python measurements/fuzz.py --count 7000                              (of each f
 python measurements/fuzz.py --count 500 --formats tiff csv --out findings
 python measurements/fuzz.py --replay csv:123                          (one damaged file again, with its traceback)
 
-Files are read in processes that may take 3 GB and compute for 10 s a file, and are replaced when they die. Those of HDF5 and Zarr
-they have read in a further one, as the program does everywhere: it may compute for a fifth of the time without a sign
-of progress. A file follows from the seed, its format and its number alone. Findings are kept with their files, three of
-each kind.
+Files are read in processes that may take 3 GB and compute for 10 s a file, and are replaced when they die. Those of
+HDF5 and Zarr they have read in a further one, as the program does everywhere: it may compute for a fifth of the time
+without a sign of progress. A file follows from the seed, its format and its number alone. Findings are kept with their
+files, three of each kind.
 """
 
 from __future__ import annotations

@@ -225,7 +225,9 @@ def gone(number, seconds=20.0):
 )
 def test_the_process_ends_with_the_one_that_started_it(last):
     """A script without ``if __name__ == "__main__"``, from standard input."""
-    busy = f"def busy():\n    process.WAITING_SECONDS = 0.5\n    process.run_isolated('a.h5', exec, {ENDLESS_IN_C!r})\n"
+    busy = (
+        f"def busy():\n    process.COMPUTING_SECONDS = 1\n    process.run_isolated('a.h5', exec, {ENDLESS_IN_C!r})\n"
+    )
     script = subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     script.stdin.write(busy + SCRIPT + last)
     script.stdin.close()

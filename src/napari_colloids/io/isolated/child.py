@@ -12,6 +12,7 @@ import traceback
 import warnings
 from contextlib import chdir, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -34,14 +35,16 @@ class Request:
         The function, of a module, and what it is called with.
     folder
         In which it runs, so that relative paths mean the same; None where the one of the asking process is gone.
-    seconds
-        After which this process ends itself, where the one that asked can no longer end it.
+    computing, waiting
+        Seconds without a sign of progress after which this process ends itself, as the one that asked is gone: of
+        processor time, and in all.
     """
 
     function: Callable[..., object]
     arguments: tuple[object, ...]
     folder: str | None
-    seconds: float
+    computing: float
+    waiting: float
 
 
 @dataclass(frozen=True)
@@ -53,49 +56,72 @@ class Answer:
     came_from: str = ""
 
 
-class _Signs:
-    """Sends signs of progress to the process that asked; in any other process there is nobody to send them to."""
+class _Work:
+    """The work of this process: signs of progress to the one that asked, and an end where this one is gone."""
 
     def __init__(self) -> None:
         self.pipe: FileIO | None = None
-        self._last = 0.0
+        self._request: Request | None = None
+        self._last_sign = 0.0
 
-    def send(self) -> None:
-        """Send one, unless the last one was sent just now."""
+    def show_progress(self) -> None:
+        """Send a sign of progress, unless one was sent just now; in other processes there is nobody to send it to.
+
+        To be called for each of the many parts of a file that a function goes through: without it for some time the
+        function counts as endless.
+        """
         now = time.monotonic()
-        if self.pipe is not None and now - self._last > _SIGN_SECONDS:
-            self._last = now
+        if self.pipe is not None and self._request is not None and now - self._last_sign > _SIGN_SECONDS:
+            self._last_sign = now
             send(self.pipe, None)
+            self.begin(self._request)
+
+    def begin(self, request: Request) -> None:
+        """Set the alarms, which also end a library that gives Python no chance to."""
+        self._request = request
+        faulthandler.dump_traceback_later(request.waiting, exit=True, file=_nowhere())
+        if sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_PROF, request.computing)
+
+    def end(self) -> None:
+        """Take back the alarms."""
+        self._request = None
+        faulthandler.cancel_dump_traceback_later()
+        if sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-_signs = _Signs()
-#: To be called for each of the many parts of a file that a function goes through: without a sign of progress for some
-#: time it counts as endless.
-show_progress = _signs.send
+_work = _Work()
+show_progress = _work.show_progress
 
 
 def is_child() -> bool:
     """Return whether this is the process in which files are read."""
-    return _signs.pipe is not None
+    return _work.pipe is not None
+
+
+@lru_cache(maxsize=1)
+def _nowhere() -> int:
+    """Return a file that holds nothing and forgets what is written to it."""
+    return os.open(os.devnull, os.O_RDWR)
 
 
 def main() -> None:
     """Answer requests from standard input on standard output until the asking process is gone."""
     requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):  # what libraries print must not get among the messages
-        os.dup2(nothing, stream)
+        os.dup2(_nowhere(), stream)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     warnings.simplefilter("ignore")
     _without_crash_reports()
-    _signs.pipe = answers
+    _work.pipe = answers
     send(answers, None)
     try:
         while True:
             request: Request = receive(requests)
-            faulthandler.dump_traceback_later(request.seconds, exit=True, file=nothing)
+            _work.begin(request)
             _reply(answers, _answer(request))
-            faulthandler.cancel_dump_traceback_later()
+            _work.end()
     except (EOFError, BrokenPipeError):
         return
 

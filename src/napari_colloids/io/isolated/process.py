@@ -80,7 +80,7 @@ def run_isolated(
     folder = None
     with suppress(OSError):  # it was removed
         folder = os.getcwd()
-    request = Request(function, arguments, folder, 2 * limits.waiting)
+    request = Request(function, arguments, folder, 2 * limits.computing, 2 * limits.waiting)
     try:
         answer = _current.answer(request, limits)
     except _Ended as first:

@@ -77,8 +77,13 @@ def test_a_process_that_someone_ended_is_not_the_fault_of_the_file(tmp_path):
 @pytest.mark.parametrize("code", [ENDLESS, ENDLESS_IN_C], ids=["in Python", "in a library"])
 def test_a_file_whose_reading_does_not_end(code):
     what = "is damaged: reading it does not end .nothing came in .* s of computing.; copy it again"
+    others = []
+    beat = threading.Thread(target=lambda: [others.append(time.sleep(0.02)) for _ in range(10)])
     with ends(what), limits(COMPUTING_SECONDS=0.5):
+        pid()
+        beat.start()
         run_isolated("a.h5", exec, code)
+    assert len(others) == 10, "the window of napari would have stood still"
 
 
 def test_more_pixels_may_take_longer():
@@ -113,6 +118,14 @@ def test_a_file_that_fills_the_memory():
     filled = "import time; full = b'1' * 500_000_000; time.sleep(0.3)"
     with limits(_MEMORY_BYTES=300_000_000):
         assert run_isolated("a.h5", exec, filled, nbytes=100_000_000) is None
+
+
+def test_memory_that_is_kept_of_other_files_does_not_count():
+    code = "import builtins, time; builtins.{0} = b'1' * 200_000_000; time.sleep(0.3)"
+    with limits(_MEMORY_BYTES=300_000_000):
+        for name in ("one", "two"):
+            assert run_isolated("a.h5", exec, code.format(name)) is None
+    psutil.Process(pid()).kill()
 
 
 @pytest.mark.parametrize(
@@ -225,9 +238,7 @@ def gone(number, seconds=20.0):
 )
 def test_the_process_ends_with_the_one_that_started_it(last):
     """A script without ``if __name__ == "__main__"``, from standard input."""
-    busy = (
-        f"def busy():\n    process.COMPUTING_SECONDS = 1\n    process.run_isolated('a.h5', exec, {ENDLESS_IN_C!r})\n"
-    )
+    busy = f"def busy():\n    process.COMPUTING_SECONDS = 1\n    process.run_isolated('a.h5', exec, {ENDLESS_IN_C!r})\n"
     script = subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     script.stdin.write(busy + SCRIPT + last)
     script.stdin.close()

@@ -58,7 +58,6 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     while groups:
         path, depth, group = groups.pop(0)
         for found_name in group:
-            show_progress()
             # Names that are not UTF-8 come as bytes.
             name = found_name.decode("utf-8", "surrogateescape") if isinstance(found_name, bytes) else found_name
             item = linked(group, name)
@@ -77,6 +76,7 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 def linked(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """Return the object at a path below a group, or None where there is none in the same file."""
+    show_progress()
     item = group
     for name in encoded(path).split(b"/"):
         if not isinstance(item, h5py.Group):

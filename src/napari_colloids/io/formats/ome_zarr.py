@@ -19,6 +19,7 @@ from napari_colloids.io.axes import UNLABELLED, axis_letter
 from napari_colloids.io.chunks import recorded_planes
 from napari_colloids.io.files import reading
 from napari_colloids.io.formats.zarr_chunks import chunks_in_folder
+from napari_colloids.io.isolated.child import show_progress
 from napari_colloids.io.lazy import FileArray
 from napari_colloids.io.series import SeriesReader
 from napari_colloids.io.units import unit_in_micrometres, unit_in_seconds
@@ -58,6 +59,7 @@ def series_readers(path: Path) -> list[SeriesReader]:
 
 def _node(folder: Path) -> zarr.Array | zarr.Group:
     """Open an array or a group, after a look at its files: to open a pipe may take for ever."""
+    show_progress()
     for name in _METADATA:
         if os.path.lexists(folder / name) and not (folder / name).is_file():
             raise ColloidsError(f"'{folder / name}' is no file.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io.chunks import chunk_grid, written_grid
+from napari_colloids.io.isolated.child import show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,7 @@ def _chunk_files(folder: Path, below: str, levels: int) -> Iterator[tuple[tuple[
     """Yield the place in the grid and the path of each file of a chunk."""
     with os.scandir(folder / below) as entries:
         for entry in entries:
+            show_progress()
             if entry.is_dir():
                 if levels >= 0:
                     yield from _chunk_files(folder, f"{below}{entry.name}/", levels - 1)

@@ -30,7 +30,7 @@ _Arguments = TypeVarTuple("_Arguments")
 COMPUTING_SECONDS, WAITING_SECONDS = 5.0, 300.0
 #: Bytes of pixels for each of which more time is allowed: the slowest codec on a slow machine, a slow network.
 _COMPUTED_BYTES_PER_SECOND, _SENT_BYTES_PER_SECOND = 1e7, 1e6
-#: Memory of the process in bytes, and more for each byte of pixels: codecs and filters copy them.
+#: Memory that a function may take in bytes, and more for each byte of pixels: codecs and filters copy them.
 _MEMORY_BYTES, _MEMORY_PER_BYTE = 2**30, 4
 #: What the process may take until it is ready.
 _STARTING = Limits(60.0, 600.0, math.inf)

@@ -27,7 +27,7 @@ class Limits(NamedTuple):
     computing, waiting
         Seconds of processor time, and seconds in all: a slow disk or network is waited for longer.
     memory
-        Bytes in all.
+        Bytes, on top of what it keeps of earlier work.
     """
 
     computing: float
@@ -85,19 +85,22 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look after the process until it has ended."""
-        seen, used, since = -1, 0.0, 0.0
+        limits: Limits | None = None
+        signs, used, since, kept = -1, 0.0, 0.0, 0
         with suppress(psutil.Error):  # it has ended
             process = psutil.Process(self._process.pid)
             while self._process.poll() is None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._limits is not None)
-                    if self._signs != seen:
-                        seen, used, since = self._signs, _used(process), time.monotonic()
+                    if self._limits is not limits:
+                        limits, kept = self._limits, process.memory_info().rss
+                    if self._signs != signs:
+                        signs, used, since = self._signs, _used(process), time.monotonic()
                 time.sleep(_LOOK_SECONDS)
                 with self._changed:
-                    if self._limits is not None and self._signs == seen:
-                        took = _used(process) - used, time.monotonic() - since, process.memory_info().rss
-                        self.verdict = _verdict(self._limits, *took)
+                    if limits is not None and self._limits is limits and self._signs == signs:
+                        took = _used(process) - used, time.monotonic() - since, process.memory_info().rss - kept
+                        self.verdict = _verdict(limits, *took)
                         if self.verdict:
                             self._process.kill()
 

@@ -15,6 +15,7 @@ from napari_colloids.io import list_series, particle_writer, read_particles, rea
 from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats import registry as stacks
 from napari_colloids.io.formats.registry import STACK_ENDINGS, STACK_FORMATS, companion_files, is_stack_folder
+from napari_colloids.io.isolated.process import run_isolated
 from napari_colloids.io.tables import registry as tables
 from napari_colloids.io.tables.registry import PARTICLE_ENDINGS, READ_ENDINGS, TABLE_FORMATS
 
@@ -114,12 +115,20 @@ def test_packages_of_the_formats_are_dependencies():
 def without(monkeypatch):
     """Make a package look as if it were not installed, to a format that is used for the first time."""
 
+    blocked = []
+
     def block(package, form):
         assert find_spec(package) is not None
-        monkeypatch.delitem(sys.modules, f"{form.package}.{form.module}", raising=False)
+        module = f"{form.package}.{form.module}"
+        monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.setitem(sys.modules, package, None)
+        if getattr(form, "isolated", False):  # in the process that reads it
+            run_isolated("", exec, f"import sys; sys.modules.pop({module!r}, 0); sys.modules[{package!r}] = None")
+            blocked.append(package)
 
-    return block
+    yield block
+    for package in blocked:
+        run_isolated("", exec, f"import sys; del sys.modules[{package!r}]")
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ class Watch(threading.Thread):
                         self.verdict = _verdict(limits, *took)
                         if self.verdict:
                             self._process.kill()
+                            return
 
 
 def _used(process: psutil.Process) -> float:

@@ -5,7 +5,7 @@ python measurements/noise.py --estimate
 python measurements/noise.py --dilute --stacks 3    # dim and dilute particles that are there
 
 A stack of noise holds no particle, so each one found is false. "Before" is without the test for noise, which
-`napari_colloids/detection/ghosts.py` has.
+`napari_colloids/detection/false_positives.py` has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.detection import DEFAULT_THRESHOLD, Options, Part
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
-from napari_colloids.detection.ghosts import iter_ghosts
+from napari_colloids.detection.false_positives import iter_false_positives
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.detection.search import iter_search
 from napari_colloids.progress import result_of
@@ -126,7 +126,7 @@ def search(image: Image, diameter: float | None) -> tuple[NDArray[np.float64], N
     found = Candidates(plan.scale.to_source(kept.positions), kept.radii * plan.scale.lateral_step, kept.confidence)
     inside = np.all((found.positions >= -0.5) & (found.positions < np.array(image.shape) - 0.5), axis=1)
     likely = inside & (found.confidence >= DEFAULT_THRESHOLD["network"])
-    return found.positions[likely], ~result_of(iter_ghosts(volume, plan, found))[likely]
+    return found.positions[likely], ~result_of(iter_false_positives(volume, plan, found))[likely]
 
 
 def main() -> None:

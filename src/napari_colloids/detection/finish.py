@@ -111,10 +111,10 @@ def iter_finish(
 
 def _tested(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, tuple[Candidates, list[str]]]:
     """Return the candidates of the network with doubt about those that look like noise, and what to say about them."""
-    from napari_colloids.detection.ghosts import doubted, ghost_notices, iter_ghosts
+    from napari_colloids.detection.false_positives import doubted, false_positive_notices, iter_false_positives
 
-    ghosts = yield from iter_ghosts(volume, plan, found)
-    return doubted(found, ghosts), ghost_notices(plan, found, ghosts)
+    false = yield from iter_false_positives(volume, plan, found)
+    return doubted(found, false), false_positive_notices(plan, found, false)
 
 
 class _Fitted(NamedTuple):

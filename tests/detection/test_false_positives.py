@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, ghosts
-from napari_colloids.detection.ghosts import DOUBT
+from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, false_positives
+from napari_colloids.detection.false_positives import DOUBT
 from napari_colloids.detection.surrogate import surrogate
 from napari_colloids.scoring import match
 from napari_colloids.simulation import simulate
@@ -101,10 +101,10 @@ def test_what_does_not_stand_out_is_left_out_where_it_is_the_most():
 def test_blurred_dim_dense_particles_pass_though_none_stands_out(monkeypatch):
     dense = simulate(shape=(48, 64, 64), volume_fraction=0.3, radius=4, snr=3, cnr=2, psf_sigma=(5, 1.5, 1.5), seed=3)
     with monkeypatch.context() as patched:
-        patched.setattr(ghosts, "_CLEAR_CONFIDENCE", 0.0)
+        patched.setattr(false_positives, "_CLEAR_CONFIDENCE", 0.0)
         untested = detect(dense.stack, diameter=8)
     # Asked in any case: whatever the confidence, nothing is taken off.
-    monkeypatch.setattr(ghosts, "_CLEAR_CONFIDENCE", 1.1)
+    monkeypatch.setattr(false_positives, "_CLEAR_CONFIDENCE", 1.1)
     tested = detect(dense.stack, diameter=8)
     assert len(tested) > 40
     np.testing.assert_array_equal(tested, untested)

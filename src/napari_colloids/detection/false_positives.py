@@ -1,4 +1,4 @@
-"""Test for noise: whether a search found particles, or what the network finds in noise.
+"""Test for false positives: whether a search found particles, or what the network finds in noise.
 
 Where confidences are high there is nothing to test. Where they crowd near the threshold the image is asked: do the
 candidates stand out from the noise around them (`contrast`), and, where they are dense, is the network more confident
@@ -56,7 +56,7 @@ _MIN_EXCESS_ERRORS = 3.5
 _MIN_CONFIDENCE_OF_FEW = 0.90
 
 
-def iter_ghosts(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
+def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
     """Mark the candidates of the network that look like noise.
 
     Parameters
@@ -114,22 +114,22 @@ def _is_dense(volume: Volume, plan: Plan, likely: Candidates, median: float) -> 
     return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW
 
 
-def doubted(found: Candidates, ghosts: NDArray[np.bool_]) -> Candidates:
+def doubted(found: Candidates, false: NDArray[np.bool_]) -> Candidates:
     """Return the candidates with `DOUBT` about those that look like noise."""
-    return replace(found, confidence=np.where(ghosts, DOUBT * found.confidence, found.confidence))
+    return replace(found, confidence=np.where(false, DOUBT * found.confidence, found.confidence))
 
 
-def ghost_notices(plan: Plan, found: Candidates, ghosts: NDArray[np.bool_]) -> list[str]:
+def false_positive_notices(plan: Plan, found: Candidates, false: NDArray[np.bool_]) -> list[str]:
     """Return what the user should know about candidates, before any `doubted`, that look like noise."""
     threshold = DEFAULT_THRESHOLD["network"]
     likely = found.confidence >= threshold
-    if not (likely & ghosts).any():
+    if not (likely & false).any():
         return []
     insist = f"a threshold of {DOUBT * threshold:.2g} shows them"
     if not plan.options.gives_diameter:
         insist = f"the diameter, where you know it, may find more, and {insist}"
-    median = float(np.median(found.confidence[likely & ghosts]))
-    if (likely & ~ghosts).any():
+    median = float(np.median(found.confidence[likely & false]))
+    if (likely & ~false).any():
         return [
             f"Candidates that do not stand out from the noise were left out (median confidence {median:.2f}). If they "
             f"are particles, {insist}."

@@ -56,6 +56,28 @@ def test_noise_has_no_clear_particles_but_candidates_are_there_for_who_insists(k
     assert insisting["confidence"].max() < THRESHOLD
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_clouds_as_large_as_the_particles_are_smoother_and_more_symmetric_than_those(seed):
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.normal(size=SHAPE), 5)
+    image = (1000 + 200 * smooth / smooth.std() + rng.normal(0, 30, SHAPE)).astype(np.uint16)
+    found = detect(image, diameter=16)
+    assert len(found) == 0
+    assert said(found)
+
+
+def test_spots_as_smooth_as_clouds_are_kept_where_they_are_bright_and_hardly_any_dark():
+    """Gaussian spots, as wide as blurred spheres are, so dim and near that none stands out from the noise."""
+    rng = np.random.default_rng(4)
+    centres = np.stack(np.meshgrid((12, 28), (10, 24, 38), (10, 34), indexing="ij"), -1).reshape(-1, 3)
+    centres = centres + rng.uniform(-2, 2, centres.shape)
+    grid = np.moveaxis(np.indices(SHAPE), 0, -1)
+    light = sum(np.exp(-(((grid - one) / 5.0) ** 2).sum(-1) / 2) for one in centres)
+    found = detect((1000 + 200 * light + rng.normal(0, 150, SHAPE)).astype(np.uint16), diameter=14)
+    assert len(match(centres, found[["z", "y", "x"]].to_numpy(), 7.0).truth_index) == len(found) == 11
+    assert said(found) == []
+
+
 def test_noise_of_an_unknown_diameter():
     found = detect(np.random.default_rng(0).normal(100, 10, (32, 40, 40)).astype(np.uint8))
     assert len(found) == 0
@@ -101,10 +123,10 @@ def test_what_does_not_stand_out_is_left_out_where_it_is_the_most():
 def test_blurred_dim_dense_particles_pass_though_none_stands_out(monkeypatch):
     dense = simulate(shape=(48, 64, 64), volume_fraction=0.3, radius=4, snr=3, cnr=2, psf_sigma=(5, 1.5, 1.5), seed=3)
     with monkeypatch.context() as patched:
-        patched.setattr(false_positives, "_CLEAR_CONFIDENCE", 0.0)
+        patched.setattr(false_positives, "_CERTAIN_CONFIDENCE", 0.0)
         untested = detect(dense.stack, diameter=8)
     # Asked in any case: whatever the confidence, nothing is taken off.
-    monkeypatch.setattr(false_positives, "_CLEAR_CONFIDENCE", 1.1)
+    monkeypatch.setattr(false_positives, "_CERTAIN_CONFIDENCE", 1.1)
     tested = detect(dense.stack, diameter=8)
     assert len(tested) > 40
     np.testing.assert_array_equal(tested, untested)

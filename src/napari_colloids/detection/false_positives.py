@@ -1,9 +1,8 @@
 """Test for false positives: whether a search found particles, or what the network finds in noise.
 
-Where confidences are high there is nothing to test. Where they crowd near the threshold the image is asked: do the
-candidates stand out from the noise around them (`contrast`), and, where they are dense, is the network more confident
-than in noise of the same grey levels and power spectrum (`surrogate`)? What does neither gets half of its confidence,
-which is below the default threshold.
+Where confidences are high there is nothing to test. Elsewhere the image is asked: do the candidates stand out from the
+noise around them (`contrast`), and, where they are dense, is the network more confident than by chance (`chance`)? What
+does neither gets half of its confidence, which is below the default threshold.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.detection.chance import ComparedBox
 from napari_colloids.detection.contrast import iter_contrasts
 from napari_colloids.detection.methods import DEFAULT_THRESHOLD
-from napari_colloids.detection.surrogate import excess_confidence
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,11 +31,13 @@ DOUBT = 0.5
 #: Below this diameter single bright voxels look like clear particles, so that confidences say little; where the
 #: diameter is uncertain, too, neither does it say anything that they stand out.
 _MIN_DIAMETER_PX = 3.5
-#: Candidates whose median confidence is at least this are particles; at an uncertain diameter it must be higher, and
-#: even more so of few candidates.
+#: Candidates whose median confidence is at least this are particles.
+_CERTAIN_CONFIDENCE = 0.995
+#: Those of at least this are particles unless their image is as symmetric as noise is, and smooth or full of them.
 _CLEAR_CONFIDENCE = 0.95
-_CLEAR_CONFIDENCE_UNCERTAIN = 0.97
-_CLEAR_CONFIDENCE_OF_FEW = 0.995
+#: At an uncertain diameter the confidence of particles must be higher, and even more so of few.
+_CERTAIN_CONFIDENCE_UNCERTAIN = 0.97
+_CERTAIN_CONFIDENCE_OF_FEW = 0.995
 _FEW = 6
 #: Where no candidate has a contrast as high as the first, there is no particle that stands out; where one has, those as
 #: high as the second are particles.
@@ -54,6 +55,15 @@ _MIN_EXCESS_ERRORS = 3.5
 #: Where too few are in the box that is compared with a surrogate, those of at least this median confidence are
 #: particles.
 _MIN_CONFIDENCE_OF_FEW = 0.90
+#: Clouds are smoother than this, and crowded spheres sharper: 0.34 to 0.9 and 0.1 to 0.3, dilute ones 0.28 to 0.4.
+_MAX_SMOOTHNESS = 0.32
+#: What is smooth must be as asymmetric as this, and by so many errors: noise is by less than 0.3, or 1 where few are
+#: found.
+_MIN_ASYMMETRY_SMOOTH = 0.34
+_MIN_ASYMMETRY_ERRORS = 2.5
+#: The same of what is sharp, where there are many: of particles it is 0.5 to 3.
+_MIN_ASYMMETRY_SHARP = 0.4
+_MANY = 60
 
 
 def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
@@ -83,34 +93,49 @@ def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Gener
     likely = found.confidence >= threshold
     if not likely.any():
         return nothing
+    certain, large = plan.estimate.certain, plan.diameter >= _MIN_DIAMETER_PX
     median = float(np.median(found.confidence[likely]))
-    if plan.diameter >= _MIN_DIAMETER_PX and median >= _clear_confidence(int(likely.sum()), plan.estimate.certain):
+    if large and median >= _certain_confidence(int(likely.sum()), certain):
+        return nothing
+    box = ComparedBox.around(np.median(found.positions[likely], axis=0), volume, plan)
+    clear = large and certain and median >= _CLEAR_CONFIDENCE
+    smooth = certain and box.smoothness() > _MAX_SMOOTHNESS
+    if clear and not smooth and likely.sum() < _MANY:
         return nothing
     contrast = yield from iter_contrasts(volume, plan, found)
     standing = bool((contrast[likely] >= _CERTAIN_CONTRAST).any())
-    strict = plan.diameter < _MIN_DIAMETER_PX and not plan.estimate.certain
-    if standing and not strict and float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION:
+    strict = not large and not certain
+    if standing and not strict and (clear or float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION):
         return nothing
-    if _is_dense(volume, plan, found[likely], median):
+    if (yield from _iter_is_dense(box, median, smooth)):
         return nothing
     return contrast < _MIN_CONTRAST if standing and not strict else ~nothing
 
 
-def _clear_confidence(number: int, certain: bool) -> float:
+def _certain_confidence(number: int, certain: bool) -> float:
     """Return the median confidence from which so many candidates at a diameter, certain or not, are particles."""
     if certain:
-        return _CLEAR_CONFIDENCE
-    return _CLEAR_CONFIDENCE_OF_FEW if number < _FEW else _CLEAR_CONFIDENCE_UNCERTAIN
+        return _CERTAIN_CONFIDENCE
+    return _CERTAIN_CONFIDENCE_OF_FEW if number < _FEW else _CERTAIN_CONFIDENCE_UNCERTAIN
 
 
-def _is_dense(volume: Volume, plan: Plan, likely: Candidates, median: float) -> bool:
-    """Whether the network is more confident about candidates of this median confidence than it is in a surrogate."""
-    certain = plan.estimate.certain
+def _iter_is_dense(box: ComparedBox, median: float, smooth: bool) -> Generator[Progress, None, bool]:
+    """Whether the network is more confident about candidates of this median confidence than it is by chance."""
+    certain = box.plan.estimate.certain
     if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_UNCERTAIN):
         return False
-    excess, error = excess_confidence(volume, plan, np.median(likely.positions, axis=0), DEFAULT_THRESHOLD["network"])
+    seen = yield from box.iter_seen()
     if not certain:
+        excess, error = yield from box.iter_excess(seen)
         return excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error)
+    clear = median >= _CLEAR_CONFIDENCE
+    if smooth or (clear and len(seen) >= _MANY):
+        asymmetry, error = yield from box.iter_asymmetry(seen)
+        if asymmetry < (max(_MIN_ASYMMETRY_SMOOTH, _MIN_ASYMMETRY_ERRORS * error) if smooth else _MIN_ASYMMETRY_SHARP):
+            return False
+    if clear:
+        return True
+    excess, error = yield from box.iter_excess(seen)
     return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW
 
 

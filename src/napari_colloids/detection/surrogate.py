@@ -17,62 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
-from napari_colloids.detection.candidates import Candidates, suppress_overlaps
-from napari_colloids.detection.inference import candidates_in
-from napari_colloids.detection.scale import Scale
-from napari_colloids.detection.tiles import Tile
-from napari_colloids.detection.weights import network_of
-from napari_colloids.volumes import read_box
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from napari_colloids.detection.plan import Plan
-    from napari_colloids.volumes import Volume
-
-#: Fewer detections in the box are not compared.
-_MIN_COUNT = 10
-#: Higher confidences count as this one: their logits would outweigh all others.
-_MAX_CONFIDENCE = 0.999
-#: Edge of the box that is compared, in canonical voxels: about ten particles.
-_EDGE_VOXELS = 104
-#: Largest edge of the box in voxels of the volume: its spectrum is that of the volume's own voxels, as they may be
-#: correlated.
-_MAX_EDGE_VOXELS = 192
-
-
-def excess_confidence(volume: Volume, plan: Plan, centre: NDArray[np.float64], threshold: float) -> tuple[float, float]:
-    """Return how much more confident the network is in a box of a volume than in its surrogate.
-
-    Parameters
-    ----------
-    volume
-        Array-like ``(z, y, x)`` that was searched; only the box is read.
-    plan
-        Of the search.
-    centre
-        Of the box: z, y, x in voxels.
-    threshold
-        Minimum confidence of the detections that are compared.
-
-    Returns
-    -------
-    excess : float
-        Mean logit of the confidences in the box, less that in the surrogate.
-    error : float
-        Standard error of it; infinite where there are too few detections in the box.
-    """
-    size = np.ceil(np.minimum(_EDGE_VOXELS * np.array(plan.scale.step), _MAX_EDGE_VOXELS)).astype(int)
-    first = np.clip(np.rint(centre - size / 2).astype(int), 0, np.maximum(np.array(plan.shape) - size, 0))
-    box = tuple(slice(a, a + n) for a, n in zip(first.tolist(), size.tolist(), strict=True))
-    image = np.nan_to_num(read_box(volume, box).astype(np.float32), posinf=plan.levels.high, neginf=plan.levels.low)
-    seen, chance = (_logits(one, plan, threshold) for one in (image, surrogate(image)))
-    if len(seen) < _MIN_COUNT:
-        return 0.0, np.inf
-    variance = seen.var(ddof=1) / len(seen)
-    if len(chance) < 2:  # next to nothing is found by chance: as if all of it had the lowest confidence
-        return float(seen.mean() - np.log(threshold / (1 - threshold))), float(np.sqrt(variance))
-    return float(seen.mean() - chance.mean()), float(np.sqrt(variance + chance.var(ddof=1) / len(chance)))
 
 
 def surrogate(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,14 +47,3 @@ def _periodic(image: NDArray[np.float32]) -> NDArray[np.float32]:
     smooth = fft.rfftn(steps) / ripple
     smooth[0, 0, 0] = 0
     return image - fft.irfftn(smooth, s=image.shape)
-
-
-def _logits(image: NDArray[np.float32], plan: Plan, threshold: float) -> NDArray[np.float64]:
-    """Return the logits of the confidences above a threshold that the network has in an image."""
-    z, y, x = image.shape
-    scale = Scale.for_diameter(plan.diameter, (z, y, x), plan.proportions)
-    tile = Tile((0, 0, 0), scale.padded_shape, (0, 0, 0), scale.padded_shape)
-    steps = candidates_in([tile], image, scale, plan.levels, network_of(plan.options.weights), "cpu", threshold)
-    (found,) = (step for step in steps if isinstance(step, Candidates))
-    likely = np.minimum(suppress_overlaps(found).confidence, _MAX_CONFIDENCE)
-    return np.log(likely / (1 - likely))

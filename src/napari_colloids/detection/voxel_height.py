@@ -108,14 +108,29 @@ def elongation(image: Image) -> float:
     float
         Infinite where it is as high as the image, or nothing but noise.
     """
-    flat = image - gaussian_filter(image, (0, CANONICAL_DIAMETER, CANONICAL_DIAMETER))
-    flat -= flat.mean()
+    flat = _flattened(image)
     d = _NOISE_DISTANCE
     along_z = _half_width(lambda lag: _product(flat, (lag, d, 0)) + _product(flat, (lag, 0, d)), flat.shape[0])
-    along_y = _half_width(lambda lag: _product(flat, (0, lag, d)), flat.shape[1])
-    along_x = _half_width(lambda lag: _product(flat, (0, d, lag)), flat.shape[2])
-    width = max(min(along_y, along_x), 1.0)
+    width = max(min(_lateral_half_widths(flat)), 1.0)
     return along_z / width if np.isfinite(width) else np.inf
+
+
+def lateral_half_width(image: Image) -> float:
+    """Return the mean half width of the autocorrelation of an image, as in `elongation`, along y and x."""
+    return float(np.mean(_lateral_half_widths(_flattened(image))))
+
+
+def _flattened(image: Image) -> Image:
+    """Subtract in each slice what varies over more than about a diameter, and the mean."""
+    flat: Image = image - gaussian_filter(image, (0, CANONICAL_DIAMETER, CANONICAL_DIAMETER))
+    return flat - flat.mean()
+
+
+def _lateral_half_widths(flat: Image) -> tuple[float, float]:
+    """Return the half widths of the autocorrelation along y and x."""
+    along_y = _half_width(lambda lag: _product(flat, (0, lag, _NOISE_DISTANCE)), flat.shape[1])
+    along_x = _half_width(lambda lag: _product(flat, (0, _NOISE_DISTANCE, lag)), flat.shape[2])
+    return along_y, along_x
 
 
 def _half_width(correlation: Callable[[int], float], length: int) -> float:

@@ -215,6 +215,15 @@ def test_workers_go_on_with_a_table_too(folder, client):
     assert Path("out/series.csv").read_bytes() == fresh("1:4")
 
 
+def test_workers_check_a_given_diameter_in_the_first_volume_alone_as_one_process_does(folder, client):
+    job = Job(StackFile("series.tif"), Path("spread.csv"), Options(diameter=8.0, method="log"), Selection(frames="1:4"))
+    list(run_jobs([job], client, lambda *_: None, lambda _job: Log(None)))
+    assert Path("spread.csv").read_bytes() == fresh("1:4")
+    spread, alone = (json.loads(Path(f"{name}.csv.json").read_text())["estimates"] for name in ("spread", "fresh"))
+    assert spread == alone
+    assert spread["0"]["frame"] == 1
+
+
 def test_a_channel_is_gone_on_with_by_itself(folder, series):
     both = np.stack([series[:3], series[3:]], axis=1)
     tifffile.imwrite("two.ome.tif", both, ome=True, metadata={"axes": "TCZYX"})

@@ -7,6 +7,7 @@ own box, and overlaps are suppressed only when all boxes of a volume are togethe
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_colloids.batch import tasks
@@ -100,7 +101,7 @@ class _RunningJob:
         self.waiting = [part for part in self.parts if part not in done]
         #: Number of volumes that are not done.
         self.unfinished = len(self.waiting)
-        #: Channels whose diameter is being estimated in a first volume; the others wait for it.
+        #: Channels whose diameter is being estimated, or checked, in a first volume; the others wait for it.
         self.estimating: set[int] = set()
         self.failure: str | None = None
         log(f"{len(self.parts)} volumes" + (f", {len(done)} of them done before" if done else ""))
@@ -110,7 +111,7 @@ class _RunningJob:
         for part in self.waiting:
             if part.channel not in self.estimating:
                 self.waiting.remove(part)
-                if self.estimate(part) is None and not self.job.options.gives_diameter:
+                if self.estimate(part) is None:
                     self.estimating.add(part.channel)
                 return part
         return None
@@ -180,6 +181,7 @@ class _RunningVolume:
             self._keep_estimate(DiameterEstimate.of_record(Record.from_attrs(result.attrs), self.part.frame))
             self.work.keep(self.part, result)
             return None
+        self._keep_estimate(replace(result.plan.estimate, frame=self.part.frame))
         found = [
             client.submit(tasks.search_box, self._job, result, box, retries=_RETRIES, pure=False)
             for box in result.boxes

@@ -4,8 +4,8 @@ python measurements/noise.py                        # 25 stacks of each of eight
 python measurements/noise.py --estimate
 python measurements/noise.py --dilute --stacks 3    # dim and dilute particles that are there
 
-A stack of noise holds no particle, so each one found is false. "Before" is without the test for noise, which
-`napari_colloids/detection/false_positives.py` has.
+A stack of noise holds no particle, so each one found is false. "Before" is without the test for false positives in
+`napari_colloids/detection/false_positives.py`; with `--estimate` the diameter is that of today in both.
 """
 
 from __future__ import annotations

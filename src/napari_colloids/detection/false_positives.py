@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection.chance import ComparedBox
-from napari_colloids.detection.contrast import iter_contrasts
+from napari_colloids.detection.contrast import CERTAIN_CONTRAST, iter_contrasts
 from napari_colloids.detection.methods import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ _CLEAR_CONFIDENCE = 0.95
 _CERTAIN_CONFIDENCE_UNCERTAIN = 0.97
 _CERTAIN_CONFIDENCE_OF_FEW = 0.995
 _FEW = 6
-#: Where no candidate has a contrast as high as the first, there is no particle that stands out; where one has, those as
-#: high as the second are particles.
-_CERTAIN_CONTRAST = 7.0
+#: Where a candidate stands out, those of at least this contrast are particles.
 _MIN_CONTRAST = 5.0
 #: Where at least this fraction is as high, the others are left as they are: they may be dim.
 _MIN_FRACTION = 0.5
@@ -55,15 +53,19 @@ _MIN_EXCESS_ERRORS = 3.5
 #: Where too few are in the box that is compared with a surrogate, those of at least this median confidence are
 #: particles.
 _MIN_CONFIDENCE_OF_FEW = 0.90
-#: Clouds are smoother than this, and crowded spheres sharper: 0.34 to 0.9 and 0.1 to 0.3, dilute ones 0.28 to 0.4.
-_MAX_SMOOTHNESS = 0.32
-#: What is smooth must be as asymmetric as this, and by so many errors: noise is by less than 0.3, or 1 where few are
-#: found.
-_MIN_ASYMMETRY_SMOOTH = 0.34
+#: Clouds are smoother than this, and crowded spheres sharper: 0.4 to 1.1 and 0.1 to 0.36, dilute ones 0.33 to 0.5.
+_MAX_SMOOTHNESS = 0.38
+#: Particles that fill less of the volume than this mostly stand out.
+_MIN_CROWDED_FRACTION = 0.15
+#: What is smooth, or neither crowded nor stands out, must be as asymmetric as this, and by so many errors: noise is by
+#: less than 0.3, or 1 where few are found.
+_MIN_ASYMMETRY_UNLIKELY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
-#: The same of what is sharp, where there are many: of particles it is 0.5 to 3.
-_MIN_ASYMMETRY_SHARP = 0.4
+#: The same of what is sharp and crowded, where there are many: of particles it is 0.5 to 3.
+_MIN_ASYMMETRY_CROWDED = 0.4
 _MANY = 60
+#: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
+_MAX_SPARSE_FRACTION = 0.01
 
 
 def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
@@ -88,11 +90,35 @@ def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Gener
     numpy.ndarray
         Shape ``(N,)``; all candidates, or those that do not stand out, also those below the threshold.
     """
-    nothing = np.zeros(len(found), bool)
-    threshold = DEFAULT_THRESHOLD["network"]
-    likely = found.confidence >= threshold
+    likely = found.confidence >= DEFAULT_THRESHOLD["network"]
     if not likely.any():
-        return nothing
+        return likely
+    marked = yield from _iter_like_noise(volume, plan, found, likely)
+    return marked if marked.any() else (yield from _iter_faint(volume, plan, found, likely))
+
+
+def _iter_faint(
+    volume: Volume, plan: Plan, found: Candidates, likely: NDArray[np.bool_]
+) -> Generator[Progress, None, NDArray[np.bool_]]:
+    """Mark single doubtful candidates among clear ones that are few: the noise between these is much."""
+    doubtful = found.confidence < _CLEAR_CONFIDENCE
+    if (
+        _filled(found[likely], plan) > _MAX_SPARSE_FRACTION
+        or not (likely & doubtful).any()
+        or not (likely & ~doubtful).any()
+    ):
+        return np.zeros(len(found), bool)
+    contrast = yield from iter_contrasts(volume, plan, found)
+    if np.median(contrast[likely & ~doubtful]) < CERTAIN_CONTRAST:
+        return np.zeros(len(found), bool)
+    return doubtful & (contrast < _MIN_CONTRAST)
+
+
+def _iter_like_noise(
+    volume: Volume, plan: Plan, found: Candidates, likely: NDArray[np.bool_]
+) -> Generator[Progress, None, NDArray[np.bool_]]:
+    """Mark all candidates, or those that do not stand out, where the likely ones look like noise as a whole."""
+    nothing = np.zeros(len(found), bool)
     certain, large = plan.estimate.certain, plan.diameter >= _MIN_DIAMETER_PX
     median = float(np.median(found.confidence[likely]))
     if large and median >= _certain_confidence(int(likely.sum()), certain):
@@ -103,11 +129,11 @@ def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Gener
     if clear and not smooth and likely.sum() < _MANY:
         return nothing
     contrast = yield from iter_contrasts(volume, plan, found)
-    standing = bool((contrast[likely] >= _CERTAIN_CONTRAST).any())
+    standing = bool((contrast[likely] >= CERTAIN_CONTRAST).any())
     strict = not large and not certain
     if standing and not strict and (clear or float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION):
         return nothing
-    if (yield from _iter_is_dense(box, median, smooth)):
+    if (yield from _iter_is_dense(box, found[likely], smooth)):
         return nothing
     return contrast < _MIN_CONTRAST if standing and not strict else ~nothing
 
@@ -119,9 +145,16 @@ def _certain_confidence(number: int, certain: bool) -> float:
     return _CERTAIN_CONFIDENCE_OF_FEW if number < _FEW else _CERTAIN_CONFIDENCE_UNCERTAIN
 
 
-def _iter_is_dense(box: ComparedBox, median: float, smooth: bool) -> Generator[Progress, None, bool]:
-    """Whether the network is more confident about candidates of this median confidence than it is by chance."""
+def _filled(likely: Candidates, plan: Plan) -> float:
+    """Return the fraction of the volume that candidates fill."""
+    volume = float(np.prod(plan.shape)) * float(np.prod(plan.proportions))
+    return 4 / 3 * np.pi * float((likely.radii**3).sum()) / volume
+
+
+def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Generator[Progress, None, bool]:
+    """Whether the network is more confident about candidates, none of which stands out, than it is by chance."""
     certain = box.plan.estimate.certain
+    median = float(np.median(likely.confidence))
     if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_UNCERTAIN):
         return False
     seen = yield from box.iter_seen()
@@ -129,9 +162,11 @@ def _iter_is_dense(box: ComparedBox, median: float, smooth: bool) -> Generator[P
         excess, error = yield from box.iter_excess(seen)
         return excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error)
     clear = median >= _CLEAR_CONFIDENCE
-    if smooth or (clear and len(seen) >= _MANY):
+    unlikely = smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION
+    if unlikely or (clear and len(seen) >= _MANY):
         asymmetry, error = yield from box.iter_asymmetry(seen)
-        if asymmetry < (max(_MIN_ASYMMETRY_SMOOTH, _MIN_ASYMMETRY_ERRORS * error) if smooth else _MIN_ASYMMETRY_SHARP):
+        least = max(_MIN_ASYMMETRY_UNLIKELY, _MIN_ASYMMETRY_ERRORS * error) if unlikely else _MIN_ASYMMETRY_CROWDED
+        if asymmetry < least:
             return False
     if clear:
         return True

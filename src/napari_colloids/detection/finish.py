@@ -93,7 +93,7 @@ def iter_finish(
             *plan.notices,
             *unclear,
             *_notices(plan, parts, table),
-            *([] if unclear else _doubts(plan, found)),
+            *([] if unclear and not _likely(plan, found).any() else _doubts(plan, found)),
             *fitted.notices,
         ),
         optics=fitted.optics,
@@ -192,7 +192,7 @@ def _doubts(plan: Plan, found: Candidates) -> list[str]:
     options = plan.options
     if options.method != "network" or not options.gives_diameter:
         return []
-    likely = found[found.confidence >= DEFAULT_THRESHOLD[options.method]]
+    likely = found[_likely(plan, found)]
     if len(likely) == 0:
         if plan.region.restricts:
             return []
@@ -207,6 +207,11 @@ def _doubts(plan: Plan, found: Candidates) -> list[str]:
         f"The diameter was given as {plan.diameter:.3g} px, but the particles found are mostly {width:.3g} px wide: "
         "unless they are of several sizes, leave it out to have it estimated."
     ]
+
+
+def _likely(plan: Plan, found: Candidates) -> NDArray[np.bool_]:
+    """Mark the candidates above the default threshold."""
+    return found.confidence >= DEFAULT_THRESHOLD[plan.options.method]
 
 
 def _neighbours(plan: Plan, table: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from napari_colloids.detection.diameter import estimate_diameter
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.polarity import MIN_LIGHT, Evidence
-from napari_colloids.detection.voxel_height import height_factor
+from napari_colloids.detection.sparse import is_crowded, iter_sparse_diameter
+from napari_colloids.detection.voxel_height import iter_height_factor
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: one more part is searched, and at one that was estimated with certainty, where another estimate is made.
 _MAX_LIGHT_GIVEN = 0.8
 _MAX_LIGHT_CERTAIN = 0.6
+#: Where particles are few, noise looks like many smaller than this.
+_MIN_DIAMETER_PX = 5.0
 #: Where the particles found are wider or narrower than assumed by more than this factor, the diameter is wrong: between
 #: large particles the gaps fit a small diameter, and two particles above each other look like a large one.
 _MAX_DIAMETER_RATIO = 1.4
@@ -27,8 +30,6 @@ _MAX_DIAMETER_RATIO = 1.4
 
 def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, None, DiameterEstimate]:
     """Measure the diameter where it is not given; check the polarity and the height of the voxels.
-
-    The checks take about a second and have no steps of their own, so that the progress of the search begins at 0.
 
     Parameters
     ----------
@@ -39,10 +40,15 @@ def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, Non
     """
     if given is None:
         estimate = yield from estimate_diameter(trials)
+        small = estimate.diameter < _MIN_DIAMETER_PX
+        if small or (not estimate.certain and not is_crowded((yield from trials.iter_at(estimate.diameter)))):
+            sparse = yield from iter_sparse_diameter(trials)
+            if sparse is not None:
+                return sparse
         max_light = _MAX_LIGHT_CERTAIN if estimate.certain else 1.0
     else:
         estimate, max_light = DiameterEstimate(given, certain=True), _MAX_LIGHT_GIVEN
-    trial = trials.at(estimate.diameter)
+    trial = yield from trials.iter_at(estimate.diameter)
     evidence = Evidence.of(trials, trial)
     fits = 1 / _MAX_DIAMETER_RATIO < evidence.score.ratio < _MAX_DIAMETER_RATIO
     if not fits and evidence.light >= MIN_LIGHT:
@@ -50,6 +56,9 @@ def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, Non
     if evidence.light <= max_light:
         inverted = trials.inverted()
         diameter = given or (yield from estimate_diameter(inverted)).diameter
-        if Evidence.of(inverted, inverted.at(diameter)).outweighs(evidence):
+        dark = yield from inverted.iter_at(diameter)
+        if Evidence.of(inverted, dark).outweighs(evidence):
             return replace(estimate, negative_certain=True)
-    return replace(estimate, height_factor=height_factor(trials, trial)) if fits else estimate
+    if not fits:
+        return estimate
+    return replace(estimate, height_factor=(yield from iter_height_factor(trials, trial)))

@@ -15,9 +15,12 @@ from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.errors import ColloidsError
+from napari_colloids.progress import Progress, result_of
 from napari_colloids.volumes import Inverted, shape_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from napari_colloids.detection.network import CentreNet
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Edge of the part that is searched, in canonical voxels: about six particles.
 EDGE_VOXELS = 64
+#: Steps of the progress of a trial.
+_STEPS = 100
 #: Fewer particles say nothing.
 MIN_COUNT = 6
 #: Candidates of a lower confidence are left out: noise has many of them, at the wrong scale.
@@ -103,6 +108,10 @@ class Trials:
         return replace(self, proportions=(z * factor, y, x))
 
     def at(self, diameter: float, edge: int = EDGE_VOXELS) -> Trial:
+        """Do as `iter_at`, in one go."""
+        return result_of(self.iter_at(diameter, edge))
+
+    def iter_at(self, diameter: float, edge: int = EDGE_VOXELS) -> Generator[Progress, None, Trial]:
         """Apply the network to the part whose grey levels vary most, on the scale of an assumed diameter.
 
         Parameters
@@ -112,6 +121,11 @@ class Trials:
         edge
             Of the part, in canonical voxels.
 
+        Yields
+        ------
+        Progress
+            Several times, so that a caller can stop.
+
         Raises
         ------
         ColloidsError
@@ -120,8 +134,13 @@ class Trials:
         scale = Scale.for_diameter(diameter, shape_of(self.volume), self.proportions)
         tile = _most_varied_part(self.overview, scale, edge)
         steps = candidates_in([tile], self.volume, scale, self.levels, self.network, "cpu", _MIN_CONFIDENCE)
+        found = Candidates.joined([])
         try:
-            (found,) = (step for step in steps if isinstance(step, Candidates))
+            for step in steps:
+                if isinstance(step, Candidates):
+                    found = step
+                else:
+                    yield Progress(round(_STEPS * step), _STEPS, "checking the stack")
         except (RuntimeError, MemoryError) as error:
             raise ColloidsError(f"The network failed on cpu: {error}") from error
         low = np.maximum(without_margin(tile.low), 0)

@@ -15,11 +15,12 @@ from napari_colloids.detection.scale import CANONICAL_DIAMETER
 from napari_colloids.detection.trial import MIN_COUNT, ScaleScore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_colloids.detection.trial import Trial, Trials
+    from napari_colloids.progress import Progress
 
     Image = NDArray[np.float32]
 
@@ -50,7 +51,7 @@ _NOISE_DISTANCE = 3
 _MAX_LAG_FRACTION = 0.6
 
 
-def height_factor(trials: Trials, trial: Trial) -> float | None:
+def iter_height_factor(trials: Trials, trial: Trial) -> Generator[Progress, None, float | None]:
     """Return the factor that the height of the voxels has to be multiplied by, or None where nothing speaks for one.
 
     Parameters
@@ -59,35 +60,51 @@ def height_factor(trials: Trials, trial: Trial) -> float | None:
         Of the volume.
     trial
         What was found at its diameter and the height in question.
+
+    Yields
+    ------
+    Progress
+        Several times for every height that is tried.
     """
     apparent = elongation(trials.image(trial))
     flat = apparent < _MAYBE_FLAT
     if not flat and apparent < _MAYBE_HIGH:
         return None
-    found: dict[float, ScaleScore] = {0.0: ScaleScore.of(trial)}
+    found: dict[float, ScaleScore | None] = {0.0: ScaleScore.of(trial)}
+
+    def iter_tried(powers: Sequence[float]) -> Generator[Progress, None, None]:
+        """Score what is found at heights that were not tried yet; nothing where particles would be too flat."""
+        for power in powers:
+            if power not in found:
+                higher = trials.with_height(2**power)
+                wide = trial.diameter >= _MIN_HEIGHT_VOXELS * max(higher.proportions)
+                found[power] = ScaleScore.of((yield from higher.iter_at(trial.diameter))) if wide else None
 
     def amount(power: float) -> float:
         """Return the score per volume of the stack, whatever its height."""
-        if power not in found:
-            higher = trials.with_height(2**power)
-            if trial.diameter < _MIN_HEIGHT_VOXELS * max(higher.proportions):
-                return 0.0
-            found[power] = ScaleScore.of(higher.at(trial.diameter))
-        return found[power].score * 2**power
+        score = found[power]
+        return 0.0 if score is None else score.score * 2**power
 
-    best = max(_HIGHER_POWERS if flat else _LOWER_POWERS, key=amount)
+    powers = _HIGHER_POWERS if flat else _LOWER_POWERS
+    yield from iter_tried(powers)
+    best = max(powers, key=amount)
+    clearest = found[best]
+    if clearest is None or amount(best) == 0:
+        return None
     min_count = _MIN_COUNT_FLAT if flat and apparent >= _SURELY_FLAT else MIN_COUNT
-    if amount(best) == 0 or found[best].count < min_count or found[best].confidence < _MIN_CONFIDENCE:
+    if clearest.count < min_count or clearest.confidence < _MIN_CONFIDENCE:
         return None
     limit = _MAX_FRACTION_HIGH if not flat else 1.0 if apparent < _SURELY_FLAT else _MAX_FRACTION_FLAT
     if amount(0.0) > limit * amount(best):
         return None
+    yield from iter_tried((best - 0.5, best + 0.5))
+    best = max((best - 0.5, best, best + 0.5), key=amount)
+    yield from iter_tried((best - 0.5, best + 0.5))
     return float(2 ** _vertex(amount, best))
 
 
 def _vertex(amount: Callable[[float], float], best: float) -> float:
     """Return the power at which a parabola through the logarithms of three amounts around the best is highest."""
-    best = max((best - 0.5, best, best + 0.5), key=amount)
     below, here, above = (np.log(max(amount(best + step), 1e-9)) for step in (-0.5, 0.0, 0.5))
     curvature = below - 2 * here + above
     return best + float(np.clip(0.25 * (below - above) / curvature, -0.5, 0.5)) if curvature < 0 else best

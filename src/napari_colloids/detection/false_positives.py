@@ -53,8 +53,8 @@ _MIN_EXCESS_ERRORS = 3.5
 #: Where too few are in the box that is compared with a surrogate, those of at least this median confidence are
 #: particles.
 _MIN_CONFIDENCE_OF_FEW = 0.90
-#: Clouds are smoother than this, and crowded spheres sharper: 0.4 to 1.1 and 0.1 to 0.36, dilute ones 0.33 to 0.5.
-_MAX_SMOOTHNESS = 0.38
+#: Clouds are smoother than this, and crowded spheres sharper: 0.33 to 1.1 and 0.1 to 0.3, dilute ones 0.3 to 0.5.
+_MAX_SMOOTHNESS = 0.31
 #: Particles that fill less of the volume than this mostly stand out.
 _MIN_CROWDED_FRACTION = 0.15
 #: What is smooth, or neither crowded nor stands out, must be as asymmetric as this, and by so many errors: noise is by

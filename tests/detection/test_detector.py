@@ -75,9 +75,8 @@ def test_in_32_bits_the_mirror_image_has_the_same_particles(dense, monkeypatch):
 
 @pytest.mark.parametrize("tile", [None, 48])
 def test_progress_goes_on_within_a_tile(dense, tile):
-    steps = []
-    detect(dense.stack, diameter=12, tile=tile, progress=lambda done, total: steps.append((done, total)))
-    done, total = zip(*steps, strict=True)
+    steps = [step for step in iter_detect(dense.stack, Options(diameter=12, tile=tile)) if step.message == "detecting"]
+    done, total, _ = zip(*steps, strict=True)
     assert len(set(total)) == 1
     assert done[0] == 0
     assert done[-1] == total[0]
@@ -87,7 +86,8 @@ def test_progress_goes_on_within_a_tile(dense, tile):
 def test_a_search_is_stopped_within_a_tile(dense, monkeypatch):
     heads = []
     steps = iter_detect(dense.stack, Options(diameter=12))
-    next(steps)  # the diameter has been checked on a part
+    while next(steps).message != "detecting":  # the diameter is checked on a part
+        pass
     monkeypatch.setattr(bundled_network().head, "forward", heads.append)
     for step in steps:
         if step.done > 0:

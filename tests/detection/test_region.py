@@ -66,9 +66,9 @@ def test_a_mask_is_looked_up_at_the_centre(wide, everything, lazy):
 
 def test_only_the_tiles_that_matter_are_searched(wide):
     def tiles(region):
-        # The first step tells how many there will be; the search itself is left out.
+        # The first step of the search tells how many there will be; the search itself is left out.
         steps = iter_detect(wide, Options(diameter=10, tile=32), region)
-        total = next(steps).total
+        total = next(step.total for step in steps if step.message == "detecting")
         steps.close()
         return total
 

@@ -41,8 +41,6 @@ _EDGE_VOXELS = 104
 #: Largest edge of the box in voxels of the volume: its spectrum is that of the volume's own voxels, as they may be
 #: correlated.
 _MAX_EDGE_VOXELS = 192
-#: Steps of the progress per search of a box.
-_STEPS = 100
 _MIN_LOGIT = float(np.log(DEFAULT_THRESHOLD["network"] / (1 - DEFAULT_THRESHOLD["network"])))
 
 
@@ -147,6 +145,6 @@ class ComparedBox:
             if isinstance(step, Candidates):
                 found = suppress_overlaps(step)
             else:
-                yield Progress(round(_STEPS * step), _STEPS, "telling particles from noise")
+                yield Progress(1, 1, "telling particles from noise")
         likely = np.minimum(found.confidence, _MAX_CONFIDENCE)
         return np.log(likely / (1 - likely))

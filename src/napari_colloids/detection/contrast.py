@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_colloids.detection.candidates import Candidates
-    from napari_colloids.detection.plan import Plan
     from napari_colloids.detection.tiles import Tile
     from napari_colloids.stack import VoxelSize
     from napari_colloids.volumes import Volume
@@ -59,15 +58,19 @@ class _Clipped(GreyLevels):
         return super().apply(image, device).clamp_(min=0, max=1)
 
 
-def iter_contrasts(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.float64]]:
+def iter_contrasts(
+    volume: Volume, diameter: float, proportions: VoxelSize, found: Candidates
+) -> Generator[Progress, None, NDArray[np.float64]]:
     """Measure the contrast of each candidate to its surroundings over the standard deviation of noise at its place.
 
     Parameters
     ----------
     volume
         Array-like ``(z, y, x)`` that was searched; it is read block by block, where there are candidates.
-    plan
-        Of the search.
+    diameter
+        That was searched for, in voxels along x.
+    proportions
+        Edges ``(z, y, x)`` of a voxel over the one along x.
     found
         Candidates in voxels of the volume.
 
@@ -82,13 +85,13 @@ def iter_contrasts(volume: Volume, plan: Plan, found: Candidates) -> Generator[P
         Shape ``(N,)``. Of noise the largest of thousands is about 5, of dim particles far apart it is 6 to 15; where
         particles are dense, what counts as noise is particles, too, and it is 1 to 3.
     """
-    scale = _scale(plan.diameter, plan.shape, plan.proportions)
+    scale = _scale(diameter, shape_of(volume), proportions)
     levels = _clipped(volume)
     tiles = _blocks(scale.canonical_shape)
     places = np.clip(scale.to_canonical(found.positions), 0, np.array(scale.canonical_shape) - 1)
     heights, noise = np.zeros(len(found)), np.zeros(len(found))
     measured: list[float] = []
-    for number, tile in enumerate(tiles):
+    for tile in tiles:
         first, last = np.array(tile.core_low), np.array(tile.core_high)
         here = np.all((places >= first - 0.5) & (places < last - 0.5), axis=1)
         if here.any():
@@ -97,7 +100,7 @@ def iter_contrasts(volume: Volume, plan: Plan, found: Candidates) -> Generator[P
             heights[here] = map_coordinates(contrast, (places[here] - tile.low).T, order=1, mode="nearest") - median
             measured.append(sigma)
             noise[here] = sigma
-        yield Progress(number + 1, len(tiles), "telling particles from noise")
+        yield Progress(1, 1, "telling particles from noise")
     return _over_noise(heights, noise, measured)
 
 

@@ -31,9 +31,9 @@ DOUBT = 0.5
 #: Below this diameter single bright voxels look like clear particles, so that confidences say little; where the
 #: diameter is uncertain, too, neither does it say anything that they stand out.
 _MIN_DIAMETER_PX = 3.5
-#: Candidates whose median confidence is at least this are particles.
-_CERTAIN_CONFIDENCE = 0.995
-#: Those of at least this are particles unless their image is as symmetric as noise is, and smooth or full of them.
+#: Candidates whose median confidence is at least this are particles: of clouds it was 0.96 at most.
+_CERTAIN_CONFIDENCE = 0.975
+#: Those of at least this are particles unless their image is as smooth and as symmetric as clouds are.
 _CLEAR_CONFIDENCE = 0.95
 #: At an uncertain diameter the confidence of particles must be higher, and even more so of few.
 _CERTAIN_CONFIDENCE_UNCERTAIN = 0.97
@@ -59,11 +59,8 @@ _MAX_SMOOTHNESS = 0.31
 _MIN_CROWDED_FRACTION = 0.15
 #: What is smooth, or neither crowded nor stands out, must be as asymmetric as this, and by so many errors: noise is by
 #: less than 0.3, or 1 where few are found.
-_MIN_ASYMMETRY_UNLIKELY = 0.34
+_MIN_ASYMMETRY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
-#: The same of what is sharp and crowded, where there are many: of particles it is 0.5 to 3.
-_MIN_ASYMMETRY_CROWDED = 0.4
-_MANY = 60
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
 _MAX_SPARSE_FRACTION = 0.01
 
@@ -108,7 +105,7 @@ def _iter_faint(
         or not (likely & ~doubtful).any()
     ):
         return np.zeros(len(found), bool)
-    contrast = yield from iter_contrasts(volume, plan, found)
+    contrast = yield from iter_contrasts(volume, plan.diameter, plan.proportions, found)
     if np.median(contrast[likely & ~doubtful]) < CERTAIN_CONTRAST:
         return np.zeros(len(found), bool)
     return doubtful & (contrast < _MIN_CONTRAST)
@@ -126,9 +123,9 @@ def _iter_like_noise(
     box = ComparedBox.around(np.median(found.positions[likely], axis=0), volume, plan)
     clear = large and certain and median >= _CLEAR_CONFIDENCE
     smooth = certain and box.smoothness() > _MAX_SMOOTHNESS
-    if clear and not smooth and likely.sum() < _MANY:
+    if clear and not smooth:
         return nothing
-    contrast = yield from iter_contrasts(volume, plan, found)
+    contrast = yield from iter_contrasts(volume, plan.diameter, plan.proportions, found)
     standing = bool((contrast[likely] >= CERTAIN_CONTRAST).any())
     strict = not large and not certain
     if standing and not strict and (clear or float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION):
@@ -161,14 +158,11 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     if not certain:
         excess, error = yield from box.iter_excess(seen)
         return excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error)
-    clear = median >= _CLEAR_CONFIDENCE
-    unlikely = smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION
-    if unlikely or (clear and len(seen) >= _MANY):
+    if smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION:
         asymmetry, error = yield from box.iter_asymmetry(seen)
-        least = max(_MIN_ASYMMETRY_UNLIKELY, _MIN_ASYMMETRY_ERRORS * error) if unlikely else _MIN_ASYMMETRY_CROWDED
-        if asymmetry < least:
+        if asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * error):
             return False
-    if clear:
+    if median >= _CLEAR_CONFIDENCE:
         return True
     excess, error = yield from box.iter_excess(seen)
     return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Edge of the part that is searched, in canonical voxels: about six particles.
 EDGE_VOXELS = 64
-#: Steps of the progress of a trial.
-_STEPS = 100
 #: Fewer particles say nothing.
 MIN_COUNT = 6
 #: Candidates of a lower confidence are left out: noise has many of them, at the wrong scale.
@@ -140,7 +138,7 @@ class Trials:
                 if isinstance(step, Candidates):
                     found = step
                 else:
-                    yield Progress(round(_STEPS * step), _STEPS, "checking the stack")
+                    yield Progress(0, 1, "checking the stack")
         except (RuntimeError, MemoryError) as error:
             raise ColloidsError(f"The network failed on cpu: {error}") from error
         low = np.maximum(without_margin(tile.low), 0)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 from scipy.spatial import cKDTree
 
+from napari_colloids.refinement.misfit import Misfit
 from napari_colloids.refinement.priors import local_brightness
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_colloids.refinement.grid import Grid
     from napari_colloids.refinement.model import Prediction
     from napari_colloids.refinement.partition import Cell
-    from napari_colloids.refinement.spheres import Image, Spheres
+    from napari_colloids.refinement.spheres import Spheres
 
 Array = NDArray[np.float64]
 
@@ -36,6 +36,9 @@ _USUAL_BRIGHTNESS_RANGE = (0.7, 1.4)
 _MAX_CONSTRAINED_ERROR = 0.7
 #: How many times wider the priors of spheres outside the stack are when their errors are taken.
 _OUTSIDE_DEVIATION_FACTOR = 4.0
+#: Error of the images of spheres in the model, mostly as the width of a voxel is taken for a Gaussian one (lateral
+#: voxels): it shows where there is no noise.
+_MODEL_ERROR_VOXELS = 0.002
 #: Brightness over that of the neighbours, below which a detection explains no light.
 _MIN_RELATIVE_BRIGHTNESS = 0.25
 #: Correlation of neighbouring voxels of the residual from which the model is wrong there: spheres that were added only
@@ -57,6 +60,8 @@ class FittedParticles:
         Whether the fit can be trusted.
     source
         Number of the detection; -1 where there was none.
+    misfit
+        What the residual around each has beyond the noise.
     """
 
     positions: Array
@@ -64,12 +69,14 @@ class FittedParticles:
     errors: Array
     accepted: NDArray[np.bool_]
     source: NDArray[np.intp]
+    misfit: Misfit
 
     @classmethod
     def joined(cls, parts: list[FittedParticles]) -> FittedParticles:
         """Return the particles of all parts."""
         names = ("positions", "radii", "errors", "accepted", "source")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        return cls(*arrays, Misfit.joined([part.misfit for part in parts]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +116,12 @@ class FinishedBlock:
     @cached_property
     def model_fits(self) -> NDArray[np.bool_]:
         """Whether the residual around each sphere is noise."""
-        return _residual_correlation(self) < _MAX_RESIDUAL_CORRELATION
+        return np.asarray(self.misfit.correlation.mean(axis=1) < _MAX_RESIDUAL_CORRELATION)
+
+    @cached_property
+    def misfit(self) -> Misfit:
+        """What the residual around each sphere has beyond the noise."""
+        return Misfit.around(self.spheres, self.state.box, self.prediction.residual)
 
 
 def accepted_particles(block: FinishedBlock, cell: Cell) -> FittedParticles:
@@ -118,13 +130,16 @@ def accepted_particles(block: FinishedBlock, cell: Cell) -> FittedParticles:
     accepted = constrained & _trusted(block, deviations)
     own = _owned(block, accepted, cell)
     spheres, source = block.spheres, block.state.source
-    return FittedParticles(spheres.positions[own], spheres.radii[own], deviations[own], accepted[own], source[own])
+    return FittedParticles(
+        spheres.positions[own], spheres.radii[own], deviations[own], accepted[own], source[own], block.misfit[own]
+    )
 
 
 def _standard_errors(block: FinishedBlock) -> tuple[Array, NDArray[np.bool_]]:
     """Return the standard errors of z, y, x and radius, and whether the image constrains each position.
 
-    They are those of the posterior, times how much larger the residual is than the noise.
+    They are those of the posterior, times how much larger the residual is than the noise, and no less than the model is
+    exact.
     """
     spheres, grid, priors = block.spheres, block.grid, block.state.priors
     precision, gradient = priors.recentred_outside(spheres, grid).precision_and_gradient(spheres)
@@ -132,8 +147,9 @@ def _standard_errors(block: FinishedBlock) -> tuple[Array, NDArray[np.bool_]]:
     shared = np.zeros(len(block.equations.shared))
     posterior = block.equations.with_priors(precision, gradient, shared, shared)
     deviations = np.sqrt(np.einsum("nii->ni", posterior.covariances()))[:, 1:]
+    exactness = _MODEL_ERROR_VOXELS / np.append(grid.scale, 1)
     constrained = (deviations[:, :3] < _MAX_CONSTRAINED_ERROR * priors.centre_deviation).all(axis=1)
-    return deviations * _residual_excess(block)[:, None], constrained
+    return np.hypot(deviations * block.misfit.excess[:, None], exactness), constrained
 
 
 def _trusted(block: FinishedBlock, deviations: Array) -> NDArray[np.bool_]:
@@ -166,28 +182,3 @@ def _owned(block: FinishedBlock, accepted: NDArray[np.bool_], cell: Cell) -> NDA
         free = cKDTree(spheres.positions[accepted] * scale).query(detected * scale)[0] > spheres.radii
     real = (block.relative_brightness > _MIN_RELATIVE_BRIGHTNESS) & (accepted | free)
     return np.asarray(own & (real | ~block.model_fits | ~from_detection | ~grid.inside(detected)))
-
-
-def _residual_excess(block: FinishedBlock) -> Array:
-    """Return the root mean square of the residual around each sphere over that of the noise, at least 1."""
-    known = np.maximum(_mean_around(block.state.box.known, block), 0.1)
-    return np.sqrt(np.maximum(_mean_around(block.prediction.residual**2, block) / known, 1))
-
-
-def _residual_correlation(block: FinishedBlock) -> Array:
-    """Return the correlation of neighbouring voxels of the residual around each sphere: 0 for noise, 1 for light."""
-    residual = block.prediction.residual * block.state.box.known
-    products = np.zeros_like(residual)
-    for axis in range(3):
-        along = np.moveaxis(residual, axis, 0)
-        np.moveaxis(products, axis, 0)[1:] += along[1:] * along[:-1] / 3
-    power = np.maximum(_mean_around(residual**2, block), 1e-12)
-    return _mean_around(products, block) / power
-
-
-def _mean_around(voxels: Image, block: FinishedBlock) -> Array:
-    """Return the mean of an image over the voxels within about a radius of each sphere."""
-    spheres, box = block.spheres, block.state.box
-    size = tuple(max(int(2 * float(np.median(spheres.radii)) / s), 1) for s in block.grid.scale)
-    index = np.clip(np.rint(spheres.positions - box.low).astype(int), 0, np.array(box.shape) - 1)
-    return np.asarray(uniform_filter(voxels, size, mode="nearest")[tuple(index.T)], float)

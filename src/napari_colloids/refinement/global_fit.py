@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from napari_colloids.refinement.gauss_newton import SharedPriors, gauss_newton_step, normal_equations
 from napari_colloids.refinement.global_parameters import MIN_LATERAL_SIGMA_VOXELS, GlobalParameters
@@ -40,9 +41,16 @@ _MIN_MIXED_POLYDISPERSITY = 0.1
 _DEVIATIONS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: The same with a PSF that was measured on a bead, which is held.
 _DEVIATIONS_MEASURED_PSF = (1e-4, 1e-4, 0.08, 0.3, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 0.1)
+#: Residuals count for this many standard deviations at most in the likelihood of a fit.
+_MAX_LIKELY_SIGMAS = 6.0
 #: Rounds at most; in the first only the brightness is free, and in some undetected particles are looked for. The fit
 #: ends when no shared parameter changes by more than this.
 _MAX_ROUNDS = 8
+#: Smallest lateral width of the PSF in a first fit, in voxels; where it gets narrower than the second number, another
+#: fit may go down to the width of the voxel itself. That is far from the first guess, and takes more rounds.
+_MIN_USUAL_SIGMA_VOXELS = 0.6
+_SHARP_SIGMA_VOXELS = 0.75
+_MAX_SHARP_ROUNDS = 16
 _SEARCH_ROUNDS = (1, 3)
 _MAX_REST_CHANGE = 0.01
 #: Longest step of a shared parameter, and step of the finite differences.
@@ -96,6 +104,9 @@ def fit_global_parameters(
     if measured is not None:
         model, deviations = replace(model, optics=measured), _DEVIATIONS_MEASURED_PSF
     fit = _fitted(box, model, priors, deviations)
+    if _is_too_dark(fit):
+        unlimited = _fitted(box, model, priors, deviations, unlimited_first=True)
+        fit = max(fit, unlimited, key=lambda one: _log_likelihood(box, one))
     if measured is None and fit.model.optics.psf_tail > _MAX_PLAUSIBLE_TAIL:
         long = replace(model, optics=_gaussian_psf(_LONG_SIGMA_RADII, priors.radius))
         other = _fitted(box, long, priors, deviations)
@@ -105,7 +116,43 @@ def fit_global_parameters(
         hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_START_SHELL)), priors, deviations)
         if _log_noise(box, hollow) < _log_noise(box, fit):
             fit = hollow
-    return _global_parameters(fit)
+    if measured is None and fit.model.optics.psf_sigma[1] < _SHARP_SIGMA_VOXELS:
+        fit = max(fit, _sharp(box, model, fit, priors, deviations), key=lambda one: _log_likelihood(box, one))
+    return _global_parameters(box, fit)
+
+
+def _sharp(box: Box, model: Model, fit: _Fit, priors: Priors, deviations: tuple[float, ...]) -> _Fit:
+    """Return a fit from the first guess of the spheres with a PSF that may be as narrow as the voxels.
+
+    A core as narrow as that with a large halo is none that a lens has, but the mark of another image than of spheres:
+    then the fit stays as it was.
+    """
+    optics = replace(fit.model.optics, psf_tail=0.0, psf_covariances=(0.0, 0.0, 0.0, 0.0))
+    start = replace(model, optics=optics, detector=fit.model.detector)
+    sharp = _settled(box, start, priors, deviations, _MAX_SHARP_ROUNDS, MIN_LATERAL_SIGMA_VOXELS)
+    return sharp if sharp.model.optics.psf_tail < _MAX_PLAUSIBLE_TAIL else fit
+
+
+def _is_too_dark(fit: _Fit) -> bool:
+    """Return whether the background lies so far below the lowest grey level that its noise would not reach it."""
+    detector = fit.model.detector
+    return bool(fit.model.background[0] < detector.limits[0] - detector.floor)
+
+
+def _log_likelihood(box: Box, fit: _Fit) -> float:
+    """Return the mean logarithm of the likelihood of the grey levels; of those that were cut off, that they were.
+
+    Voxels far off, such as the light of a particle that nobody found, say no more than that.
+    """
+    detector = fit.model.detector
+    low, high = detector.limits
+    light, image = (box.where_known(part).astype(float) for part in (fit.prediction.light, box.image))
+    sigma = np.sqrt((detector.floor**2 + detector.gain * np.maximum(light, 0)) / detector.averaged)
+    away = np.clip((image - light) / sigma, -_MAX_LIKELY_SIGMAS, _MAX_LIKELY_SIGMAS)
+    each = -0.5 * away**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
+    each[image <= low] = log_ndtr(away[image <= low])
+    each[image >= high] = log_ndtr(-away[image >= high])
+    return float(each.mean())
 
 
 def _log_noise(box: Box, fit: _Fit) -> float:
@@ -114,14 +161,16 @@ def _log_noise(box: Box, fit: _Fit) -> float:
     return float(np.log(response.deviation).mean())
 
 
-def _fitted(box: Box, model: Model, priors: Priors, deviations: tuple[float, ...]) -> _Fit:
+def _fitted(
+    box: Box, model: Model, priors: Priors, deviations: tuple[float, ...], *, unlimited_first: bool = False
+) -> _Fit:
     """Fit the shared parameters together with the particles.
 
     The means of many voxels say little of what was cut off in each. From a first guess, which takes all contrast for
     noise, a dark background then goes anywhere below the lowest level; from a fit without limits it does not.
     """
     detector = model.detector
-    if detector.averaged > 1 and np.isfinite(detector.limits).any():
+    if (detector.averaged > 1 or unlimited_first) and np.isfinite(detector.limits).any():
         unlimited = replace(model, detector=replace(detector, limits=(-np.inf, np.inf)))
         first = _settled(box, unlimited, priors, deviations)
         model = replace(first.model, detector=replace(first.model.detector, limits=detector.limits))
@@ -129,10 +178,17 @@ def _fitted(box: Box, model: Model, priors: Priors, deviations: tuple[float, ...
     return _settled(box, model, priors, deviations)
 
 
-def _settled(box: Box, model: Model, priors: Priors, deviations: tuple[float, ...]) -> _Fit:
+def _settled(
+    box: Box,
+    model: Model,
+    priors: Priors,
+    deviations: tuple[float, ...],
+    max_rounds: int = _MAX_ROUNDS,
+    min_sigma: float = _MIN_USUAL_SIGMA_VOXELS,
+) -> _Fit:
     """Fit in rounds until no shared parameter changes."""
     first = _shared_values(model, priors)
-    for number in range(_MAX_ROUNDS):
+    for number in range(max_rounds):
         profile = model.profile(box.aspect)
         prediction = model.predict(box, profile)
         if number:
@@ -152,14 +208,14 @@ def _settled(box: Box, model: Model, priors: Priors, deviations: tuple[float, ..
         before = _shared_values(model, priors)
         shared_priors = SharedPriors(precision, precision * (first - before))
         model, _, changes = gauss_newton_step(model, priors, equations, box.aspect, shared_priors=shared_priors)
-        model, priors = _with_shared_changes(model, priors, equations, changes, box)
+        model, priors = _with_shared_changes(model, priors, equations, changes, box, min_sigma)
         # Not the changes themselves: what all radii have in common may go back and forth with the single ones.
         if number >= max(_SEARCH_ROUNDS) and np.abs(_shared_values(model, priors) - before).max() < _MAX_REST_CHANGE:
             break
     return _Fit(model, priors, prediction)
 
 
-def _global_parameters(fit: _Fit) -> GlobalParameters:
+def _global_parameters(box: Box, fit: _Fit) -> GlobalParameters:
     model, priors = fit.model, fit.priors
     return GlobalParameters(
         model.optics,
@@ -169,6 +225,7 @@ def _global_parameters(fit: _Fit) -> GlobalParameters:
         priors.brightness_spread,
         priors.radius,
         priors.polydispersity,
+        float(box.where_known(fit.prediction.light).max()),
     )
 
 
@@ -245,13 +302,13 @@ def _light_derivatives(model: Model, box: Box, prediction: Prediction) -> list[I
 
 
 def _with_shared_changes(
-    model: Model, priors: Priors, equations: NormalEquations, changes: Array, box: Box
+    model: Model, priors: Priors, equations: NormalEquations, changes: Array, box: Box, min_sigma: float
 ) -> tuple[Model, Priors]:
     """Apply a step of the shared parameters, and estimate the statistics of the particles from the spheres."""
     changes = np.clip(changes, -_MAX_STEP, _MAX_STEP)
     axial, lateral, size, light = np.exp(changes[:4])
     old = model.optics
-    sigma = max(old.psf_sigma[1] * lateral, MIN_LATERAL_SIGMA_VOXELS)
+    sigma = max(old.psf_sigma[1] * lateral, min_sigma)
     optics = replace(
         old,
         psf_sigma=(max(old.psf_sigma[0] * axial, sigma), sigma),

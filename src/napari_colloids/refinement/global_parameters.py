@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from napari_colloids.refinement.grid import Grid
-    from napari_colloids.refinement.optics import Detector, Optics
+from napari_colloids.refinement.optics import Detector, Optics
 
-#: Smallest lateral width of the PSF, in voxels: these do not resolve a finer one.
-MIN_LATERAL_SIGMA_VOXELS = 0.6
-#: Range of the radius over that of the detections.
-_RADIUS_RATIO_RANGE = (0.8, 1.25)
-#: Largest axial width of the PSF, halo included, in radii.
-_MAX_AXIAL_SIGMA_RADII = 2.2
-#: Largest spread of the brightness, relative.
-_MAX_BRIGHTNESS_SPREAD = 0.8
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_colloids.refinement.grid import Grid
+
+#: Names of what `GlobalParameters.facts` tells.
+_FACTS = (
+    *("psf_sigma", "psf_tail", "psf_tilt", "shell", "polydispersity"),
+    *("background", "brightness", "brightness_spread", "noise_gain", "noise_floor"),
+)
+
+#: Smallest lateral width of the PSF, in voxels: the standard deviation of the voxel itself, which is part of it.
+MIN_LATERAL_SIGMA_VOXELS = 12**-0.5
+#: Lateral width of the PSF, in bins of voxels, up to which smaller bins are worth their price.
+_MIN_BINNED_SIGMA_VOXELS = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,8 @@ class GlobalParameters:
         Mean radius in lateral voxels.
     polydispersity
         Standard deviation of the radius over its mean.
+    peak
+        Largest light of the model where they were fitted, in grey levels.
     """
 
     optics: Optics
@@ -48,6 +55,46 @@ class GlobalParameters:
     brightness_spread: float
     radius: float
     polydispersity: float
+    peak: float
+
+    @classmethod
+    def from_facts(
+        cls, facts: Mapping[str, object], grid: Grid, limits: tuple[float, float], radius: float
+    ) -> GlobalParameters:
+        """Return the parameters, in voxels of a grid, that `facts` told in those of the stack.
+
+        Parameters
+        ----------
+        facts
+            As `facts` returns them.
+        grid
+            Of the stack.
+        limits
+            Lowest and highest grey level, see `Detector`.
+        radius
+            In lateral voxels of the grid.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the facts are incomplete, or no numbers.
+        """
+        values = {name: np.asarray(value, float) for name, value in facts.items() if name in _FACTS}
+        lateral, height = grid.bins[2], grid.aspect * grid.bins[2]
+        axial, across = (
+            _with_voxel_width(float(sigma), binned, instead_of=voxel) / lateral
+            for sigma, binned, voxel in zip(
+                values["psf_sigma"], (height, lateral), (height / grid.bins[0], 1.0), strict=True
+            )
+        )
+        zy, zx = (float(tilt) * axial**2 for tilt in values["psf_tilt"])
+        optics = Optics((max(axial, across), across), float(values["psf_tail"]), (zy, zx, 0, 0), float(values["shell"]))
+        detector = Detector(float(values["noise_gain"]), float(values["noise_floor"]), limits, grid.averaged)
+        background, brightness, spread, polydispersity = (
+            float(values[name]) for name in ("background", "brightness", "brightness_spread", "polydispersity")
+        )
+        peak = background + brightness
+        return cls(optics, detector, background, brightness, spread, radius, polydispersity, peak)
 
     def in_stack_voxels(self, grid: Grid) -> GlobalParameters:
         """Return the parameters in voxels of the stack; the PSF has their width in it, not that of the grid's."""
@@ -71,23 +118,8 @@ class GlobalParameters:
 
     @property
     def psf_unresolved(self) -> bool:
-        """Whether the PSF is as narrow as the voxels allow, or narrower."""
-        return self.optics.psf_sigma[1] <= MIN_LATERAL_SIGMA_VOXELS
-
-    def problem(self, radius: float) -> str | None:
-        """Return why the parameters cannot be right for particles of about a radius; None if they may be."""
-        optics = self.optics
-        if self.background < self.detector.limits[0] - self.brightness:
-            return "the background is cut off at the lowest grey level, and cannot be estimated"
-        if not _RADIUS_RATIO_RANGE[0] < self.radius / radius < _RADIUS_RATIO_RANGE[1]:
-            return "the fit does not agree with the diameter"
-        # A PSF much longer than the particles is fitted with a large halo, which adds to the width of the core.
-        axial = optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail)
-        if not np.isfinite(optics.psf_sigma).all() or axial > _MAX_AXIAL_SIGMA_RADII * radius:
-            return "the particles are too blurred along z"
-        if self.brightness_spread > _MAX_BRIGHTNESS_SPREAD:
-            return "the particles are too unequally bright"
-        return None
+        """Whether the PSF is as narrow as bins of several voxels allow, or narrower."""
+        return self.optics.psf_sigma[1] <= _MIN_BINNED_SIGMA_VOXELS
 
     def facts(self) -> dict[str, float | list[float]]:
         """Return the parameters by name, in lateral voxels and grey levels; the tilt in voxels per voxel."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _TARGET_RADIUS_VOXELS = 5.0
 #: Fraction of the voxels at the lowest or highest grey level from which the detector counts as saturated there.
 _MIN_SATURATED_FRACTION = 0.002
+#: Voxels that differ from all their neighbours at such a level, over those at it, from which noise is cut off there.
+#: Where there are fewer, and at least this part of those at it lie among each other, the image is constant.
+_MIN_NOISY_FRACTION = 0.003
+_MIN_TOGETHER_FRACTION = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +137,21 @@ class Grid:
         )
 
     def limits(self, volume: Volume, low: Corner, high: Corner) -> tuple[float, float]:
-        """Return the grey levels at which the stack is saturated in a box, infinities where it is not."""
+        """Return the grey levels at which noise is cut off in a box, infinities where it is not."""
         image = self._source_voxels(volume, low, high)
-        image = image[np.isfinite(image)]
-        if not image.size:
+        known = image[np.isfinite(image)]
+        if not known.size:
             return -np.inf, np.inf
-        first, last = image.min(), image.max()
-        low_saturated, high_saturated = (np.mean(image == end) > _MIN_SATURATED_FRACTION for end in (first, last))
-        return (float(first) if low_saturated else -np.inf, float(last) if high_saturated else np.inf)
+        first, last = known.min(), known.max()
+        low_end, high_end = (image == end for end in (first, last))
+        limits = [
+            float(end) if np.count_nonzero(at_end) > _MIN_SATURATED_FRACTION * known.size else unlimited
+            for end, at_end, unlimited in ((first, low_end, -np.inf), (last, high_end, np.inf))
+        ]
+        if np.isfinite(limits[0]) and _is_constant(low_end):
+            # Without noise in the dark, equal levels in the light are no sign of saturation either.
+            return -np.inf, np.inf if _is_constant(high_end) else limits[1]
+        return limits[0], limits[1]
 
     def _source_voxels(self, volume: Volume, low: Corner, high: Corner) -> NDArray[np.generic]:
         source = (slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
@@ -151,3 +162,18 @@ class Grid:
             return image
         (z, a), (y, b), (x, c) = ((n // bins, bins) for n, bins in zip(image.shape, self.bins, strict=True))
         return np.asarray(image.reshape(z, a, y, b, x, c).mean(axis=(1, 3, 5), dtype=np.float32))
+
+
+def _is_constant(at_end: NDArray[np.bool_]) -> bool:
+    """Return whether voxels at an end of the grey levels have no noise: they lie together, without others among them.
+
+    Noise that is cut off there leaves single voxels with other levels; in light without noise these lie together.
+    """
+    among = np.ones(tuple(max(n - 2, 0) for n in at_end.shape), bool)
+    middle = tuple(slice(1, -1) for _ in range(3))
+    for axis in range(3):
+        for shifted in (slice(None, -2), slice(2, None)):
+            among &= at_end[(*middle[:axis], shifted, *middle[axis + 1 :])]
+    count = np.count_nonzero(at_end)
+    inside, single = (np.count_nonzero(among & part) for part in (at_end[middle], ~at_end[middle]))
+    return bool(inside > _MIN_TOGETHER_FRACTION * count and single < _MIN_NOISY_FRACTION * count)

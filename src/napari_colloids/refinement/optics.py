@@ -21,6 +21,10 @@ _OUTLIER_MEDIANS = 10.0
 _SATURATION_SIGMAS = 30.0
 #: Smallest standard deviation of the noise in the dark, over its root mean square.
 _MIN_FLOOR_FRACTION = 0.02
+#: The same over the contrast of the image, for what no noise there hides: the model is no more exact than this.
+_MIN_FLOOR_CONTRAST = 0.01
+#: Grey levels that the contrast is taken between, in per cent of the voxels.
+_CONTRAST_PERCENTILES = (5, 97)
 #: Largest fraction of the light that the halo of a PSF may hold.
 MAX_TAIL = 0.35
 
@@ -58,17 +62,22 @@ class Detector:
         lessens the variance.
     averaged
         Voxels that are averaged after the exposure.
+    least
+        Smallest floor that a fit may find.
     """
 
     gain: float = 0.0
     floor: float = 1.0
     limits: tuple[float, float] = (-np.inf, np.inf)
     averaged: int = 1
+    least: float = 0.0
 
     @classmethod
     def first_guess(cls, image: Image, limits: tuple[float, float], averaged: int = 1) -> Detector:
         """Return a detector for which all contrast of an image is noise."""
-        return cls(0.0, float(max(image.std(), 1e-6)) * averaged**0.5, limits, averaged)
+        low, high = (float(level) for level in np.percentile(image, _CONTRAST_PERCENTILES))
+        least = _MIN_FLOOR_CONTRAST * (high - low)
+        return cls(0.0, float(max(image.std(), 1e-6)) * averaged**0.5, limits, averaged, least)
 
     def response(self, light: Image) -> Response:
         """Return mean and deviation of the grey levels for the light, in grey levels, that falls on each voxel."""
@@ -93,23 +102,29 @@ class Detector:
         classes = np.array_split(np.argsort(light), _N_BRIGHTNESS_CLASSES)
         levels = np.array([light[part].mean() for part in classes], float)
         residuals = [image[part] - light[part] for part in classes]
-        far = _OUTLIER_MEDIANS * float(np.median(np.abs(np.concatenate(residuals))))
+        usual = float(np.median(np.abs(np.concatenate(residuals))))
+        # Where most voxels are black, and have no noise, the usual residual says nothing of those in the light.
+        far = [_OUTLIER_MEDIANS * max(usual, float(np.median(np.abs(part)))) for part in residuals]
         mean, square = (
-            np.array([np.mean(np.clip(part, -far, far) ** power) for part in residuals]) for power in (1, 2)
+            np.array([np.mean(np.clip(part, -end, end) ** power) for part, end in zip(residuals, far, strict=True)])
+            for power in (1, 2)
         )
         top, scale = float(levels.max()), max(float(square.mean()) * self.averaged, 1e-12)
         # Where all grey levels are below zero, as in an inverted volume, no noise is proportional to the light.
         max_gain = scale / top if top > 0 else 0.0
+        least = max(_MIN_FLOOR_FRACTION, self.least / scale**0.5)
 
         def trial(roots: Array) -> Detector:
-            gain, floor = roots[0] ** 2 * max_gain, np.hypot(roots[1], _MIN_FLOOR_FRACTION) * scale**0.5
-            return Detector(float(gain), float(floor), self.limits, self.averaged)
+            gain, floor = roots[0] ** 2 * max_gain, np.hypot(roots[1], least) * scale**0.5
+            return Detector(float(gain), float(floor), self.limits, self.averaged, self.least)
+
+        smallest = max(self.least**2 / self.averaged, 1e-12)
 
         def misfit(roots: Array) -> Array:
             response = trial(roots).response(levels)
             shift = response.expected - levels
-            # The residual of a constant image may be zero everywhere.
-            variance = np.maximum(square - 2 * shift * mean + shift**2, 1e-12)
+            # Where there is no noise the residual may be zero everywhere.
+            variance = np.maximum(square - 2 * shift * mean + shift**2, smallest)
             return np.asarray(np.log(response.deviation**2 / variance))
 
         return trial(least_squares(misfit, [0.7, 0.7]).x)

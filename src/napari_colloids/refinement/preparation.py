@@ -12,12 +12,15 @@ from scipy.spatial import cKDTree
 from napari_colloids.particles import greedy_suppression
 from napari_colloids.refinement.block_fit import Detections
 from napari_colloids.refinement.global_fit import fit_global_parameters
+from napari_colloids.refinement.global_parameters import GlobalParameters
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.partition import Cell
+from napari_colloids.refinement.plausibility import Seen, problem_of, range_of
 from napari_colloids.volumes import shape_of
 
 if TYPE_CHECKING:
-    from napari_colloids.refinement.global_parameters import GlobalParameters
+    from collections.abc import Mapping
+
     from napari_colloids.refinement.psf import PSF
     from napari_colloids.volumes import Volume
 
@@ -60,16 +63,47 @@ def prepare(
     grid = Grid.of(shape, diameter, aspect)
     while True:
         places, sizes = grid.to_grid(positions), radii / grid.bins[2]
-        common = _estimated(volume, grid, places, sizes, psf)
-        if isinstance(common, str):
-            return common
+        estimate = _estimated(volume, grid, places, sizes, psf)
+        if isinstance(estimate, str):
+            return estimate
+        common, seen = estimate
         if grid.bins[2] == 1 or not common.psf_unresolved:
-            return common.problem(float(np.median(sizes))) or Detections(grid, places, sizes, common)
+            return problem_of(common, seen, float(np.median(sizes))) or Detections(grid, places, sizes, common)
         grid = grid.finer(shape)
 
 
-def _estimated(volume: Volume, grid: Grid, places: Array, sizes: Array, psf: PSF | None) -> GlobalParameters | str:
-    """Estimate the global parameters on the particles around the median position, or return why that cannot be."""
+def measured_before(
+    volume: Volume, positions: Array, radii: Array, diameter: float, aspect: float, facts: Mapping[str, object]
+) -> Detections | str:
+    """Take the global parameters from what a refinement measured; returns the reason where they are incomplete."""
+    shape = shape_of(volume)
+    grid = Grid.of(shape, diameter, aspect)
+    while True:
+        places, sizes = grid.to_grid(positions), radii / grid.bins[2]
+        inside = grid.inside(places)
+        if not inside.any():
+            return "none of the particles lies in the stack"
+        middle = np.median(places[inside], axis=0)
+        reach = _N_TYPICAL ** (1 / 3) * float(np.median(sizes)) / grid.scale
+        low = np.clip(np.floor(middle - reach), 0, np.array(grid.shape) - 1).astype(int)
+        high = np.clip(np.ceil(middle + reach) + 1, low + 1, grid.shape).astype(int)
+        limits = grid.limits(volume, low, high)
+        try:
+            common = GlobalParameters.from_facts(facts, grid, limits, float(np.median(sizes[inside])))
+        except (KeyError, TypeError, ValueError):
+            return "what the refinement measured is incomplete; refine the particles again"
+        if grid.bins[2] == 1 or not common.psf_unresolved:
+            return Detections(grid, places, sizes, common)
+        grid = grid.finer(shape)
+
+
+def _estimated(
+    volume: Volume, grid: Grid, places: Array, sizes: Array, psf: PSF | None
+) -> tuple[GlobalParameters, Seen] | str:
+    """Estimate the global parameters on the particles around the median position, or return why that cannot be.
+
+    With them comes what the image is like there.
+    """
     inside, radius, scale = grid.inside(places), float(np.median(sizes)) if len(sizes) else 0.0, grid.scale
     if inside.sum() < _MIN_PARTICLES:
         return f"it takes {_MIN_PARTICLES} particles to measure the optics with"
@@ -86,7 +120,9 @@ def _estimated(volume: Volume, grid: Grid, places: Array, sizes: Array, psf: PSF
     if problem := _problem_of_grey_levels(box.image[box.known > 0]):
         return problem
     optics = None if psf is None else psf.on_grid(grid.bins[2], grid.aspect)
-    return fit_global_parameters(box, places[near], sizes[near], limits, grid.averaged, optics)
+    common = fit_global_parameters(box, places[near], sizes[near], limits, grid.averaged, optics)
+    levels = box.image[box.known > 0]
+    return common, Seen(*range_of(volume.dtype, levels, limits), float(levels.std()), common.peak)
 
 
 def _problem_of_grey_levels(levels: NDArray[np.float32]) -> str:

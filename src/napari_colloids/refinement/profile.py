@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 #: a shorter reach saves time and costs no exactness.
 REACH = 3.0
 DERIVATIVE_REACH = 2.4
-#: Steps of the tables per lateral standard deviation of the PSF.
+#: Steps of the tables per lateral standard deviation of the PSF, and the smallest step, in lateral voxels.
 _STEPS_PER_SIGMA = 8
-#: Steps in the radius, in lateral standard deviations of the PSF: interpolation is cubic.
+_MIN_STEP_VOXELS = 0.06
+#: Steps in the radius, in lateral standard deviations of the PSF, and the smallest, in lateral voxels: interpolation is
+#: cubic.
 _RADIUS_STEP_SIGMAS = 0.4
+_MIN_RADIUS_STEP_VOXELS = 0.17
 #: Fraction of the squared profile that the low-rank approximation may lose.
 _MAX_LOST_ENERGY = 1e-7
-#: Random combinations of columns that the low-rank approximation is looked for in.
-_N_RANDOM_COLUMNS = 16
+#: Random combinations of columns that the low-rank approximation is looked for in: of usual images, and of those with
+#: edges so sharp that the radius is more than this many standard deviations of the PSF.
+_N_RANDOM_COLUMNS, _N_RANDOM_COLUMNS_SHARP = 16, 40
+_SHARP_RADIUS_SIGMAS = 12.0
 
 
 def blurred_ball(distance: Array, radius: Array | float, sigma: float) -> Array:
@@ -73,7 +78,10 @@ class Profile:
     ) -> None:
         axial, lateral = sigma
         self.sigma, self.aspect = sigma, aspect
-        step, radius_step = lateral / _STEPS_PER_SIGMA, _RADIUS_STEP_SIGMAS * lateral
+        step, radius_step = (
+            max(lateral / _STEPS_PER_SIGMA, _MIN_STEP_VOXELS),
+            max(_RADIUS_STEP_SIGMAS * lateral, _MIN_RADIUS_STEP_VOXELS),
+        )
         steps = max(int(np.ceil((radii[1] - radii[0]) / radius_step)), 0) + N_NODES - 1
         first_radius = max((radii[0] + radii[1] - steps * radius_step) / 2, 1e-3)
         grid = first_radius + radius_step * np.arange(steps + 1)
@@ -85,7 +93,8 @@ class Profile:
         excess = np.sqrt(max(axial**2 - lateral**2, 0.0))
         if excess > 0:
             image = _axial_blur(heights, excess) @ image
-        basis = _leading_columns(image)
+        sharp = grid[-1] > _SHARP_RADIUS_SIGMAS * lateral
+        basis = _leading_columns(image, _N_RANDOM_COLUMNS_SHARP if sharp else _N_RANDOM_COLUMNS)
         lateral_part = (basis.T @ image).reshape(-1, len(grid), len(distances)).transpose(1, 0, 2)
         self.tables = ProfileTables(
             _single_precision(basis),
@@ -127,13 +136,13 @@ def _axial_blur(heights: Array, sigma: float) -> Array:
     return np.asarray(weight / np.exp(-(steps**2) / (2 * sigma**2)).sum())
 
 
-def _leading_columns(matrix: Array) -> Array:
+def _leading_columns(matrix: Array, n_mixtures: int) -> Array:
     """Return an orthonormal basis, shape ``(rows, rank)``, of nearly all of the columns of a matrix.
 
     Singular values fall fast here, so that a few random mixtures of the columns hold all that matters (Halko,
     Martinsson, Tropp, SIAM Rev. 53, 217, 2011).
     """
-    mixtures = np.random.default_rng(0).standard_normal((matrix.shape[1], _N_RANDOM_COLUMNS))
+    mixtures = np.random.default_rng(0).standard_normal((matrix.shape[1], n_mixtures))
     rows = np.linalg.qr(matrix @ mixtures)[0]
     energy, vectors = np.linalg.eigh(np.einsum("ik,jk->ij", *[rows.T @ matrix] * 2))
     rank = int(np.searchsorted(np.cumsum(energy), _MAX_LOST_ENERGY * energy.sum(), side="right"))

@@ -16,7 +16,7 @@ from napari_colloids.refinement.acceptance import FittedParticles
 from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
 from napari_colloids.refinement.gaps import iter_refine_slabs, recorded_bins, slabs_of
 from napari_colloids.refinement.partition import Cell, partition_by_count
-from napari_colloids.refinement.preparation import binned_for_psf, distinct, prepare
+from napari_colloids.refinement.preparation import binned_for_psf, distinct, measured_before, prepare
 from napari_colloids.refinement.psf import PSF
 from napari_colloids.refinement.results import Refinement, Residual
 from napari_colloids.settings import check_value
@@ -24,7 +24,7 @@ from napari_colloids.stack import as_stack, aspect_of
 from napari_colloids.volumes import recorded_slices, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -245,7 +245,8 @@ def _iter_refine_whole(
     fitted = FittedParticles.joined(parts)
     fitted = replace(fitted, source=np.where(fitted.source < 0, -1, single[fitted.source]))
     fit = _in_stack_voxels(fitted, detections, positions, radii)
-    fit = replace(fit, common=prepared.common.in_stack_voxels(prepared.grid))
+    notices = fitted.misfit[fitted.accepted].notices()
+    fit = replace(fit, common=prepared.common.in_stack_voxels(prepared.grid), notices=notices)
     axial_error = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
     if axial_error > _MAX_AXIAL_ERROR_DIAMETERS * diameter:
         return Refinement.unchanged(positions, radii, "the standard errors of the positions along z are too large")
@@ -253,7 +254,12 @@ def _iter_refine_whole(
 
 
 def iter_residual(
-    volume: Volume, positions: Array, radii: Array, diameter: float, aspect: float = 1.0
+    volume: Volume,
+    positions: Array,
+    radii: Array,
+    diameter: float,
+    aspect: float = 1.0,
+    measured: Mapping[str, object] | None = None,
 ) -> Generator[Progress, None, Residual]:
     """Subtract the image of some particles from a volume, step by step.
 
@@ -263,6 +269,9 @@ def iter_residual(
     ----------
     volume, positions, radii, diameter, aspect
         As in `iter_refine`; only the brightness of the particles is fitted.
+    measured
+        What the refinement of these particles measured (`Refinement.facts`): optics that it accepted are taken as they
+        are. None or nothing measures them here, with the same judgement.
 
     Yields
     ------
@@ -280,7 +289,11 @@ def iter_residual(
         If the optics cannot be measured with these particles.
     """
     yield Progress(0, 1, "measuring the optics")
-    detections = prepare(volume, positions, radii, diameter, aspect)
+    if measured:
+        detections = measured_before(volume, positions, radii, diameter, aspect, measured)
+    else:
+        single = distinct(positions, radii, aspect)
+        detections = prepare(volume, positions[single], radii[single], diameter, aspect)
     if isinstance(detections, str):
         raise ColloidsError(f"There is no residual to be shown: {detections}.")
     cells = _cells_of(detections)

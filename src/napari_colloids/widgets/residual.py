@@ -8,6 +8,7 @@ import numpy as np
 from napari.utils.colormaps import Colormap
 from qtpy.compat import isalive
 
+from napari_colloids.detection.record import OPTICS
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
@@ -119,6 +120,8 @@ class _ResidualRequest:
             raise ColloidsError("There are no points on show to take off the image: lower the threshold.")
         note = layers.note_of(points)
         self._dark = bool(note.get("dark"))
+        # As refined particles were fitted they are taken off, too.
+        self._measured = {name: note[name] for name in OPTICS if name in note}
         self._diameter = float(note.get("diameter") or 2 * self._table["radius"].median())
 
     def run(self) -> Generator[Progress, None, tuple[_ResidualRequest, Residual]]:
@@ -131,6 +134,7 @@ class _ResidualRequest:
             self._table["radius"].to_numpy(dtype=float),
             self._diameter,
             aspect_of(self._stack.voxel_size),
+            self._measured,
         )
         return self, residual
 

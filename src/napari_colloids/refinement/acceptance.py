@@ -36,9 +36,9 @@ _USUAL_BRIGHTNESS_RANGE = (0.7, 1.4)
 _MAX_CONSTRAINED_ERROR = 0.7
 #: How many times wider the priors of spheres outside the stack are when their errors are taken.
 _OUTSIDE_DEVIATION_FACTOR = 4.0
-#: Error of the images of spheres in the model, mostly as the width of a voxel is taken for a Gaussian one (lateral
-#: voxels): it shows where there is no noise.
-_MODEL_ERROR_VOXELS = 0.002
+#: Errors of centre and radius, in lateral voxels, that come from the model, mostly as it takes the width of a voxel for
+#: a Gaussian: they show where there is no noise.
+_MODEL_ERRORS_VOXELS = (0.002, 0.002, 0.002, 0.004)
 #: Brightness over that of the neighbours, below which a detection explains no light.
 _MIN_RELATIVE_BRIGHTNESS = 0.25
 #: Correlation of neighbouring voxels of the residual from which the model is wrong there: spheres that were added only
@@ -147,7 +147,7 @@ def _standard_errors(block: FinishedBlock) -> tuple[Array, NDArray[np.bool_]]:
     shared = np.zeros(len(block.equations.shared))
     posterior = block.equations.with_priors(precision, gradient, shared, shared)
     deviations = np.sqrt(np.einsum("nii->ni", posterior.covariances()))[:, 1:]
-    exactness = _MODEL_ERROR_VOXELS / np.append(grid.scale, 1)
+    exactness = _MODEL_ERRORS_VOXELS / np.append(grid.scale, 1)
     constrained = (deviations[:, :3] < _MAX_CONSTRAINED_ERROR * priors.centre_deviation).all(axis=1)
     return np.hypot(deviations * block.misfit.excess[:, None], exactness), constrained
 

@@ -58,12 +58,15 @@ class Detections:
         Shape ``(N, 3)`` in voxels of the grid, and ``(N,)`` in its lateral voxels.
     common
         Parameters that all particles share.
+    points
+        Whether the particles are no larger than the PSF: their radii, in agreement with the optics, are not known.
     """
 
     grid: Grid
     positions: Array
     radii: Array
     common: GlobalParameters
+    points: bool = False
 
 
 def fit_block(volume: Volume, detections: Detections, cell: Cell) -> FittedParticles:

@@ -63,6 +63,8 @@ _MAX_HOLLOW_RESIDUAL = -0.05
 #: Radius of a dark core over that of the particle: first guess, and range.
 _START_SHELL = 0.6
 _SHELL_RANGE = (0.1, 0.9)
+#: A dark core smaller than this only makes up for something else: it has hardly a volume.
+_MIN_SHELL = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +114,12 @@ def fit_global_parameters(
         other = _fitted(box, long, priors, deviations)
         if _log_noise(box, other) < _log_noise(box, fit):
             model, fit = long, other
+    sharp = fit.model.optics.psf_sigma[1] < _SHARP_SIGMA_VOXELS
     if _centre_residual(box, fit) < _MAX_HOLLOW_RESIDUAL:
         hollow = _fitted(box, replace(model, optics=replace(model.optics, shell=_START_SHELL)), priors, deviations)
-        if _log_noise(box, hollow) < _log_noise(box, fit):
+        if hollow.model.optics.shell > _MIN_SHELL and _log_noise(box, hollow) < _log_noise(box, fit):
             fit = hollow
-    if measured is None and fit.model.optics.psf_sigma[1] < _SHARP_SIGMA_VOXELS:
+    if measured is None and sharp:
         fit = max(fit, _sharp(box, model, fit, priors, deviations), key=lambda one: _log_likelihood(box, one))
     return _global_parameters(box, fit)
 
@@ -127,7 +130,7 @@ def _sharp(box: Box, model: Model, fit: _Fit, priors: Priors, deviations: tuple[
     A core as narrow as that with a large halo is none that a lens has, but the mark of another image than of spheres:
     then the fit stays as it was.
     """
-    optics = replace(fit.model.optics, psf_tail=0.0, psf_covariances=(0.0, 0.0, 0.0, 0.0))
+    optics = Optics(fit.model.optics.psf_sigma, shell=fit.model.optics.shell)
     start = replace(model, optics=optics, detector=fit.model.detector)
     sharp = _settled(box, start, priors, deviations, _MAX_SHARP_ROUNDS, MIN_LATERAL_SIGMA_VOXELS)
     return sharp if sharp.model.optics.psf_tail < _MAX_PLAUSIBLE_TAIL else fit

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Range of the radius over that of the detections.
 _RADIUS_RATIO_RANGE = (0.8, 1.25)
+#: Lateral width of the PSF, in radii of the fit, from which particles that come out far too small are points.
+_MIN_POINT_SIGMA_RADII = 0.5
 #: Largest axial width of the PSF, halo included, in radii.
 _MAX_AXIAL_SIGMA_RADII = 2.2
 #: Largest spread of the brightness, relative.
@@ -91,9 +93,12 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
     # A PSF much longer than the particles is fitted with a large halo, which adds to the width of the core.
     axial = optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail)
     if axial > _MAX_AXIAL_SIGMA_RADII * radius:
-        return "the particles are too blurred along z"
+        return "the particles are too blurred along z, by more than their diameter; nothing but a sharper image helps"
     if common.brightness_spread > _MAX_BRIGHTNESS_SPREAD:
-        return "the particles are too unequally bright"
+        return (
+            f"the particles are too unequally bright, by {common.brightness_spread:.0%}: something else than spheres "
+            "shines, such as a coverslip, or they are of several kinds; cut out a part without it"
+        )
     if _is_makeshift(common):
         return (
             "no lens has the PSF of the fit, a core as sharp as the voxels with all the halo that there may be, beside "
@@ -101,6 +106,15 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
             "background do not describe this image; a PSF measured on a bead may"
         )
     return ""
+
+
+def are_points(common: GlobalParameters, radius: float) -> bool:
+    """Return whether particles that were detected with about a radius are no larger than the PSF.
+
+    Blur and size then look alike: small spheres are what the fit ends with, and centres are right for any size of them.
+    """
+    small = common.radius < _RADIUS_RATIO_RANGE[0] * radius
+    return small and common.optics.psf_sigma[1] > _MIN_POINT_SIGMA_RADII * common.radius
 
 
 def _is_makeshift(common: GlobalParameters) -> bool:

@@ -15,7 +15,7 @@ from napari_colloids.refinement.global_fit import fit_global_parameters
 from napari_colloids.refinement.global_parameters import GlobalParameters
 from napari_colloids.refinement.grid import Grid
 from napari_colloids.refinement.partition import Cell
-from napari_colloids.refinement.plausibility import Seen, problem_of, range_of
+from napari_colloids.refinement.plausibility import Seen, are_points, problem_of, range_of
 from napari_colloids.volumes import shape_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def prepare(
             return estimate
         common, seen = estimate
         if grid.bins[2] == 1 or not common.psf_unresolved:
-            return problem_of(common, seen, float(np.median(sizes))) or Detections(grid, places, sizes, common)
+            usual = float(np.median(sizes))
+            if points := are_points(common, usual):
+                sizes, usual = sizes * (common.radius / usual), common.radius
+            return problem_of(common, seen, usual) or Detections(grid, places, sizes, common, points)
         grid = grid.finer(shape)
 
 

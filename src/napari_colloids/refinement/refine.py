@@ -35,6 +35,11 @@ Array = NDArray[np.float64]
 
 #: Median standard error along z, in diameters, from which a fit is no better than the detections it starts from.
 _MAX_AXIAL_ERROR_DIAMETERS = 0.05
+#: What is said of particles that are no larger than the PSF.
+_POINTS_NOTICE = (
+    "The particles are points to this microscope, no larger than its PSF: their centres are refined, but their radii, "
+    "those of spheres that look alike, are not known, and have no standard errors."
+)
 #: Particles that a block owns at most; those around them are fitted with them.
 _MAX_PARTICLES_PER_BLOCK = 1500
 
@@ -246,6 +251,9 @@ def _iter_refine_whole(
     fitted = replace(fitted, source=np.where(fitted.source < 0, -1, single[fitted.source]))
     fit = _in_stack_voxels(fitted, detections, positions, radii)
     notices = fitted.misfit[fitted.accepted].notices()
+    if prepared.points:
+        fit.errors[:, 3] = np.nan
+        notices.append(_POINTS_NOTICE)
     fit = replace(fit, common=prepared.common.in_stack_voxels(prepared.grid), notices=notices)
     axial_error = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
     if axial_error > _MAX_AXIAL_ERROR_DIAMETERS * diameter:

@@ -255,9 +255,16 @@ def _iter_refine_whole(
         fit.errors[:, 3] = np.nan
         notices.append(_POINTS_NOTICE)
     fit = replace(fit, common=prepared.common.in_stack_voxels(prepared.grid), notices=notices)
-    axial_error = np.nanmedian(fit.errors[fit.refined, 0]) * aspect if fit.refined.any() else np.inf
+    if not fit.refined.any():
+        return Refinement.unchanged(
+            positions, radii, "no particle settles near its detection; check diameter and voxels"
+        )
+    axial_error = np.nanmedian(fit.errors[fit.refined, 0]) * aspect
     if axial_error > _MAX_AXIAL_ERROR_DIAMETERS * diameter:
-        return Refinement.unchanged(positions, radii, "the standard errors of the positions along z are too large")
+        reason = f"the standard errors of the positions along z, {axial_error / aspect:.2g} voxels, are too large"
+        if notices:
+            reason += ", as the fit leaves more than noise"
+        return Refinement.unchanged(positions, radii, f"{reason}; more light or less blur helps")
     return fit
 
 

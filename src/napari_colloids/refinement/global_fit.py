@@ -41,6 +41,8 @@ _MIN_MIXED_POLYDISPERSITY = 0.1
 _DEVIATIONS = (0.5, 0.5, 0.08, 0.3, 0.15, 0.3, 0.3, 0.2, 0.2, 0.1)
 #: The same with a PSF that was measured on a bead, which is held.
 _DEVIATIONS_MEASURED_PSF = (1e-4, 1e-4, 0.08, 0.3, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 0.1)
+#: Voxels, in per cent, whose light is not above the peak of a model: a few may have that of a sphere gone wrong.
+_PEAK_PERCENTILE = 99.5
 #: Residuals count for this many standard deviations at most in the likelihood of a fit.
 _MAX_LIKELY_SIGMAS = 6.0
 #: Rounds at most; in the first only the brightness is free, and in some undetected particles are looked for. The fit
@@ -228,7 +230,7 @@ def _global_parameters(box: Box, fit: _Fit) -> GlobalParameters:
         priors.brightness_spread,
         priors.radius,
         priors.polydispersity,
-        float(box.where_known(fit.prediction.light).max()),
+        float(np.percentile(box.where_known(fit.prediction.light), _PEAK_PERCENTILE)),
     )
 
 

@@ -45,7 +45,7 @@ class GlobalParameters:
     polydispersity
         Standard deviation of the radius over its mean.
     peak
-        Largest light of the model where they were fitted, in grey levels.
+        Light of the model that hardly a voxel exceeds where they were fitted, in grey levels.
     """
 
     optics: Optics

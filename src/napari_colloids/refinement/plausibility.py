@@ -45,7 +45,7 @@ class Seen(NamedTuple):
     contrast
         Standard deviation of the image.
     light
-        Largest light of the model there.
+        Light of the model that hardly a voxel exceeds there.
     """
 
     lowest: float

@@ -104,7 +104,8 @@ def refine(
     -------
     pandas.DataFrame
         ``z, y, x, radius``, their standard errors ``z_err, y_err, x_err, radius_err``, and ``refined``: 0 where the fit
-        was not accepted and the particle is as it came. Particles that explain no light, and those given twice, are
+        was not accepted and the particle is as it came; ``radius_err`` is NaN where they are no larger than the PSF.
+        Particles that explain no light, and those given twice, are
         left out, and those that only the residual showed come last. ``attrs`` holds the estimated optics, noise and
         spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``, ``polydispersity``, ``background``,
         ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in lateral voxels and grey levels) and

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_colloids.refinement.equations import assemble
+from napari_colloids.refinement.equations import Jacobian
 from napari_colloids.refinement.polynomials import N_TERMS, LegendreBasis
 from napari_colloids.refinement.profile import DERIVATIVE_REACH, Profile
 from napari_colloids.refinement.spheres import Spheres, draw
@@ -34,7 +34,8 @@ def assembled(spheres, seed=1, profile=PROFILE, shape=SHAPE):
     weight, background_weight = (0.1 * rng.uniform(0.5, 1.5, (2, *shape))).astype(np.float32)
     residual = rng.normal(size=shape).astype(np.float32)
     columns = list(rng.normal(size=(2, *shape)).astype(np.float32))
-    return assemble(spheres, profile, LegendreBasis.over(LOW, shape), residual, weight, background_weight, columns)
+    basis = LegendreBasis.over(LOW, shape)
+    return Jacobian.at(spheres, profile, basis, weight, background_weight, columns).normal_equations(residual)
 
 
 @pytest.fixture(scope="session")

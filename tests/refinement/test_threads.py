@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from napari_colloids.refinement.profile import Profile
 from napari_colloids.refinement.spheres import Spheres, templates_of
-from napari_colloids.refinement.threads import in_chunks
+from napari_colloids.refinement.threads import in_chunks, iter_in_order, threads_here
 
 
 @pytest.fixture
@@ -63,3 +64,58 @@ print(cut_rows(np.full((1, 3), 2.0), np.full((1, 3), 2.0), *np.array([[[0, 0, 0]
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[33]"
+
+
+@pytest.mark.parametrize(("threads", "items"), [(1, 5), (2, 5), (8, 3), (4, 0)])
+def test_items_come_in_their_order_and_share_the_threads(allow_threads, threads, items):
+    allow_threads(threads)
+
+    def work(item):
+        return item, threads_here()
+
+    found = list(iter_in_order(work, range(items)))
+    assert found == [(item, threads // min(threads, items)) for item in range(items)]
+    assert threads_here() == threads
+
+
+def test_items_run_side_by_side_no_more_than_there_are_threads(allow_threads):
+    allow_threads(3)
+    together = threading.Barrier(3, timeout=20)
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(_):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait()
+        with lock:
+            running -= 1
+
+    assert len(list(iter_in_order(work, range(9)))) == 9
+    assert most == 3
+
+
+def test_items_that_have_not_begun_are_left_out_when_the_rest_is_not_wanted(allow_threads):
+    allow_threads(1)
+    begun, closed = [], threading.Event()
+
+    def work(item):
+        begun.append(item)
+        if item:
+            closed.wait(20)
+
+    steps = iter_in_order(work, range(1000))
+    next(steps)
+    threading.Timer(0.2, closed.set).start()
+    steps.close()
+    assert len(begun) < 1000
+
+
+def test_an_error_of_an_item_comes_out(allow_threads):
+    def fails(item):
+        raise MemoryError(f"item {item}")
+
+    allow_threads(2)
+    with pytest.raises(MemoryError, match="item 0"):
+        list(iter_in_order(fails, range(3)))

@@ -21,7 +21,7 @@ from scipy.linalg import cho_factor
 from scipy.linalg.lapack import dpotri
 
 from napari_colloids.particles import positions_of
-from napari_colloids.refinement.equations import assemble
+from napari_colloids.refinement.equations import Jacobian
 from napari_colloids.refinement.optics import Detector
 from napari_colloids.refinement.polynomials import LegendreBasis
 from napari_colloids.refinement.profile import REACH, Profile
@@ -112,7 +112,8 @@ def cramer_rao(simulation: Simulation) -> Bound:
     weight = (seen.slope / seen.deviation).astype(np.float32)
     nothing = np.zeros(shape, np.float32)
     basis = LegendreBasis.over(low, shape)
-    information = assemble(spheres, profile, basis, nothing, weight, weight, []).matrix().toarray()
+    jacobian = Jacobian.at(spheres, profile, basis, weight, weight, [])
+    information = jacobian.normal_equations(nothing).matrix().toarray()
     prior = np.empty((len(spheres), N_PARAMETERS))
     prior[:, 0] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.brightness) ** 2
     prior[:, 1:] = 1 / (_PRIOR_RELATIVE_SIGMA * spheres.radii[:, None]) ** 2

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from napari_colloids.refinement.acceptance import FinishedBlock, FittedParticles, accepted_particles
 from napari_colloids.refinement.block_state import BlockState
 from napari_colloids.refinement.duplicates import find_duplicates, without_duplicates
-from napari_colloids.refinement.gauss_newton import gauss_newton_step, normal_equations
+from napari_colloids.refinement.gauss_newton import gauss_newton_step, linearised, normal_equations
 from napari_colloids.refinement.illumination import with_fitted_illumination
 from napari_colloids.refinement.model import Model
 from napari_colloids.refinement.polynomials import N_TERMS
@@ -34,10 +34,15 @@ Array = NDArray[np.float64]
 _MARGIN_DIAMETERS = 1.0
 #: Room for radii to grow, relative, when the box around a block is chosen.
 _RADIUS_MARGIN = 1.1
-#: Rounds of all particles (the first is for the brightness alone; undetected ones are looked for in all but the last):
-#: at least and at most, and the fraction of spheres that still move at which they end.
+#: Rounds of all particles: at least and at most, and the fraction of spheres that still move at which they end. The
+#: first is for the brightness alone.
 _MIN_ROUNDS, _MAX_ROUNDS = 4, 7
 _MAX_RESTLESS_FRACTION = 0.1
+#: The last round in which undetected particles are looked for and derivatives are taken anew, unless more than a
+#: fraction of the spheres has just been added: later steps are short, so that the derivatives of before do (the
+#: simplified Newton method).
+_LAST_LINEARISED_ROUND = 2
+_MAX_ADDED_FRACTION = 0.01
 #: Rounds at most of the spheres alone that still move.
 _MAX_RESTLESS_ROUNDS = 5
 #: Times at most that duplicates are looked for.
@@ -84,13 +89,20 @@ def fit_block(volume: Volume, detections: Detections, cell: Cell) -> FittedParti
     state = _initial_state(volume, detections, cell)
     faces = state.box.low == 0, state.box.low + state.box.shape == state.grid.shape
     margin = np.where(faces, SEARCH_MARGIN_RADII * detections.common.radius, 0.0)
+    added = 0
     for number in range(_MAX_ROUNDS):
         profile = state.model.profile(state.grid.aspect)
         prediction = state.model.predict(state.box, profile)
-        if number < _MAX_ROUNDS - 1:
+        if linearise := number <= _LAST_LINEARISED_ROUND or added > _MAX_ADDED_FRACTION * len(state.spheres):
+            before = len(state.spheres)
             state = state.with_undetected(prediction, profile, margin)
+            added = len(state.spheres) - before
         first = number == 0
-        equations = normal_equations(state.model, state.box, profile, prediction, [], derivatives=not first)
+        if linearise:
+            jacobian = linearised(state.model, state.box, profile, prediction, [], derivatives=not first)
+            equations = jacobian.normal_equations(prediction.residual)
+        else:
+            equations = equations.with_gradient(*jacobian.gradient(prediction.residual))
         priors = state.priors.recentred_outside(state.spheres, state.grid)
         model, moves, _ = gauss_newton_step(state.model, priors, equations, state.grid.aspect, brightness_only=first)
         state = replace(state, model=with_fitted_illumination(model, state.box), moves=moves)
@@ -105,8 +117,8 @@ def fit_block(volume: Volume, detections: Detections, cell: Cell) -> FittedParti
         profile = state.model.profile(state.grid.aspect)
         prediction = state.model.predict(state.box, profile)
         equations = normal_equations(state.model, state.box, profile, prediction, [])
-    added = state.source[:, None] < 0
-    detected = np.where(added, state.spheres.positions, detections.positions[state.source])
+    from_residual = state.source[:, None] < 0
+    detected = np.where(from_residual, state.spheres.positions, detections.positions[state.source])
     return accepted_particles(FinishedBlock(state, equations, prediction, detected), cell)
 
 

@@ -52,9 +52,10 @@ class BlockState:
 
     @property
     def restless(self) -> NDArray[np.bool_]:
-        """Whether each sphere still moves."""
+        """Whether each sphere still moves; those outside the stack do so for long, as little light tells of them."""
         moves = np.abs(self.moves * self.grid.scale).max(axis=1)
-        return np.asarray(moves > _MAX_REST_MOVE_RADII * self.spheres.radii)
+        inside = self.grid.inside(self.spheres.positions)
+        return np.asarray(inside & (moves > _MAX_REST_MOVE_RADII * self.spheres.radii))
 
     def __getitem__(self, which: NDArray[np.bool_]) -> BlockState:
         model = replace(self.model, spheres=self.spheres[which])

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.sparse import bsr_array, coo_array
+from scipy.sparse import bsr_array
 from scipy.spatial import cKDTree
 
+from napari_colloids.refinement.covariances import marginal_covariances
 from napari_colloids.refinement.inner_products import (
     image_products,
     pair_products,
@@ -29,20 +29,18 @@ from napari_colloids.refinement.templates import N_PARAMETERS
 from napari_colloids.refinement.threads import in_chunks
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
     from napari_colloids.refinement.polynomials import LegendreBasis
     from napari_colloids.refinement.profile import Profile
     from napari_colloids.refinement.spheres import Image, Spheres
+    from napari_colloids.refinement.templates import Templates
 
 Array = NDArray[np.float64]
 
 #: Relative tolerance of the solution by conjugate gradients, and iterations at most.
-_RELATIVE_TOLERANCE = 1e-4
+_RELATIVE_TOLERANCE = 1e-3
 _MAX_ITERATIONS = 300
-#: Neighbours that are free when the covariance of a sphere is taken, and spheres that this is done for at a time.
+#: Neighbours that are free when the covariance of a sphere is taken.
 _N_FREE_NEIGHBOURS = 24
-_BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,26 +127,21 @@ class NormalEquations:
         The matrix is inverted for each sphere together with those that it is coupled to most; all other spheres and the
         shared parameters count as known.
         """
-        n = len(self.blocks)
         unit = 1 / np.sqrt(np.einsum("nii->ni", self.blocks))
         first, second = self.pairs.T
-        blocks = self.blocks * unit[:, :, None] * unit[:, None, :]
-        couplings = self.couplings * unit[first, :, None] * unit[second, None, :]
-        strength = np.abs(couplings).max(axis=(1, 2), initial=0.0)
-        strengths = coo_array((np.tile(strength, 2), (np.append(first, second), np.append(second, first))), (n, n))
-        pair_numbers = coo_array((np.arange(1, len(first) + 1), (first, second)), (n, n)).tocsr()
-        # Pair number 0 stands for spheres that are not coupled.
-        couplings = np.concatenate([np.zeros((1, N_PARAMETERS, N_PARAMETERS)), couplings])
-        found = np.empty((n, N_PARAMETERS, N_PARAMETERS))
-        strengths = strengths.tocsr()
-        for start in range(0, n, _BATCH_SIZE):
-            some = np.arange(start, min(start + _BATCH_SIZE, n))
-            matrices = _group_matrices(_most_coupled(strengths, some), blocks, couplings, pair_numbers)
-            # By torch, as OpenBLAS would hand matrices of this size to threads that wait for each other.
-            units = torch.eye(matrices.shape[1], N_PARAMETERS, dtype=torch.float64)
-            inverse = torch.linalg.solve(torch.from_numpy(matrices), units)[:, :N_PARAMETERS].numpy()
-            found[some] = inverse * unit[some, :, None] * unit[some, None, :]
-        return found
+        scaled = replace(
+            self,
+            blocks=self.blocks * unit[:, :, None] * unit[:, None, :],
+            couplings=self.couplings * unit[first, :, None] * unit[second, None, :],
+        ).matrix()
+        found = in_chunks(
+            marginal_covariances, len(unit), scaled.indptr, scaled.indices, scaled.data, _N_FREE_NEIGHBOURS
+        )
+        return found * unit[:, :, None] * unit[:, None, :]
+
+    def with_gradient(self, rhs: Array, shared_rhs: Array) -> NormalEquations:
+        """Return the equations with other right-hand sides."""
+        return replace(self, rhs=rhs, shared_rhs=shared_rhs)
 
     def with_priors(
         self, precision: Array, gradient: Array, shared_precision: Array, shared_gradient: Array
@@ -179,62 +172,102 @@ def _inverse(matrix: Array) -> Array:
     return np.asarray(np.linalg.pinv(matrix * scale) * scale)
 
 
-def assemble(
-    spheres: Spheres,
-    profile: Profile,
-    basis: LegendreBasis,
-    residual: Image,
-    weight: Image,
-    background_weight: Image,
-    columns: list[Image],
-    *,
-    derivatives: bool = True,
-) -> NormalEquations:
-    """Set up the normal equations for the spheres in a box.
+@dataclass(frozen=True, eq=False)
+class Jacobian:
+    """Derivatives of the image of a box, in standard deviations of each voxel, with respect to all parameters.
 
-    Parameters
+    Attributes
     ----------
-    spheres
-        Where the derivatives are taken.
-    profile
-        Tables for their radii and the PSF.
+    templates
+        Those of the spheres' own parameters.
+    pairs
+        Shape ``(M, 2)``: spheres whose templates may overlap, the smaller number first.
     basis
         Of the background, whose coefficients are the first of the shared parameters; it defines the box.
-    residual
-        Shape ``(Z, Y, X)``: image less model, over the standard deviation of each voxel.
-    weight
-        Derivative of the prediction, in standard deviations, with respect to the light of a sphere; 0 where the image
-        has no value.
     background_weight
-        The same with respect to the background.
+        Shape ``(Z, Y, X)``: derivative with respect to the background.
     columns
-        The same with respect to each of the other shared parameters.
-    derivatives
-        False leaves out all parameters of the spheres but the brightness: their rows stay 0.
+        Shape ``(K, Z, Y, X)``: derivatives with respect to the other shared parameters.
     """
-    reach = DERIVATIVE_REACH if derivatives else REACH
-    templates = templates_of(spheres, profile, basis.low, basis.shape, reach, derivatives=derivatives)
-    n = len(spheres)
-    in_chunks(weight_templates, n, templates, spheres.brightness, weight)
-    images = np.concatenate([np.reshape(columns, (-1, *basis.shape)), residual[None]]).astype(np.float32, copy=False)
-    terms = in_chunks(polynomial_products, n, templates, background_weight, *basis.factors, DEGREES)
-    cross = np.concatenate([terms, in_chunks(image_products, n, templates, images)], axis=2)
-    pairs = _overlapping_pairs(spheres, profile, reach)
-    flat = images.reshape(len(images), -1)
-    shared = np.empty((cross.shape[2] - 1, cross.shape[2]))
-    shared[:N_TERMS, :N_TERMS] = basis.gram_matrix(background_weight**2)
-    shared[:N_TERMS, N_TERMS:] = basis.inner_products(images * background_weight).T
-    shared[N_TERMS:, :N_TERMS] = shared[:N_TERMS, N_TERMS:-1].T
-    shared[N_TERMS:, N_TERMS:] = flat[:-1] @ flat.T
-    return NormalEquations(
-        in_chunks(self_products, n, templates),
-        pairs,
-        in_chunks(pair_products, len(pairs), templates, pairs),
-        cross[:, :, -1],
-        cross[:, :, :-1],
-        shared[:, :-1],
-        shared[:, -1],
-    )
+
+    templates: Templates
+    pairs: NDArray[np.intp]
+    basis: LegendreBasis
+    background_weight: Image
+    columns: Image
+
+    @classmethod
+    def at(
+        cls,
+        spheres: Spheres,
+        profile: Profile,
+        basis: LegendreBasis,
+        weight: Image,
+        background_weight: Image,
+        columns: list[Image],
+        *,
+        derivatives: bool = True,
+    ) -> Jacobian:
+        """Take the derivatives at some spheres.
+
+        Parameters
+        ----------
+        spheres
+            Where the derivatives are taken.
+        profile
+            Tables for their radii and the PSF.
+        basis
+            Of the background.
+        weight
+            Shape ``(Z, Y, X)``: derivative of the prediction, in standard deviations, with respect to the light of a
+            sphere; 0 where the image has no value.
+        background_weight
+            The same with respect to the background.
+        columns
+            The same with respect to each of the other shared parameters.
+        derivatives
+            False leaves out all parameters of the spheres but the brightness: their rows stay 0.
+        """
+        reach = DERIVATIVE_REACH if derivatives else REACH
+        templates = templates_of(spheres, profile, basis.low, basis.shape, reach, derivatives=derivatives)
+        in_chunks(weight_templates, len(spheres), templates, spheres.brightness, weight)
+        images = np.reshape(np.array(columns, np.float32), (-1, *basis.shape))
+        return cls(templates, _overlapping_pairs(spheres, profile, reach), basis, background_weight, images)
+
+    def gradient(self, residual: Image) -> tuple[Array, Array]:
+        """Return the right-hand sides of the spheres ``(N, 5)`` and of the shared parameters for a residual.
+
+        Parameters
+        ----------
+        residual
+            Shape ``(Z, Y, X)``: image less model, over the standard deviation of each voxel.
+        """
+        rhs = in_chunks(image_products, len(self.templates.size), self.templates, residual[None])[:, :, 0]
+        of_background = self.basis.inner_products((residual * self.background_weight)[None])[0]
+        of_columns = self.columns.reshape(len(self.columns), residual.size) @ residual.ravel()
+        return rhs, np.append(of_background, of_columns)
+
+    def normal_equations(self, residual: Image) -> NormalEquations:
+        """Return the normal equations for a residual; see `gradient`."""
+        templates, n, columns = self.templates, len(self.templates.size), self.columns
+        terms = in_chunks(polynomial_products, n, templates, self.background_weight, *self.basis.factors, DEGREES)
+        cross = np.concatenate([terms, in_chunks(image_products, n, templates, columns)], axis=2)
+        shared = np.empty((cross.shape[2], cross.shape[2]))
+        shared[:N_TERMS, :N_TERMS] = self.basis.gram_matrix(self.background_weight**2)
+        shared[:N_TERMS, N_TERMS:] = self.basis.inner_products(columns * self.background_weight).T
+        shared[N_TERMS:, :N_TERMS] = shared[:N_TERMS, N_TERMS:].T
+        flat = columns.reshape(len(columns), residual.size)
+        shared[N_TERMS:, N_TERMS:] = flat @ flat.T
+        rhs, shared_rhs = self.gradient(residual)
+        return NormalEquations(
+            in_chunks(self_products, n, templates),
+            self.pairs,
+            in_chunks(pair_products, len(self.pairs), templates, self.pairs),
+            rhs,
+            cross,
+            shared,
+            shared_rhs,
+        )
 
 
 def _overlapping_pairs(spheres: Spheres, profile: Profile, reach: float) -> NDArray[np.intp]:
@@ -243,43 +276,3 @@ def _overlapping_pairs(spheres: Spheres, profile: Profile, reach: float) -> NDAr
     half = float(spheres.radii.max(initial=1.0)) + reach * np.array([axial, lateral, lateral])
     places = spheres.positions * [profile.aspect, 1, 1] / half
     return np.asarray(cKDTree(places).query_pairs(2.0, output_type="ndarray"), np.intp)
-
-
-def _group_matrices(group: NDArray[np.intp], blocks: Array, couplings: Array, pair_numbers: csr_array) -> Array:
-    """Return the matrix of each group of spheres by itself.
-
-    Parameters
-    ----------
-    group
-        Shape ``(groups, members)``: numbers of the spheres. Members that repeat the first one are made independent.
-    blocks, couplings
-        Of all spheres, and of all pairs after a zero matrix for none.
-    pair_numbers
-        Number of the pair of each two spheres, the smaller number first; 0 where they are not coupled.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(groups, 5 * members, 5 * members)``.
-    """
-    rows, columns = np.broadcast_arrays(group[:, :, None], group[:, None, :])
-    above = np.asarray(pair_numbers[rows.ravel(), columns.ravel()]).reshape(rows.shape)
-    below = above.transpose(0, 2, 1)
-    system = couplings[above] + couplings[below].transpose(0, 1, 2, 4, 3)
-    members = np.arange(group.shape[1])
-    system[:, members, members] = blocks[group]
-    empty = (group == group[:, :1]) & (members > 0)
-    keep = ~empty[:, :, None, None, None] & ~empty[:, None, :, None, None]
-    system = np.where(keep | np.eye(len(members), dtype=bool)[:, :, None, None], system, 0.0)
-    size = N_PARAMETERS * len(members)
-    return np.asarray(system.transpose(0, 1, 3, 2, 4).reshape(len(group), size, size))
-
-
-def _most_coupled(strengths: csr_array, some: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return some spheres, each followed by those that it is coupled to most; the rest of the row repeats itself."""
-    group = np.repeat(some[:, None], _N_FREE_NEIGHBOURS + 1, axis=1)
-    for row, number in enumerate(some):
-        part = slice(strengths.indptr[number], strengths.indptr[number + 1])
-        near = strengths.indices[part][np.argsort(-strengths.data[part], kind="stable")][:_N_FREE_NEIGHBOURS]
-        group[row, 1 : len(near) + 1] = near
-    return group

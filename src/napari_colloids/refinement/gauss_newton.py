@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_colloids.refinement.equations import NormalEquations, assemble
+from napari_colloids.refinement.equations import Jacobian, NormalEquations
 from napari_colloids.refinement.spheres import Spheres
 
 if TYPE_CHECKING:
@@ -61,6 +61,33 @@ class SharedPriors:
     gradient: Array
 
 
+def linearised(
+    model: Model,
+    box: Box,
+    profile: Profile,
+    prediction: Prediction,
+    shared: list[Image],
+    *,
+    derivatives: bool = True,
+) -> Jacobian:
+    """Return the derivatives with respect to the spheres, the background and further parameters that all share.
+
+    Parameters
+    ----------
+    model, box, profile, prediction
+        Where the derivatives are taken.
+    shared
+        Derivatives of the light with respect to each of the further parameters.
+    derivatives
+        False leaves out all parameters of the spheres but the brightness; see `Jacobian.at`.
+    """
+    weight = prediction.root_weight * prediction.illumination * np.float32(1 - model.optics.psf_tail)
+    columns = [prediction.root_weight * column for column in shared]
+    return Jacobian.at(
+        model.spheres, profile, box.basis, weight, prediction.root_weight, columns, derivatives=derivatives
+    )
+
+
 def normal_equations(
     model: Model,
     box: Box,
@@ -70,29 +97,9 @@ def normal_equations(
     *,
     derivatives: bool = True,
 ) -> NormalEquations:
-    """Return the normal equations of the spheres, the background and further parameters that all share.
-
-    Parameters
-    ----------
-    model, box, profile, prediction
-        Where the derivatives are taken.
-    shared
-        Derivatives of the light with respect to each of the further parameters.
-    derivatives
-        False leaves out all parameters of the spheres but the brightness; see `assemble`.
-    """
-    weight = prediction.root_weight * prediction.illumination * np.float32(1 - model.optics.psf_tail)
-    columns = [prediction.root_weight * column for column in shared]
-    return assemble(
-        model.spheres,
-        profile,
-        box.basis,
-        prediction.residual,
-        weight,
-        prediction.root_weight,
-        columns,
-        derivatives=derivatives,
-    )
+    """Return the normal equations of the parameters of `linearised`, which has the same arguments."""
+    jacobian = linearised(model, box, profile, prediction, shared, derivatives=derivatives)
+    return jacobian.normal_equations(prediction.residual)
 
 
 def gauss_newton_step(

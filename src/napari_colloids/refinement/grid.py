@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _MIN_SATURATED_FRACTION = 0.002
 #: Where there are fewer, and at least this part of those at it lie among each other, the image is constant.
 _MIN_NOISY_FRACTION = 0.003
 _MIN_TOGETHER_FRACTION = 0.3
+#: Blocks are fitted on parallel threads, but not every volume can be read from several.
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +158,8 @@ class Grid:
 
     def _source_voxels(self, volume: Volume, low: Corner, high: Corner) -> NDArray[np.generic]:
         source = (slice(int(a * b), int(c * b)) for a, c, b in zip(low, high, self.bins, strict=True))
-        return read_box(volume, tuple(source))
+        with _reading:
+            return read_box(volume, tuple(source))
 
     def _binned(self, image: Image) -> Image:
         if self.averaged == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_colloids.refinement.partition import Cell, partition_by_count
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, measured_before, prepare
 from napari_colloids.refinement.psf import PSF
 from napari_colloids.refinement.results import Refinement, Residual
+from napari_colloids.refinement.threads import iter_in_order
 from napari_colloids.settings import check_value
 from napari_colloids.stack import as_stack, aspect_of
 from napari_colloids.volumes import recorded_slices, shape_of
@@ -245,8 +247,8 @@ def _iter_refine_whole(
     cells = _cells_of(detections)
     yield Progress(1, len(cells) + 1, "refining")
     parts: list[FittedParticles] = []
-    for cell in cells:
-        parts.append(fit_block(volume, detections, cell))
+    for part in iter_in_order(partial(fit_block, volume, detections), cells):
+        parts.append(part)
         yield Progress(len(parts) + 1, len(cells) + 1, "refining")
     fitted = FittedParticles.joined(parts)
     fitted = replace(fitted, source=np.where(fitted.source < 0, -1, single[fitted.source]))
@@ -314,8 +316,8 @@ def iter_residual(
         raise ColloidsError(f"There is no residual to be shown: {detections}.")
     cells = _cells_of(detections)
     image = np.zeros(detections.grid.shape, np.float32)
-    for number, cell in enumerate(cells, start=1):
-        voxels, part = residual_of_block(volume, detections, cell)
+    parts = iter_in_order(partial(residual_of_block, volume, detections), cells)
+    for number, (voxels, part) in enumerate(parts, start=1):
         image[voxels] = part
         yield Progress(number, len(cells), "subtracting the particles")
     image[~recorded_bins(recorded_slices(volume), detections.grid.bins[0], len(image))] = 0

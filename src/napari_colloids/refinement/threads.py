@@ -1,7 +1,8 @@
-"""Chunks of compiled loops on parallel threads, which is of use because these release the interpreter lock."""
+"""Parallel threads: blocks of particles, and within a block chunks of compiled loops, which release the lock."""
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,16 +11,58 @@ import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Sequence
 
 Result = TypeVar("Result", NDArray[np.float64], None)
+Item = TypeVar("Item")
+Output = TypeVar("Output")
 
 #: Spheres or pairs of spheres in a chunk at least: fewer are not worth a thread.
 _MIN_CHUNK_SIZE = 32
+#: How many threads the work that runs in this thread may use.
+_share = threading.local()
+
+
+def threads_here() -> int:
+    """Return how many threads work in this thread may use: all that torch may, or a share of these."""
+    return getattr(_share, "count", 0) or torch.get_num_threads()
+
+
+def iter_in_order(work: Callable[[Item], Output], items: Sequence[Item]) -> Generator[Output, None, None]:
+    """Process items on parallel threads, and yield the results in the order of the items.
+
+    What runs at a time is bounded by the number of threads, which they share. When the generator is closed, items that
+    have not begun are left out.
+
+    Parameters
+    ----------
+    work
+        Called with each item.
+    items
+        All of them.
+    """
+    threads = threads_here()
+    workers = max(min(threads, len(items)), 1)
+
+    def in_share(item: Item) -> Output:
+        _share.count = threads // workers
+        try:
+            return work(item)
+        finally:
+            _share.count = 0
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(in_share, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def in_chunks(work: Callable[..., Result], count: int, *arguments: object) -> Result:
-    """Process a range of numbers in chunks, on as many threads as torch may use.
+    """Process a range of numbers in chunks, on as many threads as may be used here.
 
     Parameters
     ----------
@@ -35,7 +78,9 @@ def in_chunks(work: Callable[..., Result], count: int, *arguments: object) -> Re
     numpy.ndarray or None
         What `work` returns for all chunks, concatenated; None where it returns nothing.
     """
-    chunks = max(min(torch.get_num_threads(), count // _MIN_CHUNK_SIZE), 1)
+    chunks = max(min(threads_here(), count // _MIN_CHUNK_SIZE), 1)
+    if chunks == 1:
+        return work(0, count, *arguments)
     ends = [count * chunk // chunks for chunk in range(chunks + 1)]
     with ThreadPoolExecutor(chunks) as pool:
         results = list(pool.map(lambda low, high: work(low, high, *arguments), ends[:-1], ends[1:]))

@@ -74,9 +74,14 @@ class FittedParticles:
     @classmethod
     def joined(cls, parts: list[FittedParticles]) -> FittedParticles:
         """Return the particles of all parts."""
-        names = ("positions", "radii", "errors", "accepted", "source")
-        arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-        return cls(*arrays, Misfit.joined([part.misfit for part in parts]))
+        return cls(
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.radii for part in parts]),
+            np.concatenate([part.errors for part in parts]),
+            np.concatenate([part.accepted for part in parts]),
+            np.concatenate([part.source for part in parts]),
+            Misfit.joined([part.misfit for part in parts]),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,6 +141,6 @@ def range_of(
     """
     low, high = limits
     if dtype.kind in "ui":
-        ends = np.iinfo(dtype)
+        ends = np.iinfo(dtype.name)
         return (low if np.isfinite(low) else float(ends.min)), (high if np.isfinite(high) else float(ends.max))
     return (low if np.isfinite(low) else float(levels.min())), (high if np.isfinite(high) else float(levels.max()))

@@ -72,7 +72,7 @@ def test_chunks_that_unpack_to_far_more_than_their_pixels(tmp_path, monkeypatch,
         zarr.create_array(path, shape=shape, dtype=np.uint16, chunks=shape, zarr_format=2, compressors={"id": "zlib"})
         (path / "0.0.0").write_bytes(bomb)
     list_series(path)
-    monkeypatch.setattr(process, "_MEMORY_BYTES", 300_000_000)
+    monkeypatch.setattr(process, "_MEMORY_BYTES", 60_000_000)
     with pytest.raises(ColloidsError, match="damaged"):
         read_stack(path)
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import h5py
@@ -24,7 +24,7 @@ from napari_colloids.io.voxels import voxel_size_of
 from napari_colloids.stack import checked_voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -144,10 +144,31 @@ def _is_volume(dataset: h5py.Dataset) -> bool:
     return dtype is not None and shape is not None and len(shape) in _NDIM and dtype.kind in "uifb" and 0 not in shape
 
 
+@dataclass(frozen=True)
+class StoredMetadata:
+    """Metadata of a numbered volume, which other files may add to when they are asked for.
+
+    Attributes
+    ----------
+    path, key
+        File and name of the dataset.
+    attributes
+        Those of the dataset.
+    """
+
+    path: Path
+    key: str
+    attributes: Mapping[str, object]
+
+    def __call__(self) -> Mapping[str, object]:
+        """Return the metadata."""
+        return volume_metadata(self.path, self.key, self.attributes)
+
+
 def _series_reader(path: Path, key: str, dataset: h5py.Dataset) -> SeriesReader:
     show_progress()
     name = f"{path.name} {_shown(key)}"
-    described = partial(volume_metadata, path, key, attributes_of(dataset)) if is_number(key) else dict
+    described = StoredMetadata(path, key, attributes_of(dataset)) if is_number(key) else dict
     axes, steps = ("ZYX", {}) if is_number(key) and dataset.ndim == 3 else _axes(dataset)
     known = element_size(dataset)
     voxel_size, unknown = (known, ()) if known else voxel_size_of(steps, name)

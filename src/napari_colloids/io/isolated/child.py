@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import pickle
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from functools import lru_cache
 from io import FileIO
 from typing import TYPE_CHECKING
 
+from napari_colloids.io.isolated.codec import CodecError, decoded, encoded
 from napari_colloids.io.isolated.pipe import receive, send
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def main() -> None:
     send(answers, None)
     try:
         while True:
-            request: Request = receive(requests)
+            request: Request = receive(requests, trusted=True)
             _work.begin(request)
             _reply(answers, _answer(request))
             _work.end()
@@ -139,15 +139,15 @@ def _reply(answers: FileIO, answer: Answer) -> None:
         send(answers, answer)
     except OSError:
         raise
-    except Exception as error:  # of what cannot be pickled
+    except CodecError as error:
         send(answers, _refusal(error))
 
 
 def _refusal(error: Exception) -> Answer:
     came_from = "".join(traceback.format_exception(error))
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 (whether it can be sent)
-    except Exception:  # classes of libraries whose arguments are not those of their __init__
+        decoded(encoded(error)[0], (), trusted=False)
+    except CodecError:  # its arguments are no data
         error = RuntimeError(f"{type(error).__name__}: {error}")
     return Answer(None, error, came_from)
 

@@ -1,15 +1,13 @@
-"""Messages through a pipe: an object, whose arrays follow as they lie in memory.
-
-They are pickled, which is safe because both ends are this program: nothing that a file holds is unpickled.
-"""
+"""Messages through a pipe: text, and arrays as they lie in memory; see `codec`."""
 
 from __future__ import annotations
 
-import pickle
 import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_colloids.io.isolated.codec import decoded, encoded
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -26,32 +24,38 @@ def send(pipe: FileIO, message: object) -> None:
     ------
     OSError
         If nobody receives it.
-    Exception
-        Whatever `pickle` raises on objects that cannot be pickled; nothing was sent then.
+    CodecError
+        If it cannot be sent; nothing was sent then.
     """
-    arrays: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(message, protocol=5, buffer_callback=arrays.append)
-    bodies = [array.raw() for array in arrays]
+    head, arrays = encoded(message)
+    bodies = [array.reshape(-1).view(np.uint8).data for array in arrays]
     lengths = [len(bodies) + 1, len(head), *(body.nbytes for body in bodies)]
     _write(pipe, memoryview(b"".join(map(_NUMBER.pack, lengths)) + head))
     for body in bodies:
         _write(pipe, body)
 
 
-def receive(pipe: FileIO) -> Any:
+def receive(pipe: FileIO, *, trusted: bool = False) -> Any:
     """Wait for a message and return it; its arrays may be written to.
+
+    Parameters
+    ----------
+    pipe
+        From which it comes.
+    trusted
+        As for `decoded`: the process that asks is, the one that reads files is not.
 
     Raises
     ------
     EOFError
         If the other end is gone.
-    Exception
-        Whatever `pickle` raises on what is no message.
+    CodecError
+        If it is no message, or one that is not accepted.
     """
     count = _number(pipe)
     lengths = [_number(pipe) for _ in range(count)]
     head, *bodies = [_read(pipe, length) for length in lengths]
-    return pickle.loads(head, buffers=bodies)  # noqa: S301 (from this program)
+    return decoded(bytes(head), bodies, trusted=trusted)
 
 
 def _number(pipe: FileIO) -> int:

@@ -57,7 +57,7 @@ def run_isolated(
     path
         The file, for messages.
     function
-        Of a module; arguments and result can be pickled.
+        Of a module; arguments and result are data, see `codec`.
     arguments
         What it is called with.
     nbytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids.detection.inference import decode
@@ -82,7 +82,32 @@ def test_the_cores_of_a_box_fill_it_and_see_what_lies_around_it(volume_and_box, 
     assert owned.sum() == inside.size
 
 
+@settings(max_examples=60)
+@given(st.data(), boxes(), st.integers(0, 12), st.sampled_from([1, 4]))
+def test_no_cores_are_cheaper(data, volume_and_box, halo, multiple):
+    shape, box = volume_and_box
+    lengths = np.subtract(box.high, box.low).tolist()
+    cores = [range(multiple, -(-n // multiple) * multiple + 1, multiple) for n in lengths]
+    sides = list(zip(shape, box.low, box.high, strict=True))
+    tiles = [
+        [tile_length(n, c, halo, multiple, a, b) for c in along] for along, (n, a, b) in zip(cores, sides, strict=True)
+    ]
+    numbers = [[-(-n // c) for c in along] for along, n in zip(cores, lengths, strict=True)]
+    size, number = (np.einsum("i,j,k->ijk", *map(np.array, by_axis)) for by_axis in (tiles, numbers))
+    # Some limits are just large enough for a tile, or just too small.
+    voxels = data.draw(st.sampled_from(sorted(set(size.ravel().tolist())))) - data.draw(st.sampled_from([0, 1]))
+    best = cheapest_core(shape, halo, voxels, multiple, box)
+    if best is None:
+        assert (size > voxels).all()
+    else:
+        place = tuple(along.index(core) for along, core in zip(cores, best, strict=True))
+        assert size[place] <= voxels
+        assert (size * number)[place] == (size * number)[size <= voxels].min()
+
+
 def test_cheapest_cores_by_hand():
+    # One voxel at the end of a box: cores of 5 and 1 need tiles of 8 voxels, cores of 3 such of 9.
+    assert cheapest_core((1, 1, 9), 3, 8, 1, Box((0, 0, 0), (1, 1, 6))) == (1, 1, 4)
     # Five tiles of 5 voxels hold fewer than three of 9.
     assert cheapest_core((1, 1, 17), 0, 9, 4) == (4, 4, 4)
     # The fewest are in one tile of 17, for which there must be room.

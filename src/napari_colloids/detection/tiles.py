@@ -108,11 +108,14 @@ def cheapest_core(shape: Shape, halo: int, voxels: float, multiple: int, box: Bo
     box = box or Box((0, 0, 0), shape)
     cores, tiles, costs = [], [], []
     for length, low, high in zip(shape, box.low, box.high, strict=True):
-        parts = range(1, -(-(high - low) // multiple) + 1)
-        choices = sorted({-(-(high - low) // (k * multiple)) * multiple for k in parts})
-        cores.append(choices)
-        tiles.append(np.array([tile_length(length, core, halo, multiple, low, high) for core in choices], float))
-        costs.append(tiles[-1] * [-(-(high - low) // core) for core in choices])
+        # Of cores that are as many, some larger ones need shorter tiles where the box ends near a face of the volume.
+        shortest: dict[int, tuple[int, int]] = {}
+        for core in range(multiple, high - low + multiple, multiple):
+            number, tile = -(-(high - low) // core), tile_length(length, core, halo, multiple, low, high)
+            shortest[number] = min(shortest.get(number, (tile, core)), (tile, core))
+        cores.append([core for _, core in shortest.values()])
+        tiles.append(np.array([tile for tile, _ in shortest.values()], float))
+        costs.append(tiles[-1] * list(shortest))
     size, cost = (a[0][:, None, None] * a[1][:, None] * a[2] for a in (tiles, costs))
     cost[size > voxels] = np.inf
     best = np.unravel_index(np.argmin(cost), cost.shape)

@@ -10,8 +10,7 @@ import torch
 
 from napari_colloids import ColloidsError
 from napari_colloids.detection import FLOOR, Options, Region, detect, iter_detect
-from napari_colloids.detection.network import CentreNet
-from napari_colloids.detection.weights import bundled_network
+from napari_colloids.detection.slabs import SlabNetwork
 from napari_colloids.particles import positions_of
 from napari_colloids.scoring import match, score
 from napari_colloids.simulation import simulate
@@ -88,7 +87,7 @@ def test_a_search_is_stopped_within_a_tile(dense, monkeypatch):
     steps = iter_detect(dense.stack, Options(diameter=12))
     while next(steps).message != "detecting":  # the diameter is checked on a part
         pass
-    monkeypatch.setattr(bundled_network().head, "forward", heads.append)
+    monkeypatch.setattr(SlabNetwork, "_headed", lambda *arguments: heads.append(arguments))
     for step in steps:
         if step.done > 0:
             steps.close()
@@ -176,25 +175,25 @@ def test_nothing_is_found_in_pure_noise():
 
 def test_when_memory_runs_out_tiles_shrink(monkeypatch):
     row = simulate(shape=(20, 20, 400), volume_fraction=0.4, radius=5, snr=8, cnr=7, seed=6).stack
-    in_steps = CentreNet.in_steps
+    iter_predict = SlabNetwork.iter_predict
 
-    def limited(self, image, *shares):
-        if image[0, 0].numel() > 32 * 32 * 200:
+    def limited(self, image, workers):
+        if image.numel() > 32 * 32 * 200:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return in_steps(self, image, *shares)
+        return iter_predict(self, image, workers)
 
     expected = detect(row, diameter=10)
-    monkeypatch.setattr(CentreNet, "in_steps", limited)
+    monkeypatch.setattr(SlabNetwork, "iter_predict", limited)
     found = detect(row, diameter=10)
     np.testing.assert_allclose(positions_of(found), positions_of(expected), atol=0.05)
     assert any("smaller tiles" in notice for notice in found.attrs["notices"])
 
 
 def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
-    def broken(self, image, *shares):
+    def broken(self, image, workers):
         raise RuntimeError("cuDNN error")
 
-    monkeypatch.setattr(CentreNet, "in_steps", broken)
+    monkeypatch.setattr(SlabNetwork, "iter_predict", broken)
     with pytest.raises(ColloidsError, match="cuDNN"):
         detect(dense.stack, diameter=12)
 

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from napari_colloids import Options, detect
-from napari_colloids.detection.inference import _neighbourhood_maximum, _prefetched, decode
+from napari_colloids.detection.inference import _maxima, _prefetched, decode
 from napari_colloids.detection.network import Output
 from napari_colloids.detection.tiles import Tile, cut
 from napari_colloids.scoring import match
@@ -49,10 +49,12 @@ def test_what_fails_in_reading_a_tile_ends_the_search():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (9, 8, 7)])
-def test_the_neighbourhood_maximum_a_cell_is_that_of_its_neighbours_and_itself(shape):
-    logit = torch.randn(shape, generator=torch.Generator().manual_seed(3)) - 3
+def test_maxima_are_the_cells_with_none_higher_around_them(shape):
+    logit = torch.randn(shape, generator=torch.Generator().manual_seed(3)).round(decimals=1) - 3  # some are equal
     around = ndimage.maximum_filter(logit.numpy(), 3, mode="constant", cval=-np.inf)
-    np.testing.assert_array_equal(_neighbourhood_maximum(logit[None])[0], around)
+    cells = torch.nonzero(logit > -3)
+    expected = [cell for cell in cells.tolist() if logit[tuple(cell)] == around[tuple(cell)]]
+    assert _maxima(logit, cells).tolist() == expected
 
 
 def test_of_neighbouring_cells_with_a_confidence_of_one_the_more_certain_is_the_particle():

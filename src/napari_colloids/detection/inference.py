@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +17,8 @@ from napari_colloids.detection.candidates import Candidates
 from napari_colloids.detection.device import half_precision
 from napari_colloids.detection.network import CentreNet, Output, prepare_torch
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, MARGIN, STRIDE, Scale
+from napari_colloids.detection.slabs import SlabNetwork
+from napari_colloids.detection.workers import Workers
 from napari_colloids.progress import result_of
 from napari_colloids.volumes import read_box
 
@@ -28,6 +33,12 @@ if TYPE_CHECKING:
 
 #: Rows of a resampling matrix that are multiplied at a time; the matrix is banded.
 _BAND_ROWS = 32
+#: Canonical slices that are resampled at a time.
+_SLAB_SLICES = 16
+#: Memory for their normalised source per voxel: copies of 32 bits, and what slabs share. Threads do as many slabs at a
+#: time as this many bytes hold.
+_SLAB_BYTES_PER_VOXEL = 20
+_MAX_SLABS_BYTES = 5e8
 #: On a CPU torch takes slow convolutions for a single image of no more than so many voxels in z times y: in one batch
 #: with its point reflection it is done in a third of the time. A batch of larger images would take too much memory.
 _MAX_BATCHED_ZY_VOXELS = 10_240
@@ -69,26 +80,55 @@ def candidates_in(
     levels
         Of the volume.
     network
-        On the `device`.
+        On the `device`, with weights that do not change any more.
     device
         ``cpu``, ``cuda`` or ``mps``.
     min_confidence
         Candidates of a lower confidence are left out.
     """
     prepare_torch()
+    if device == "cpu":
+        yield from _candidates_on_cpu(tiles, volume, scale, levels, network, min_confidence)
+        return
     half = half_precision(device)
 
     def image_of(tile: Tile) -> Tensor:
         return prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, device)
 
-    # On the CPU, reading ahead would only compete with the network.
-    images = _prefetched(tiles, image_of) if device != "cpu" else ((tile, image_of(tile)) for tile in tiles)
-    for tile, image in images:
+    for tile, image in _prefetched(tiles, image_of):
         yield 0.0
         steps = iter_predict_symmetrised(network, image[None, None].to(memory_format=torch.channels_last_3d))
         output, confidence = yield from _in_inference_mode(steps, network, device, half)
-        found = decode(output, confidence, tile, min_confidence)
-        yield Candidates(found.positions - MARGIN, found.radii, found.confidence)
+        yield _without_margin(decode(output, confidence, tile, min_confidence))
+
+
+def _candidates_on_cpu(
+    tiles: Iterable[Tile],
+    volume: Volume,
+    scale: Scale,
+    levels: GreyLevels,
+    network: CentreNet,
+    min_confidence: float,
+) -> Iterator[Candidates | float]:
+    """Apply the network tile by tile; all threads share each of them."""
+    prepared = _prepared(network, half_precision("cpu") or torch.float32)
+    with Workers() as workers:
+        for tile in tiles:
+            image = prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, workers=workers)
+            yield 0.0
+            maps = yield from prepared.iter_predict(image, workers)
+            (found,) = workers.each(lambda tile: decode(*maps, tile, min_confidence), [tile])  # noqa: B023
+            yield _without_margin(found)
+
+
+@lru_cache(maxsize=2)
+def _prepared(network: CentreNet, dtype: torch.dtype) -> SlabNetwork:
+    return SlabNetwork(network, dtype)
+
+
+def _without_margin(found: Candidates) -> Candidates:
+    """Turn candidates that count from the corner of the margin into canonical voxels."""
+    return Candidates(found.positions - MARGIN, found.radii, found.confidence)
 
 
 def _prefetched(tiles: Iterable[Tile], make: Callable[[Tile], Tensor]) -> Iterator[tuple[Tile, Tensor]]:
@@ -169,8 +209,22 @@ def prepare(
     scale: Scale,
     levels: GreyLevels,
     device: str = "cpu",
+    workers: Workers | None = None,
 ) -> Tensor:
     """Read, normalise and resample the canonical voxels ``[low, high)`` of a volume.
+
+    Parameters
+    ----------
+    volume
+        Array-like ``(z, y, x)``.
+    low, high
+        Canonical voxels.
+    scale, levels
+        Of the volume.
+    device
+        ``cpu``, ``cuda`` or ``mps``.
+    workers
+        That share the work on a CPU; None for some that do only this.
 
     Returns
     -------
@@ -180,16 +234,30 @@ def prepare(
     source = scale.source_slices(low, high)
     raw = read_box(volume, source)
     along_y, along_x = (_bands(scale.weights(axis, low[axis], high[axis], source[axis]), device) for axis in (1, 2))
-    slabs = []
-    # A few slices at a time: where the particles are large the source is many times the size of the result.
-    for first in range(low[0], high[0], _BAND_ROWS):
-        last = min(first + _BAND_ROWS, high[0])
+
+    def slab(first: int) -> Tensor:
+        last = min(first + _SLAB_SLICES, high[0])
         (z, *_) = scale.source_slices((first, *low[1:]), (last, *high[1:]))
         slab = levels.apply(raw[z.start - source[0].start : z.stop - source[0].start], device)
         for axis, bands in enumerate((_bands(scale.weights(0, first, last, z), device), along_y, along_x)):
             slab = _resampled(slab, bands, axis)
-        slabs.append(slab)
-    return torch.cat(slabs)
+        return slab
+
+    # A few slices at a time: where the particles are large the source is many times the size of the result.
+    firsts = range(low[0], high[0], _SLAB_SLICES)
+    if device != "cpu":
+        return torch.cat([slab(first) for first in firsts])
+    image = torch.empty([last - first for first, last in zip(low, high, strict=True)])
+    with Workers() if workers is None else nullcontext(workers) as shared:
+        at_once = max(int(_MAX_SLABS_BYTES * len(firsts) / (_SLAB_BYTES_PER_VOXEL * raw.size)), 1)
+        parts = len(firsts) if at_once >= shared.count else at_once
+
+        def write(part: int) -> None:
+            for first in firsts[part::parts]:
+                image[first - low[0] : first - low[0] + _SLAB_SLICES] = slab(first)
+
+        shared.each(write, range(parts))
+    return image
 
 
 def _bands(weights: NDArray[np.float32], device: str) -> list[_Band]:
@@ -231,14 +299,13 @@ def decode(output: Output, confidence: Tensor, tile: Tile, min_confidence: float
     min_confidence
         Candidates of a lower confidence are left out.
     """
-    # Maxima of the logit, not of the confidence: that is soon 1 in 32 bits, and then neighbours are equal.
-    peaks = (_neighbourhood_maximum(output.centre) == output.centre) & (confidence >= min_confidence)
     first, last = (
-        (torch.tensor(corner) - torch.tensor(tile.low)).to(peaks.device) // STRIDE
+        (torch.tensor(corner) - torch.tensor(tile.low)).to(confidence.device) // STRIDE
         for corner in (tile.core_low, tile.core_high)
     )
-    cells = torch.nonzero(peaks[0])
+    cells = torch.nonzero(confidence[0] >= min_confidence)
     cells = cells[((cells >= first) & (cells < last)).all(dim=1)]
+    cells = _maxima(output.centre[0], cells)
     z, y, x = cells.unbind(1)
     # In double precision, so that the last digits do not depend on where the tile begins; on the CPU, as not every
     # device has it.
@@ -252,11 +319,14 @@ def decode(output: Output, confidence: Tensor, tile: Tile, min_confidence: float
     )
 
 
-def _neighbourhood_maximum(cells: Tensor) -> Tensor:
-    """Return the maximum of the 3 x 3 x 3 cells around each cell; on a CPU max_pool3d takes 60 times as long."""
-    highest = functional.pad(cells, (1,) * 6, value=-torch.inf)
-    for axis in (1, 2, 3):
-        size = cells.shape[axis]
-        before, here, after = (highest.narrow(axis, first, size) for first in (0, 1, 2))
-        highest = torch.maximum(torch.maximum(before, here), after)
-    return highest
+def _maxima(centre: Tensor, cells: Tensor) -> Tensor:
+    """Return those of the cells ``(N, 3)`` that are as high as the highest of the 3 x 3 x 3 around them.
+
+    Of the logit, not of the confidence: that is soon 1 in 32 bits, and then neighbours are equal.
+    """
+    around = functional.pad(centre[None], (1,) * 6, value=-torch.inf)[0]
+    for shift in product(range(3), repeat=3):
+        # Few are left after some of the neighbours.
+        here, there = ((cells + torch.tensor(corner, device=cells.device)).unbind(1) for corner in ((1, 1, 1), shift))
+        cells = cells[around[there] <= around[here]]
+    return cells

@@ -2,6 +2,7 @@
 
 python measurements/throughput.py                                      (512^3 voxels, on what `auto` chooses)
 python measurements/throughput.py --shape 256 256 256 --device cpu
+python measurements/throughput.py --shape 128 128 128 --device cpu --busy 1   (and beside one busy loop, in turns)
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,17 +24,26 @@ from napari_colloids.detection import Options, Part, Record, detect
 from napari_colloids.detection.candidates import suppress_overlaps
 from napari_colloids.detection.device import choose_device, half_precision
 from napari_colloids.detection.inference import predict_symmetrised, prepare, without_margin
+from napari_colloids.detection.measurement import forget
 from napari_colloids.detection.plan import Plan, iter_plan
 from napari_colloids.detection.search import iter_search
+from napari_colloids.detection.slabs import SlabNetwork
 from napari_colloids.detection.weights import bundled_network, network_on
+from napari_colloids.detection.workers import Workers
 from napari_colloids.progress import result_of
 from napari_colloids.simulation import PRESETS, simulate
 from napari_colloids.stack import as_stack
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Edge of the simulated block that fills the stack, again and again.
 BLOCK = 128
 #: Edge of the matrices whose product measures the peak performance.
 MATRIX = {"cuda": 8192, "mps": 4096, "cpu": 2048}
+#: What keeps a core busy, and how long it takes to begin.
+LOOP = "while True: pass"
+SECONDS_OF_START = 0.3
 
 
 def main() -> None:
@@ -40,10 +53,15 @@ def main() -> None:
     parser.add_argument("--diameter", type=float, default=10.0, help="of the particles in voxels")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--repeat", type=int, default=5, help="runs, after one to warm up; the median counts")
+    parser.add_argument("--busy", type=int, default=0, help="loops that run beside every second search, too")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file, too")
     options = parser.parse_args()
     stack = tiled(tuple(options.shape), options.diameter)
-    text = json.dumps(measure(stack, options.diameter, choose_device(options.device), options.repeat), indent=1)
+    device = choose_device(options.device)
+    figures = measure(stack, options.diameter, device, options.repeat)
+    if options.busy:
+        figures |= busy(stack, Options(diameter=options.diameter, device=device), options.repeat, options.busy)
+    text = json.dumps(figures, indent=1)
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
@@ -59,10 +77,11 @@ def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dic
     """Return the figures of one stack on one device."""
     settings = Options(diameter=diameter, device=device)
     first = time.perf_counter()
-    found = detect(stack, settings)
+    found = searched(stack, settings)
     first = time.perf_counter() - first
-    seconds = [timed(device, detect, stack, settings) for _ in range(repeat)]
+    seconds = [timed(device, searched, stack, settings) for _ in range(repeat)]
     median = statistics.median(seconds)
+    cpu = [cpu_seconds(searched, stack, settings) for _ in range(repeat)]
     plan = result_of(iter_plan(as_stack(stack), Part(), settings), None)
     parts = stages(stack, plan, device, repeat)
     peak, flops = peak_flops(device), flops_of(plan)
@@ -77,6 +96,8 @@ def measure(stack: np.ndarray, diameter: float, device: str, repeat: int) -> dic
         "seconds_first_time": round(first, 3),
         "seconds": round(median, 4),
         "seconds_fastest_slowest": [round(min(seconds), 4), round(max(seconds), 4)],
+        "cpu_seconds_fastest": round(min(cpu), 4),
+        "seconds_of_estimate": round(median_of(repeat, device, lambda: estimated(stack)), 4),
         "mvoxel_per_s": round(stack.size / 1e6 / median, 1),
         "stages_s": {name: round(value, 4) for name, value in parts.items()},
         "network_tflop": round(flops / 1e12, 3),
@@ -101,20 +122,69 @@ def stages(stack: np.ndarray, plan: Plan, device: str, repeat: int) -> dict[str,
     def resample() -> torch.Tensor:
         return prepare(stack, without_margin(low), without_margin(high), plan.scale, plan.levels, device)
 
-    image = resample()[None, None].to(memory_format=torch.channels_last_3d)
+    image = resample()
 
     def predict() -> None:
+        if device == "cpu":
+            with Workers() as workers:
+                result_of(SlabNetwork(network, half or torch.float32).iter_predict(image, workers))
+            return
         with torch.inference_mode(), torch.autocast(device, dtype=half, enabled=half is not None):
-            predict_symmetrised(network, image)
+            predict_symmetrised(network, image[None, None].to(memory_format=torch.channels_last_3d))
 
     predict()
     candidates = result_of(iter_search(stack, plan), None).candidates
     return {
-        "plan": median_of(repeat, device, lambda: result_of(iter_plan(as_stack(stack), Part(), plan.options), None)),
+        "plan": median_of(repeat, device, lambda: planned(stack, plan.options)),
         "normalise_and_resample": share * median_of(repeat, device, resample),
         "network": share * median_of(repeat, device, predict),
         "overlaps": median_of(repeat, device, lambda: suppress_overlaps(candidates)),
     }
+
+
+def searched(stack: np.ndarray, settings: Options) -> pd.DataFrame:
+    """Detect, as if the stack was new."""
+    forget()
+    return detect(stack, settings)
+
+
+def planned(stack: np.ndarray, options: Options) -> Plan:
+    """Measure what a search needs to know, as if the stack was new."""
+    forget()
+    return result_of(iter_plan(as_stack(stack), Part(), options), None)
+
+
+def estimated(stack: np.ndarray) -> Plan:
+    """Do the same without a diameter."""
+    return planned(stack, Options(device="cpu"))
+
+
+def busy(stack: np.ndarray, settings: Options, repeat: int, loops: int) -> dict:
+    """Return the seconds of a search alone and beside so many loops, in turns."""
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(repeat):
+        for beside in (False, True):
+            others = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(loops * beside)]
+            time.sleep(SECONDS_OF_START)
+            seconds[beside].append(timed(settings.device, searched, stack, settings))
+            for other in others:
+                other.kill()
+                other.wait()
+    figures = {
+        name: [round(value, 4) for value in (statistics.median(times), min(times), max(times))]
+        for name, times in (("alone", seconds[False]), ("busy", seconds[True]))
+    }
+    return {
+        **{f"seconds_{name}_fastest_slowest": values for name, values in figures.items()},
+        "busy_over_alone": round(figures["busy"][0] / figures["alone"][0], 2),
+    }
+
+
+def cpu_seconds(job, *arguments) -> float:
+    """Return the seconds of a job of all threads together."""
+    started = time.process_time()
+    job(*arguments)
+    return time.process_time() - started
 
 
 def median_of(repeat: int, device: str, job) -> float:

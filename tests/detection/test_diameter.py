@@ -9,6 +9,8 @@ import pytest
 
 from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.detection import Region, detect
+from napari_colloids.detection.measurement import forget
+from napari_colloids.detection.trial import Trials
 from napari_colloids.particles import particle_table
 from napari_colloids.scoring import score
 from napari_colloids.simulation import simulate
@@ -70,6 +72,42 @@ def test_large_particles_do_not_swallow_the_small_ones_around_them():
     found = detect(volume.image, diameter=8)  # that of the small ones
     assert score(particle_table(volume.positions), found, diameter=8, shape=scene.shape).recall > 0.97
     assert found["radius"].max() < 1.2 * volume.radii.max()
+
+
+def test_an_image_is_measured_once_and_a_changed_one_again(monkeypatch):
+    tried = []
+    at = Trials.at
+
+    def counted(self, diameter, *arguments, **settings):
+        tried.append(diameter)
+        return at(self, diameter, *arguments, **settings)
+
+    monkeypatch.setattr(Trials, "at", counted)
+    image = simulate(shape=(32, 48, 48), radius=5, psf_sigma=(2, 1.2, 1.2), snr=5, cnr=5, seed=27).stack.data.copy()
+    first = detect(image)
+    assert tried
+    tried.clear()
+    again = detect(image, threshold=0.9)
+    assert not tried
+    assert again.attrs["diameter"] == first.attrs["diameter"]
+    image[5, 6, 7] += 1
+    detect(image)
+    assert tried
+    tried.clear()
+    detect(image, voxel_size=(0.2, 0.1, 0.1))
+    assert tried
+
+
+def test_the_quick_search_leads_where_the_thorough_one_does(monkeypatch):
+    """Without the point reflection scales are only left out."""
+    stack = make_volume(Scene(shape=(40, 64, 64), size_ratio=1.5, radius=5.0), 33).image
+    found = detect(stack)
+    thorough = Trials.at
+    monkeypatch.setattr(
+        Trials, "at", lambda self, diameter, edge=64, *, symmetrised=True: thorough(self, diameter, edge)
+    )
+    forget()
+    assert detect(stack).attrs["diameter"] == found.attrs["diameter"]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: power follow.
 _DIAMETER_FACTOR = 1.25
 _COARSE_DIAMETERS = tuple(4.0 * _DIAMETER_FACTOR**k for k in range(0, 15, 2))
+#: The coarse search is done without the point reflection first. What has at least this fraction of the best score is
+#: scored with it: the two scores differ by up to a third, where few particles are found.
+_MIN_CONTENDER_RATIO = 0.4
 #: Edge of the part that is searched for the final estimate, in canonical voxels: about eight particles.
 _FINE_EDGE_VOXELS = 80
 #: An estimate is certain where enough particles are found, of at least this mean confidence, and where every scale that
@@ -65,10 +68,12 @@ def estimate_diameter(trials: Trials) -> Generator[Progress, None, DiameterEstim
     widest = max(trials.volume.shape[1:])
     coarse = [d for d in _COARSE_DIAMETERS if d <= widest] or [_COARSE_DIAMETERS[0]]
     total = len(coarse) + 5  # with two neighbours, two refinements, and one search for small particles
-    scores: list[ScaleScore] = []
+    quick: list[ScaleScore] = []
     for diameter in coarse:
-        scores.append(score_at(diameter))
-        yield Progress(len(scores), total, "estimating the diameter")
+        quick.append(ScaleScore.of(trials.at(diameter, symmetrised=False)))
+        yield Progress(len(quick), total, "estimating the diameter")
+    least = _MIN_CONTENDER_RATIO * _best(quick).score
+    scores = [score_at(d) if one.score >= least else one for d, one in zip(coarse, quick, strict=True)]
     rough = _best(scores).diameter
     last = min(widest, _COARSE_DIAMETERS[-1])
     neighbours = [d for d in (rough / _DIAMETER_FACTOR, rough * _DIAMETER_FACTOR) if _COARSE_DIAMETERS[0] <= d <= last]
@@ -106,13 +111,20 @@ def _of_mixture(trials: Trials, best: ScaleScore) -> float:
     diameter = best.diameter * best.ratio
     smaller = diameter / _SMALLER_SCALE_FACTOR
     # Below the smallest scale noise has small particles.
-    if smaller >= _COARSE_DIAMETERS[0]:
-        small = relative_diameters(trials.at(smaller, _FINE_EDGE_VOXELS).found) < _SMALLER_SCALE_FACTOR / 2
-        if fraction(small) >= _MIN_SMALL_FRACTION:
-            return _mean_diameter(trials, smaller, smaller)
+    if smaller >= _COARSE_DIAMETERS[0] and _has_small_particles(trials, smaller):
+        return _mean_diameter(trials, smaller, smaller)
     if best.large_fraction >= _MIN_LARGE_FRACTION:
         return _mean_diameter(trials, diameter, _SMALLER_SCALE_FACTOR * diameter)
     return diameter
+
+
+def _has_small_particles(trials: Trials, diameter: float) -> bool:
+    """Whether many detections at a diameter are less than half as large as those of the best scale."""
+    for symmetrised, least in ((False, _MIN_SMALL_FRACTION / 2), (True, _MIN_SMALL_FRACTION)):
+        found = trials.at(diameter, _FINE_EDGE_VOXELS, symmetrised=symmetrised).found
+        if fraction(relative_diameters(found) < _SMALLER_SCALE_FACTOR / 2) < least:
+            return False
+    return True
 
 
 def _mean_diameter(trials: Trials, diameter: float, highest: float) -> float:

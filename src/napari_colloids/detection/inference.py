@@ -63,6 +63,8 @@ def candidates_in(
     network: CentreNet,
     device: str,
     min_confidence: float,
+    *,
+    symmetrised: bool = True,
 ) -> Iterator[Candidates | float]:
     """Apply the network tile by tile.
 
@@ -85,10 +87,12 @@ def candidates_in(
         ``cpu``, ``cuda`` or ``mps``.
     min_confidence
         Candidates of a lower confidence are left out.
+    symmetrised
+        Whether to average over each tile and its point reflection; on a CPU it takes half as long without.
     """
     prepare_torch()
     if device == "cpu":
-        yield from _candidates_on_cpu(tiles, volume, scale, levels, network, min_confidence)
+        yield from _candidates_on_cpu(tiles, volume, scale, levels, network, min_confidence, symmetrised)
         return
     half = half_precision(device)
 
@@ -109,6 +113,7 @@ def _candidates_on_cpu(
     levels: GreyLevels,
     network: CentreNet,
     min_confidence: float,
+    symmetrised: bool,
 ) -> Iterator[Candidates | float]:
     """Apply the network tile by tile; all threads share each of them."""
     prepared = _prepared(network, half_precision("cpu") or torch.float32)
@@ -116,7 +121,7 @@ def _candidates_on_cpu(
         for tile in tiles:
             image = prepare(volume, without_margin(tile.low), without_margin(tile.high), scale, levels, workers=workers)
             yield 0.0
-            maps = yield from prepared.iter_predict(image, workers)
+            maps = yield from prepared.iter_predict(image, workers, symmetrised=symmetrised)
             (found,) = workers.each(lambda tile: decode(*maps, tile, min_confidence), [tile])  # noqa: B023
             yield _without_margin(found)
 

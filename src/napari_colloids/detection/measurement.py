@@ -26,6 +26,10 @@ _MIN_DIAMETER_PX = 5.0
 #: Where the particles found are wider or narrower than assumed by more than this factor, the diameter is wrong: between
 #: large particles the gaps fit a small diameter, and two particles above each other look like a large one.
 _MAX_DIAMETER_RATIO = 1.4
+#: Measurements that are remembered, in the order in which they were made, and how many: a small image that is searched
+#: again with another setting, as in the window, is not measured again.
+_REMEMBERED: dict[tuple[object, float | None], DiameterEstimate] = {}
+_MAX_REMEMBERED = 16
 
 
 def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, None, DiameterEstimate]:
@@ -38,6 +42,24 @@ def iter_measure(trials: Trials, given: float | None) -> Generator[Progress, Non
     given
         Diameter in voxels along x, or None.
     """
+    identity = trials.identity()
+    if identity is None:
+        return (yield from _measured(trials, given))
+    known = _REMEMBERED.get((identity, given))
+    if known is None:
+        known = yield from _measured(trials, given)
+        while len(_REMEMBERED) >= _MAX_REMEMBERED:
+            _REMEMBERED.pop(next(iter(_REMEMBERED)), None)
+        _REMEMBERED[identity, given] = known
+    return known
+
+
+def forget() -> None:
+    """Forget what is remembered, as if all images were new."""
+    _REMEMBERED.clear()
+
+
+def _measured(trials: Trials, given: float | None) -> Generator[Progress, None, DiameterEstimate]:
     if given is None:
         estimate = yield from estimate_diameter(trials)
         small = estimate.diameter < _MIN_DIAMETER_PX

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -94,6 +96,14 @@ class Trials:
     levels: GreyLevels
     proportions: VoxelSize
     network: CentreNet
+    _done: dict[tuple[Scale, int, bool], Trial] = field(default_factory=dict, init=False)
+
+    def identity(self) -> tuple[object, ...] | None:
+        """Return what tells these from all others; None where the overview does not hold every voxel."""
+        if self.overview.step > 1:
+            return None
+        digest = hashlib.sha1(np.ascontiguousarray(self.overview.sample).data, usedforsecurity=False)
+        return digest.hexdigest(), self.overview.sample.dtype, shape_of(self.volume), self.proportions, self.network
 
     def inverted(self) -> Trials:
         """Return those of the inverted volume."""
@@ -105,11 +115,13 @@ class Trials:
         z, y, x = self.proportions
         return replace(self, proportions=(z * factor, y, x))
 
-    def at(self, diameter: float, edge: int = EDGE_VOXELS) -> Trial:
+    def at(self, diameter: float, edge: int = EDGE_VOXELS, *, symmetrised: bool = True) -> Trial:
         """Do as `iter_at`, in one go."""
-        return result_of(self.iter_at(diameter, edge))
+        return result_of(self.iter_at(diameter, edge, symmetrised=symmetrised))
 
-    def iter_at(self, diameter: float, edge: int = EDGE_VOXELS) -> Generator[Progress, None, Trial]:
+    def iter_at(
+        self, diameter: float, edge: int = EDGE_VOXELS, *, symmetrised: bool = True
+    ) -> Generator[Progress, None, Trial]:
         """Apply the network to the part whose grey levels vary most, on the scale of an assumed diameter.
 
         Parameters
@@ -118,6 +130,8 @@ class Trials:
             In voxels along x.
         edge
             Of the part, in canonical voxels.
+        symmetrised
+            Whether to average over the part and its point reflection; without, it takes half as long.
 
         Yields
         ------
@@ -130,8 +144,20 @@ class Trials:
             If the network fails, or memory runs out.
         """
         scale = Scale.for_diameter(diameter, shape_of(self.volume), self.proportions)
+        known = self._done.get((scale, edge, symmetrised))
+        if known is not None:
+            return known
         tile = _most_varied_part(self.overview, scale, edge)
-        steps = candidates_in([tile], self.volume, scale, self.levels, self.network, "cpu", _MIN_CONFIDENCE)
+        steps = candidates_in(
+            [tile],
+            self.volume,
+            scale,
+            self.levels,
+            self.network,
+            "cpu",
+            _MIN_CONFIDENCE,
+            symmetrised=symmetrised,
+        )
         found = Candidates.joined([])
         try:
             for step in steps:
@@ -143,7 +169,9 @@ class Trials:
             raise ColloidsError(f"The network failed on cpu: {error}") from error
         low = np.maximum(without_margin(tile.low), 0)
         high = np.minimum(without_margin(tile.high), scale.canonical_shape)
-        return Trial(CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), low, high, scale)
+        trial = Trial(CANONICAL_DIAMETER * scale.lateral_step, suppress_overlaps(found), low, high, scale)
+        self._done[scale, edge, symmetrised] = trial
+        return trial
 
     def image(self, trial: Trial) -> NDArray[np.float32]:
         """Return the normalised image of the part that was searched, in canonical voxels."""
@@ -219,18 +247,29 @@ def _most_varied_part(overview: Overview, scale: Scale, edge: int) -> Tile:
     corners = [
         sorted({(n - s) * k // 4 // MULTIPLE * MULTIPLE for k in range(5)}) for n, s in zip(shape, size, strict=True)
     ]
+    sides = [
+        {corner: _source_side(scale, axis, corner, corner + size[axis]) for corner in corners[axis]}
+        for axis in range(3)
+    ]
 
-    def tile(corner: tuple[int, int, int]) -> Tile:
-        high = corner[0] + size[0], corner[1] + size[1], corner[2] + size[2]
-        return Tile(corner, high, corner, high)
-
-    def spread(tile: Tile) -> float:
-        part = overview.part(scale.source_slices(without_margin(tile.low), without_margin(tile.high)))
-        step = max(1, round((np.prod(part.shape) / 4000) ** (1 / 3)))
+    def spread(corner: tuple[int, int, int]) -> float:
+        z, y, x = corner
+        part = overview.part((sides[0][z], sides[1][y], sides[2][x]))
+        step = max(1, round((math.prod(part.shape) / 4000) ** (1 / 3)))
+        few = part[::step, ::step, ::step]
+        if few.dtype.kind == "f":
+            few = np.nan_to_num(few)
         with np.errstate(over="ignore", invalid="ignore"):  # of grey levels such as 1e38
-            return float(np.nan_to_num(part[::step, ::step, ::step]).std())
+            return float(few.std())
 
-    return max((tile((z, y, x)) for z, y, x in product(*corners)), key=spread)
+    z, y, x = max(((z, y, x) for z, y, x in product(*corners)), key=spread)
+    high = z + size[0], y + size[1], x + size[2]
+    return Tile((z, y, x), high, (z, y, x), high)
+
+
+def _source_side(scale: Scale, axis: int, low: int, high: int) -> slice:
+    """Return the source voxels along an axis of canonical ones that count from the margin."""
+    return scale.source_slices(without_margin((low, low, low)), without_margin((high, high, high)))[axis]
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

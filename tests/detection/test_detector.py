@@ -177,10 +177,10 @@ def test_when_memory_runs_out_tiles_shrink(monkeypatch):
     row = simulate(shape=(20, 20, 400), volume_fraction=0.4, radius=5, snr=8, cnr=7, seed=6).stack
     iter_predict = SlabNetwork.iter_predict
 
-    def limited(self, image, workers):
+    def limited(self, image, workers, **choices):
         if image.numel() > 32 * 32 * 200:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return iter_predict(self, image, workers)
+        return iter_predict(self, image, workers, **choices)
 
     expected = detect(row, diameter=10)
     monkeypatch.setattr(SlabNetwork, "iter_predict", limited)
@@ -190,7 +190,7 @@ def test_when_memory_runs_out_tiles_shrink(monkeypatch):
 
 
 def test_other_failures_of_the_network_are_one_clear_error(dense, monkeypatch):
-    def broken(self, image, workers):
+    def broken(self, image, workers, **choices):
         raise RuntimeError("cuDNN error")
 
     monkeypatch.setattr(SlabNetwork, "iter_predict", broken)

@@ -54,11 +54,13 @@ def marginal_covariances(
             for entry in range(pointer[group[m]], pointer[group[m] + 1]):
                 other = place[columns[entry]]
                 if 0 <= other <= m:
-                    matrix[p * m : p * m + p, p * other : p * other + p] = data[entry]
+                    for i in range(p):
+                        for j in range(p):
+                            matrix[p * m + i, p * other + j] = data[entry, i, j]
         for m in range(len(group)):
             place[group[m]] = -1
         if _factorise(matrix):
-            found[n - low] = _inverse_of_factored(matrix[-p:, -p:])
+            _write_inverse(matrix, found[n - low])
     return found
 
 
@@ -69,13 +71,17 @@ def _most_coupled(n: int, pointer: Indices, columns: Indices, data: Array, count
     strength = np.full(last - first, -1.0)  # less than that of spheres whose templates do not overlap in fact
     for entry in range(first, last):
         if columns[entry] != n:
-            strength[entry - first] = np.abs(data[entry]).max()
-    order = np.argsort(-strength, kind="mergesort")
-    kept = min(count, len(order) - 1)
+            strength[entry - first] = _largest(data[entry])
+    kept = min(count, last - first - 1)
     group = np.empty(kept + 1, np.int32)
     # The strongest last, next to the sphere itself.
     for k in range(kept):
-        group[kept - 1 - k] = columns[first + order[k]]
+        strongest = 0
+        for m in range(len(strength)):
+            if strength[m] > strength[strongest]:
+                strongest = m
+        group[kept - 1 - k] = columns[first + strongest]
+        strength[strongest] = -1
     group[kept] = n
     return group
 
@@ -95,17 +101,32 @@ def _factorise(matrix: Array) -> bool:
 
 
 @compiled
-def _inverse_of_factored(factor: Array) -> Array:
-    """Return the inverse of a matrix whose Cholesky factor is the lower half of a small one."""
-    p = len(factor)
-    inverse = np.zeros((p, p))
+def _write_inverse(factor: Array, into: Array) -> None:
+    """Write the last diagonal block of the inverse of a matrix whose Cholesky factor is given, as a lower half."""
+    p, first = len(into), len(factor) - len(into)
+    inverse = np.zeros((p, p))  # of the last block of the factor
     for k in range(p):
         for i in range(k, p):
             total = 1.0 if i == k else 0.0
             for j in range(k, i):
-                total -= factor[i, j] * inverse[j, k]
-            inverse[i, k] = total / factor[i, i]
-    return inverse.T @ inverse
+                total -= factor[first + i, first + j] * inverse[j, k]
+            inverse[i, k] = total / factor[first + i, first + i]
+    for i in range(p):
+        for j in range(p):
+            total = 0.0
+            for k in range(p):
+                total += inverse[k, i] * inverse[k, j]
+            into[i, j] = total
+
+
+@compiled
+def _largest(matrix: Array) -> float:
+    """Return the largest absolute value."""
+    largest = 0.0
+    for row in matrix:
+        for value in row:
+            largest = max(largest, abs(value))
+    return largest
 
 
 @compiled

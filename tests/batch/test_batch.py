@@ -21,7 +21,7 @@ import pytest
 import tifffile
 
 from napari_colloids import ColloidsError, cli
-from napari_colloids.batch import Job, Selection, StackFile, jobs_of, run_job, tasks
+from napari_colloids.batch import Job, Selection, StackFile, connection, jobs_of, run_job, tasks
 from napari_colloids.batch.outcome import Log
 from napari_colloids.batch.store import PartStore
 from napari_colloids.detection import Options, Part, detect
@@ -247,7 +247,8 @@ def test_a_rectangle_a_mask_and_a_correction_along_z(folder, series):
         ["series.tif", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
     ],
 )
-def test_bad_input_is_one_clear_line(folder, arguments, capsys):
+def test_bad_input_is_one_clear_line(folder, arguments, capsys, monkeypatch):
+    monkeypatch.setattr(connection, "_MAX_SECONDS_TO_ANSWER", 1)
     np.save("other.npy", np.ones((3, 4, 5)))
     os.symlink("loop.tif", "loop.tif")
     if hasattr(os, "mkfifo"):

@@ -82,6 +82,8 @@ def test_noise_of_an_unknown_diameter():
     found = detect(np.random.default_rng(0).normal(100, 10, (32, 40, 40)).astype(np.uint8))
     assert len(found) == 0
     assert "diameter uncertain" in said(found)[0]
+    # Of neither kind, bright or dark.
+    assert not any("yours" in notice for notice in found.attrs["notices"])
 
 
 def test_the_window_which_asks_for_everything_gets_them_below_the_default():

@@ -12,13 +12,15 @@ from napari_colloids.particles import positions_of
 from napari_colloids.simulation import simulate
 
 RECTANGLE = np.array([[100.0, 150.0], [100.0, 220.0], [160.0, 220.0], [160.0, 150.0]])
+#: What tiles that begin elsewhere change, in voxels: the network computes in 32 bits.
+ROUNDING = 1e-5
 TRIANGLE = np.array([[-5.0, -5.0], [-5.0, 95.0], [95.0, -5.0]])
 
 
 @pytest.fixture(scope="module")
 def wide():
     """A flat stack that is several receptive fields wide."""
-    return simulate(shape=(40, 170, 260), volume_fraction=0.45, radius=5, snr=6, cnr=6, seed=31).stack
+    return simulate(shape=(32, 170, 230), volume_fraction=0.45, radius=5, snr=6, cnr=6, seed=31).stack
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +48,11 @@ def in_rectangle(positions):
         ),
     ],
 )
-def test_a_region_gives_exactly_what_the_whole_stack_gives_there(wide, everything, region, wanted, tile):
+def test_a_region_gives_what_the_whole_stack_gives_there(wide, everything, region, wanted, tile):
     expected = everything[wanted(positions_of(everything))].reset_index(drop=True)
     found = detect(wide, diameter=10, region=region, tile=tile)
     assert len(expected) > 20
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -61,7 +63,7 @@ def test_a_mask_is_looked_up_at_the_centre(wide, everything, lazy):
     expected = everything[mask[z, y, x] > 0].reset_index(drop=True)
     found = detect(wide, diameter=10, region=Region(mask=da.from_array(mask, chunks=64) if lazy else mask), tile=96)
     assert len(expected) > 50
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, atol=ROUNDING)
 
 
 def test_only_the_tiles_that_matter_are_searched(wide):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from distributed import Client, SpecCluster
 
+#: How long a scheduler may take to answer.
+_MAX_SECONDS_TO_ANSWER = 10
 #: Environment of local workers: one thread each, and a heap of glibc that keeps the memory of a tile for the next one.
 #: What distributed sets instead gives it back after every layer of the network, and costs a third of the speed.
 _WORKER_ENVIRONMENT = {
@@ -96,7 +98,7 @@ def connected(cluster: Cluster) -> Iterator[Client]:
             yield client
         return
     try:
-        client = Client(cluster.scheduler, timeout="10s")
+        client = Client(cluster.scheduler, timeout=_MAX_SECONDS_TO_ANSWER)
     except (OSError, ValueError) as error:
         message = f"The scheduler at '{cluster.scheduler}' does not answer: is the address right?"
         raise ColloidsError(message) from error

@@ -58,7 +58,7 @@ def test_the_small_particles_of_a_mixture_count():
 @pytest.mark.parametrize("share", [0.1, 0.3])
 def test_the_estimate_of_a_mixture_finds_both_sizes_however_few_are_large(share):
     radius = 4 * (1 + 2 * share)
-    scene = Scene(shape=(96, 96, 96), size_ratio=3.0, large_share=share, radius=radius, psf=(2.0, 1.0))
+    scene = Scene(shape=(72, 80, 80), size_ratio=3.0, large_share=share, radius=radius, psf=(2.0, 1.0))
     volume = make_volume(scene, 31)
     found = detect(volume.image)
     scored = score(particle_table(volume.positions), found, diameter=8, shape=scene.shape)
@@ -67,7 +67,7 @@ def test_the_estimate_of_a_mixture_finds_both_sizes_however_few_are_large(share)
 
 
 def test_large_particles_do_not_swallow_the_small_ones_around_them():
-    scene = Scene(shape=(96, 96, 96), size_ratio=2.5, large_share=0.15, radius=4.9, psf=(2.0, 1.0))
+    scene = Scene(shape=(72, 80, 80), size_ratio=2.5, large_share=0.15, radius=4.9, psf=(2.0, 1.0))
     volume = make_volume(scene, 32)
     found = detect(volume.image, diameter=8)  # that of the small ones
     assert score(particle_table(volume.positions), found, diameter=8, shape=scene.shape).recall > 0.97

@@ -11,6 +11,7 @@ import pytest
 
 from napari_colloids import ColloidsError, Record
 from napari_colloids.detection import Options, Part, detect, detect_series, iter_detect_series, parts_of
+from napari_colloids.detection.measurement import forget
 from napari_colloids.errors import UnusableVolumeError
 from napari_colloids.simulation import simulate
 from napari_colloids.stack import Stack
@@ -178,6 +179,7 @@ def test_stopped_and_gone_on_is_the_same_as_in_one_go(series):
 
 
 def test_the_diameter_is_estimated_once_a_channel(series):
+    forget()
     _, steps = run(series, Options(), parts_of(range(2), range(2)))
     estimating = {step.message.partition(",")[0] for step in steps if "estimating" in step.message}
     assert len(estimating) == 2

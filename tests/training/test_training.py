@@ -101,9 +101,14 @@ def test_faint_particles_may_be_found_or_not_but_no_others():
     assert loss(missed) > loss(sure) + 1
 
 
-def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is():
-    domain = Domain(seed=5, packings=10)
-    again = Domain(seed=5, packings=10)
+@pytest.fixture(scope="module")
+def domain():
+    """Packings take seconds; scenes follow from them and their number alone."""
+    return Domain(seed=5, packings=20)
+
+
+def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is(domain):
+    again = Domain(seed=5, packings=20)
     counts = []
     brighter = []
     for number in range(12):
@@ -118,7 +123,7 @@ def test_scenes_are_reproducible_varied_and_have_their_truth_where_the_light_is(
             brighter.append(folded[centres].mean() - folded.mean())
     assert len(set(counts)) > 6
     assert np.mean(brighter) > 0.1
-    assert not np.array_equal(domain.sample(0, Stage()).image, Domain(seed=6, packings=10).sample(0, Stage()).image)
+    assert not np.array_equal(domain.sample(0, Stage()).image, Domain(seed=6, packings=2).sample(0, Stage()).image)
 
 
 @pytest.fixture
@@ -281,8 +286,7 @@ def test_the_learning_rate_falls_within_a_stage_and_begins_anew(config):
     assert rates[1000] == pytest.approx(1e-3)
 
 
-def test_a_share_of_the_scenes_is_nano_colloids():
-    domain = Domain(seed=5, packings=10)
+def test_a_share_of_the_scenes_is_nano_colloids(domain):
     images = {nano: [domain.sample(number, Stage(nano=nano)).image for number in range(14)] for nano in (0.0, 0.3, 1.0)}
     other = [np.array_equal(a, b) for a, b in zip(images[0.3], images[0.0], strict=True)]
     same = [np.array_equal(a, b) for a, b in zip(images[0.3], images[1.0], strict=True)]
@@ -290,8 +294,7 @@ def test_a_share_of_the_scenes_is_nano_colloids():
     assert 1 <= sum(same) <= 9
 
 
-def test_a_share_of_the_scenes_has_dark_cores():
-    domain = Domain(seed=5, packings=10)
+def test_a_share_of_the_scenes_has_dark_cores(domain):
     images = {
         share: [domain.sample(number, Stage(shells=share)).image for number in range(12)] for share in (0.0, 0.4, 1.0)
     }
@@ -304,8 +307,7 @@ def test_a_share_of_the_scenes_has_dark_cores():
 
 
 @pytest.mark.parametrize("kind", ["mixtures", "solid_strings"])
-def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(kind):
-    domain = Domain(seed=5, packings=20)
+def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(domain, kind):
     scenes = {
         share: [domain.sample(number, Stage(shells=0, **{kind: share})) for number in range(12)]
         for share in (0.3, 0.6, 1.0)
@@ -317,8 +319,8 @@ def test_a_share_of_the_scenes_is_of_a_kind_that_is_rare_otherwise(kind):
     assert all(b for a, b in zip(chosen, often, strict=True) if a)
 
 
-def test_mixtures_have_large_particles_among_small_ones():
-    mixtures = Domain(seed=5, packings=40).arrangements["mixture"]
+def test_mixtures_have_large_particles_among_small_ones(domain):
+    mixtures = domain.arrangements["mixture"]
     largest = [mixture.radii.max() / mixture.radii.min() for mixture in mixtures]
     shares = [np.mean(mixture.radii > np.sqrt(mixture.radii.min() * mixture.radii.max())) for mixture in mixtures]
     assert min(largest) > 1.3

@@ -108,3 +108,16 @@ def test_read_only_places_are_told(ordinary_user):
             pass
         folder.chmod(0o755)
         assert file.read_text() == "old"
+
+
+def test_a_signal_just_after_the_temporary_file_was_made_leaves_none(tmp_path, monkeypatch):
+    touch = Path.touch
+
+    def interrupted(self, **choices):
+        touch(self, **choices)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "touch", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "found.csv"):
+        pass
+    assert not list(tmp_path.iterdir())

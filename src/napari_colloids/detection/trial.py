@@ -99,7 +99,7 @@ class Trials:
     _done: dict[tuple[Scale, int, bool], Trial] = field(default_factory=dict, init=False)
 
     def identity(self) -> tuple[object, ...] | None:
-        """Return what tells these from all others; None where the overview does not hold every voxel."""
+        """Return a key under which what is measured here can be kept; None where the overview has not every voxel."""
         if self.overview.step > 1:
             return None
         digest = hashlib.sha1(np.ascontiguousarray(self.overview.sample).data, usedforsecurity=False)

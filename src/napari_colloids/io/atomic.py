@@ -96,15 +96,17 @@ def replace_on_success(path: AnyPath) -> Iterator[Path]:
             raise ColloidsError(f"There is no folder '{target.parent}'; create it first.")
         if target.exists() and not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ColloidsError(f"'{path}' is write-protected; choose another name.")
-        # Not tempfile: its files are private to the user, and the result should get the usual permissions.
         _remove_left_behind(target.parent)
         temporary = target.parent / _TEMPORARY_NAME.format(**Holder.this()._asdict(), suffix=target.suffix)
-        temporary.touch(exist_ok=False)
     except OSError as error:
-        raise ColloidsError(
-            f"Nothing can be written in the folder '{target.parent}' ({error.strerror or error}); choose another one."
-        ) from error
+        raise _nothing_to_write_in(target.parent, error) from error
+    # A signal may end the process between any two lines from here on, too.
     try:
+        try:
+            # Not tempfile: its files are private to the user, and the result should get the usual permissions.
+            temporary.touch(exist_ok=False)
+        except OSError as error:
+            raise _nothing_to_write_in(target.parent, error) from error
         yield temporary
         with translating_write_errors(path):
             # Without this a power cut may leave the new name on an empty file, and nothing of the old one.
@@ -115,6 +117,13 @@ def replace_on_success(path: AnyPath) -> Iterator[Path]:
             os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _nothing_to_write_in(folder: Path, error: OSError) -> ColloidsError:
+    """Return the error of a folder that no file can be made in."""
+    return ColloidsError(
+        f"Nothing can be written in the folder '{folder}' ({error.strerror or error}); choose another one."
+    )
 
 
 @cache  # once a folder: it may hold many files

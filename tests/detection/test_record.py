@@ -117,6 +117,15 @@ def test_all_that_the_refinement_measures_is_in_the_record(small):
     assert set(refined.attrs) - {"notices"} == set(OPTICS)
 
 
+def test_why_nothing_was_refined_is_in_the_record(small):
+    found = detect(small.stack, diameter=8, method="log")
+    known = {"psf_sigma": [5.0, 1.5], "not_refined": "the errors are too large"}
+    record = Record.from_attrs({**found.attrs, **known})
+    assert record.to_attrs() == {**found.attrs, **known}
+    assert "refined" not in repr(record)
+    assert "refined" in repr(Record.from_attrs({**found.attrs, "psf_sigma": [5.0, 1.5]}))
+
+
 def test_a_mask_is_noted(small):
     found = detect(small.stack, diameter=8, method="log", region=Region(mask=np.ones(small.stack.shape, bool)))
     assert Record.from_attrs(found.attrs).region == {"mask": True}

@@ -48,10 +48,10 @@ def finish(widget, qtbot, click, button=None):
     qtbot.waitUntil(lambda: not (widget.button.busy or widget.threshold.residual.busy), timeout=TIMEOUT)
 
 
-def add_truth(viewer, image, simulated):
-    """Add the true particles as if they had been detected."""
+def add_truth(viewer, image, simulated, measured=None):
+    """Add the true particles as if they had been detected, and measured by a refinement."""
     table = simulated.particles.assign(confidence=0.9)
-    note = {"image": image.name, "diameter": 10.0}
+    note = {"image": image.name, "diameter": 10.0, **(measured or {})}
     return add_layer(viewer, layers.particle_layer_data(table, places.place_of(image), name="found", note=note))
 
 
@@ -195,6 +195,18 @@ def test_the_residual_lies_over_the_image_and_is_dark_but_for_a_missed_particle(
     assert second.name == "beads residual"
     assert all(layer in viewer.layers for layer in (image, points, *others))
     assert second.data[at] < 2 * spread
+
+
+def test_the_residual_says_why_its_particles_were_not_refined(viewer, widget, image, simulated, qtbot, click):
+    measured = {
+        **{"psf_sigma": [2.0, 1.2], "psf_tail": 0.0, "psf_tilt": [0.0, 0.0], "shell": 0.0, "polydispersity": 0.05},
+        **{"background": 50.0, "brightness": 200.0, "brightness_spread": 0.1, "noise_gain": 2.0, "noise_floor": 20.0},
+        "not_refined": "the standard errors <b> are too large",
+    }
+    add_truth(viewer, image, simulated, measured)
+    finish(widget, qtbot, click, widget.threshold.residual)
+    assert len(residuals(viewer)) == 1
+    assert "Not refined: the standard errors &lt;b&gt; are too large." in widget.status.text()
 
 
 def test_the_residual_of_the_time_step_on_show(viewer, simulated, qtbot, click):

@@ -27,6 +27,8 @@ OPTICS = (
     *("psf_sigma", "psf_tail", "psf_tilt", "shell", "polydispersity"),
     *("background", "brightness", "brightness_spread", "noise_gain", "noise_floor"),
 )
+#: The same, and the name of why nothing was refined with such optics.
+REFINEMENT = (*OPTICS, "not_refined")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Record:
     notices
         Messages for the user.
     optics
-        Measurements of the refinement, by the names in `OPTICS` (see `refine`); empty without refinement.
+        Measurements of the refinement, by the names in `REFINEMENT` (see `refine`); empty without refinement.
     version
         Version of the program.
     weights_sha256
@@ -125,7 +127,7 @@ class Record:
             f"threshold {_short(self.threshold)}",
             *(["dark particles"] if self.dark else []),
             *([f"region: {', '.join(self.region)}"] if self.region else []),
-            *(["refined"] if self.optics else []),
+            *(["refined"] if self.optics and "not_refined" not in self.optics else []),
             *([f"{len(self.unusable)} unusable"] if self.unusable else []),
             *([f"{len(self.notices)} notice{'s' if len(self.notices) > 1 else ''}"] if self.notices else []),
             f"{_short(self.seconds)} s",
@@ -147,7 +149,7 @@ class Record:
         known["notices"] = tuple(notices) if isinstance(notices, Iterable) else ()
         size = known.get("voxel_size")
         known["voxel_size"] = tuple(size) if isinstance(size, list) else size
-        known["optics"] = {name: given[name] for name in OPTICS if name in given}
+        known["optics"] = {name: given[name] for name in REFINEMENT if name in given}
         if "diameter" in known and known["diameter"] is None:  # as JSON has NaN
             known["diameter"] = math.nan
         try:

@@ -102,6 +102,7 @@ def iter_refine_slabs(
                 source[kept],
                 found.common,
                 found.notices,
+                found.declined,
             )
         )
     lost = np.flatnonzero(~owned)
@@ -128,4 +129,5 @@ def _joined(fits: list[Refinement], count: int) -> Refinement:
         source[order],
         best.common,
         list(dict.fromkeys(notice for one in fits for notice in one.notices)),
+        best.declined,
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.refinement.global_parameters import GlobalParameters
+    from napari_colloids.refinement.optics import Optics
 
 #: Range of the radius over that of the detections.
 _RADIUS_RATIO_RANGE = (0.8, 1.25)
@@ -19,6 +20,13 @@ _RADIUS_RATIO_RANGE = (0.8, 1.25)
 _MIN_POINT_SIGMA_RADII = 0.5
 #: Largest axial width of the PSF, halo included, in radii.
 _MAX_AXIAL_SIGMA_RADII = 2.2
+#: The same width from which spheres on top of each other look alike, so that errors depend on the shape of the PSF
+#: beyond what any model of it has, and how much larger they are for each radius more. In simulations with a Gaussian
+#: PSF and with that of a STED microscope at least nine tenths then lie within two of them.
+_MIN_AMBIGUOUS_SIGMA_RADII = 1.0
+_ERROR_GROWTH_PER_RADIUS = 2.0
+#: Factor of the errors from which it is told.
+_MIN_TOLD_FACTOR = 1.25
 #: Largest spread of the brightness, relative.
 _MAX_BRIGHTNESS_SPREAD = 0.8
 #: Largest noise in the dark over the standard deviation of all grey levels, of which it is only a part; what is cut off
@@ -33,6 +41,8 @@ _FULL_TAIL = 0.97
 _MIN_HALOED_SIGMA_RADII, _MIN_HALOED_SIGMA_VOXELS = 0.13, 0.62
 #: Spread of the brightness beside such a PSF, from which all of it only makes up for a wrong model.
 _MAX_HALOED_SPREAD = 0.2
+#: What may be the reason where the fit has no sensible end.
+_NO_SPHERES = "spheres on a smooth background do not describe this image"
 
 
 class Seen(NamedTuple):
@@ -73,26 +83,24 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
     if detector.floor / detector.averaged**0.5 > _MAX_NOISE_OF_CONTRAST * seen.contrast:
         return (
             f"the noise of the fit, {detector.floor:.3g} grey levels, is more than the whole contrast of the image, "
-            f"{seen.contrast:.3g}; check the diameter"
+            f"{seen.contrast:.3g}: the diameter is wrong, or {_NO_SPHERES}"
         )
     if common.background < seen.lowest - beyond:
         return (
             f"the background comes out at {common.background:.0f}, but the lowest grey level is {seen.lowest:.0f}, "
-            "where it is cut off; record with a larger offset"
+            f"where it is cut off: a larger offset helps, or {_NO_SPHERES}"
         )
     if seen.light > seen.highest + beyond:
         return (
             f"the light of the particles comes out at {seen.light:.0f}, but the highest grey level is "
-            f"{seen.highest:.0f}, where it is cut off; record with less light or gain"
+            f"{seen.highest:.0f}, where it is cut off: less light or gain helps, or {_NO_SPHERES}"
         )
     if not _RADIUS_RATIO_RANGE[0] < common.radius / radius < _RADIUS_RATIO_RANGE[1]:
         return (
             "the fit does not agree with the diameter: its radii are "
             f"{common.radius / radius:.2f} times those of the detections; check the diameter, or give a measured PSF"
         )
-    # A PSF much longer than the particles is fitted with a large halo, which adds to the width of the core.
-    axial = optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail)
-    if axial > _MAX_AXIAL_SIGMA_RADII * radius:
+    if _axial_sigma(optics) > _MAX_AXIAL_SIGMA_RADII * radius:
         return "the particles are too blurred along z, by more than their diameter; nothing but a sharper image helps"
     if common.brightness_spread > _MAX_BRIGHTNESS_SPREAD:
         return (
@@ -102,10 +110,34 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
     if _is_makeshift(common):
         return (
             "no lens has the PSF of the fit, a core as sharp as the voxels with all the halo that there may be, beside "
-            f"which the particles differ in brightness by {common.brightness_spread:.0%}: spheres on a smooth "
-            "background do not describe this image; a PSF measured on a bead may"
+            f"which the particles differ in brightness by {common.brightness_spread:.0%}: {_NO_SPHERES}; a PSF "
+            "measured on a bead may help"
         )
     return ""
+
+
+def blur_factor(common: GlobalParameters) -> float:
+    """Return how much larger errors are than noise makes them, as the particles are blurred along z; at least 1."""
+    blur = _axial_sigma(common.optics) / common.radius
+    return float(1 + _ERROR_GROWTH_PER_RADIUS * max(blur - _MIN_AMBIGUOUS_SIGMA_RADII, 0.0))
+
+
+def blur_notices(common: GlobalParameters) -> list[str]:
+    """Return a sentence that says by how much errors are larger for the blur along z; none where that is little."""
+    factor = blur_factor(common)
+    if factor < _MIN_TOLD_FACTOR:
+        return []
+    blur = _axial_sigma(common.optics) / common.radius
+    return [
+        f"The image is blurred along z by {blur:.1f} radii (standard deviation): spheres on top of each other look "
+        "like one, and how they are told apart depends on the very shape of the PSF. Standard errors are "
+        f"{factor:.1f} times as large for it."
+    ]
+
+
+def _axial_sigma(optics: Optics) -> float:
+    """Return the axial width of the PSF; one much longer than the particles is fitted with a large halo, which adds."""
+    return float(optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail))
 
 
 def are_points(common: GlobalParameters, radius: float) -> bool:

@@ -17,9 +17,10 @@ from napari_colloids.refinement.acceptance import FittedParticles
 from napari_colloids.refinement.block_fit import Detections, fit_block, residual_of_block
 from napari_colloids.refinement.gaps import iter_refine_slabs, recorded_bins, slabs_of
 from napari_colloids.refinement.partition import Cell, partition_by_count
+from napari_colloids.refinement.plausibility import blur_factor, blur_notices
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, measured_before, prepare
 from napari_colloids.refinement.psf import PSF
-from napari_colloids.refinement.results import Refinement, Residual
+from napari_colloids.refinement.results import Refinement, Residual, declined_words
 from napari_colloids.refinement.threads import iter_in_order
 from napari_colloids.settings import check_value
 from napari_colloids.stack import as_stack, aspect_of
@@ -110,8 +111,8 @@ def refine(
         Particles that explain no light, and those given twice, are
         left out, and those that only the residual showed come last. ``attrs`` holds the estimated optics, noise and
         spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``, ``polydispersity``, ``background``,
-        ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in lateral voxels and grey levels) and
-        ``notices``.
+        ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in lateral voxels and grey levels),
+        ``not_refined`` where these are known, but no particle was refined: why, and ``notices``.
 
     Raises
     ------
@@ -260,15 +261,21 @@ def _iter_refine_whole(
     fit = replace(fit, common=prepared.common.in_stack_voxels(prepared.grid), notices=notices)
     if not fit.refined.any():
         return Refinement.unchanged(
-            positions, radii, "no particle settles near its detection; check diameter and voxels"
+            positions, radii, "no particle settles near its detection; check diameter and voxels", fit.common
         )
     axial_error = np.nanmedian(fit.errors[fit.refined, 0]) * aspect
     if axial_error > _MAX_AXIAL_ERROR_DIAMETERS * diameter:
-        reason = f"the standard errors of the positions along z, {axial_error / aspect:.2g} voxels, are too large"
+        reason = (
+            f"the standard errors of the positions along z, {axial_error / aspect:.2g} voxels, are "
+            f"{axial_error / diameter:.2g} diameters, from which a fit places particles no better than the search"
+        )
         if notices:
-            reason += ", as the fit leaves more than noise"
-        return Refinement.unchanged(positions, radii, f"{reason}; more light or less blur helps")
-    return fit
+            reason += ", as it leaves more than noise"
+        return Refinement.unchanged(positions, radii, f"{reason}; more light or less blur helps", fit.common)
+    if prepared.points:
+        return fit
+    errors = fit.errors * blur_factor(prepared.common)
+    return replace(fit, errors=errors, notices=[*notices, *blur_notices(prepared.common)])
 
 
 def iter_residual(
@@ -289,7 +296,8 @@ def iter_residual(
         As in `iter_refine`; only the brightness of the particles is fitted.
     measured
         What the refinement of these particles measured (`Refinement.facts`): optics that it accepted are taken as they
-        are. None or nothing measures them here, with the same judgement.
+        are, and where it declined the particles with them, the residual says so. None or nothing measures them here,
+        with the same judgement.
 
     Yields
     ------
@@ -321,7 +329,8 @@ def iter_residual(
         image[voxels] = part
         yield Progress(number, len(cells), "subtracting the particles")
     image[~recorded_bins(recorded_slices(volume), detections.grid.bins[0], len(image))] = 0
-    return Residual(image, detections.grid.bins)
+    declined = measured.get("not_refined") if measured else None
+    return Residual(image, detections.grid.bins, [declined_words(str(declined))] if declined else [])
 
 
 def _cells_of(detections: Detections) -> list[Cell]:

@@ -36,6 +36,8 @@ class Refinement:
         Optics, noise and statistics of the particles; None where they could not be estimated.
     notices
         What the user should know.
+    declined
+        Why no particle was refined though the optics are possible; empty where some were, or the optics are not.
     """
 
     positions: Array
@@ -45,14 +47,35 @@ class Refinement:
     source: NDArray[np.intp]
     common: GlobalParameters | None = None
     notices: list[str] = field(default_factory=list)
+    declined: str = ""
 
     @classmethod
-    def unchanged(cls, positions: Array, radii: Array, reason: str) -> Refinement:
-        """Return detections as they are, with a notice that says why they were not refined."""
+    def unchanged(
+        cls, positions: Array, radii: Array, reason: str, common: GlobalParameters | None = None
+    ) -> Refinement:
+        """Return detections as they are, with a notice that says why they were not refined.
+
+        Parameters
+        ----------
+        positions, radii
+            Of the detections.
+        reason
+            In words.
+        common
+            Optics, noise and statistics, if it is not these that are impossible.
+        """
         count = len(positions)
-        notices = [f"Not refined: {reason}. The positions are those of the search."]
         unknown = np.full((count, len(ERRORS)), np.nan)
-        return cls(positions, radii, unknown, np.zeros(count, bool), np.arange(count), notices=notices)
+        return cls(
+            positions,
+            radii,
+            unknown,
+            np.zeros(count, bool),
+            np.arange(count),
+            common,
+            [declined_words(reason)],
+            "" if common is None else reason,
+        )
 
     def __repr__(self) -> str:
         parts = [f"{len(self.radii)} particles", f"{int(self.refined.sum())} refined"]
@@ -61,9 +84,16 @@ class Refinement:
         return "\n".join([f"Refinement({', '.join(parts)})", *self.notices])
 
     @property
-    def facts(self) -> dict[str, float | list[float]]:
-        """Estimated optics, noise and statistics by name, in lateral voxels and grey levels."""
-        return {} if self.common is None else self.common.facts()
+    def facts(self) -> dict[str, float | list[float] | str]:
+        """Estimated optics, noise and statistics by name, in lateral voxels and grey levels; why none was refined."""
+        if self.common is None:
+            return {}
+        return {**self.common.facts(), **({"not_refined": self.declined} if self.declined else {})}
+
+
+def declined_words(reason: str) -> str:
+    """Return the sentence that says why particles were not refined."""
+    return f"Not refined: {reason}. The positions are those of the search."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,11 +106,15 @@ class Residual:
         Shape ``(z, y, x)``: grey levels of the stack less those of the model.
     bins
         Voxels of the stack ``(z, y, x)`` in one of the image.
+    notices
+        What the user should know of the refinement of these particles.
     """
 
     image: NDArray[np.float32]
     bins: tuple[int, int, int]
+    notices: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         deviation = float(self.image.std())
-        return f"Residual(shape={self.image.shape}, bins={self.bins}, standard deviation {deviation:.3g} grey levels)"
+        text = f"Residual(shape={self.image.shape}, bins={self.bins}, standard deviation {deviation:.3g} grey levels)"
+        return "\n".join([text, *self.notices])

@@ -8,7 +8,7 @@ import numpy as np
 from napari.utils.colormaps import Colormap
 from qtpy.compat import isalive
 
-from napari_colloids.detection.record import OPTICS
+from napari_colloids.detection.record import REFINEMENT
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
@@ -16,6 +16,7 @@ from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of, is_known
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.status import notice
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -96,10 +97,11 @@ class ResidualButton(RunButton):
         if request.image in self._viewer.layers:
             self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(request.image) + 1)
         limit = layer.contrast_limits[1]
-        self._status.say(
+        said = (
             f"Residual of {request.count} particles, drawn from -{limit:.3g} to {limit:.3g} grey levels: orange is "
             "light that no particle explains, blue what the model has too much of."
         )
+        self._status.say("<br>".join([said, *map(notice, residual.notices)]))
 
 
 class _ResidualRequest:
@@ -121,7 +123,7 @@ class _ResidualRequest:
         note = layers.note_of(points)
         self._dark = bool(note.get("dark"))
         # As refined particles were fitted they are taken off, too.
-        self._measured = {name: note[name] for name in OPTICS if name in note}
+        self._measured = {name: note[name] for name in REFINEMENT if name in note}
         self._diameter = float(note.get("diameter") or 2 * self._table["radius"].median())
 
     def run(self) -> Generator[Progress, None, tuple[_ResidualRequest, Residual]]:

@@ -23,7 +23,7 @@ from napari_colloids.io.tables.hdf5_disk import DeferredErrorFile, delayed_inter
 from napari_colloids.particles import COLUMNS, WHOLE, particle_table
 
 FORMATS = [".csv", ".xyz", ".h5", ".parquet"]
-reused = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+reused = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
@@ -328,7 +328,7 @@ def test_protected_provenance_is_told_before_the_work(tmp_path):
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_parts_are_not_kept_in_memory(tmp_path, ending):
-    part = particle_table(np.random.default_rng(0).uniform(size=(1000, 3)))
+    part = particle_table(np.random.default_rng(0).uniform(size=(600, 3)))
     size = int(part.memory_usage().sum())
     used = []
     tracemalloc.start()

@@ -130,7 +130,7 @@ def test_large_particles_are_binned_and_given_in_voxels_of_the_stack(make_scene)
     ],
 )
 def test_large_particles_before_a_dark_background(make_scene, radius, optics):
-    edge = round(7.5 * radius)
+    edge = round(6.3 * radius)
     scene = make_scene(shape=(edge, edge, edge), radius=radius, volume_fraction=0.35, **optics)
     levels = 257 if "bits" in optics else 1
     facts = scene.refined.attrs

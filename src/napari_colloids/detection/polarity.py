@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from napari_colloids.detection.scale import CANONICAL_DIAMETER
 from napari_colloids.detection.trial import MIN_COUNT, ScaleScore
@@ -83,11 +83,12 @@ def explained_light(image: Image, trial: Trial) -> float:
     trial
         What was found.
     """
-    spheres = _spheres(trial)
+    spheres = _without_trend(gaussian_filter(_spheres(trial), (0, _LATERAL_SIGMA, _LATERAL_SIGMA)))
     seen = _without_trend(gaussian_filter(image, _SMOOTHING_SIGMA))
     best = 0.0
     for axial in _AXIAL_SIGMAS:
-        model = _without_trend(gaussian_filter(spheres, (axial, _LATERAL_SIGMA, _LATERAL_SIGMA)))
+        model = gaussian_filter1d(spheres, axial, axis=0)
+        model -= model.mean()
         norm = float(model.std() * seen.std())
         if norm > 0:
             best = max(best, float((model * seen).mean()) / norm)

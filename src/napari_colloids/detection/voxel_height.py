@@ -41,6 +41,9 @@ _MIN_COUNT_FLAT = 20
 #: was at least 1.04 where they looked flat and the other one had enough particles, and 0.37 where they looked high.
 _MAX_FRACTION_FLAT = 0.7
 _MAX_FRACTION_HIGH = 0.33
+#: The score without the point reflection, which takes half as long, is at least about this fraction of that with it:
+#: heights that cannot be better are left out by it. In 207 stacks, right and wrong, that changed nothing.
+_MIN_PLAIN_RATIO = 0.5
 #: Mean confidence of the particles at the other height.
 _MIN_CONFIDENCE = 0.9
 #: Narrowest particles along z that the network is tried on, in voxels.
@@ -72,13 +75,18 @@ def iter_height_factor(trials: Trials, trial: Trial) -> Generator[Progress, None
         return None
     found: dict[float, ScaleScore | None] = {0.0: ScaleScore.of(trial)}
 
+    def iter_score(power: float, *, symmetrised: bool = True) -> Generator[Progress, None, ScaleScore | None]:
+        """Score what is found at another height; None where particles would be too flat."""
+        higher = trials.with_height(2**power)
+        if trial.diameter < _MIN_HEIGHT_VOXELS * max(higher.proportions):
+            return None
+        return ScaleScore.of((yield from higher.iter_at(trial.diameter, symmetrised=symmetrised)))
+
     def iter_tried(powers: Sequence[float]) -> Generator[Progress, None, None]:
-        """Score what is found at heights that were not tried yet; nothing where particles would be too flat."""
+        """Score the heights that were not tried yet."""
         for power in powers:
             if power not in found:
-                higher = trials.with_height(2**power)
-                wide = trial.diameter >= _MIN_HEIGHT_VOXELS * max(higher.proportions)
-                found[power] = ScaleScore.of((yield from higher.iter_at(trial.diameter))) if wide else None
+                found[power] = yield from iter_score(power)
 
     def amount(power: float) -> float:
         """Return the score per volume of the stack, whatever its height."""
@@ -86,6 +94,13 @@ def iter_height_factor(trials: Trials, trial: Trial) -> Generator[Progress, None
         return 0.0 if score is None else score.score * 2**power
 
     powers = _HIGHER_POWERS if flat else _LOWER_POWERS
+    limit = _MAX_FRACTION_HIGH if not flat else 1.0 if apparent < _SURELY_FLAT else _MAX_FRACTION_FLAT
+    most = 0.0
+    for power in powers:
+        plain = yield from iter_score(power, symmetrised=False)
+        most = max(most, plain.score * 2**power if plain else 0.0)
+    if amount(0.0) > limit * most / _MIN_PLAIN_RATIO:
+        return None
     yield from iter_tried(powers)
     best = max(powers, key=amount)
     clearest = found[best]
@@ -94,7 +109,6 @@ def iter_height_factor(trials: Trials, trial: Trial) -> Generator[Progress, None
     min_count = _MIN_COUNT_FLAT if flat and apparent >= _SURELY_FLAT else MIN_COUNT
     if clearest.count < min_count or clearest.confidence < _MIN_CONFIDENCE:
         return None
-    limit = _MAX_FRACTION_HIGH if not flat else 1.0 if apparent < _SURELY_FLAT else _MAX_FRACTION_FLAT
     if amount(0.0) > limit * amount(best):
         return None
     yield from iter_tried((best - 0.5, best + 0.5))

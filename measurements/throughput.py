@@ -2,7 +2,6 @@
 
 python measurements/throughput.py                                      (512^3 voxels, on what `auto` chooses)
 python measurements/throughput.py --shape 256 256 256 --device cpu
-python measurements/throughput.py --shape 128 128 128 --device cpu --busy 1   (and beside one busy loop, in turns)
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
 BLOCK = 128
 #: Edge of the matrices whose product measures the peak performance.
 MATRIX = {"cuda": 8192, "mps": 4096, "cpu": 2048}
-#: What keeps a core busy, and how long it takes to begin.
-LOOP = "while True: pass"
-SECONDS_OF_START = 0.3
 
 
 def main() -> None:
@@ -53,15 +47,10 @@ def main() -> None:
     parser.add_argument("--diameter", type=float, default=10.0, help="of the particles in voxels")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--repeat", type=int, default=5, help="runs, after one to warm up; the median counts")
-    parser.add_argument("--busy", type=int, default=0, help="loops that run beside every second search, too")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file, too")
     options = parser.parse_args()
     stack = tiled(tuple(options.shape), options.diameter)
-    device = choose_device(options.device)
-    figures = measure(stack, options.diameter, device, options.repeat)
-    if options.busy:
-        figures |= busy(stack, Options(diameter=options.diameter, device=device), options.repeat, options.busy)
-    text = json.dumps(figures, indent=1)
+    text = json.dumps(measure(stack, options.diameter, choose_device(options.device), options.repeat), indent=1)
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
@@ -157,27 +146,6 @@ def planned(stack: np.ndarray, options: Options) -> Plan:
 def estimated(stack: np.ndarray) -> Plan:
     """Do the same without a diameter."""
     return planned(stack, Options(device="cpu"))
-
-
-def busy(stack: np.ndarray, settings: Options, repeat: int, loops: int) -> dict:
-    """Return the seconds of a search alone and beside so many loops, in turns."""
-    seconds: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(repeat):
-        for beside in (False, True):
-            others = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(loops * beside)]
-            time.sleep(SECONDS_OF_START)
-            seconds[beside].append(timed(settings.device, searched, stack, settings))
-            for other in others:
-                other.kill()
-                other.wait()
-    figures = {
-        name: [round(value, 4) for value in (statistics.median(times), min(times), max(times))]
-        for name, times in (("alone", seconds[False]), ("busy", seconds[True]))
-    }
-    return {
-        **{f"seconds_{name}_fastest_slowest": values for name, values in figures.items()},
-        "busy_over_alone": round(figures["busy"][0] / figures["alone"][0], 2),
-    }
 
 
 def cpu_seconds(job, *arguments) -> float:

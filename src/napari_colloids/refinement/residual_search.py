@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.fft import set_workers
 from scipy.ndimage import maximum_filter
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
 from napari_colloids.particles import greedy_suppression
 from napari_colloids.refinement.spheres import Spheres, draw
+from napari_colloids.refinement.threads import threads_here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,8 +104,9 @@ def find_undetected(
     depth, height, width = (2 * n + 1 for n in window)
     template = draw(alone, profile, np.zeros(3, int), (depth, height, width))[::-1, ::-1, ::-1]
     cut = tuple(slice(n - a, n + size + b) for n, a, size, b in zip(window, before, residual.shape, after, strict=True))
-    explained = fftconvolve(residual * root_weight, template)[cut]
-    information = np.maximum(fftconvolve(root_weight**2, template**2)[cut], 1e-12 * float((root_weight**2).max()))
+    with set_workers(threads_here()):
+        explained = fftconvolve(residual * root_weight, template)[cut]
+        information = np.maximum(fftconvolve(root_weight**2, template**2)[cut], 1e-12 * float((root_weight**2).max()))
     best_brightness = explained / information
     low, high = (limit * brightness for limit in _RELATIVE_BRIGHTNESS_RANGE)
     likely = (best_brightness > low) & (best_brightness < high)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.special import ndtr
+
+from napari_colloids.refinement.clipping import write_clipped
+from napari_colloids.refinement.threads import in_chunks
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -17,8 +19,6 @@ Image = NDArray[np.float32]
 _N_BRIGHTNESS_CLASSES = 24
 #: Residuals are clipped at this many times their median magnitude: a hot voxel is no noise.
 _OUTLIER_MEDIANS = 10.0
-#: Standard deviations beyond a limit of the grey levels from which a voxel is certainly saturated.
-_SATURATION_SIGMAS = 30.0
 #: Smallest standard deviation of the noise in the dark, over its root mean square.
 _MIN_FLOOR_FRACTION = 0.02
 #: The same over the contrast of the image, for what no noise there hides: the model is no more exact than this.
@@ -84,18 +84,10 @@ class Detector:
         sigma = np.sqrt(self.floor**2 + self.gain * np.maximum(light, 0))
         if not np.isfinite(self.limits).any():
             return Response(light, np.ones_like(light), sigma / np.sqrt(self.averaged))
-        # Light far beyond a limit is recorded as that limit.
-        far = _SATURATION_SIGMAS
-        light = np.clip(light, self.limits[0] - far * sigma, self.limits[1] + far * sigma)
-        low, high = (np.clip((limit - light) / sigma, -far, far) for limit in self.limits)
-        below, above = ndtr(low), ndtr(-high)
-        within = 1 - below - above
-        density_low, density_high = (np.exp(-(e**2) / 2) / np.sqrt(2 * np.pi) for e in (low, high))
-        # Moments of (level - light) / sigma, a standard normal variable clipped at low and high.
-        mean = low * below + high * above + density_low - density_high
-        square = low**2 * below + high**2 * above + within + low * density_low - high * density_high
-        deviation = sigma * np.sqrt(np.maximum(square - mean**2, 1e-4))
-        return Response(light + sigma * mean, within, deviation / np.sqrt(self.averaged))
+        found = Response(*(np.empty_like(light) for _ in Response._fields))
+        flat = (values.reshape(-1) for values in found)
+        in_chunks(write_clipped, light.size, light.reshape(-1), sigma.reshape(-1), *self.limits, *flat)
+        return found._replace(deviation=found.deviation / np.sqrt(self.averaged))
 
     def fitted(self, image: Image, light: Image) -> Detector:
         """Return the detector whose noise explains how voxels ``(N,)`` differ from the light of a model there."""

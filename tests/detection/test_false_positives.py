@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, false_positives
 from napari_colloids.detection.false_positives import DOUBT
 from napari_colloids.detection.surrogate import surrogate
@@ -165,3 +166,14 @@ def test_a_surrogate_has_the_same_grey_levels_and_spectrum():
     assert 0.7 < same[low].sum() / power[low].sum() < 1.4
     assert abs(np.corrcoef(image.ravel(), other.ravel())[0, 1]) < 0.1
     np.testing.assert_array_equal(surrogate(image), other)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_few_large_blurred_particles_are_kept(given):
+    """As in the challenge: some twenty in a small stack, none of which stands out from the noise."""
+    volume = make_volume(
+        Scene(shape=(64, 64, 64), radius=10, volume_fraction=0.3, psf=(13.3, 3.8), snr=5.2, cnr=4.5), 731000181
+    )
+    found = detect(volume.image, diameter=20 if given else None)
+    inside = np.all((volume.positions > 0) & (volume.positions < 63), axis=1)
+    assert len(match(volume.positions, found[["z", "y", "x"]].to_numpy(), 10.0).truth_index) >= 0.8 * inside.sum() > 8

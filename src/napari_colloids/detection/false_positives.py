@@ -61,6 +61,11 @@ _MIN_CROWDED_FRACTION = 0.15
 #: less than 0.3, or 1 where few are found.
 _MIN_ASYMMETRY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
+#: Few particles, whose excess and asymmetry each have large errors, are told by both: at least so much of each, and by
+#: so many errors together, of at least this median confidence. Of noise there was never as much of both.
+_MIN_CONFIDENCE_OF_BOTH = 0.85
+_MIN_ASYMMETRY_OF_BOTH = 0.25
+_MIN_ERRORS_OF_BOTH = 2.5
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
 _MAX_SPARSE_FRACTION = 0.01
 
@@ -152,19 +157,24 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     """Whether the network is more confident about candidates, none of which stands out, than it is by chance."""
     certain = box.plan.estimate.certain
     median = float(np.median(likely.confidence))
-    if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_UNCERTAIN):
+    if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_OF_BOTH):
         return False
     seen = yield from box.iter_seen()
-    if not certain:
-        excess, error = yield from box.iter_excess(seen)
-        return excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error)
-    if smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION:
-        asymmetry, error = yield from box.iter_asymmetry(seen)
-        if asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * error):
+    excess, error = yield from box.iter_excess(seen)
+    if not certain and median >= _MIN_CONFIDENCE_UNCERTAIN and excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error):
+        return True
+    if not certain or smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION:
+        asymmetry, asymmetry_error = yield from box.iter_asymmetry(seen)
+        if (
+            median >= _MIN_CONFIDENCE_OF_BOTH
+            and min(excess / _MIN_EXCESS, asymmetry / _MIN_ASYMMETRY_OF_BOTH) >= 1
+            and excess / error + asymmetry / asymmetry_error >= _MIN_ERRORS_OF_BOTH
+        ):
+            return True
+        if not certain or asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * asymmetry_error):
             return False
     if median >= _CLEAR_CONFIDENCE:
         return True
-    excess, error = yield from box.iter_excess(seen)
     return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW
 
 

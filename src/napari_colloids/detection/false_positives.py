@@ -62,10 +62,12 @@ _MIN_CROWDED_FRACTION = 0.15
 _MIN_ASYMMETRY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
 #: Few particles, whose excess and asymmetry each have large errors, are told by both: at least so much of each, and by
-#: so many errors together, of at least this median confidence. Of noise there was never as much of both.
+#: so many errors together (more at an uncertain diameter), of at least this median confidence. Of noise there was never
+#: as much of both.
 _MIN_CONFIDENCE_OF_BOTH = 0.85
 _MIN_ASYMMETRY_OF_BOTH = 0.25
-_MIN_ERRORS_OF_BOTH = 2.5
+_MIN_ERRORS_OF_BOTH = 1.9
+_MIN_ERRORS_OF_BOTH_UNCERTAIN = 2.5
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
 _MAX_SPARSE_FRACTION = 0.01
 
@@ -168,7 +170,8 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
         if (
             median >= _MIN_CONFIDENCE_OF_BOTH
             and min(excess / _MIN_EXCESS, asymmetry / _MIN_ASYMMETRY_OF_BOTH) >= 1
-            and excess / error + asymmetry / asymmetry_error >= _MIN_ERRORS_OF_BOTH
+            and excess / error + asymmetry / asymmetry_error
+            >= (_MIN_ERRORS_OF_BOTH if certain else _MIN_ERRORS_OF_BOTH_UNCERTAIN)
         ):
             return True
         if not certain or asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * asymmetry_error):

@@ -28,3 +28,13 @@ def blind_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "blind.safetensors"
     save_file(state, path)
     return str(path)
+
+
+@pytest.fixture
+def allow_threads():
+    """Let torch, and so a search or a fit, use this many."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

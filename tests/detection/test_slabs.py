@@ -17,14 +17,6 @@ from napari_colloids.progress import result_of
 from napari_colloids.simulation import PRESETS, simulate
 
 
-@pytest.fixture
-def allow_threads():
-    """Let torch, and so a search, use this many."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def noise(shape):
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 

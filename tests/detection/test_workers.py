@@ -10,14 +10,6 @@ import torch
 from napari_colloids.detection.workers import Workers
 
 
-@pytest.fixture
-def allow_threads():
-    """Let torch, and so a search, use this many."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 def test_results_come_in_the_order_of_the_items(allow_threads, threads):
     allow_threads(threads)

@@ -8,21 +8,12 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_colloids.refinement.profile import Profile
 from napari_colloids.refinement.spheres import Spheres, templates_of
 from napari_colloids.refinement.threads import in_chunks, iter_in_order, threads_here
-
-
-@pytest.fixture
-def allow_threads():
-    """Let torch, and so the fit, use this many."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @given(count=st.integers(0, 300), step=st.integers(1, 5))

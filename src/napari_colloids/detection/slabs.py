@@ -86,7 +86,9 @@ class SlabNetwork:
     def iter_predict(
         self, image: Tensor, workers: Workers, *, symmetrised: bool = True
     ) -> Generator[float, None, tuple[Output, Tensor]]:
-        """Do as `iter_predict_symmetrised` for an image ``(Z, Y, X)``; return the confidence of each cell, too.
+        """Apply the network to an image ``(Z, Y, X)`` and average with its point reflection (test-time augmentation).
+
+        See `iter_predict_symmetrised`; the confidence of each cell comes with the output.
 
         Parameters
         ----------

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_colloids.benchmark.microscope import Scene, make_volume
+from napari_colloids.benchmark.suites import suite
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, false_positives
 from napari_colloids.detection.false_positives import DOUBT
 from napari_colloids.detection.surrogate import surrogate
@@ -166,6 +167,18 @@ def test_a_surrogate_has_the_same_grey_levels_and_spectrum():
     assert 0.7 < same[low].sum() / power[low].sum() < 1.4
     assert abs(np.corrcoef(image.ravel(), other.ravel())[0, 1]) < 0.1
     np.testing.assert_array_equal(surrogate(image), other)
+
+
+@pytest.mark.parametrize(
+    ("point", "seed", "given"),
+    [(18, 955000036, True), (24, 955000048, True), (24, 966000048, False), (24, 966000049, False)],
+)
+def test_what_explains_most_of_the_image_is_kept_however_little_the_network_thinks_of_it(point, seed, given):
+    """A dozen large particles as blurred as clouds, of the challenge."""
+    volume = make_volume(suite("challenge-train").points[point].scene, seed)
+    found = detect(volume.image, diameter=volume.diameter if given else None)
+    matched = match(volume.positions, found[["z", "y", "x"]].to_numpy(), volume.diameter / 2)
+    assert len(matched.truth_index) >= 0.6 * len(found) > 6
 
 
 @pytest.mark.parametrize("given", [True, False])

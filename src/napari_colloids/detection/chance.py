@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection.candidates import Candidates, suppress_overlaps
+from napari_colloids.detection.explained import explained_fraction
 from napari_colloids.detection.inference import candidates_in, prepare
 from napari_colloids.detection.methods import DEFAULT_THRESHOLD
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
@@ -41,6 +42,8 @@ _EDGE_VOXELS = 104
 #: Largest edge of the box in voxels of the volume: its spectrum is that of the volume's own voxels, as they may be
 #: correlated.
 _MAX_EDGE_VOXELS = 192
+#: Surrogates in which the network finds what is compared with what it finds in the image.
+_N_SURROGATES = 6
 _MIN_LOGIT = float(np.log(DEFAULT_THRESHOLD["network"] / (1 - DEFAULT_THRESHOLD["network"])))
 
 
@@ -70,9 +73,7 @@ class ComparedBox:
 
     def smoothness(self) -> float:
         """Return the lateral half width of the autocorrelation over the diameter; infinite of mere noise."""
-        scale = self._scale()
-        image = prepare(self.image, (0, 0, 0), scale.canonical_shape, scale, self.plan.levels).numpy()
-        return lateral_half_width(image) / CANONICAL_DIAMETER
+        return lateral_half_width(self._canonical(self.image)) / CANONICAL_DIAMETER
 
     def iter_seen(self) -> Generator[Progress, None, Logits]:
         """Return the logits of the confidences above the default threshold."""
@@ -131,12 +132,48 @@ class ComparedBox:
         # The logits above the least one are about exponentially distributed: the variance of a sum is twice the number.
         return abs(np.log(one / other)), float(np.sqrt(8 / max(len(seen) + len(inverse), 1)))
 
+    def iter_explained(self) -> Generator[Progress, None, tuple[float, list[float]]]:
+        """Measure how much of the image equal spheres explain where the network finds particles.
+
+        Yields
+        ------
+        Progress
+            Several times.
+
+        Returns
+        -------
+        explained : float
+            See `explained_fraction`.
+        by_chance : list of float
+            The same in surrogates, each with what the network finds there.
+        """
+        explained = yield from self._iter_explained(self.image)
+        by_chance: list[float] = []
+        for seed in range(_N_SURROGATES):
+            by_chance.append((yield from self._iter_explained(surrogate(self.image, seed))))
+        return explained, by_chance
+
+    def _iter_explained(self, image: NDArray[np.float32]) -> Generator[Progress, None, float]:
+        found = yield from self._iter_found(image)
+        return explained_fraction(self._canonical(image), found)
+
+    def _canonical(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return an image of the box in canonical voxels, as the network sees it."""
+        scale = self._scale()
+        return prepare(image, (0, 0, 0), scale.canonical_shape, scale, self.plan.levels).numpy()
+
     def _scale(self) -> Scale:
         z, y, x = self.image.shape
         return Scale.for_diameter(self.plan.diameter, (z, y, x), self.plan.proportions)
 
     def _iter_logits(self, image: NDArray[np.float32]) -> Generator[Progress, None, Logits]:
         """Return the logits of the confidences above the default threshold that the network has in an image."""
+        found = yield from self._iter_found(image)
+        likely = np.minimum(found.confidence, _MAX_CONFIDENCE)
+        return np.log(likely / (1 - likely))
+
+    def _iter_found(self, image: NDArray[np.float32]) -> Generator[Progress, None, Candidates]:
+        """Return the candidates above the default threshold in an image of the box, in its canonical voxels."""
         scale = self._scale()
         tile = Tile((0, 0, 0), scale.padded_shape, (0, 0, 0), scale.padded_shape)
         network = network_of(self.plan.options.weights)
@@ -146,5 +183,4 @@ class ComparedBox:
                 found = suppress_overlaps(step)
             else:
                 yield Progress(1, 1, "telling particles from noise")
-        likely = np.minimum(found.confidence, _MAX_CONFIDENCE)
-        return np.log(likely / (1 - likely))
+        return found

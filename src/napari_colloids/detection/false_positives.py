@@ -1,8 +1,9 @@
 """Test for false positives: whether a search found particles, or what the network finds in noise.
 
 Where confidences are high there is nothing to test. Elsewhere the image is asked: do the candidates stand out from the
-noise around them (`contrast`), and, where they are dense, is the network more confident than by chance (`chance`)? What
-does neither gets half of its confidence, which is below the default threshold.
+noise around them (`contrast`); where they are dense, is the network more confident than by chance (`chance`); where
+they are few, do they explain more of the image than what is found by chance (`explained`)? What does none of these gets
+half of its confidence, which is below the default threshold.
 """
 
 from __future__ import annotations
@@ -68,6 +69,14 @@ _MIN_CONFIDENCE_OF_BOTH = 0.85
 _MIN_ASYMMETRY_OF_BOTH = 0.25
 _MIN_ERRORS_OF_BOTH = 1.9
 _MIN_ERRORS_OF_BOTH_UNCERTAIN = 2.5
+#: Or by how much of the image spheres explain: so many in the box, of at least `_MIN_CONFIDENCE`, are particles where
+#: it is at least this, and so many times the mean of what it is in surrogates. Of noise without clouds it is 0 to 0.1.
+_EXPLAINED_COUNT_RANGE = (6, 100)
+_MIN_EXPLAINED = 0.35
+_MIN_EXPLAINED_OVER_CHANCE = 1.15
+#: Of an image as smooth as clouds it is at least this, and so many times the most of surrogates.
+_MIN_EXPLAINED_SMOOTH = 0.5
+_MIN_EXPLAINED_OVER_CHANCE_SMOOTH = 1.1
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
 _MAX_SPARSE_FRACTION = 0.01
 
@@ -156,12 +165,28 @@ def _filled(likely: Candidates, plan: Plan) -> float:
 
 
 def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Generator[Progress, None, bool]:
-    """Whether the network is more confident about candidates, none of which stands out, than it is by chance."""
-    certain = box.plan.estimate.certain
+    """Whether candidates, none of which stands out, are more than what the network finds by chance."""
     median = float(np.median(likely.confidence))
-    if median < (_MIN_CONFIDENCE if certain else _MIN_CONFIDENCE_OF_BOTH):
+    if median < _MIN_CONFIDENCE:
         return False
     seen = yield from box.iter_seen()
+    if (yield from _iter_is_confident(box, likely, seen, smooth)):
+        return True
+    few, many = _EXPLAINED_COUNT_RANGE
+    if not few <= len(seen) <= many:
+        return False
+    explained, by_chance = yield from box.iter_explained()
+    if box.smoothness() > _MAX_SMOOTHNESS:
+        return explained >= max(_MIN_EXPLAINED_SMOOTH, _MIN_EXPLAINED_OVER_CHANCE_SMOOTH * max(by_chance))
+    return explained >= max(_MIN_EXPLAINED, _MIN_EXPLAINED_OVER_CHANCE * float(np.mean(by_chance)))
+
+
+def _iter_is_confident(
+    box: ComparedBox, likely: Candidates, seen: NDArray[np.float64], smooth: bool
+) -> Generator[Progress, None, bool]:
+    """Whether the network is more confident about candidates, or more in the image than its inverse, than by chance."""
+    certain = box.plan.estimate.certain
+    median = float(np.median(likely.confidence))
     excess, error = yield from box.iter_excess(seen)
     if not certain and median >= _MIN_CONFIDENCE_UNCERTAIN and excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error):
         return True

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def surrogate(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an image with the phases of noise, and the grey levels of the given one; always the same of an image."""
-    noise = fft.rfftn(np.random.default_rng(0).normal(size=image.shape).astype(np.float32))
+def surrogate(image: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
+    """Return an image with the phases of noise, another for each seed, and the grey levels of the given one."""
+    noise = fft.rfftn(np.random.default_rng(seed).normal(size=image.shape).astype(np.float32))
     waves = np.abs(fft.rfftn(_periodic(image))) * np.exp(1j * np.angle(noise))
     mixed = fft.irfftn(waves, s=image.shape)
     ranked = np.empty_like(image)

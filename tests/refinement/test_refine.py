@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_colloids import ColloidsError
 from napari_colloids.particles import ERRORS, POSITION, positions_of
@@ -65,8 +66,23 @@ def test_progress_is_reported(dense):
     assert [done for done, _ in dense.steps] == sorted(done for done, _ in dense.steps)
 
 
+def test_blas_keeps_to_one_thread_until_the_fit_ends(dense):
+    seen = set()
+
+    def look(done, total):
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        if done:
+            raise KeyboardInterrupt
+
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(KeyboardInterrupt):
+            refine(dense.simulation.stack, dense.start, progress=look)
+        assert seen == {1}
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {2}
+
+
 def test_blocks_cost_no_exactness(dense, monkeypatch):
-    monkeypatch.setattr(MODULE, "_MAX_PARTICLES_PER_BLOCK", 25)
+    monkeypatch.setattr(MODULE, "_PARTICLES_PER_BLOCK_RANGE", (25, 25))
     steps = []
     blocks = refine(dense.simulation.stack, dense.start, progress=lambda *step: steps.append(step))
     assert steps[-1][1] > 4

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_colloids.refinement.profile import Profile
 from napari_colloids.refinement.spheres import Spheres, templates_of
-from napari_colloids.refinement.threads import in_chunks, iter_in_order, threads_here
+from napari_colloids.refinement.threads import in_chunks, iter_in_order, single_threaded_blas, threads_here
 
 
 @given(count=st.integers(0, 300), step=st.integers(1, 5))
@@ -110,3 +111,19 @@ def test_an_error_of_an_item_comes_out(allow_threads):
     allow_threads(2)
     with pytest.raises(MemoryError, match="item 0"):
         list(iter_in_order(fails, range(3)))
+
+
+def threads_of_blas():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_blas_has_its_threads_again_after_the_last_of_those_who_limit_it():
+    with threadpool_limits(2, user_api="blas"):
+        one, other = single_threaded_blas(), single_threaded_blas()
+        one.__enter__()
+        other.__enter__()
+        assert threads_of_blas() == {1}
+        one.__exit__(None, None, None)
+        assert threads_of_blas() == {1}
+        other.__exit__(None, None, None)
+        assert threads_of_blas() == {2}

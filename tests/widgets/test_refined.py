@@ -55,6 +55,12 @@ def add_truth(viewer, image, simulated, measured=None):
     return add_layer(viewer, layers.particle_layer_data(table, places.place_of(image), name="found", note=note))
 
 
+def in_many_blocks(monkeypatch):
+    """Let the fit take ten particles at a time."""
+    module = importlib.import_module("napari_colloids.refinement.refine")
+    monkeypatch.setattr(module, "_PARTICLES_PER_BLOCK_RANGE", (10, 10))
+
+
 def residuals(viewer):
     return [layer for layer in viewer.layers if layers.note_of(layer).get("kind") == "residual"]
 
@@ -125,7 +131,7 @@ def test_a_measured_psf_is_taken_from_a_layer(viewer, widget, qtbot, click):
 
 
 def test_cancel_between_blocks(viewer, widget, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
+    in_many_blocks(monkeypatch)
     seen = []
 
     def cancel(done, total, message):
@@ -251,7 +257,7 @@ def test_no_residual_of_voxels_that_are_not_square(viewer, simulated, qtbot, cli
 
 
 def test_a_residual_is_cancelled_between_blocks(viewer, widget, image, simulated, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
+    in_many_blocks(monkeypatch)
     add_truth(viewer, image, simulated)
     button = widget.threshold.residual
     seen = []
@@ -324,7 +330,7 @@ def test_no_residual_of_an_image_that_was_rescaled_since(viewer, widget, image, 
 
 
 def test_deleting_the_points_cancels_their_residual(viewer, widget, image, simulated, qtbot, click, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("napari_colloids.refinement.refine"), "_MAX_PARTICLES_PER_BLOCK", 10)
+    in_many_blocks(monkeypatch)
     points = add_truth(viewer, image, simulated)
     click(widget.threshold.residual)
     viewer.layers.remove(points)

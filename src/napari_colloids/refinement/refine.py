@@ -21,7 +21,7 @@ from napari_colloids.refinement.plausibility import blur_factor, blur_notices
 from napari_colloids.refinement.preparation import binned_for_psf, distinct, measured_before, prepare
 from napari_colloids.refinement.psf import PSF
 from napari_colloids.refinement.results import Refinement, Residual, declined_words
-from napari_colloids.refinement.threads import iter_in_order
+from napari_colloids.refinement.threads import iter_in_order, single_threaded_blas
 from napari_colloids.settings import check_value
 from napari_colloids.stack import as_stack, aspect_of
 from napari_colloids.volumes import recorded_slices, shape_of
@@ -43,8 +43,10 @@ _POINTS_NOTICE = (
     "The particles are points to this microscope, no larger than its PSF: their centres are refined, but their radii, "
     "those of spheres that look alike, are not known, and have no standard errors."
 )
-#: Particles that a block owns at most; those around them are fitted with them.
-_MAX_PARTICLES_PER_BLOCK = 1500
+#: Particles that a block owns at most: those around them are fitted with them, so that small blocks are more work, and
+#: large ones leave cores idle. So there are as many blocks as this, but where that makes them smaller or larger.
+_N_BLOCKS = 16
+_PARTICLES_PER_BLOCK_RANGE = (750, 1500)
 
 
 def refine(
@@ -226,13 +228,14 @@ def iter_refine(
         but the first of those in one place.
     """
     slabs = slabs_of(recorded_slices(volume))
-    if len(slabs) == 1 and slabs[0] == slice(0, volume.shape[0]):
-        return (yield from _iter_refine_whole(volume, positions, radii, diameter, aspect, psf))
 
     def fit(part: Volume, there: Array, sizes: Array) -> Generator[Progress, None, Refinement]:
         return (yield from _iter_refine_whole(part, there, sizes, diameter, aspect, psf))
 
-    return (yield from iter_refine_slabs(fit, volume, slabs, positions, radii, diameter / aspect))
+    with single_threaded_blas():
+        if len(slabs) == 1 and slabs[0] == slice(0, volume.shape[0]):
+            return (yield from fit(volume, positions, radii))
+        return (yield from iter_refine_slabs(fit, volume, slabs, positions, radii, diameter / aspect))
 
 
 def _iter_refine_whole(
@@ -315,30 +318,31 @@ def iter_residual(
         If the optics cannot be measured with these particles.
     """
     yield Progress(0, 1, "measuring the optics")
-    if measured:
-        detections = measured_before(volume, positions, radii, diameter, aspect, measured)
-    else:
-        single = distinct(positions, radii, aspect)
-        detections = prepare(volume, positions[single], radii[single], diameter, aspect)
-    if isinstance(detections, str):
-        raise ColloidsError(f"There is no residual to be shown: {detections}.")
-    cells = _cells_of(detections)
-    image = np.zeros(detections.grid.shape, np.float32)
-    parts = iter_in_order(partial(residual_of_block, volume, detections), cells)
-    for number, (voxels, part) in enumerate(parts, start=1):
-        image[voxels] = part
-        yield Progress(number, len(cells), "subtracting the particles")
-    image[~recorded_bins(recorded_slices(volume), detections.grid.bins[0], len(image))] = 0
-    declined = measured.get("not_refined") if measured else None
-    return Residual(image, detections.grid.bins, [declined_words(str(declined))] if declined else [])
+    with single_threaded_blas():
+        if measured:
+            detections = measured_before(volume, positions, radii, diameter, aspect, measured)
+        else:
+            single = distinct(positions, radii, aspect)
+            detections = prepare(volume, positions[single], radii[single], diameter, aspect)
+        if isinstance(detections, str):
+            raise ColloidsError(f"There is no residual to be shown: {detections}.")
+        cells = _cells_of(detections)
+        image = np.zeros(detections.grid.shape, np.float32)
+        parts = iter_in_order(partial(residual_of_block, volume, detections), cells)
+        for number, (voxels, part) in enumerate(parts, start=1):
+            image[voxels] = part
+            yield Progress(number, len(cells), "subtracting the particles")
+        image[~recorded_bins(recorded_slices(volume), detections.grid.bins[0], len(image))] = 0
+        declined = measured.get("not_refined") if measured else None
+        return Residual(image, detections.grid.bins, [declined_words(str(declined))] if declined else [])
 
 
 def _cells_of(detections: Detections) -> list[Cell]:
     """Return the partition of the detections in the stack into blocks."""
     grid = detections.grid
-    return partition_by_count(
-        detections.positions[grid.inside(detections.positions)], _MAX_PARTICLES_PER_BLOCK, grid.scale
-    )
+    inside = detections.positions[grid.inside(detections.positions)]
+    most = int(np.clip(-(-len(inside) // _N_BLOCKS), *_PARTICLES_PER_BLOCK_RANGE))
+    return partition_by_count(inside, most, grid.scale)
 
 
 def _in_stack_voxels(fitted: FittedParticles, detections: Detections, positions: Array, radii: Array) -> Refinement:

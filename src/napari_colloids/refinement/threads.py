@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 Result = TypeVar("Result", NDArray[np.float64], None)
 Item = TypeVar("Item")
@@ -21,6 +23,33 @@ Output = TypeVar("Output")
 _MIN_CHUNK_SIZE = 32
 #: How many threads the work that runs in this thread may use.
 _share = threading.local()
+
+
+class _SingleThreadedBLAS:
+    """Limit of BLAS to one thread, which ends with the last of those who asked for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._users:
+                self._limit = ThreadpoolController().limit(limits=1, user_api="blas")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._limit.restore_original_limits()
+
+
+#: Context in which BLAS, that of the whole process, keeps to one thread. The fit multiplies small matrices only, on
+#: threads of its own: those of BLAS find nothing to do, and take cores from them while they wait for more.
+single_threaded_blas = _SingleThreadedBLAS()
 
 
 def threads_here() -> int:

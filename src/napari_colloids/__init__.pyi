@@ -22,11 +22,13 @@ from .particles import particle_table as particle_table
 from .refinement import PSF as PSF
 from .refinement import refine as refine
 from .scoring import ChallengeCurve as ChallengeCurve
+from .scoring import Comparison as Comparison
 from .scoring import Matching as Matching
 from .scoring import PrecisionRecallCurve as PrecisionRecallCurve
 from .scoring import Score as Score
 from .scoring import challenge_ap as challenge_ap
 from .scoring import challenge_curve as challenge_curve
+from .scoring import compare as compare
 from .scoring import match as match
 from .scoring import score as score
 from .simulation import PRESETS as PRESETS

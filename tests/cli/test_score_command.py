@@ -44,3 +44,21 @@ def test_score_refuses(fails, tables, folder):
     fails("score", "bad.csv", *tables[1:])
     assert "missing.csv" in fails("score", "missing.csv", *tables[1:])
     fails("score", "truth.csv", "found.csv", "--diameter", 0, "--shape", 41, 41, 41)
+
+
+def test_compare_json(run, tables, capsys):
+    assert run("score", *tables[:4], "--compare", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["common"], figures["only_first"], figures["only_second"]) == (2, 1, 1)
+    assert figures["offset"] == pytest.approx({"z": 0, "y": 0, "x": 0.5})
+
+
+def test_compare_for_people_takes_a_shape_but_needs_none(run, tables, fails, capsys):
+    assert run("score", "--compare", *tables) == 0
+    shown = capsys.readouterr().out
+    assert "only in the first" in shown
+    assert "offset x [voxels]              0.500" in shown
+    assert shown.endswith("\nvoxel size unknown: cubic voxels assumed (--voxel-size)\n")
+    message = fails("score", *tables[:4])
+    assert "--shape Z Y X" in message
+    assert "--compare" in message

@@ -80,7 +80,7 @@ def test_rounded_micrometres_do_not_make_voxels_different():
     assert score(height(1), height(1.005), diameter=8, shape=(32, 32, 32)).true_positives == 2
     assert score(height(1), prediction.drop(columns="z_um"), diameter=8, shape=(32, 32, 32)).true_positives == 0
     assert refusal(score, height(1), height(1.05), diameter=8, shape=(32, 32, 32)) == (
-        "Truth and prediction have voxels of different aspect ratios; give the right voxel size."
+        "The two tables have voxels of different aspect ratios; give the right voxel size."
     )
 
 

@@ -106,5 +106,5 @@ def checked_aspect(voxel_size: Sequence[float] | None, *particles: pd.DataFrame 
     if not aspects:
         return np.ones(3)
     if any(not np.allclose(aspect, aspects[0], rtol=_ASPECT_TOLERANCE) for aspect in aspects):
-        raise ColloidsError("Truth and prediction have voxels of different aspect ratios; give the right voxel size.")
+        raise ColloidsError("The two tables have voxels of different aspect ratios; give the right voxel size.")
     return aspects[0]

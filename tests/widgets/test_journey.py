@@ -92,13 +92,13 @@ def test_load_detect_threshold_score_export(make_napari_viewer, qtbot, click, ex
     assert scoring.controls["diameter"].value == pytest.approx(10.0, abs=0.01)
     scoring.truth.value = truth
     click(scoring.button)
-    qtbot.waitUntil(lambda: scoring.toggles["missed"].enabled, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: scoring.outcomes["truth"].boxes["missed"].enabled, timeout=TIMEOUT)
     assert "Challenge AP" in scoring.status.text()
-    click(scoring.toggles["true positives"].native)
+    click(scoring.outcomes["truth"].boxes["true positives"].native)
     right = viewer.layers["true positives"]
     assert len(right.data) > 0.7 * scored_truths(truth, image)
     np.testing.assert_allclose(right.scale, image.scale)
-    click(scoring.toggles["true positives"].native)
+    click(scoring.outcomes["truth"].boxes["true positives"].native)
     assert not right.visible
     assert not scoring.detections.native.findText("true positives") >= 0, "outcomes are no detections"
 
@@ -122,13 +122,13 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     add_layer(viewer, layers.particle_layer_data(moved, frame, name="found"))
     widget = dock(viewer, ScoreWidget)
     click(widget.button)
-    qtbot.waitUntil(lambda: widget.toggles["missed"].enabled, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: widget.outcomes["truth"].boxes["missed"].enabled, timeout=TIMEOUT)
     size = simulated.stack.voxel_size
     right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape, voxel_size=size)
     assert right.false_negatives > 0
     for value in (right.challenge_ap, right.recall, right.rmse["x"]):
         assert f"{value:.3f}"[:4] in widget.status.text()
-    click(widget.toggles["missed"].native)
+    click(widget.outcomes["truth"].boxes["missed"].native)
     assert len(viewer.layers["missed"].data) == right.false_negatives
 
 

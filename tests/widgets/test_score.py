@@ -5,7 +5,7 @@ import pytest
 
 from napari_colloids.io import write_particles
 from napari_colloids.particles import particle_table
-from napari_colloids.scoring import score
+from napari_colloids.scoring import compare, score
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
@@ -121,7 +121,7 @@ def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
     add(viewer, table[3:], {}, "particles")
     widget = dock(viewer)
     press_score(widget, qtbot, click)
-    right, missed = (widget.toggles[kind].native for kind in ("true positives", "missed"))
+    right, missed = (widget.outcomes["truth"].boxes[kind].native for kind in ("true positives", "missed"))
     for box in (right, missed):
         click(box)
     layer = viewer.layers["missed"]
@@ -142,3 +142,44 @@ def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
     assert missed.isChecked()
     assert [one.name for one in viewer.layers][-2:] == ["true positives", "missed"]
     assert layers.note_of(viewer.layers["missed"])["image"] == "renamed"
+
+
+def test_two_detections_are_compared_and_shown_as_layers(viewer, qtbot, click, table):
+    viewer.add_image(np.zeros(SHAPE), name="image")
+    first, second = table[3:], table[:-2].assign(z=table["z"] + 0.5)
+    add_layer(viewer, layers.particle_layer_data(first, {}, name="network", kind="particles"))
+    other = add_layer(viewer, layers.particle_layer_data(second, {}, name="trackpy", kind="particles"))
+    widget = dock(viewer)
+    assert widget.truth.native.isVisible()
+    assert not widget.other.native.isVisible()
+    widget.controls["against"].value = "other"
+    assert not widget.truth.native.isVisible()
+    assert widget.other.native.isVisible()
+    assert "others" in widget.button.toolTip()
+    assert widget.detections.value is other
+    assert widget.other.value is viewer.layers["network"], "another one than the detections"
+    widget.detections.value, widget.other.value = viewer.layers["network"], other
+    press_score(widget, qtbot, click)
+    found = compare(first, second, diameter=12)
+    assert (found.common, found.only_first.sum(), found.only_second.sum()) == (13, 2, 3)
+    for figure in ("<b>13</b>", "2 / 3", "z 0.50, y 0.00, x 0.00"):
+        assert figure in widget.status.text()
+    for kind, count in (("in both", 13), ("only in the first", 2), ("only in the second", 3)):
+        box = widget.outcomes["other"].boxes[kind].native
+        assert box.isVisible()
+        click(box)
+        assert len(viewer.layers[kind].data) == count
+        assert viewer.layers[kind] not in [widget.detections.native.itemData(n) for n in range(2)]
+    assert not widget.outcomes["truth"].isVisible()
+    assert widget.plot.axes.get_xlabel() == "displacement (voxels)"
+
+
+def test_a_layer_is_not_compared_with_itself(viewer, click, table):
+    viewer.add_image(np.zeros(SHAPE))
+    only = add(viewer, table, {}, "particles")
+    widget = dock(viewer)
+    widget.controls["against"].value = "other"
+    assert widget.other.value is only
+    click(widget.button)
+    assert not widget.button.busy
+    assert "'particles' is chosen as the detections and as the others" in widget.status.text()

@@ -138,8 +138,7 @@ class Comparison:
             drawn.hist(values, bins="auto", histtype="step", label=axis)
         drawn.set_xlabel("displacement (voxels)")
         drawn.set_ylabel("particles")
-        if ax is None:
-            drawn.legend()
+        drawn.legend()
         return drawn
 
     def as_dict(self) -> dict[str, object]:

@@ -1,22 +1,18 @@
-"""The Score dock: detections against the true particles, by the challenge's metric and by standard ones."""
+"""The Score dock: detections against the true particles, by the challenge's metric and by standard ones, or others."""
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from weakref import ref
 
-from magicgui.widgets import CheckBox
 from napari.layers import Points
-from qtpy.compat import isalive
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.outcomes import OF_A_COMPARISON, OF_A_SCORE, Compared, Outcomes
 from napari_colloids.widgets.parts.controls import Form, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
@@ -26,26 +22,31 @@ from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import napari
     import pandas as pd
-    from napari.layers import Image, Layer
-    from napari.utils.events import Event
+    from matplotlib.axes import Axes
+    from napari.layers import Layer
 
-    from napari_colloids.scoring import Score
+    from napari_colloids.scoring import Comparison, Score
+    from napari_colloids.stack import VoxelSize
     from napari_colloids.widgets.parts.task import Work
-
-#: The three layers that show what was right and wrong, with what their check boxes say.
-OUTCOMES = {
-    "true positives": "Detections that match a true particle within half a diameter.",
-    "false positives": "Detections that match no true particle.",
-    "missed": "True particles that no detection matches.",
-}
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Criterion of a match between a detection and a true particle."""
+    """What detections are matched with, and the criterion of a match."""
 
+    against: Annotated[
+        str,
+        Setting(
+            label="Against",
+            help="The truth, where it is known, for precision and recall; or other detections (method, threshold, half "
+            "of the light): what both have, what one alone has, and how far apart they are.",
+            choices={"truth": "true particles", "other": "other detections"},
+        ),
+    ] = "truth"
     #: Taken from the truth if that has radii.
     diameter: Annotated[
         float, Setting(label="Diameter", help="A match lies within half a diameter.", unit="px", low=0.5, high=1000)
@@ -53,12 +54,10 @@ class Matching:
 
 
 class ScoreWidget(Panel):
-    """Compares the detections on show with the true particles, in the voxels of the image."""
+    """Compares the detections on show with the true particles, or with others, in the voxels of the image."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
-        self._compared: _Compared | None = None
-        self._outcomes: dict[str, Points] = {}
         self.detections = LayerChoice(
             self._viewer,
             lambda layer: is_points(layer) and kind_of(layer) != "truth",
@@ -73,6 +72,13 @@ class ScoreWidget(Panel):
             rank=like_truth,
             label="Truth",
         )
+        self.other = LayerChoice(
+            self._viewer,
+            is_points,
+            "Points layer of the other detections; only the points on show are compared.",
+            rank=lambda layer: like_detections(layer) - (layer is self.detections.value) * 9,
+            label="Others",
+        )
         self.image = LayerChoice(
             self._viewer, layers.is_stack, "The image: its voxels are the unit, its faces the border.", label="Image"
         )
@@ -81,43 +87,49 @@ class ScoreWidget(Panel):
         self.button = RunButton("Score", self.status, doing="Scoring", prepare=self._asked_for)
         self.plot = ResultPlot(
             150,
-            "Precision against recall when points are taken in order of falling confidence.",
+            "Against the truth: precision against recall when points are taken in order of falling confidence. Against "
+            "other detections: displacements along each axis.",
             xlabel="recall",
             ylabel="precision",
             xlim=(0, 1.02),
             ylim=(0, 1.05),
         )
-        self.toggles = {kind: self._toggle(kind, tip) for kind, tip in OUTCOMES.items()}
-        toggles = QWidget()
-        grid = QGridLayout(toggles)
-        grid.setContentsMargins(0, 0, 0, 0)
-        for number, box in enumerate(self.toggles.values()):
-            grid.addWidget(box.native, *divmod(number, 2))
-        form = Form([self.detections, self.truth, self.image, *self.controls.values()])
-        self.add(form, self.button, self.status, toggles, self.plot)
+        self.outcomes = {
+            "truth": Outcomes(self._viewer, OF_A_SCORE),
+            "other": Outcomes(self._viewer, OF_A_COMPARISON),
+        }
+        against, diameter = (self.controls[name] for name in ("against", "diameter"))
+        self._form = Form([self.detections, against, self.truth, self.other, self.image, diameter])
+        self.add(self._form, self.button, self.status, *self.outcomes.values(), self.plot)
         for choice in (self.truth, self.image):
             choice.changed.connect(self._take_diameter)
-        for choice in (self.detections, self.truth, self.image):
-            choice.changed.connect(self._refresh)
-        self._viewer.layers.events.removed.connect(self._on_outcome)
-        self.button.succeeded.connect(self._on_scored)
+        for control in (self.detections, self.truth, self.other, self.image, against):
+            control.changed.connect(self._refresh)
+        self.button.succeeded.connect(self._on_compared)
         self._take_diameter()
         self._refresh()
 
-    def _toggle(self, kind: str, tip: str) -> CheckBox:
-        box = CheckBox(text=kind, tooltip=tip, enabled=False)
-        colour = QPixmap(10, 10)
-        colour.fill(QColor(layers.COLOURS[kind]))
-        box.native.setIcon(QIcon(colour))
-        box.changed.connect(lambda on: self._on_toggle(kind, on))
-        return box
+    @property
+    def _against_truth(self) -> bool:
+        return bool(self.controls["against"].value == "truth")
 
     def _refresh(self) -> None:
-        names = ("detections (run Detect, or open a table)", "true particles (open a table of them)", "a 3D image")
-        choices = (self.detections, self.truth, self.image)
+        for choice, shown in ((self.truth, self._against_truth), (self.other, not self._against_truth)):
+            self._form.show_row(choice, shown)
+        for kind, outcomes in self.outcomes.items():
+            outcomes.setVisible(kind == self.controls["against"].value)
+        second = "true particles (open a table of them)" if self._against_truth else "other detections"
+        names = ("detections (run Detect, or open a table)", second, "a 3D image")
+        choices = (self.detections, self._second, self.image)
         missing = [name for name, choice in zip(names, choices, strict=True) if choice.value is None]
-        tip = f"Missing: {', '.join(missing)}." if missing else "Compare the detections on show with the truth."
+        with_what = "the truth" if self._against_truth else "the others"
+        tip = f"Missing: {', '.join(missing)}." if missing else f"Compare the detections on show with {with_what}."
         self.button.offer(not missing, tip)
+
+    @property
+    def _second(self) -> LayerChoice:
+        """What the detections are compared with."""
+        return self.truth if self._against_truth else self.other
 
     def _take_diameter(self) -> None:
         """Set the diameter to that of the true particles, in voxels of the image."""
@@ -131,91 +143,85 @@ class ScoreWidget(Panel):
         self.controls["diameter"].value = 2 * float(truth.features["radius"].median()) * pixel
 
     def _asked_for(self) -> Work | None:
-        from napari_colloids.scoring import score
-
-        image, detections, truth = self.image.value, self.detections.value, self.truth.value
-        if image is None or detections is None or truth is None:
+        image, detections, second = self.image.value, self.detections.value, self._second.value
+        if image is None or detections is None or second is None:
             return None
-        if detections is truth:
-            raise ColloidsError(f"'{truth.name}' is chosen as the detections and as the truth: choose another for one.")
+        against_truth = self._against_truth
+        if detections is second:
+            role = "the truth" if against_truth else "the others"
+            raise ColloidsError(f"'{second.name}' is chosen as the detections and as {role}: choose another for one.")
         index = places.index_of(image, self._viewer)
         stack = layers.stack_of(image, index)
-        true, found = (layers.in_voxels(layer, image, index) for layer in (truth, detections))
+        reference, found = (layers.in_voxels(layer, image, index) for layer in (second, detections))
         # The hidden points complete the curve beyond the threshold.
-        every = layers.in_voxels(detections, image, index, shown_only=False)
-        compared = _Compared(true, found, image.name, ref(image), places.place_of(image), index)
-        diameter = self.controls["diameter"].value
+        every = layers.in_voxels(detections, image, index, shown_only=False) if against_truth else found
+        where = image.name, ref(image), places.place_of(image), index
+        diameter, shape, size = self.controls["diameter"].value, stack.shape, stack.voxel_size
 
-        def scored(prediction: pd.DataFrame) -> Score:
-            return score(true, prediction, diameter=diameter, shape=stack.shape, voxel_size=stack.voxel_size)
-
-        def work() -> tuple[_Compared, Score, Score]:
-            shown = scored(found)
-            return compared, shown, shown if len(every) == len(found) else scored(every)
+        def work() -> tuple[str, Compared, _Answer]:
+            if against_truth:
+                answer = _scored(reference, found, every, diameter=diameter, shape=shape, voxel_size=size)
+            else:
+                answer = _compared(found, reference, diameter=diameter, voxel_size=size)
+            return ("truth" if against_truth else "other"), Compared(answer.parts, *where), answer
 
         return call(work)
 
-    def _on_scored(self, result: tuple[_Compared, Score, Score]) -> None:
-        compared, scored, every = result
-        self._forget_outcomes()
-        self._compared = compared
-        compared.parts = outcomes_of(compared, scored)
-        self.status.say(score_summary(scored, every.ap))
-        self.plot.show_result(
-            lambda axes: every.curve.plot(axes).plot(scored.recall, scored.precision, "o", markersize=5)
-        )
-        for kind, box in self.toggles.items():
-            box.enabled = True
-            box.tooltip = f"{OUTCOMES[kind]} {len(compared.parts[kind])} of them."
-            if box.value:
-                self._show(kind)
-
-    def _on_toggle(self, kind: str, on: bool) -> None:
-        layer = self._outcomes.get(kind)
-        if layer is not None:
-            layer.visible = on
-        elif on:
-            self._show(kind)
-
-    def _show(self, kind: str) -> None:
-        compared = self._compared
-        if compared is None:
-            return
-        table, note = compared.parts[kind], {"image": compared.name}
-        described = layers.particle_layer_data(
-            table, compared.place, name=kind, kind=kind, leading=compared.index, note=note
-        )
-        layer = self._outcomes[kind] = add_layer(self._viewer, described, compared.image())
-        layer.events.visible.connect(self._on_outcome)
-
-    def _on_outcome(self, event: Event | None = None) -> None:
-        """Check the boxes of the outcomes that are on show, and no others."""
-        if not isalive(self):
-            return
-        for kind, layer in list(self._outcomes.items()):
-            here = layer in self._viewer.layers
-            if not here:
-                del self._outcomes[kind]
-            self.toggles[kind].value = here and layer.visible
-
-    def _forget_outcomes(self) -> None:
-        outcomes, self._outcomes = self._outcomes, {}
-        for layer in outcomes.values():
-            self._viewer.layers.remove(layer)
+    def _on_compared(self, result: tuple[str, Compared, _Answer]) -> None:
+        against, compared, answer = result
+        self.outcomes[against].offer(compared)
+        self.status.say(answer.summary)
+        self.plot.show_result(answer.plot)
 
 
-@dataclass
-class _Compared:
-    """The tables that were compared, in voxels of the image, and the place of the image."""
+class _Answer(NamedTuple):
+    """The particles of each outcome, the figures as a table, and what draws the plot."""
 
-    truth: pd.DataFrame
-    found: pd.DataFrame
-    #: Of the image, and the image itself if it is still there.
-    name: str
-    image: ref[Image]
-    place: places.Place
-    index: tuple[int, ...]
-    parts: dict[str, pd.DataFrame] = field(default_factory=dict)
+    parts: dict[str, pd.DataFrame]
+    summary: str
+    plot: Callable[[Axes], object]
+
+
+def _scored(
+    truth: pd.DataFrame,
+    found: pd.DataFrame,
+    every: pd.DataFrame,
+    *,
+    diameter: float,
+    shape: tuple[int, int, int],
+    voxel_size: VoxelSize | None,
+) -> _Answer:
+    """Score the detections on show against the truth, and draw the curve of all of them."""
+    from napari_colloids.scoring import score
+
+    def scored(prediction: pd.DataFrame) -> Score:
+        return score(truth, prediction, diameter=diameter, shape=shape, voxel_size=voxel_size)
+
+    shown = scored(found)
+    whole = shown if len(every) == len(found) else scored(every)
+    parts = {
+        "true positives": found[shown.true_positive_mask],
+        "false positives": found[shown.false_positive_mask],
+        "missed": truth[shown.missed_mask],
+    }
+
+    def plot(axes: Axes) -> object:
+        return whole.curve.plot(axes).plot(shown.recall, shown.precision, "o", markersize=5)
+
+    return _Answer(parts, score_summary(shown, whole.ap), plot)
+
+
+def _compared(first: pd.DataFrame, second: pd.DataFrame, *, diameter: float, voxel_size: VoxelSize | None) -> _Answer:
+    """Compare the detections on show with others."""
+    from napari_colloids.scoring import compare
+
+    result = compare(first, second, diameter=diameter, voxel_size=voxel_size)
+    parts = {
+        "in both": first.iloc[result.first_index],
+        "only in the first": first[result.only_first],
+        "only in the second": second[result.only_second],
+    }
+    return _Answer(parts, comparison_summary(result), result.plot)
 
 
 def kind_of(layer: Layer) -> object:
@@ -225,7 +231,7 @@ def kind_of(layer: Layer) -> object:
 
 def is_points(layer: Layer) -> bool:
     """Whether a layer may hold particles: 3D points that are no outcome of scoring."""
-    return isinstance(layer, Points) and layer.ndim >= 3 and kind_of(layer) not in OUTCOMES
+    return isinstance(layer, Points) and layer.ndim >= 3 and kind_of(layer) not in {**OF_A_SCORE, **OF_A_COMPARISON}
 
 
 def like_detections(layer: Layer) -> int:
@@ -239,27 +245,40 @@ def like_truth(layer: Layer) -> int:
     return 2 if kind == "truth" else int(kind == "particles" and not layers.is_result(layer))
 
 
-def outcomes_of(compared: _Compared, scored: Score) -> dict[str, pd.DataFrame]:
-    """Sort particles into the three outcomes; those at the border may be in none."""
-    return {
-        "true positives": compared.found[scored.true_positive_mask],
-        "false positives": compared.found[scored.false_positive_mask],
-        "missed": compared.truth[scored.missed_mask],
-    }
-
-
 def score_summary(scored: Score, ranked_ap: float) -> str:
     """Format the metrics as a small table; `ranked_ap` is the average precision over all confidences."""
-    rmse = ", ".join(f"{axis} {scored.rmse[axis]:.2f}" for axis in "zyx") if scored.true_positives else "none"
-    rows = {
-        "Challenge AP": f"{scored.challenge_ap:.3f}",
-        "AP by confidence": f"{ranked_ap:.3f}",
-        "Precision": f"{scored.precision:.3f}",
-        "Recall": f"{scored.recall:.3f}",
-        "F1": f"{scored.f1:.3f}",
-        "RMSE (voxels)": rmse,
-        "Right / false / missed": f"{scored.true_positives} / {scored.false_positives} / {scored.false_negatives}",
-    }
+    return _table(
+        {
+            "Challenge AP": f"{scored.challenge_ap:.3f}",
+            "AP by confidence": f"{ranked_ap:.3f}",
+            "Precision": f"{scored.precision:.3f}",
+            "Recall": f"{scored.recall:.3f}",
+            "F1": f"{scored.f1:.3f}",
+            "RMSE (voxels)": _by_axis(scored.rmse) if scored.true_positives else "none",
+            "Right / false / missed": f"{scored.true_positives} / {scored.false_positives} / {scored.false_negatives}",
+        }
+    )
+
+
+def comparison_summary(result: Comparison) -> str:
+    """Format the figures of a comparison as a small table."""
+    return _table(
+        {
+            "In both": f"{result.common}",
+            "Only first / second": f"{result.only_first.sum()} / {result.only_second.sum()}",
+            "Share of the first": f"{result.share_of_first:.3f}",
+            "Share of the second": f"{result.share_of_second:.3f}",
+            "Offset (voxels)": _by_axis(result.offset) if result.common else "none",
+            "Spread (voxels)": _by_axis(result.spread) if result.common else "none",
+        }
+    )
+
+
+def _by_axis(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{axis} {values[axis]:.2f}" for axis in "zyx")
+
+
+def _table(rows: Mapping[str, str]) -> str:
     cells = "".join(
         f"<tr><td>{html.escape(name)}&nbsp;&nbsp;</td><td><b>{html.escape(value)}</b></td></tr>"
         for name, value in rows.items()

@@ -39,7 +39,10 @@ CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
 #: The columns that particles are coloured by, the first that a table has: values at both ends, and the colours between.
 COLOUR_SCALES: dict[str, tuple[tuple[float, float], list[str]]] = {"confidence": ((0.0, 1.0), CONFIDENCE_COLOURS)}
 #: Plain colours of the layers that are not coloured by a column.
-COLOURS = {"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"}
+COLOURS = {
+    **{"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"},
+    **{"in both": "#35e0ff", "only in the first": "#ff5a36", "only in the second": "#ffd23f"},
+}
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
 #: Thickness of a ring as a fraction of the median diameter.

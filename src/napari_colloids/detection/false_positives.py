@@ -69,15 +69,15 @@ _MIN_CONFIDENCE_OF_BOTH = 0.85
 _MIN_ASYMMETRY_OF_BOTH = 0.25
 _MIN_ERRORS_OF_BOTH = 1.9
 _MIN_ERRORS_OF_BOTH_UNCERTAIN = 2.5
-#: Or by how much of the image spheres explain: so many in the box, of at least `_MIN_CONFIDENCE`, are particles where
-#: it is at least this, and so many times the mean of what it is in surrogates. Of noise without clouds it is 0 to 0.1.
-_EXPLAINED_COUNT_RANGE = (6, 250)
+#: Or by how much of the image spheres explain: at least so many, and at most so many in the box, of at least
+#: `_MIN_CONFIDENCE`, are particles where it is at least this, and so many times the mean of what it is in surrogates.
+#: Of noise without clouds it is mostly 0 to 0.1.
+_MIN_EXPLAINING_COUNT, _MAX_EXPLAINING_COUNT = 6, 250
 _MIN_EXPLAINED = 0.35
 _MIN_EXPLAINED_OVER_CHANCE = 1.15
 #: The same of an image as smooth as clouds, and how many times the most of any surrogate.
-_MIN_EXPLAINED_SMOOTH = 0.4
-_MIN_EXPLAINED_OVER_CHANCE_SMOOTH = 1.25
-_MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.05
+_MIN_EXPLAINED_SMOOTH = 0.5
+_MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.1
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
 _MAX_SPARSE_FRACTION = 0.01
 
@@ -173,15 +173,12 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     seen = yield from box.iter_seen()
     if (yield from _iter_is_confident(box, likely, seen, smooth)):
         return True
-    few, many = _EXPLAINED_COUNT_RANGE
-    if not few <= len(seen) <= many:
+    if len(likely) < _MIN_EXPLAINING_COUNT or len(seen) > _MAX_EXPLAINING_COUNT:
         return False
     explained, by_chance = yield from box.iter_explained()
-    usual, most = float(np.mean(by_chance)), max(by_chance)
     if box.smoothness() > _MAX_SMOOTHNESS:
-        least = max(_MIN_EXPLAINED_SMOOTH, _MIN_EXPLAINED_OVER_CHANCE_SMOOTH * usual)
-        return explained >= max(least, _MIN_EXPLAINED_OVER_MOST_SMOOTH * most)
-    return explained >= max(_MIN_EXPLAINED, _MIN_EXPLAINED_OVER_CHANCE * usual)
+        return explained >= max(_MIN_EXPLAINED_SMOOTH, _MIN_EXPLAINED_OVER_MOST_SMOOTH * max(by_chance))
+    return explained >= max(_MIN_EXPLAINED, _MIN_EXPLAINED_OVER_CHANCE * float(np.mean(by_chance)))
 
 
 def _iter_is_confident(

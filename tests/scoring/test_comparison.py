@@ -25,6 +25,9 @@ def test_what_both_have_and_what_one_alone_has():
     np.testing.assert_array_equal(np.flatnonzero(found.only_first), np.arange(20))
     np.testing.assert_array_equal(np.flatnonzero(found.only_second), [196, 197])
     np.testing.assert_allclose(second[found.second_index] - first[found.first_index], found.displacement)
+    assert found.only_first.dtype == found.only_second.dtype == bool
+    assert (found.diameter, found.max_distance) == (9, 4.5)
+    assert "offset (voxels): z 0.5, y 0, x -1; spread (voxels): z 0, y 0, x 0," in repr(found)
     assert found.offset == pytest.approx({"z": 0.5, "y": 0, "x": -1})
     assert found.spread == pytest.approx({"z": 0, "y": 0, "x": 0})
     assert (found.share_of_first, found.share_of_second) == pytest.approx((196 / 216, 196 / 198))
@@ -61,6 +64,8 @@ def test_tall_voxels_and_columns_in_micrometres():
     found = compare(*tables, diameter=8)
     assert found.common == 1
     assert found.offset["x"] == 2
+    for one, other in ((tables[0], second), (first, tables[1])):
+        assert compare(one, other, diameter=8).common == 1, "micrometres of one table are enough"
     assert compare(first, second, diameter=8, max_distance=1.5).common == 1
 
 
@@ -77,8 +82,12 @@ def test_empty_tables_have_nothing_in_common():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ColloidsError, match="The second table"):
+    with pytest.raises(ColloidsError, match="^The second table"):
         compare([[1, 2, 3]], [[1, 2, np.nan]], diameter=5)
+    with pytest.raises(ColloidsError, match="^The first table"):
+        compare([[1, 2, np.inf]], [[1, 2, 3]], diameter=5)
+    with pytest.raises(ColloidsError, match="The greatest distance of a match"):
+        compare([[1, 2, 3]], [[1, 2, 3]], diameter=5, max_distance=-1)
     with pytest.raises(ColloidsError, match="diameter"):
         compare([[1, 2, 3]], [[1, 2, 3]], diameter=0)
 
@@ -86,4 +95,4 @@ def test_bad_input_is_named():
 def test_plot_has_a_line_for_each_axis():
     axes = compare(lattice(), lattice() + 0.5, diameter=9).plot()
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["z", "y", "x"]
-    assert axes.get_xlabel() == "displacement (voxels)"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("displacement (voxels)", "particles")

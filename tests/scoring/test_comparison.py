@@ -82,9 +82,9 @@ def test_empty_tables_have_nothing_in_common():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ColloidsError, match="^The second table"):
+    with pytest.raises(ColloidsError, match=r"^The second table"):
         compare([[1, 2, 3]], [[1, 2, np.nan]], diameter=5)
-    with pytest.raises(ColloidsError, match="^The first table"):
+    with pytest.raises(ColloidsError, match=r"^The first table"):
         compare([[1, 2, np.inf]], [[1, 2, 3]], diameter=5)
     with pytest.raises(ColloidsError, match="The greatest distance of a match"):
         compare([[1, 2, 3]], [[1, 2, 3]], diameter=5, max_distance=-1)

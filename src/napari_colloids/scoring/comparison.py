@@ -138,7 +138,7 @@ class Comparison:
             drawn.hist(values, bins="auto", histtype="step", label=axis)
         drawn.set_xlabel("displacement (voxels)")
         drawn.set_ylabel("particles")
-        drawn.legend()
+        drawn.legend(frameon=False, labelcolor="linecolor")  # on a dark background, too
         return drawn
 
     def as_dict(self) -> dict[str, object]:

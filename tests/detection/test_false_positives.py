@@ -45,7 +45,7 @@ def said(table):
 
 @pytest.mark.parametrize(
     ("kind", "diameter", "at_least"),
-    [(gaussian, 4, 50), (photons, 4, 50), (lines, 6, 1), (clouds, 10, 1), (blobs, 6, 50)],
+    [(gaussian, 5, 10), (photons, 5, 10), (lines, 6, 1), (clouds, 10, 1), (blobs, 6, 50)],
 )
 def test_noise_has_no_clear_particles_but_candidates_are_there_for_who_insists(kind, diameter, at_least):
     image = kind(np.random.default_rng(5))
@@ -171,7 +171,7 @@ def test_a_surrogate_has_the_same_grey_levels_and_spectrum():
 
 @pytest.mark.parametrize(
     ("point", "seed", "given"),
-    [(18, 955000036, True), (24, 955000048, True), (24, 966000048, False), (24, 966000049, False)],
+    [(18, 955000036, True), (24, 966000049, False)],
 )
 def test_what_explains_most_of_the_image_is_kept_however_little_the_network_thinks_of_it(point, seed, given):
     """A dozen large particles as blurred as clouds, of the challenge."""

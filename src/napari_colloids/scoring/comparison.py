@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from napari_colloids.jsonable import jsonable
 from napari_colloids.particles import POSITION
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.scoring.ranking import Mask
-
-#: Standard deviation of normal values over their median absolute deviation.
-_SIGMA_PER_MAD = 1.4826
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +92,14 @@ class Comparison:
     @property
     def offset(self) -> dict[str, float]:
         """Median displacement along each axis in voxels: a shift of the one against the other."""
-        return self._by_axis(self._middle())
+        return self._by_axis(_medians(self.displacement))
 
     @property
     def spread(self) -> dict[str, float]:
         """Robust standard deviation of the displacement along each axis in voxels."""
-        return self._by_axis(_SIGMA_PER_MAD * _medians(np.abs(self.displacement - self._middle())))
-
-    def _middle(self) -> NDArray[np.float64]:
-        return _medians(self.displacement)
+        if not self.common:
+            return self.offset
+        return self._by_axis(np.asarray(median_abs_deviation(self.displacement, axis=0, scale="normal")))
 
     @staticmethod
     def _by_axis(values: NDArray[np.float64]) -> dict[str, float]:

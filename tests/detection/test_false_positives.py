@@ -68,6 +68,30 @@ def test_clouds_as_large_as_the_particles_are_smoother_and_more_symmetric_than_t
     assert said(found)
 
 
+@pytest.mark.parametrize(("seed", "diameter"), [(23, 16), (44, 12)])
+def test_rows_columns_and_slices_of_uneven_offset_are_sharper_than_any_spheres(seed, diameter):
+    rng, shape = np.random.default_rng(seed), (32, 64, 64)
+    offset = sum(
+        rng.normal(0, rng.uniform(0, 12), [n if k == axis else 1 for k, n in enumerate(shape)]) for axis in range(3)
+    )
+    offset = offset + rng.normal(0, rng.uniform(0, 8), (*shape[:2], 1))
+    image = (100 + offset + rng.normal(0, rng.uniform(1, 12), shape)).clip(0, 255).astype(np.uint8)
+    found = detect(image, diameter=diameter)
+    assert len(found) == 0
+    assert said(found)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_single_bright_voxels_are_no_particles_where_no_one_says_that_they_are(seed):
+    """Of which the estimate of the diameter is less than two voxels."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(10, 2, SHAPE)
+    image[rng.random(SHAPE) < 0.012] = 255
+    found = detect(image.clip(0, 255).astype(np.uint8))
+    assert len(found) == 0
+    assert said(found)
+
+
 def test_spots_as_smooth_as_clouds_are_kept_where_they_are_bright_and_hardly_any_dark():
     """Gaussian spots, as wide as blurred spheres are, so dim and near that none stands out from the noise."""
     rng = np.random.default_rng(4)

@@ -32,6 +32,8 @@ DOUBT = 0.5
 #: Below this diameter single bright voxels look like clear particles, so that confidences say little; where the
 #: diameter is uncertain, too, neither does it say anything that they stand out.
 _MIN_DIAMETER_PX = 3.5
+#: No microscope images a particle on fewer voxels than this: an estimate below it is that of single bright voxels.
+_MIN_ESTIMATED_DIAMETER_PX = 2.5
 #: Candidates whose median confidence is at least this are particles: of clouds it was 0.96 at most.
 _CERTAIN_CONFIDENCE = 0.975
 #: Those of at least this are particles unless their image is as smooth and as symmetric as clouds are.
@@ -56,6 +58,8 @@ _MIN_EXCESS_ERRORS = 3.5
 _MIN_CONFIDENCE_OF_FEW = 0.90
 #: Clouds are smoother than this, and crowded spheres sharper: 0.33 to 1.1 and 0.1 to 0.3, dilute ones 0.3 to 0.5.
 _MAX_SMOOTHNESS = 0.31
+#: Hardly any spheres are as sharp as this; rows and columns of a scanner are, 0.03 to 0.1, and they are asymmetric.
+_MIN_SMOOTHNESS = 0.1
 #: Particles that fill less of the volume than this mostly stand out.
 _MIN_CROWDED_FRACTION = 0.15
 #: What is smooth, or neither crowded nor stands out, must be as asymmetric as this, and by so many errors: noise is by
@@ -78,8 +82,12 @@ _MIN_EXPLAINED_OVER_CHANCE = 1.15
 #: The same of an image as smooth as clouds, and how many times the most of any surrogate.
 _MIN_EXPLAINED_SMOOTH = 0.5
 _MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.1
-#: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do.
+#: And, where these are told by confidence, how many times the mean.
+_MIN_EXPLAINED_OVER_CHANCE_SMOOTH = 1.1
+#: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do, if by
+#: less.
 _MAX_SPARSE_FRACTION = 0.01
+_MIN_FAINT_CONTRAST = 4.25
 
 
 def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
@@ -125,7 +133,7 @@ def _iter_faint(
     contrast = yield from iter_contrasts(volume, plan.diameter, plan.proportions, found)
     if np.median(contrast[likely & ~doubtful]) < CERTAIN_CONTRAST:
         return np.zeros(len(found), bool)
-    return doubtful & (contrast < _MIN_CONTRAST)
+    return doubtful & (contrast < _MIN_FAINT_CONTRAST)
 
 
 def _iter_like_noise(
@@ -133,6 +141,8 @@ def _iter_like_noise(
 ) -> Generator[Progress, None, NDArray[np.bool_]]:
     """Mark all candidates, or those that do not stand out, where the likely ones look like noise as a whole."""
     nothing = np.zeros(len(found), bool)
+    if not plan.options.gives_diameter and plan.diameter < _MIN_ESTIMATED_DIAMETER_PX:
+        return ~nothing
     certain, large = plan.estimate.certain, plan.diameter >= _MIN_DIAMETER_PX
     median = float(np.median(found.confidence[likely]))
     if large and median >= _certain_confidence(int(likely.sum()), certain):
@@ -171,14 +181,19 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     if median < _MIN_CONFIDENCE:
         return False
     seen = yield from box.iter_seen()
-    if (yield from _iter_is_confident(box, likely, seen, smooth)):
-        return True
-    if len(likely) < _MIN_EXPLAINING_COUNT or len(seen) > _MAX_EXPLAINING_COUNT:
-        return False
+    sharp = box.smoothness() < _MIN_SMOOTHNESS
+    confident = not sharp and (yield from _iter_is_confident(box, likely, seen, smooth))
+    cloudy = box.smoothness() > _MAX_SMOOTHNESS
+    unsuitable = len(likely) < _MIN_EXPLAINING_COUNT or len(seen) > _MAX_EXPLAINING_COUNT
+    if unsuitable or (confident and not cloudy):
+        return confident
     explained, by_chance = yield from box.iter_explained()
-    if box.smoothness() > _MAX_SMOOTHNESS:
-        return explained >= max(_MIN_EXPLAINED_SMOOTH, _MIN_EXPLAINED_OVER_MOST_SMOOTH * max(by_chance))
-    return explained >= max(_MIN_EXPLAINED, _MIN_EXPLAINED_OVER_CHANCE * float(np.mean(by_chance)))
+    mean, most = float(np.mean(by_chance)), max(by_chance)
+    if confident:
+        return explained >= _MIN_EXPLAINED_OVER_CHANCE_SMOOTH * mean
+    if cloudy:
+        return explained >= max(_MIN_EXPLAINED_SMOOTH, _MIN_EXPLAINED_OVER_MOST_SMOOTH * most)
+    return explained >= max(_MIN_EXPLAINED, _MIN_EXPLAINED_OVER_CHANCE * mean)
 
 
 def _iter_is_confident(

@@ -35,7 +35,7 @@ FLOORS = [
     },
     {"io", "simulation", "scoring", "structure", "refinement"},
     {"detection"},
-    {"batch", "training", "benchmark"},
+    {"batch", "training", "benchmark", "assessment"},
     {"widgets"},
     {"cli"},
 ]

@@ -1,5 +1,8 @@
 __version__: str
 
+from .assessment import Assessment as Assessment
+from .assessment import ImageQuality as ImageQuality
+from .assessment import assess as assess
 from .detection import METHODS as METHODS
 from .detection import Options as Options
 from .detection import Record as Record

@@ -1,0 +1,85 @@
+"""Estimate with an interval."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import beta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Probability that an interval holds the true value.
+CONFIDENCE_LEVEL = 0.95
+#: Standard deviation of a ratio that comes from what a twin has otherwise than the stack: of this part of the variance
+#: of a single particle, and at least the second.
+_MISMATCH_PER_DEVIATION, _MIN_MISMATCH = 0.08, 0.003
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Estimate with the interval that holds the true value with a probability of 95 %.
+
+    Attributes
+    ----------
+    value
+        The estimate.
+    low, high
+        Ends of the interval.
+
+    Examples
+    --------
+    >>> Interval(0.9, 0.85, 0.95)
+    0.900 (0.850 to 0.950)
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __repr__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+    def as_dict(self) -> dict[str, float]:
+        """Return value, low and high by name."""
+        return asdict(self)
+
+
+def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> Interval:
+    r"""Return the interval of a ratio in a sample, from how large it was in its twins.
+
+    .. math::
+
+        \sigma^2 = \frac{s^2}{K} + \frac{p (1 - p)}{n} + m^2
+
+    with the ratio :math:`p` of all twins together, its standard deviation :math:`s` between the :math:`K` twins, the
+    :math:`n` particles that it is taken of in the sample, and the mismatch :math:`m` of twin and sample. The interval is
+    that of the beta distribution of this mean and variance.
+
+    Parameters
+    ----------
+    hits, totals
+        Numerator and denominator in each twin.
+    count
+        Denominator in the sample.
+
+    Examples
+    --------
+    >>> ratio_interval([90, 92, 91], [100, 100, 100], count=100)
+    0.910 (0.821 to 0.970)
+    """
+    total = max(int(np.sum(totals)), 1)
+    # A ratio of exactly 0 or 1 is as uncertain as one with half a particle more or less.
+    value = float(np.clip(np.sum(hits) / total, 0.5 / total, 1 - 0.5 / total))
+    ratios = np.array(hits, float) / np.maximum(totals, 1)
+    between = float(ratios.var(ddof=1)) / len(ratios) if len(ratios) > 1 else 0.0
+    single = value * (1 - value)
+    mismatch = max(_MISMATCH_PER_DEVIATION * single**0.5, _MIN_MISMATCH)
+    variance = min(between + single / max(count, 1.0) + mismatch**2, 0.25 * single)
+    strength = single / variance - 1
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    low, high = beta.ppf([tail, 1 - tail], value * strength, (1 - value) * strength)
+    exact = float(np.sum(hits) / total)
+    return Interval(exact, min(float(low), exact), max(float(high), exact))

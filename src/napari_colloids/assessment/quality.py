@@ -1,0 +1,139 @@
+"""Quality of an image: what was measured of sample, optics and camera, with a verdict in words on each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.assessment.measurement import slice_jitter
+
+if TYPE_CHECKING:
+    from napari_colloids.assessment.interval import Interval
+    from napari_colloids.assessment.measurement import Measurement
+    from napari_colloids.assessment.sample import Sample
+
+#: Bounds of the verdicts: a good value, and one from which it costs particles.
+_GOOD_SNR, _POOR_SNR = 4.0, 2.0
+_GOOD_CNR, _POOR_CNR = 3.0, 1.5
+_GOOD_AXIAL_RADII, _POOR_AXIAL_RADII = 0.7, 1.2
+_GOOD_RADIUS_PX, _POOR_RADIUS_PX = 4.0, 3.0
+_MUCH_LIGHT_LOST, _UNEVEN, _POLYDISPERSE = 0.5, 0.3, 0.15
+#: Shift of neighbouring slices, in diameters, from which they are shaken.
+_SHAKEN_DIAMETERS = 0.1
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """What was measured of an image.
+
+    Attributes
+    ----------
+    diameter
+        Mean diameter in lateral voxels.
+    polydispersity, brightness_spread
+        Standard deviation of radius and brightness over their means.
+    volume_fraction
+        Of the particles, those that are missed included.
+    psf_sigma
+        Axial and lateral standard deviation of the point spread function in lateral voxels.
+    snr, cnr
+        Signal-to-noise and contrast-to-noise ratio of a typical particle at half depth.
+    background
+        Grey level between the particles over that of a typical one, from the darkest level on.
+    light_lost
+        Fraction of the light lost from the first to the last slice.
+    saturated
+        Fraction of the voxels at the highest grey level.
+    slice_jitter
+        Standard deviation of the shift of neighbouring slices in lateral voxels.
+    voxel_aspect
+        Height of a voxel over its width, as given.
+    """
+
+    diameter: float
+    polydispersity: float
+    brightness_spread: float
+    volume_fraction: Interval
+    psf_sigma: tuple[float, float]
+    snr: float
+    cnr: float
+    background: float
+    light_lost: float
+    saturated: float
+    slice_jitter: float
+    voxel_aspect: float
+
+    @classmethod
+    def of(cls, measurement: Measurement, sample: Sample, volume_fraction: Interval) -> ImageQuality:
+        """Collect what was measured of a sample."""
+        return cls(
+            diameter=2 * measurement.radius,
+            polydispersity=measurement.polydispersity,
+            brightness_spread=measurement.brightness_spread,
+            volume_fraction=volume_fraction,
+            psf_sigma=measurement.psf_sigma,
+            snr=measurement.snr,
+            cnr=measurement.cnr,
+            background=measurement.background / measurement.foreground,
+            light_lost=1 - float(np.exp(measurement.decay)),
+            saturated=sample.saturated,
+            slice_jitter=slice_jitter(sample.image),
+            voxel_aspect=sample.aspect,
+        )
+
+    def verdicts(self) -> dict[str, str]:
+        """Return what each measurement means, in words.
+
+        Returns
+        -------
+        dict of str
+            By the name of what was measured, with its unit.
+        """
+        radius = self.diameter / 2
+        axial, lateral = self.psf_sigma
+        blur = axial / radius
+        return {
+            "Diameter": f"{self.diameter:.2f} px: "
+            + _graded(radius, _GOOD_RADIUS_PX, _POOR_RADIUS_PX, "large enough", "small", "too few voxels a particle"),
+            "Polydispersity": f"{self.polydispersity:.1%}: "
+            + ("several sizes" if self.polydispersity > _POLYDISPERSE else "nearly one size"),
+            "Volume fraction": f"{self.volume_fraction!r}",
+            "Axial blur (PSF sigma)": f"{axial:.2f} px, {blur:.2f} radii: "
+            + _graded(
+                -blur,
+                -_GOOD_AXIAL_RADII,
+                -_POOR_AXIAL_RADII,
+                "particles on top of each other are told apart",
+                "particles on top of each other begin to merge",
+                "particles on top of each other merge: expect to miss some",
+            ),
+            "Lateral blur (PSF sigma)": f"{lateral:.2f} px, {lateral / radius:.2f} radii",
+            "SNR": f"{self.snr:.1f}: " + _graded(self.snr, _GOOD_SNR, _POOR_SNR, "good", "noisy", "very noisy"),
+            "CNR": f"{self.cnr:.1f}: "
+            + _graded(self.cnr, _GOOD_CNR, _POOR_CNR, "good", "low contrast", "poor contrast"),
+            "Background": f"{self.background:.0%} of the light of a particle",
+            "Light lost with depth": f"{self.light_lost:.0%}"
+            + (": bleaching or absorption; the last slices are noisier" if self.light_lost > _MUCH_LIGHT_LOST else ""),
+            "Brightness spread": f"{self.brightness_spread:.0%}: "
+            + ("the faint ones may be missed" if self.brightness_spread > _UNEVEN else "even"),
+            "Saturation": f"{self.saturated:.2%} of the voxels at the highest grey level",
+            "Slice jitter": f"{self.slice_jitter:.2f} px: " + ("slices are shaken" if self.is_shaken else "steady"),
+        }
+
+    @property
+    def is_shaken(self) -> bool:
+        """Whether slices are shifted against each other by a good part of a particle."""
+        return self.slice_jitter > _SHAKEN_DIAMETERS * self.diameter
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the measurements by name; the PSF as ``z`` and ``lateral``."""
+        axial, lateral = self.psf_sigma
+        return {**asdict(self), "psf_sigma": {"z": axial, "lateral": lateral}}
+
+
+def _graded(value: float, good: float, poor: float, *words: str) -> str:
+    """Return the first of three words for a good value, the last for a poor one."""
+    best, middle, worst = words
+    return best if value >= good else worst if value < poor else middle

@@ -1,0 +1,184 @@
+"""Digital twin of a sample: stacks that are simulated with what was measured on it, and so have a known truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.assessment.measurement import Measurement, measured
+from napari_colloids.detection import Options, iter_detect
+from napari_colloids.errors import ColloidsError
+from napari_colloids.scoring import score
+from napari_colloids.simulation import Parameters, simulate
+from napari_colloids.stack import aspect_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import pandas as pd
+
+    from napari_colloids.assessment.sample import Sample
+    from napari_colloids.progress import Progress
+    from napari_colloids.scoring import PrecisionRecallCurve, Score
+    from napari_colloids.simulation import Simulation
+    from napari_colloids.stack import Stack
+
+#: Confidence from which candidates are kept, to see what other thresholds would do.
+FLOOR = 0.05
+#: Densest random arrangement of a twin, and what the volume fraction is lowered by where the spheres jam.
+_MAX_VOLUME_FRACTION, _JAMMED_STEP = 0.61, 0.02
+#: Bounds of `Parameters`.
+_MAX_POLYDISPERSITY, _MAX_DEPTH_LOSS, _MIN_PSF_SIGMA = 0.3, 0.99, 0.05
+#: Grey levels of 16 bits in one of the 8-bit scale that `Parameters.brightness` is given on.
+_LEVELS_PER_BRIGHTNESS = {8: 1.0, 16: 257.0}
+#: How much denser a twin is made at most in one step.
+_MAX_DENSER = 2.0
+#: Spread of brightness or radius up to which a measurement is as good as zero.
+_MIN_SPREAD = 0.06
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A simulated stack, what is found in it, and how right that is.
+
+    Attributes
+    ----------
+    simulation
+        With the truth.
+    found
+        Candidates of at least the confidence `FLOOR`.
+    score
+        Of those above the threshold.
+    curve
+        Precision and recall of all of them against the threshold.
+    """
+
+    simulation: Simulation
+    found: pd.DataFrame
+    score: Score
+    curve: PrecisionRecallCurve
+
+
+def twin_parameters(measurement: Measurement, sample: Sample, volume_fraction: float) -> Parameters:
+    """Return the parameters with which `simulate` makes stacks like a sample.
+
+    Parameters
+    ----------
+    measurement
+        Of the sample, corrected or not.
+    sample
+        Of which the twin gets shape, voxels and bits.
+    volume_fraction
+        Of the twin.
+    """
+    stack, aspect = sample.stack, sample.aspect
+    bits = 8 if sample.image.dtype == np.uint8 else 16
+    # `simulate` takes levels and noise as they are before light is lost with depth.
+    rise = float(np.exp(-measurement.decay / 2))
+    top = replace(
+        measurement, foreground=measurement.foreground * rise, background=measurement.background * rise, decay=0.0
+    )
+    axial, lateral = (max(sigma, _MIN_PSF_SIGMA) for sigma in measurement.psf_sigma)
+    snr = float(np.clip(top.snr, 0.1, 1000))
+    tilt_y, tilt_x = (float(np.clip(tilt * aspect, -5, 5)) for tilt in measurement.psf_tilt)
+    return Parameters(
+        shape=stack.shape,
+        volume_fraction=float(np.clip(volume_fraction, 1e-4, _MAX_VOLUME_FRACTION)),
+        radius=measurement.radius,
+        polydispersity=min(measurement.polydispersity, _MAX_POLYDISPERSITY),
+        shell=measurement.shell,
+        psf_sigma=(axial / aspect, lateral, lateral),
+        psf_tail=float(np.clip(measurement.psf_tail, 0, 1)),
+        psf_tilt=(tilt_y, tilt_x),
+        brightness=float(np.clip(top.foreground / _LEVELS_PER_BRIGHTNESS[bits], 1, 255)),
+        brightness_spread=min(measurement.brightness_spread, 1.0),
+        snr=snr,
+        cnr=float(np.clip(top.cnr, 0, snr)),
+        photon_noise=float(np.clip(top.gain * top.foreground / top.noise(top.foreground) ** 2, 0, 1)),
+        depth_loss=min(1 - float(np.exp(measurement.decay)), _MAX_DEPTH_LOSS),
+        bits=bits,
+        voxel_aspect=aspect,
+        voxel_size=None if stack.voxel_size is None else stack.voxel_size[2],
+    )
+
+
+def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Generator[Progress, None, Twin]:
+    """Simulate a stack, search it and score what is found.
+
+    Parameters
+    ----------
+    parameters
+        With a seed. Where its spheres jam, there are fewer.
+    options
+        Of the search; of them the threshold is that of the score.
+    diameter
+        That is searched for, in lateral voxels.
+    """
+    simulation = _unjammed(parameters)
+    found = yield from iter_search(simulation.stack, options, diameter)
+    likely = found[found["confidence"] >= options.effective_threshold]
+    stack = simulation.stack
+    scored, whole = (
+        score(simulation.particles, some, diameter=diameter, shape=stack.shape, voxel_size=stack.voxel_size)
+        for some in (likely, found)
+    )
+    return Twin(simulation, found, scored, whole.curve)
+
+
+def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Progress, None, pd.DataFrame]:
+    """Search sample or twin for bright particles of a diameter, down to a low confidence."""
+    how = replace(options, diameter=diameter, diameter_um=None, dark=False, threshold=FLOOR, refine=False)
+    return (yield from iter_detect(stack, how))
+
+
+def corrected(measurement: Measurement, target: Measurement, twin: Twin, options: Options) -> tuple[Measurement, float]:
+    """Return the measurement and the volume fraction from which the next twin comes nearer to the sample.
+
+    What is missed, and the faint ones above all, makes sample and twin alike look less dense, and less uneven, than they
+    are: so the twin is changed by what it still differs from the sample.
+
+    Parameters
+    ----------
+    measurement
+        That the twin was made from.
+    target
+        Measured on the sample.
+    twin
+        Made from `measurement`.
+    options
+        Of the search.
+    """
+    stack = twin.simulation.stack
+    likely = twin.found[twin.found["confidence"] >= options.effective_threshold]
+    seen = measured(stack, likely, twin.score.diameter)
+    per_volume = len(likely) / (np.prod(stack.shape) * aspect_of(stack.voxel_size))
+    volume_fraction = twin.simulation.volume_fraction * target.density / max(per_volume, target.density / _MAX_DENSER)
+    if isinstance(seen, str):
+        return measurement, volume_fraction
+    changed = replace(
+        measurement,
+        polydispersity=_nearer(measurement.polydispersity, target.polydispersity, seen.polydispersity),
+        brightness_spread=_nearer(measurement.brightness_spread, target.brightness_spread, seen.brightness_spread),
+    )
+    return changed, volume_fraction
+
+
+def _nearer(used: float, target: float, seen: float) -> float:
+    """Return the spread that a twin needs to be seen with that of the target; variances add."""
+    if max(target, seen) < _MIN_SPREAD:
+        return used
+    return float(np.sqrt(np.clip(used**2 + target**2 - seen**2, 0, 1)))
+
+
+def _unjammed(parameters: Parameters) -> Simulation:
+    """Simulate a stack, with fewer spheres where they jam."""
+    while True:
+        try:
+            return simulate(parameters)
+        except ColloidsError:
+            fraction = parameters.volume_fraction - _JAMMED_STEP
+            if fraction <= 0:
+                raise
+            parameters = replace(parameters, volume_fraction=fraction)

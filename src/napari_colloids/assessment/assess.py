@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from napari_colloids.assessment.description import MIN_PARTICLES, differences, features_of, reasons_of
+from napari_colloids.assessment.description import COMPARED, MIN_PARTICLES, compared, features_of, reasons_of
 from napari_colloids.assessment.interval import Interval, ratio_interval
 from napari_colloids.assessment.measurement import Measurement, measured
 from napari_colloids.assessment.quality import ImageQuality
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Unpack
 
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.detection.options import OptionChanges
@@ -97,9 +97,9 @@ def assess(
 
     Notes
     -----
-    The twins have the physics that the network has learnt: what neither knows (rods, shaken slices, inclusions) they can
-    only refuse. A ratio is that of all twins together; its interval includes their scatter, the number of particles in
-    the stack, and what twins and stacks of another simulator differ by.
+    The twins have the physics that the network has learnt: what neither knows (rods, shaken slices, inclusions) they
+    can only refuse. A ratio is that of all twins together; its interval includes their scatter, the number of particles
+    in the stack, and what twins and stacks of another simulator differ by.
 
     Examples
     --------
@@ -144,31 +144,82 @@ def iter_assess(
     found = yield from iter_search(sample.stack, options, plan.diameter)
     threshold = options.effective_threshold
     likely = found[found["confidence"] >= threshold]
-    notices = (*plan.notices, *Record.from_attrs(found.attrs).notices)
-
-    def declined(*reasons: str, quality: ImageQuality | None = None) -> Assessment:
-        return _without_prediction(reasons, quality, threshold, likely, notices)
-
+    base = _Base(threshold, likely, sample.stack, (*plan.notices, *Record.from_attrs(found.attrs).notices))
     if len(likely) < MIN_PARTICLES:
-        return declined(f"only {len(likely)} particles were found in the part that is assessed")
+        return base.declined([f"only {len(likely)} particles were found in the part that is assessed"])
     target = measured(sample.stack, likely, plan.diameter)
     if isinstance(target, str):
-        return declined(target)
+        return base.declined([target])
     twins, parameters = yield from _iter_twins(sample, target, options, plan.diameter, seed)
     quality = ImageQuality.of(target, sample, _volume_fraction(twins))
-    seen = features_of(sample.image, found, threshold, plan.diameter, sample.aspect)
-    expected = [
-        features_of(np.asarray(twin.simulation.stack.data), twin.found, threshold, plan.diameter, sample.aspect)
-        for twin in twins
-    ]
-    reasons = reasons_of(differences(seen, expected))
+    images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in twins)]
+    seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
+    comparison = compared(seen, expected)
+    reasons = reasons_of(comparison)
     if target.polydispersity > _MAX_POLYDISPERSITY:
         reasons.append("the particles are of several sizes")
     if plan.estimate.height_factor is not None:
         reasons.append("the particles are not as high as wide: check the z step")
-    if reasons:
-        return declined(*reasons, quality=quality)
-    return _predicted(twins, parameters, quality, threshold, likely, notices)
+    base = replace(base, quality=quality, parameters=parameters, twins=tuple(twins), comparison=comparison)
+    return base.declined(reasons) if reasons else base.predicted()
+
+
+@dataclass(frozen=True, eq=False)
+class _Base:
+    """What an assessment has, whether it predicts anything or not."""
+
+    threshold: float
+    particles: pd.DataFrame
+    sample: Stack
+    notices: tuple[str, ...]
+    quality: ImageQuality | None = None
+    parameters: Parameters | None = None
+    twins: tuple[Twin, ...] = ()
+    comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
+
+    def declined(self, reasons: Sequence[str]) -> Assessment:
+        """Return the assessment that says why there is no prediction."""
+        nothing = np.empty(0)
+        return self._assessment(False, reasons, None, None, None, nothing, nothing, nothing)
+
+    def predicted(self) -> Assessment:
+        """Return the assessment with what twins that describe the sample predict."""
+        scores = [twin.score for twin in self.twins]
+        true = [score.true_positives for score in scores]
+        found = [score.true_positives + score.false_positives for score in scores]
+        there = [score.true_positives + score.false_negatives for score in scores]
+        precision = ratio_interval(true, found, len(self.particles))
+        count = len(self.particles) * sum(there) / max(sum(found), 1)
+        recall = ratio_interval(true, there, count)
+        rmse = {axis: float(np.sqrt(np.nanmean([one.rmse[axis] ** 2 for one in scores]))) for axis in POSITION}
+        return self._assessment(True, (), precision, recall, rmse, _THRESHOLDS, *_curves(self.twins))
+
+    def _assessment(
+        self,
+        describes: bool,
+        reasons: Sequence[str],
+        precision: Interval | None,
+        recall: Interval | None,
+        rmse: dict[str, float] | None,
+        *curves: NDArray[np.float64],
+    ) -> Assessment:
+        return Assessment(
+            describes,
+            tuple(reasons),
+            self.quality,
+            precision,
+            recall,
+            rmse,
+            self.threshold,
+            *curves,
+            parameters=self.parameters,
+            particles=self.particles,
+            sample=self.sample,
+            twin=self.twins[0].simulation.stack if self.twins else None,
+            comparison=self.comparison,
+            n_twins=len(self.twins),
+            notices=self.notices,
+        )
 
 
 def _iter_twins(
@@ -189,67 +240,6 @@ def _iter_twins(
     return twins, parameters
 
 
-def _predicted(
-    twins: list[Twin],
-    parameters: Parameters,
-    quality: ImageQuality,
-    threshold: float,
-    likely: pd.DataFrame,
-    notices: tuple[str, ...],
-) -> Assessment:
-    """Return what twins that describe a sample predict."""
-    scores = [twin.score for twin in twins]
-    true = [score.true_positives for score in scores]
-    precision = ratio_interval(true, [one.true_positives + one.false_positives for one in scores], len(likely))
-    there = len(likely) * precision.value / max(float(np.mean([one.recall for one in scores])), 0.01)
-    recall = ratio_interval(true, [one.true_positives + one.false_negatives for one in scores], there)
-    rmse = {axis: float(np.sqrt(np.nanmean([one.rmse[axis] ** 2 for one in scores]))) for axis in POSITION}
-    precision_at, recall_at = _curves(twins)
-    return Assessment(
-        describes=True,
-        reasons=(),
-        quality=quality,
-        precision=precision,
-        recall=recall,
-        rmse=rmse,
-        threshold=threshold,
-        thresholds=_THRESHOLDS,
-        precision_at=precision_at,
-        recall_at=recall_at,
-        parameters=parameters,
-        particles=likely,
-        n_twins=len(twins),
-        notices=notices,
-    )
-
-
-def _without_prediction(
-    reasons: tuple[str, ...],
-    quality: ImageQuality | None,
-    threshold: float,
-    likely: pd.DataFrame,
-    notices: tuple[str, ...],
-) -> Assessment:
-    """Return an assessment that says why there is no prediction."""
-    nothing = np.empty(0)
-    return Assessment(
-        describes=False,
-        reasons=reasons,
-        quality=quality,
-        precision=None,
-        recall=None,
-        rmse=None,
-        threshold=threshold,
-        thresholds=nothing,
-        precision_at=nothing,
-        recall_at=nothing,
-        parameters=None,
-        particles=likely,
-        n_twins=0,
-        notices=notices,
-    )
-
-
 def _volume_fraction(twins: list[Twin]) -> Interval:
     """Return the volume fraction of twins that are as dense as the sample."""
     values = np.array([twin.simulation.volume_fraction for twin in twins])
@@ -258,7 +248,7 @@ def _volume_fraction(twins: list[Twin]) -> Interval:
     return Interval(mean, max(mean - reach, 0.0), mean + reach)
 
 
-def _curves(twins: list[Twin]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _curves(twins: Sequence[Twin]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision and recall at all thresholds, as means over the twins; precision 1 where nothing is found."""
     precision, recall = [], []
     for twin in twins:

@@ -1,7 +1,7 @@
 """Comparison of a sample with its digital twins: whether these describe it.
 
-A twin that describes a sample cannot be told from it by what does not need the truth: how image and slices are correlated,
-grey levels, distances of neighbours, confidences.
+A twin that describes a sample cannot be told from it by what does not need the truth: correlations of the image, grey
+levels, distances of neighbours, confidences.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
 
 from napari_colloids.assessment.measurement import slice_jitter
@@ -17,7 +18,6 @@ from napari_colloids.particles import positions_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -52,6 +52,8 @@ _LEVELS = "there are grey levels that spheres on a smooth background do not have
 _SURE = "the network is otherwise sure of the particles than of simulated ones"
 _SIZES = "the particles differ in size otherwise than simulated ones"
 
+#: Columns of a comparison.
+COMPARED = ["sample", "twins", "deviation", "difference"]
 #: What is compared, by name.
 FEATURES: dict[str, Feature] = {
     "lateral correlation, 1 voxel": Feature(0.08, _LATERAL),
@@ -114,29 +116,34 @@ def features_of(
     return dict(zip(FEATURES, map(float, values), strict=True))
 
 
-def differences(sample: dict[str, float], twins: Sequence[dict[str, float]]) -> dict[str, float]:
-    r"""Return how much a sample differs from its twins in each feature; more than 1 is too much.
+def compared(sample: dict[str, float], twins: Sequence[dict[str, float]]) -> pd.DataFrame:
+    r"""Return how much a sample differs from its twins in each feature.
 
     .. math::
 
-        \frac{|x - \bar x|}{t + 3 s \sqrt{1 + 1 / K}}
+        \text{difference} = \frac{|x - \bar x|}{t + 3 s \sqrt{1 + 1 / K}}
 
     with the mean :math:`\bar x` and the standard deviation :math:`s` in :math:`K` twins, and the tolerance :math:`t`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By the names of `FEATURES`: ``sample``, ``twins``, ``deviation`` and ``difference``; more than 1 is too much.
     """
-    found = {}
+    rows = {}
     for name, feature in FEATURES.items():
         values = np.array([twin[name] for twin in twins])
-        spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-        allowed = feature.tolerance + _MAX_ERRORS * spread * (1 + 1 / len(values)) ** 0.5
-        difference = abs(sample[name] - float(values.mean())) / allowed
-        found[name] = difference if np.isfinite(difference) else np.inf
-    return found
+        mean, deviation = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        allowed = feature.tolerance + _MAX_ERRORS * deviation * (1 + 1 / len(values)) ** 0.5
+        difference = abs(sample[name] - mean) / allowed
+        rows[name] = (sample[name], mean, deviation, difference if np.isfinite(difference) else np.inf)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COMPARED)
 
 
-def reasons_of(found: dict[str, float]) -> list[str]:
+def reasons_of(comparison: pd.DataFrame) -> list[str]:
     """Return in words what too large differences mean, the largest first."""
-    names = sorted((name for name, value in found.items() if value > 1), key=lambda name: -found[name])
-    return list(dict.fromkeys(FEATURES[name].words for name in names))
+    difference = comparison["difference"].sort_values(ascending=False)
+    return list(dict.fromkeys(FEATURES[name].words for name in difference.index[difference > 1]))
 
 
 def _correlations(image: NDArray[np.float32], radius: float, aspect: float) -> list[float]:

@@ -55,8 +55,8 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
         \sigma^2 = \frac{s^2}{K} + \frac{p (1 - p)}{n} + m^2
 
     with the ratio :math:`p` of all twins together, its standard deviation :math:`s` between the :math:`K` twins, the
-    :math:`n` particles that it is taken of in the sample, and the mismatch :math:`m` of twin and sample. The interval is
-    that of the beta distribution of this mean and variance.
+    :math:`n` particles that it is taken of in the sample, and the mismatch :math:`m` of twin and sample. The interval
+    is that of the beta distribution of this mean and variance.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,7 +156,7 @@ def _foreground(image: NDArray[np.generic], positions: NDArray[np.float64], side
     depth = positions[:, 0] / max(len(image) - 1, 1) - 0.5
     levels = []
     for shift in {-sideways, sideways}:
-        index = np.rint(positions + [0, 0, shift]).astype(int)
+        index = np.rint(positions + np.array([0, 0, shift])).astype(int)
         levels.append(image[tuple(np.clip(index, 0, np.array(image.shape) - 1).T)] / np.exp(decay * depth))
     return max(float(np.median(np.concatenate(levels))), 1e-6)
 
@@ -174,7 +175,7 @@ def slice_jitter(image: NDArray[np.generic]) -> float:
     waves = np.fft.rfft2(smooth - smooth.mean(axis=(1, 2), keepdims=True))
     shape = image.shape[1:]
     shifts = []
-    for one, other in zip(waves[:-1], waves[1:], strict=True):
+    for one, other in pairwise(waves):
         correlation = np.fft.irfft2(one * other.conj(), s=shape)
         highest = np.unravel_index(correlation.argmax(), shape)
         shifts.append([(int(k) + n // 2) % n - n // 2 for k, n in zip(highest, shape, strict=True)])

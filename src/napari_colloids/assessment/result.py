@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_colloids.assessment.interval import Interval
     from napari_colloids.assessment.quality import ImageQuality
     from napari_colloids.simulation import Parameters
+    from napari_colloids.stack import Stack
 
 #: Precision that `Assessment.threshold_for_95` is for.
 WANTED_PRECISION = 0.95
@@ -49,6 +50,11 @@ class Assessment:
         Of the twins; None where none could be made.
     particles
         What was found in the part of the stack that was assessed, in its voxels.
+    sample, twin
+        That part, with bright particles on a grey scale from 0, and one of the twins; None where none could be made.
+    comparison
+        What was compared, by name: ``sample``, mean (``twins``) and standard ``deviation`` of the twins, and the
+        ``difference`` over what is tolerated; empty where there is no twin.
     n_twins
         How many stacks were simulated.
     notices
@@ -71,6 +77,9 @@ class Assessment:
     recall_at: NDArray[np.float64]
     parameters: Parameters | None
     particles: pd.DataFrame
+    sample: Stack
+    twin: Stack | None
+    comparison: pd.DataFrame
     n_twins: int
     notices: tuple[str, ...] = ()
 
@@ -134,6 +143,7 @@ class Assessment:
             "twins": self.n_twins,
             "notices": list(self.notices),
             "parameters": self.parameters,
+            "comparison": self.comparison.to_dict("index"),
         }
         return {name: jsonable(value) for name, value in {**figures, **measured}.items()}
 

@@ -129,15 +129,16 @@ def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Gene
 
 def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Progress, None, pd.DataFrame]:
     """Search sample or twin for bright particles of a diameter, down to a low confidence."""
-    how = replace(options, diameter=diameter, diameter_um=None, dark=False, threshold=FLOOR, refine=False)
+    how = replace(options, diameter=diameter, diameter_um=None, dark=False, threshold=FLOOR)
+    how = replace(how, border=0.0, psf=None, refine=False, intensity=False)
     return (yield from iter_detect(stack, how))
 
 
 def corrected(measurement: Measurement, target: Measurement, twin: Twin, options: Options) -> tuple[Measurement, float]:
     """Return the measurement and the volume fraction from which the next twin comes nearer to the sample.
 
-    What is missed, and the faint ones above all, makes sample and twin alike look less dense, and less uneven, than they
-    are: so the twin is changed by what it still differs from the sample.
+    What is missed, and the faint ones above all, makes sample and twin alike look less dense, and less uneven, than
+    they are: so the twin is changed by what it still differs from the sample.
 
     Parameters
     ----------

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 
-from napari_colloids.assessment.description import COMPARED, MIN_PARTICLES, compared, features_of, reasons_of
+from napari_colloids.assessment.description import MIN_PARTICLES, compared, features_of, reasons_of
 from napari_colloids.assessment.interval import Interval, ratio_interval
 from napari_colloids.assessment.measurement import Measurement, measured
 from napari_colloids.assessment.quality import ImageQuality
-from napari_colloids.assessment.result import Assessment
+from napari_colloids.assessment.result import Assessment, Prediction
 from napari_colloids.assessment.sample import Sample
 from napari_colloids.assessment.twin import FLOOR, Twin, corrected, iter_search, iter_twin, twin_parameters
 from napari_colloids.detection import Options, Part, Record
@@ -21,7 +20,7 @@ from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.particles import POSITION
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.settings import takes_settings
+from napari_colloids.settings import check_value, takes_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -31,11 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.detection.options import OptionChanges
-    from napari_colloids.simulation import Parameters
     from napari_colloids.stack import Stack
+
+Result = TypeVar("Result")
 
 #: Twins that precision and recall are taken from, and those before them that only bring density and brightness right.
 N_TWINS, _N_CORRECTIONS = 6, 3
+#: The interval needs their scatter.
+_MIN_TWINS = 2
 #: Thresholds for which precision and recall are predicted.
 _THRESHOLDS = np.round(np.arange(FLOOR, 1.0, 0.01), 2)
 #: Standard deviation of the volume fraction from what a twin has otherwise than the stack: a radius that is off by 1 %
@@ -54,6 +56,7 @@ def assess(
     voxel_size: Sequence[float] | None = None,
     frame: int = 0,
     channel: int = 0,
+    twins: int = N_TWINS,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     **changes: Unpack[OptionChanges],
@@ -75,6 +78,8 @@ def assess(
         Micrometres ``(z, y, x)``, in place of that of the stack or file.
     frame, channel
         Which volume of a time series or of several channels.
+    twins
+        How many stacks are simulated to predict from, at least two; the interval narrows with their number.
     seed
         Of the simulated stacks.
     progress
@@ -108,22 +113,22 @@ def assess(
     >>> assessment = nc.assess(simulated.stack, diameter=10, device="cpu")
     >>> assessment.describes
     True
-    >>> bool(assessment.precision.low > 0.9)
+    >>> assessment.prediction.precision.low > 0.9
     True
     """
     settings, _, deprecated = selection(options, dict(changes), None)
     part = deprecated or Part(frame, channel)
-    return result_of(iter_assess(input_stack(stack, voxel_size), settings, part, seed), progress)
+    return result_of(iter_assess(input_stack(stack, voxel_size), settings, part, twins=twins, seed=seed), progress)
 
 
 def iter_assess(
-    stack: Stack, options: Options, part: Part | None = None, seed: int = 0
+    stack: Stack, options: Options, part: Part | None = None, *, twins: int = N_TWINS, seed: int = 0
 ) -> Generator[Progress, None, Assessment]:
     """Assess a stack in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    stack, options, seed
+    stack, options, twins, seed
         As in `assess`.
     part
         Which volume of a series; None for the first.
@@ -133,26 +138,39 @@ def iter_assess(
     Progress
         Several times per simulated stack.
 
+    Raises
+    ------
+    ColloidsError
+        As `assess` does.
+
     Returns
     -------
     Assessment
         As that of `assess`.
     """
     part = part or Part()
-    plan = yield from iter_plan(stack, part, options)
+    check_value("twins", twins, int)
+    if twins < _MIN_TWINS:
+        raise ColloidsError(
+            f"There must be at least {_MIN_TWINS} twins, not {twins}: the interval needs their scatter."
+        )
+    total = 2 + _N_CORRECTIONS + twins
+    plan = yield from _iter_as(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
     sample = Sample.of(stack, part, plan.diameter, dark=options.dark)
-    found = yield from iter_search(sample.stack, options, plan.diameter)
+    searching = iter_search(sample.stack, options, plan.diameter)
+    found = yield from _iter_as(Progress(1, total, "searching"), searching)
     threshold = options.effective_threshold
     likely = found[found["confidence"] >= threshold]
-    base = _Base(threshold, likely, sample.stack, (*plan.notices, *Record.from_attrs(found.attrs).notices))
+    notices = (*plan.notices, *Record.from_attrs(found.attrs).notices)
+    assessment = Assessment(likely, sample.stack, threshold, notices)
     if len(likely) < MIN_PARTICLES:
-        return base.declined([f"only {len(likely)} particles were found in the part that is assessed"])
+        return replace(assessment, reasons=(f"only {len(likely)} particles were found in the part that is assessed",))
     target = measured(sample.stack, likely, plan.diameter)
     if isinstance(target, str):
-        return base.declined([target])
-    twins, parameters = yield from _iter_twins(sample, target, options, plan.diameter, seed)
-    quality = ImageQuality.of(target, sample, _volume_fraction(twins))
-    images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in twins)]
+        return replace(assessment, reasons=(target,))
+    seeds = range(seed, seed + _N_CORRECTIONS + twins)
+    made = yield from _iter_twins(sample, target, options, plan.diameter, seeds)
+    images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in made)]
     seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
     comparison = compared(seen, expected)
     reasons = reasons_of(comparison)
@@ -160,84 +178,59 @@ def iter_assess(
         reasons.append("the particles are of several sizes")
     if plan.estimate.height_factor is not None:
         reasons.append("the particles are not as high as wide: check the z step")
-    base = replace(base, quality=quality, parameters=parameters, twins=tuple(twins), comparison=comparison)
-    return base.declined(reasons) if reasons else base.predicted()
+    return replace(
+        assessment,
+        quality=ImageQuality.of(target, sample, _volume_fraction(made)),
+        twin=made[0].simulation,
+        n_twins=len(made),
+        comparison=comparison,
+        reasons=tuple(reasons),
+        prediction=None if reasons else _predicted(made, len(likely)),
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class _Base:
-    """What an assessment has, whether it predicts anything or not."""
-
-    threshold: float
-    particles: pd.DataFrame
-    sample: Stack
-    notices: tuple[str, ...]
-    quality: ImageQuality | None = None
-    parameters: Parameters | None = None
-    twins: tuple[Twin, ...] = ()
-    comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
-
-    def declined(self, reasons: Sequence[str]) -> Assessment:
-        """Return the assessment that says why there is no prediction."""
-        nothing = np.empty(0)
-        return self._assessment(False, reasons, None, None, None, nothing, nothing, nothing)
-
-    def predicted(self) -> Assessment:
-        """Return the assessment with what twins that describe the sample predict."""
-        scores = [twin.score for twin in self.twins]
-        true = [score.true_positives for score in scores]
-        found = [score.true_positives + score.false_positives for score in scores]
-        there = [score.true_positives + score.false_negatives for score in scores]
-        precision = ratio_interval(true, found, len(self.particles))
-        count = len(self.particles) * sum(there) / max(sum(found), 1)
-        recall = ratio_interval(true, there, count)
-        rmse = {axis: float(np.sqrt(np.nanmean([one.rmse[axis] ** 2 for one in scores]))) for axis in POSITION}
-        return self._assessment(True, (), precision, recall, rmse, _THRESHOLDS, *_curves(self.twins))
-
-    def _assessment(
-        self,
-        describes: bool,
-        reasons: Sequence[str],
-        precision: Interval | None,
-        recall: Interval | None,
-        rmse: dict[str, float] | None,
-        *curves: NDArray[np.float64],
-    ) -> Assessment:
-        return Assessment(
-            describes,
-            tuple(reasons),
-            self.quality,
-            precision,
-            recall,
-            rmse,
-            self.threshold,
-            *curves,
-            parameters=self.parameters,
-            particles=self.particles,
-            sample=self.sample,
-            twin=self.twins[0].simulation.stack if self.twins else None,
-            comparison=self.comparison,
-            n_twins=len(self.twins),
-            notices=self.notices,
-        )
+def _predicted(twins: list[Twin], count: int) -> Prediction:
+    """Return what twins that describe a sample predict for so many particles found in it."""
+    scores = [twin.score for twin in twins]
+    true = [score.true_positives for score in scores]
+    found = [score.true_positives + score.false_positives for score in scores]
+    there = [score.true_positives + score.false_negatives for score in scores]
+    return Prediction(
+        ratio_interval(true, found, count),
+        ratio_interval(true, there, count * sum(there) / max(sum(found), 1)),
+        {axis: float(np.sqrt(np.nanmean([score.rmse[axis] ** 2 for score in scores]))) for axis in POSITION},
+        _THRESHOLDS,
+        *_curves(twins),
+    )
 
 
 def _iter_twins(
-    sample: Sample, target: Measurement, options: Options, diameter: float, seed: int
-) -> Generator[Progress, None, tuple[list[Twin], Parameters]]:
+    sample: Sample, target: Measurement, options: Options, diameter: float, seeds: Sequence[int]
+) -> Generator[Progress, None, list[Twin]]:
     """Simulate twins, after a few that only bring density, brightness and sizes right."""
-    measurement, total = target, _N_CORRECTIONS + N_TWINS
+    measurement = target
     volume_fraction = target.density * target.mean_particle_volume
     twins: list[Twin] = []
-    for number in range(total):
-        yield Progress(number, total, "simulating twins")
-        parameters = replace(twin_parameters(measurement, sample, volume_fraction), seed=seed + number)
-        twin = yield from iter_twin(parameters, options, diameter)
+    for number, seed in enumerate(seeds):
+        parameters = replace(twin_parameters(measurement, sample, volume_fraction), seed=seed)
+        step = Progress(2 + number, 2 + len(seeds), "simulating twins")
+        twin = yield from _iter_as(step, iter_twin(parameters, options, diameter))
         if number < _N_CORRECTIONS:
             measurement, volume_fraction = corrected(measurement, target, twin, options)
         else:
             twins.append(twin)
-    return twins, parameters
+    return twins
+
+
+def _iter_as(step: Progress, work: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:
+    """Run a computation as one step of a longer one."""
+    while True:
+        yield step
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def _volume_fraction(twins: list[Twin]) -> Interval:
@@ -248,7 +241,7 @@ def _volume_fraction(twins: list[Twin]) -> Interval:
     return Interval(mean, max(mean - reach, 0.0), mean + reach)
 
 
-def _curves(twins: Sequence[Twin]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _curves(twins: list[Twin]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision and recall at all thresholds, as means over the twins; precision 1 where nothing is found."""
     precision, recall = [], []
     for twin in twins:

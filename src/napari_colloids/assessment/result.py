@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from napari_colloids.assessment.description import COMPARED
+from napari_colloids.errors import ColloidsError
 from napari_colloids.jsonable import jsonable
 from napari_colloids.plotting import axes_or_new
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from napari_colloids.assessment.interval import Interval
     from napari_colloids.assessment.quality import ImageQuality
-    from napari_colloids.simulation import Parameters
+    from napari_colloids.simulation import Simulation
     from napari_colloids.stack import Stack
 
 #: Precision that `Assessment.threshold_for_95` is for.
-WANTED_PRECISION = 0.95
+_WANTED_PRECISION = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the digital twins of a stack predict.
+
+    Attributes
+    ----------
+    precision, recall
+        For the particles above the threshold in use.
+    rmse
+        Localisation error along z, y and x in voxels.
+    thresholds, precision_at, recall_at
+        Precision and recall against the threshold.
+    """
+
+    precision: Interval
+    recall: Interval
+    rmse: dict[str, float]
+    thresholds: NDArray[np.float64]
+    precision_at: NDArray[np.float64]
+    recall_at: NDArray[np.float64]
+
+    def threshold_for(self, precision: float) -> float | None:
+        """Return the lowest threshold from which on the predicted precision is at least this; None without one."""
+        too_low = np.flatnonzero(self.precision_at < precision)
+        first = int(too_low[-1]) + 1 if len(too_low) else 0
+        return float(self.thresholds[first]) if first < len(self.thresholds) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,78 +61,64 @@ class Assessment:
 
     Attributes
     ----------
-    describes
-        Whether the digital twin describes the stack; where it does not, precision, recall and localisation errors are
-        None.
-    reasons
-        In which way it does not, in words.
-    quality
-        What was measured of the image.
-    precision, recall
-        Predicted for the particles above `threshold`.
-    rmse
-        Predicted localisation error along z, y and x in voxels.
+    particles
+        What was found above the threshold in the part of the stack that was assessed, in its voxels.
+    sample
+        That part, with bright particles on a grey scale from 0.
     threshold
         Minimum confidence.
-    thresholds, precision_at, recall_at
-        Precision and recall against the threshold; empty where there is no twin.
-    parameters
-        Of the twins; None where none could be made.
-    particles
-        What was found in the part of the stack that was assessed, in its voxels.
-    sample, twin
-        That part, with bright particles on a grey scale from 0, and one of the twins; None where none could be made.
+    notices
+        Of the search.
+    quality
+        What was measured of the image; None where it cannot be.
+    twin
+        One of the twins; None where none could be made.
+    n_twins
+        How many stacks were simulated.
     comparison
         What was compared, by name: ``sample``, mean (``twins``) and standard ``deviation`` of the twins, and the
         ``difference`` over what is tolerated; empty where there is no twin.
-    n_twins
-        How many stacks were simulated.
-    notices
-        Of the search.
+    reasons
+        In which way the twins do not describe the stack, in words.
+    prediction
+        Of precision, recall and localisation error; None where the twins do not describe the stack.
 
     See Also
     --------
     assess : Makes one.
     """
 
-    describes: bool
-    reasons: tuple[str, ...]
-    quality: ImageQuality | None
-    precision: Interval | None
-    recall: Interval | None
-    rmse: dict[str, float] | None
-    threshold: float
-    thresholds: NDArray[np.float64]
-    precision_at: NDArray[np.float64]
-    recall_at: NDArray[np.float64]
-    parameters: Parameters | None
     particles: pd.DataFrame
     sample: Stack
-    twin: Stack | None
-    comparison: pd.DataFrame
-    n_twins: int
+    threshold: float
     notices: tuple[str, ...] = ()
+    quality: ImageQuality | None = None
+    twin: Simulation | None = None
+    n_twins: int = 0
+    comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
+    reasons: tuple[str, ...] = ()
+    prediction: Prediction | None = None
+
+    @property
+    def describes(self) -> bool:
+        """Whether the digital twin describes the stack."""
+        return self.prediction is not None
 
     @property
     def threshold_for_95(self) -> float | None:
         """Lowest threshold with a predicted precision of 95 %; None where there is none, or no prediction."""
-        if not self.describes:
-            return None
-        enough = self.precision_at >= WANTED_PRECISION
-        # The lowest one from which on it is always enough.
-        first = len(enough) - int(np.argmin(enough[::-1])) if not enough.all() else 0
-        return float(self.thresholds[first]) if first < len(enough) else None
+        return None if self.prediction is None else self.prediction.threshold_for(_WANTED_PRECISION)
 
     def __repr__(self) -> str:
-        lines = [f"Assessment({len(self.particles)} particles in the part assessed"]
-        if self.describes and self.rmse is not None:
-            rmse = ", ".join(f"{axis} {value:.2g}" for axis, value in self.rmse.items())
-            lines += [
-                f"predicted precision {self.precision!r}, recall {self.recall!r}",
-                f"RMSE (voxels): {rmse}; {self.n_twins} twins, threshold {self.threshold:.2f}",
-            ]
-        else:
-            lines += ["no prediction, as no model here describes this stack:", *self.reasons]
+        lines = [f"Assessment({len(self.particles)} particles in the part assessed, threshold {self.threshold:.2f},"]
+        if self.prediction is None:
+            return "\n           ".join([*lines, "no prediction:", *self.reasons]) + ")"
+        rmse = ", ".join(f"{axis} {value:.2g}" for axis, value in self.prediction.rmse.items())
+        lines += [
+            f"predicted from {self.n_twins} twins:",
+            f"precision {self.prediction.precision!r}, recall {self.prediction.recall!r},",
+            f"RMSE (voxels): {rmse}",
+        ]
         return "\n           ".join(lines) + ")"
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -116,10 +132,18 @@ class Assessment:
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ColloidsError
+            If there is no prediction.
         """
+        predicted = self.prediction
+        if predicted is None:
+            raise ColloidsError(f"There is no prediction to be drawn: {'; '.join(self.reasons)}.")
         ax = axes_or_new(ax)
-        ax.plot(self.thresholds, self.precision_at, label="precision")
-        ax.plot(self.thresholds, self.recall_at, label="recall")
+        ax.plot(predicted.thresholds, predicted.precision_at, label="precision")
+        ax.plot(predicted.thresholds, predicted.recall_at, label="recall")
         ax.axvline(self.threshold, color="0.5", linestyle="dotted", label="threshold")
         ax.set_xlabel("threshold")
         ax.set_ylabel("predicted precision, recall")
@@ -129,23 +153,23 @@ class Assessment:
 
     def as_dict(self) -> dict[str, object]:
         """Return the figures as plain numbers, lists and dicts; NaN becomes None."""
-        quality = self.quality
-        measured = {} if quality is None else quality.as_dict()
+        predicted = self.prediction
         figures = {
-            "precision": None if self.precision is None else self.precision.as_dict(),
-            "recall": None if self.recall is None else self.recall.as_dict(),
-            "rmse": self.rmse,
+            "precision": None if predicted is None else predicted.precision,
+            "recall": None if predicted is None else predicted.recall,
+            "rmse": None if predicted is None else predicted.rmse,
             "describes": self.describes,
-            "reasons": list(self.reasons),
+            "reasons": self.reasons,
+            **({} if self.quality is None else self.quality.as_dict()),
             "threshold": self.threshold,
             "threshold_for_95": self.threshold_for_95,
             "particles": len(self.particles),
             "twins": self.n_twins,
-            "notices": list(self.notices),
-            "parameters": self.parameters,
+            "notices": self.notices,
+            "parameters": None if self.twin is None else self.twin.parameters,
             "comparison": self.comparison.to_dict("index"),
         }
-        return {name: jsonable(value) for name, value in {**figures, **measured}.items()}
+        return {name: jsonable(value) for name, value in figures.items()}
 
     def to_json(self) -> str:
         """Return the figures as one JSON object."""

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from napari_colloids.cli.assess import assess
 from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
 )
-for command in (demo, simulate, detect, link, labels, score, train, benchmark):
+for command in (demo, simulate, detect, link, labels, score, assess, train, benchmark):
     app.command(cls=GroupedCommand)(command)
 
 

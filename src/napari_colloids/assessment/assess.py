@@ -149,11 +149,7 @@ def iter_assess(
         As that of `assess`.
     """
     part = part or Part()
-    check_value("twins", twins, int)
-    if twins < _MIN_TWINS:
-        raise ColloidsError(
-            f"There must be at least {_MIN_TWINS} twins, not {twins}: the interval needs their scatter."
-        )
+    check_value("twins", twins, int, low=_MIN_TWINS)
     total = 2 + _N_CORRECTIONS + twins
     plan = yield from _iter_as(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
     sample = Sample.of(stack, part, plan.diameter, dark=options.dark)

@@ -1,3 +1,4 @@
+from .assess import AssessWidget as AssessWidget
 from .detect import DetectWidget as DetectWidget
 from .load import LoadWidget as LoadWidget
 from .score import ScoreWidget as ScoreWidget

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -76,14 +76,19 @@ class Measurement:
 
     @property
     def snr(self) -> float:
-        """Signal-to-noise ratio of a typical particle at half depth."""
+        """Signal-to-noise ratio of a typical particle."""
         return self.foreground / self.noise(self.foreground)
 
     @property
     def cnr(self) -> float:
-        """Contrast-to-noise ratio of a typical particle at half depth."""
+        """Contrast-to-noise ratio of a typical particle."""
         noise = np.hypot(self.noise(self.foreground), self.noise(self.background)) / np.sqrt(2)
         return float((self.foreground - self.background) / noise)
+
+    def in_first_slice(self) -> Measurement:
+        """Return the measurement with the grey levels of the first slice, before light is lost with depth."""
+        rise = float(np.exp(-self.decay / 2))
+        return replace(self, foreground=self.foreground * rise, background=self.background * rise)
 
     @property
     def mean_particle_volume(self) -> float:

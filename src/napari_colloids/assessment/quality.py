@@ -39,7 +39,8 @@ class ImageQuality:
     psf_sigma
         Axial and lateral standard deviation of the point spread function in lateral voxels.
     snr, cnr
-        Signal-to-noise and contrast-to-noise ratio of a typical particle at half depth.
+        Signal-to-noise and contrast-to-noise ratio of a typical particle, before light is lost with depth, as those of
+        `Parameters`.
     background
         Grey level between the particles over that of a typical one, from the darkest level on.
     light_lost
@@ -68,14 +69,15 @@ class ImageQuality:
     @classmethod
     def of(cls, measurement: Measurement, sample: Sample, volume_fraction: Interval) -> ImageQuality:
         """Collect what was measured of a sample."""
+        first = measurement.in_first_slice()
         return cls(
             diameter=2 * measurement.radius,
             polydispersity=measurement.polydispersity,
             brightness_spread=measurement.brightness_spread,
             volume_fraction=volume_fraction,
             psf_sigma=measurement.psf_sigma,
-            snr=measurement.snr,
-            cnr=measurement.cnr,
+            snr=first.snr,
+            cnr=first.cnr,
             background=measurement.background / measurement.foreground,
             light_lost=1 - float(np.exp(measurement.decay)),
             saturated=sample.saturated,

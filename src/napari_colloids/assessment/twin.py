@@ -76,10 +76,7 @@ def twin_parameters(measurement: Measurement, sample: Sample, volume_fraction: f
     stack, aspect = sample.stack, sample.aspect
     bits = 8 if sample.image.dtype == np.uint8 else 16
     # `simulate` takes levels and noise as they are before light is lost with depth.
-    rise = float(np.exp(-measurement.decay / 2))
-    top = replace(
-        measurement, foreground=measurement.foreground * rise, background=measurement.background * rise, decay=0.0
-    )
+    top = measurement.in_first_slice()
     axial, lateral = (max(sigma, _MIN_PSF_SIGMA) for sigma in measurement.psf_sigma)
     snr = float(np.clip(top.snr, 0.1, 1000))
     tilt_y, tilt_x = (float(np.clip(tilt * aspect, -5, 5)) for tilt in measurement.psf_tilt)

@@ -19,7 +19,6 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter, shift, zoom
 
 import napari_colloids as nc
-from napari_colloids.assessment import Prediction
 from napari_colloids.benchmark import microscope
 from napari_colloids.benchmark.microscope import Scene, make_volume
 from napari_colloids.benchmark.suites import suite
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from napari_colloids.assessment import Prediction
 
     Image = NDArray[np.generic]
     Array = NDArray[np.float64]
@@ -236,7 +237,9 @@ def beside_truth(case: Case, positions: Array, predicted: Prediction) -> list[fl
     pairs = [(predicted.precision, truth.precision), (predicted.recall, truth.recall)]
     values = [value for interval, true in pairs for value in (interval.value, true)]
     covered = [float(interval.low <= true <= interval.high) for interval, true in pairs]
-    return [*values, *covered, *(value for axis in "zy" for value in (predicted.rmse[axis], truth.rmse[axis]))]
+    # A shift of all positions, as that of an aberrated PSF, is no error between particles.
+    errors = {axis: float(np.sqrt(truth.rmse[axis] ** 2 - truth.bias[axis] ** 2)) for axis in "zy"}
+    return [*values, *covered, *(value for axis in "zy" for value in (predicted.rmse[axis], errors[axis]))]
 
 
 def summarise(rows: Array) -> None:

@@ -17,7 +17,7 @@ from napari_colloids.training.stage import Stage
 RECIPE = """
 output = "run"
 seed = 1
-packings = 8
+packings = 2
 batch = 1
 channels = [4, 4, 4]
 workers = 0
@@ -58,7 +58,7 @@ def test_a_changed_recipe_is_not_gone_on_with(recipe, capsys):
     train(recipe())
     changes = {
         "seed = 1": ("seed = 77", "seed = 1, which is now 77"),
-        "packings = 8": ("packings = 9", "packings = 8"),
+        "packings = 2": ("packings = 3", "packings = 2"),
         "batch = 1": ("batch = 2", "batch = 1"),
         "warmup = 1": ("warmup = 2", "warmup = 1"),
         "weight_decay = 1e-3": ("weight_decay = 0", "weight_decay = 0.001"),

@@ -133,7 +133,7 @@ def config(tmp_path):
     def write(steps: int, output: str, averaged: int = 1):
         path = tmp_path / f"{output}.toml"
         path.write_text(
-            f'output = "{output}"\npackings = 8\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
+            f'output = "{output}"\npackings = 2\nbatch = 1\nchannels = [4, 4, 4]\nworkers = 0\n'
             'warmup = 1\ncalibration_scenes = 2\ncheckpoint_seconds = 0\ndevice = "cpu"\n'
             f"averaged_stages = {averaged}\n"
             f"[[stages]]\nsteps = {steps - 1}\n[[stages]]\nsteps = 1\nlearning_rate = 1e-3\nnano = 1.0\n"

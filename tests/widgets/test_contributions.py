@@ -22,12 +22,6 @@ from napari_colloids.widgets.layers.spheres import add_layer
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def viewer(windowed_viewer):
-    """What napari does with the manifest is seen in its window."""
-    return windowed_viewer
-
-
 def test_manifest_at_the_top_is_the_packaged_one():
     assert (ROOT / "napari.yaml").read_text() == (ROOT / "src/napari_colloids/napari.yaml").read_text()
 
@@ -59,13 +53,13 @@ def test_dropped_tiff_keeps_its_voxel_size(viewer, tmp_path):
     assert tuple(image.scale) == pytest.approx((0.3, 0.1, 0.1))
 
 
-def test_dropped_challenge_file_brings_its_truth(viewer, challenge_file, simulated):
-    image, truth = viewer.open(challenge_file, plugin="napari-colloids")
+def test_dropped_challenge_file_brings_its_truth(windowed_viewer, challenge_file, simulated):
+    image, truth = windowed_viewer.open(challenge_file, plugin="napari-colloids")
     assert isinstance(image, Image)
     assert isinstance(truth, Points)
     np.testing.assert_allclose(truth.data, simulated.particles[["z", "y", "x"]], atol=1e-5)
     np.testing.assert_allclose(truth.size, 10.0)
-    assert any(viewer.dims.thickness), "cross-sections need thick slices"
+    assert any(windowed_viewer.dims.thickness), "cross-sections need thick slices"
 
 
 def test_broken_file_is_refused_in_one_line(viewer, tmp_path):
@@ -138,9 +132,9 @@ def test_table_without_micrometres_lies_in_voxels(viewer, tmp_path):
     assert tuple(points.scale) == (1, 1, 1)
 
 
-def test_sample_data(viewer):
+def test_sample_data(windowed_viewer):
     for key in ("dense", "dilute", "polydisperse", "nano"):
-        image, truth = viewer.open_sample("napari-colloids", key)
+        image, truth = windowed_viewer.open_sample("napari-colloids", key)
         assert image.ndim == 3
         inside = np.asarray(image.data)[tuple(np.rint(truth.data).astype(int).clip(0, 63).T)]
         assert inside.mean() > 1.15 * np.asarray(image.data).mean()
@@ -172,10 +166,10 @@ def test_samples_and_files_are_read_without_a_viewer(challenge_file):
     assert [kind for _, _, kind in get_stack_reader(str(challenge_file))(str(challenge_file))] == ["image", "points"]
 
 
-def test_widgets_open_from_the_menu(viewer):
+def test_widgets_open_from_the_menu(windowed_viewer):
     contributed = PluginManifest.from_file(ROOT / "napari.yaml").contributions.widgets
     assert {f"{widget.display_name}Widget" for widget in contributed} == set(widgets.__all__)
     for name in (widget.display_name for widget in contributed):
-        _, widget = viewer.window.add_plugin_dock_widget("napari-colloids", name)
+        _, widget = windowed_viewer.window.add_plugin_dock_widget("napari-colloids", name)
         assert widget.isVisibleTo(widget.parentWidget())
-        assert type(widget._viewer) is type(viewer), "not the proxy, whose layers are never those of the layer list"
+        assert type(widget._viewer) is type(windowed_viewer), "not the proxy, whose layers are never those of the layer list"

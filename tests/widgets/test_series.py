@@ -78,7 +78,8 @@ def test_all_frames_lie_in_their_time_step(viewer, widget, series, qtbot, click)
 
 
 @pytest.mark.parametrize("edited", [False, True])
-def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, qtbot, click, edited):
+def test_cancel_keeps_what_is_done_and_detect_goes_on(viewer, widget, image, series, qtbot, click, edited):
+    image.data = series[:, :, :26, :28]
     widget.controls["method"].value = "network"
     widget.controls["frames"].value = "all"
     finish(widget, qtbot, click)

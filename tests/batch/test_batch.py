@@ -162,9 +162,10 @@ def test_the_weights_count_by_their_content(folder, blind_weights):
 
 def test_two_workers_give_the_same_table_and_bad_input_fails_alone(folder):
     pytest.importorskip("distributed")
-    assert cli.main(["detect", "series.tif", "-o", "plain.csv"]) == 0
+    asked = ["--diameter", "8", "--frames", "0:3"]
+    assert cli.main(["detect", "series.tif", "-o", "plain.csv", *asked]) == 0
     (folder / "bad.tif").write_bytes(b"II*\0nothing")
-    assert cli.main(["detect", "*.tif", "-o", "spread", "--workers", "2"]) == 2
+    assert cli.main(["detect", "*.tif", "-o", "spread", "--workers", "2", *asked]) == 2
     assert (folder / "spread" / "series.csv").read_bytes() == (folder / "plain.csv").read_bytes()
     summary = pd.read_csv("spread/summary.csv").set_index("input")
     assert summary["state"].to_dict() == {"bad.tif": "failed", "series.tif": "done"}

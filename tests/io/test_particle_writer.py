@@ -23,7 +23,7 @@ from napari_colloids.io.tables.hdf5_disk import DeferredErrorFile, delayed_inter
 from napari_colloids.particles import COLUMNS, WHOLE, particle_table
 
 FORMATS = [".csv", ".xyz", ".h5", ".parquet"]
-reused = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+reused = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

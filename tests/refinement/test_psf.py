@@ -24,7 +24,7 @@ def bead(sigma, shape=(41, 31, 31), place=(20, 15, 15), noise=0.5, dark=10, **pa
     return light / light.max() * 200 + dark + np.random.default_rng(0).normal(0, noise, shape)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.floats(2, 5), st.floats(1, 2), st.sampled_from([0.0, 0.2]), st.tuples(*[st.floats(-0.4, 0.4)] * 3), st.booleans()
 )

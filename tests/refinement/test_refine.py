@@ -205,7 +205,7 @@ def test_a_detection_far_off_goes_where_its_particle_is(disturbed, dilute):
 
 
 def test_light_that_no_sphere_explains_adds_and_drops_nothing():
-    parameters = {"shape": (60, 60, 60), "radius": 5, "volume_fraction": 0.15, "psf_sigma": (1.5, 1.1, 1.1)}
+    parameters = {"shape": (52, 52, 52), "radius": 5, "volume_fraction": 0.15, "psf_sigma": (1.5, 1.1, 1.1)}
     simulation = simulate(**parameters, snr=40, cnr=40, seed=3)
     light = simulation.stack.data.astype(float)
     light -= np.percentile(light, 2)

@@ -13,6 +13,7 @@ from napari_colloids import (
 )
 
 DIAMETER = 10.0
+FRAMES = 10
 
 
 def slope(tracks):
@@ -22,10 +23,10 @@ def slope(tracks):
 @pytest.mark.slow
 def test_slope_of_the_msd_is_within_a_tenth_of_the_truth():
     truth = simulate_brownian(
-        shape=(32, 56, 56), radius=DIAMETER / 2, volume_fraction=0.3, frames=14, step=1.5, snr=8, cnr=6, seed=5
+        shape=(32, 56, 56), radius=DIAMETER / 2, volume_fraction=0.3, frames=FRAMES, step=1.5, snr=8, cnr=6, seed=5
     )
     tables = [
-        detect(truth.stack, frame=frame, diameter=DIAMETER, device="cpu").assign(frame=frame) for frame in range(14)
+        detect(truth.stack, frame=frame, diameter=DIAMETER, device="cpu").assign(frame=frame) for frame in range(FRAMES)
     ]
     found = pd.concat([table[["frame", "z", "y", "x", "confidence"]] for table in tables], ignore_index=True)
     assert len(found) == pytest.approx(len(truth.particles), rel=0.03)

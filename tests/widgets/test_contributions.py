@@ -172,4 +172,5 @@ def test_widgets_open_from_the_menu(windowed_viewer):
     for name in (widget.display_name for widget in contributed):
         _, widget = windowed_viewer.window.add_plugin_dock_widget("napari-colloids", name)
         assert widget.isVisibleTo(widget.parentWidget())
-        assert type(widget._viewer) is type(windowed_viewer), "not the proxy, whose layers are never those of the layer list"
+        # Not the proxy, whose layers are never those of the layer list.
+        assert type(widget._viewer) is type(windowed_viewer)

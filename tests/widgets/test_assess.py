@@ -50,7 +50,9 @@ def test_from_points_to_a_prediction_and_its_page(viewer, dense, qtbot, click, t
     assert "Precision" in said
     assert "threshold of 0.80" in said
     assert "SNR" in said
-    assert len(widget.plot.axes.get_lines()) == 3
+    lines, legend = widget.plot.axes.get_lines(), widget.plot.axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["precision", "recall", "threshold"]
+    assert [text.get_color() for text in legend.get_texts()] == [line.get_color() for line in lines]
     assert widget.save.isEnabled()
     widget.write(tmp_path / "report.html")
     qtbot.waitUntil(lambda: not widget.save.busy, timeout=TIMEOUT)

@@ -130,3 +130,5 @@ class ResultPlot(Canvas):
         self.axes.grid(color=self.ink, alpha=0.15, linewidth=0.5)
         for number, line in enumerate(self.axes.get_lines()):
             line.set(color=self.ink if number else self.curve, linewidth=1.0 if number else 1.5)
+        if self.axes.get_lines() and self.axes.get_legend() is not None:  # in the colours that the lines have now
+            self.axes.legend(frameon=False, fontsize=7, labelcolor="linecolor")

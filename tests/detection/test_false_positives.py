@@ -92,6 +92,14 @@ def test_single_bright_voxels_are_no_particles_where_no_one_says_that_they_are(s
     assert said(found)
 
 
+@pytest.mark.parametrize("shape", [(32, 40, 36), (32, 48, 48)])
+def test_crowded_noise_is_as_dark_as_bright_whatever_is_found_in_its_surrogate(shape):
+    image = gaussian_filter(np.random.default_rng(5).normal(size=shape), 1.2).astype(np.float32)
+    found = detect(image, diameter=6)
+    assert len(found) == 0
+    assert said(found)
+
+
 def test_spots_as_smooth_as_clouds_are_kept_where_they_are_bright_and_hardly_any_dark():
     """Gaussian spots, as wide as blurred spheres are, so dim and near that none stands out from the noise."""
     rng = np.random.default_rng(4)

@@ -66,6 +66,8 @@ _MIN_CROWDED_FRACTION = 0.15
 #: less than 0.3, or 1 where few are found.
 _MIN_ASYMMETRY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
+#: What is crowded may be less asymmetric by so many errors: of crowded particles it is 0.5 and more.
+_CROWDED_ERRORS = 1.0
 #: Few particles, whose excess and asymmetry each have large errors, are told by both: at least so much of each, and by
 #: so many errors together (more at an uncertain diameter), of at least this median confidence. Of noise there was never
 #: as much of both.
@@ -205,8 +207,8 @@ def _iter_is_confident(
     excess, error = yield from box.iter_excess(seen)
     if not certain and median >= _MIN_CONFIDENCE_UNCERTAIN and excess >= max(_MIN_EXCESS, _MIN_EXCESS_ERRORS * error):
         return True
+    asymmetry, asymmetry_error = yield from box.iter_asymmetry(seen)
     if not certain or smooth or _filled(likely, box.plan) < _MIN_CROWDED_FRACTION:
-        asymmetry, asymmetry_error = yield from box.iter_asymmetry(seen)
         if (
             median >= _MIN_CONFIDENCE_OF_BOTH
             and min(excess / _MIN_EXCESS, asymmetry / _MIN_ASYMMETRY_OF_BOTH) >= 1
@@ -216,6 +218,8 @@ def _iter_is_confident(
             return True
         if not certain or asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * asymmetry_error):
             return False
+    elif asymmetry < _MIN_ASYMMETRY - _CROWDED_ERRORS * asymmetry_error:
+        return False
     if median >= _CLEAR_CONFIDENCE:
         return True
     return excess >= _MIN_EXCESS if np.isfinite(error) else median >= _MIN_CONFIDENCE_OF_FEW

@@ -12,7 +12,7 @@ import napari_colloids as nc
 from napari_colloids.assessment.description import FEATURES, compared, reasons_of
 from napari_colloids.assessment.interval import ratio_interval
 from napari_colloids.assessment.measurement import measured, slice_jitter
-from napari_colloids.assessment.sample import Sample
+from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION, Sample
 from napari_colloids.assessment.twin import twin_parameters
 from napari_colloids.detection import Part
 from napari_colloids.stack import Stack
@@ -75,9 +75,11 @@ def test_saturation_is_seen_and_keeps_the_highest_level():
     rng = np.random.default_rng(0)
     image = rng.normal(3000, 800, (16, 40, 40)).clip(0, 4095).astype(np.uint16)
     sample = sample_of(image)
-    assert sample.is_saturated
+    assert sample.saturated > MIN_SATURATED_FRACTION
     assert sample.image.max() == 65535
-    assert not sample_of(rng.normal(2000, 100, (16, 40, 40)).astype(np.uint16)).is_saturated
+    dim = sample_of(rng.normal(2000, 100, (16, 40, 40)).astype(np.uint16))
+    assert dim.saturated < MIN_SATURATED_FRACTION
+    assert dim.image.max() < 0.8 * 65535  # as noise of a twin may be brighter
 
 
 @given(

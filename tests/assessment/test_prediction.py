@@ -99,6 +99,7 @@ def test_page_is_self_contained_and_its_title_is_text(assessment):
     assert "&lt;b&gt;stack" in page
     assert page.count('src="data:image/png;base64,') == 2
     assert "http" not in page
+    assert "voxels 1 x 1 x 1 µm" in page
     assert f"{assessment.prediction.recall.value:.3f}" in page
 
 

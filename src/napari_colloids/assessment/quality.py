@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.measurement import slice_jitter
+from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION
 
 if TYPE_CHECKING:
     from napari_colloids.assessment.interval import Interval
@@ -120,7 +121,8 @@ class ImageQuality:
             + (": bleaching or absorption; the last slices are noisier" if self.light_lost > _MUCH_LIGHT_LOST else ""),
             "Brightness spread": f"{self.brightness_spread:.0%}: "
             + ("the faint ones may be missed" if self.brightness_spread > _UNEVEN else "even"),
-            "Saturation": f"{self.saturated:.2%} of the voxels at the highest grey level",
+            "Saturation": f"{self.saturated:.2%} of the voxels at the highest grey level"
+            + (": brighter ones are cut off" if self.saturated > MIN_SATURATED_FRACTION else ""),
             "Slice jitter": f"{self.slice_jitter:.2f} px: " + ("slices are shaken" if self.is_shaken else "steady"),
         }
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from napari_colloids import __version__
 from napari_colloids.assessment.pictures import draw_slices
+from napari_colloids.formatting import voxel_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +76,8 @@ def report(assessment: Assessment, title: str) -> str:
     parts += ["<h2>What cannot be known</h2>", f"<p>{escape(_LIMITS)}</p>"]
     if assessment.notices:
         parts += ["<h2>Notices of the search</h2>", *(f"<p>{escape(notice)}</p>" for notice in assessment.notices)]
-    parts.append(f"<p>napari-colloids {__version__}, threshold {assessment.threshold:.2f}</p>")
+    voxels = voxel_words(assessment.sample.voxel_size, assessment.sample.assumed)
+    parts.append(f"<p>napari-colloids {__version__}, threshold {assessment.threshold:.2f}, {escape(voxels)}</p>")
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -165,6 +165,8 @@ class Assessment:
             "threshold_for_95": self.threshold_for_95,
             "particles": len(self.particles),
             "twins": self.n_twins,
+            "voxel_size": self.sample.voxel_size,
+            "assumed": self.sample.assumed,
             "notices": self.notices,
             "parameters": None if self.twin is None else self.twin.parameters,
             "comparison": self.comparison.to_dict("index"),

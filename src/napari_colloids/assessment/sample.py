@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EDGE_DIAMETERS = 8.0
 _MIN_EDGE, _MAX_EDGE = 64, 128
 #: Fraction of the voxels at the highest grey level from which the image is saturated.
-_MIN_SATURATED_FRACTION = 1e-4
+MIN_SATURATED_FRACTION = 1e-4
 #: Where the highest grey level is put on 16 bits if the image is not saturated: noise of a twin may be higher.
 _HEADROOM = 0.7
 
@@ -67,15 +67,15 @@ class Sample:
         volume = stack.volume(*part, dark=dark)
         image = read_box(volume, _middle(volume, diameter, aspect_of(stack.voxel_size))).astype(np.float32)
         image = np.nan_to_num(image, nan=float(np.nanmedian(image)))
+        part_of = Stack(image, voxel_size=stack.voxel_size, name=stack.name, assumed=stack.assumed)
         low, high = float(image.min()), float(image.max())
         if high <= low:
             raise ColloidsError(f"'{stack.name}' is the same grey everywhere: there is nothing to assess.")
         saturated = float((image == high).mean())
         if volume.dtype == np.uint8:
-            return cls(Stack(image.astype(np.uint8), voxel_size=stack.voxel_size), 0.0, 1.0, saturated)
-        step = (high - low) / (65535 * (1.0 if saturated > _MIN_SATURATED_FRACTION else _HEADROOM))
-        levels = np.rint((image - low) / step).astype(np.uint16)
-        return cls(Stack(levels, voxel_size=stack.voxel_size), low, step, saturated)
+            return cls(replace(part_of, data=image.astype(np.uint8)), 0.0, 1.0, saturated)
+        step = (high - low) / (65535 * (1.0 if saturated > MIN_SATURATED_FRACTION else _HEADROOM))
+        return cls(replace(part_of, data=np.rint((image - low) / step).astype(np.uint16)), low, step, saturated)
 
     @property
     def image(self) -> NDArray[np.generic]:
@@ -86,11 +86,6 @@ class Sample:
     def aspect(self) -> float:
         """Height of a voxel over its width."""
         return aspect_of(self.stack.voxel_size)
-
-    @property
-    def is_saturated(self) -> bool:
-        """Whether so many voxels have the highest grey level that brighter ones were cut off."""
-        return self.saturated > _MIN_SATURATED_FRACTION
 
 
 def _middle(volume: Volume, diameter: float, aspect: float) -> tuple[slice, ...]:

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import napari_colloids as nc
+from napari_colloids.assessment.contact_edge import contact_edge
 from napari_colloids.assessment.description import FEATURES, compared, reasons_of
 from napari_colloids.assessment.interval import ratio_interval
 from napari_colloids.assessment.measurement import measured, slice_jitter
 from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION, Sample
 from napari_colloids.assessment.twin import twin_parameters
 from napari_colloids.detection import Part
+from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.stack import Stack
 
 
@@ -122,6 +124,21 @@ def test_jitter_is_the_shift_of_neighbouring_slices():
     shifts = [(0, 0), (3, -2), (0, 0), (3, -2)]
     steps = np.diff(shifts, axis=0)
     assert slice_jitter(np.stack([np.roll(slice_, move, (0, 1)) for move in shifts])) == pytest.approx(np.std(steps))
+
+
+@pytest.mark.parametrize(("across", "along"), [(0.1, 0.3), (0.3, 0.6)])
+def test_contact_edge_tells_errors_across_and_along_z(across, along):
+    packed = arrange("random", (90.0, 90.0, 90.0), Composition(0.5, 6.0, 0.03), np.random.default_rng(1))
+    moved = packed.positions + np.random.default_rng(2).normal(0, [along, across, across], packed.positions.shape)
+    edge = contact_edge(moved, 12.0)
+    assert edge.contact == pytest.approx(12, rel=0.03)
+    assert edge.localisation_errors(0.03) == pytest.approx((along, across), rel=0.35)
+    assert edge.localisation_errors(0.5) == (0, 0)
+
+
+def test_contact_edge_needs_particles_that_touch():
+    far = 30.0 * np.indices((8, 8, 8)).reshape(3, -1).T
+    assert contact_edge(far, 12.0) is None
 
 
 def test_too_few_particles_to_measure_with_say_so(simulation):

@@ -39,6 +39,13 @@ def test_precision_recall_and_errors_are_those_against_the_truth(volume, assessm
         assert predicted.rmse[axis] == pytest.approx(truth.rmse[axis], rel=0.3)
 
 
+def test_contact_edge_tells_localisation_errors_of_the_same_size(assessment):
+    edge, rmse = assessment.edge_errors, assessment.prediction.rmse
+    assert 0.4 < edge["z"] / rmse["z"] < 2
+    assert edge["lateral"] < 2 * rmse["x"]
+    assert edge["lateral"] < edge["z"]
+
+
 def test_the_image_is_measured(volume, assessment):
     quality, scene = assessment.quality, volume.scene
     assert quality.diameter == pytest.approx(DIAMETER, rel=0.05)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from napari_colloids.assessment.contact_edge import ContactEdge, contact_edge
 from napari_colloids.assessment.description import MIN_PARTICLES, compared, features_of, reasons_of
 from napari_colloids.assessment.interval import Interval, ratio_interval
 from napari_colloids.assessment.measurement import Measurement, measured
@@ -18,7 +19,7 @@ from napari_colloids.detection import Options, Part, Record
 from napari_colloids.detection.detector import selection
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.plan import iter_plan
-from napari_colloids.particles import POSITION
+from napari_colloids.particles import POSITION, positions_of
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import check_value, takes_settings
 
@@ -170,6 +171,7 @@ def iter_assess(
     seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
     comparison = compared(seen, expected)
     reasons = reasons_of(comparison)
+    edge = contact_edge(positions_of(likely) * [sample.aspect, 1, 1], plan.diameter)
     if target.polydispersity > _MAX_POLYDISPERSITY:
         reasons.append("the particles are of several sizes")
     if plan.estimate.height_factor is not None:
@@ -182,7 +184,14 @@ def iter_assess(
         comparison=comparison,
         reasons=tuple(reasons),
         prediction=None if reasons else _predicted(made, len(likely)),
+        edge_errors=None if edge is None else _edge_errors(edge, target, sample),
     )
+
+
+def _edge_errors(edge: ContactEdge, measurement: Measurement, sample: Sample) -> dict[str, float]:
+    """Return the localisation errors that the contact edge tells, in voxels."""
+    along, across = edge.localisation_errors(measurement.polydispersity)
+    return {"z": along / sample.aspect, "lateral": across}
 
 
 def _predicted(twins: list[Twin], count: int) -> Prediction:

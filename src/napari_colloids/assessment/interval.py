@@ -68,7 +68,7 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
     Examples
     --------
     >>> ratio_interval([90, 92, 91], [100, 100, 100], count=100)
-    0.910 (0.821 to 0.970)
+    0.910 (0.825 to 0.968)
     """
     total = max(int(np.sum(totals)), 1)
     # A ratio of exactly 0 or 1 is as uncertain as one with half a particle more or less.

@@ -100,6 +100,11 @@ def _prediction(assessment: Assessment) -> list[str]:
         for name, ratio in (("precision", predicted.precision), ("recall", predicted.recall))
     ]
     rows += [(f"localisation error along {axis} (RMSE)", f"{predicted.rmse[axis]:.2f} px", "") for axis in "zyx"]
+    if assessment.edge_errors is not None:
+        rows += [
+            (f"the same from the contact edge of g(r) alone, {axis}", f"{error:.2f} px", "")
+            for axis, error in assessment.edge_errors.items()
+        ]
     return [count, _table(["", "predicted", "95 % interval"], rows)]
 
 

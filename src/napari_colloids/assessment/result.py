@@ -82,6 +82,9 @@ class Assessment:
         In which way the twins do not describe the stack, in words.
     prediction
         Of precision, recall and localisation error; None where the twins do not describe the stack.
+    edge_errors
+        Localisation errors along ``z`` and ``lateral`` in voxels from the contact edge of g(r) alone; None where too
+        few particles are near each other.
 
     See Also
     --------
@@ -98,6 +101,7 @@ class Assessment:
     comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
     reasons: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    edge_errors: dict[str, float] | None = None
 
     @property
     def describes(self) -> bool:
@@ -117,9 +121,15 @@ class Assessment:
         lines += [
             f"predicted from {self.n_twins} twins:",
             f"precision {self.prediction.precision!r}, recall {self.prediction.recall!r},",
-            f"RMSE (voxels): {rmse}",
+            f"RMSE (voxels): {rmse}{self._edge_words()}",
         ]
         return "\n           ".join(lines) + ")"
+
+    def _edge_words(self) -> str:
+        """Return what the contact edge says of the localisation errors; nothing where it says nothing."""
+        if self.edge_errors is None:
+            return ""
+        return "; from the contact edge alone: z {z:.2g}, lateral {lateral:.2g}".format(**self.edge_errors)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw predicted precision and recall against the threshold.
@@ -158,6 +168,7 @@ class Assessment:
             "precision": None if predicted is None else predicted.precision,
             "recall": None if predicted is None else predicted.recall,
             "rmse": None if predicted is None else predicted.rmse,
+            "edge_errors": self.edge_errors,
             "describes": self.describes,
             "reasons": self.reasons,
             **({} if self.quality is None else self.quality.as_dict()),

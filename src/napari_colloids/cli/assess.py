@@ -81,6 +81,14 @@ def assess(
         typer.echo(voxel_words(opened.voxel_size, opened.assumed, remedy="--voxel-size"))
 
 
+def edge_words(found: "Assessment") -> list[str]:
+    """Return the line of what the contact edge says of the localisation errors; none where it says nothing."""
+    if found.edge_errors is None:
+        return []
+    errors = ", ".join(f"{axis} {error:.2f}" for axis, error in found.edge_errors.items())
+    return [f"The same from the contact edge of g(r) alone: {errors}"]
+
+
 def assessment_words(found: "Assessment") -> str:
     """Return an assessment as lines of text."""
     lines = [f"{len(found.particles)} particles in the part assessed, threshold {found.threshold:.2f}"]
@@ -98,6 +106,7 @@ def assessment_words(found: "Assessment") -> str:
         f"Predicted precision: {predicted.precision!r}",
         f"Predicted recall:    {predicted.recall!r}",
         f"Localisation error (RMSE, voxels): {errors}",
+        *edge_words(found),
         "No threshold has a predicted precision of 95 %."
         if lowest is None
         else f"Lowest threshold with a predicted precision of 95 %: {lowest:.2f}",

@@ -1,6 +1,7 @@
 """Predictions of `assess` beside the truth, and what it refuses.
 
 python measurements/assessment.py benchmark    # every third point of the benchmark, second simulator
+python measurements/assessment.py hard         # twenty of the second simulator, small, dim, blurred and uneven
 python measurements/assessment.py own          # ten stacks by optics and a camera that neither simulator has
 python measurements/assessment.py refused      # six kinds that spheres on a smooth background do not describe
 
@@ -65,11 +66,31 @@ def benchmark(seed: int, count: int) -> Iterator[Case]:
         yield Case(f"{name} {point.label}", volume.stack, volume.diameter, volume.positions)
 
 
+def hard(seed: int, count: int) -> Iterator[Case]:
+    """Yield stacks in which particles are missed, and false ones found."""
+    for number in range(count):
+        rng = np.random.default_rng(seed + number)
+        radius, snr = rng.uniform(3, 6), rng.uniform(1.3, 3)
+        edge = int(np.clip(14 * radius, 56, 80))
+        scene = Scene(
+            shape=(edge, edge, edge),
+            radius=radius,
+            volume_fraction=rng.uniform(0.3, 0.57),
+            psf=(rng.uniform(0.9, 1.7) * radius, rng.uniform(0.25, 0.4) * radius),
+            polydispersity=rng.uniform(0, 0.1),
+            brightness_spread=rng.uniform(0, 0.4),
+            snr=snr,
+            cnr=rng.uniform(0.6, 1) * snr,
+        )
+        volume = make_volume(scene, seed + number)
+        yield Case(f"hard {number}", volume.stack, volume.diameter, volume.positions)
+
+
 def own(seed: int, count: int) -> Iterator[Case]:
     """Yield stacks seen through an aberrated confocal pupil by an electron-multiplying camera."""
     for number in range(count):
         rng = np.random.default_rng(seed + number)
-        radius, fraction, snr = rng.uniform(4, 8), rng.uniform(0.3, 0.57), rng.uniform(2.5, 6)
+        radius, fraction, snr = rng.uniform(4, 8), rng.uniform(0.3, 0.57), rng.uniform(1.5, 5)
         shape, margin = np.array([11, 13, 13]) * radius // 1, int(4 * radius)
         z, y, x = (int(n) + 2 * margin for n in shape)
         edges = (z, y, x)
@@ -79,11 +100,10 @@ def own(seed: int, count: int) -> Iterator[Case]:
             Composition(fraction, radius, rng.uniform(0, 0.08)),
             rng,
         )
-        light = rng.gamma(1 / 0.15**2, 0.15**2, len(made.radii))
+        spread = rng.uniform(0.05, 0.35)
+        light = rng.gamma(1 / spread**2, spread**2, len(made.radii))
         drawn = draw_spheres(edges, made.positions - 0.5, made.radii, light)
-        kernel = pupil_psf(
-            edges, rng.uniform(0.25, 0.4) * radius, rng.uniform(0.8, 1.6) * radius, rng.uniform(-0.15, 0.15)
-        )
+        kernel = pupil_psf(edges, rng.uniform(0.25, 0.4) * radius, rng.uniform(1, 3) * radius, rng.uniform(-0.15, 0.15))
         blurred = fft.irfftn(fft.rfftn(drawn) * fft.rfftn(kernel), s=edges)
         inner = (slice(margin, -margin),) * 3
         seen, positions = blurred[inner], made.positions - 0.5 - margin
@@ -191,6 +211,7 @@ def refused(seed: int, count: int) -> Iterator[Case]:
 
 SETS: dict[str, tuple[Callable[[int, int], Iterator[Case]], int]] = {
     "benchmark": (benchmark, 33),
+    "hard": (hard, 20),
     "own": (own, 10),
     "refused": (refused, 5),
 }

@@ -110,8 +110,8 @@ def assess(
     Examples
     --------
     >>> import napari_colloids as nc
-    >>> simulated = nc.simulate(shape=(48, 48, 48), volume_fraction=0.4, radius=5, seed=1)
-    >>> assessment = nc.assess(simulated.stack, diameter=10, device="cpu")
+    >>> simulated = nc.simulate(shape=(32, 40, 40), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), seed=1)
+    >>> assessment = nc.assess(simulated.stack, diameter=8, device="cpu", twins=2)
     >>> assessment.describes
     True
     >>> assessment.prediction.precision.low > 0.9

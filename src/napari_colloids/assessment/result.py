@@ -89,6 +89,16 @@ class Assessment:
     See Also
     --------
     assess : Makes one.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(100, 20, (16, 32, 32)).astype(np.uint8)
+    >>> nc.assess(noise, diameter=8, device="cpu")
+    Assessment(0 particles in the part assessed, threshold 0.65,
+               no prediction:
+               only 0 particles were found in the part that is assessed)
     """
 
     particles: pd.DataFrame

@@ -23,11 +23,13 @@ table = nc.detect(stack, refine=True, psf=nc.PSF.measured(stack))
 simulation: nc.Simulation = nc.simulate(volume_fraction=0.5, seed=1)
 series: nc.BrownianSimulation = nc.simulate_brownian(frames=3, radius=5)
 score: nc.Score = nc.score(simulation.particles, table, diameter=12, shape=stack.shape)
+assessment: nc.Assessment = nc.assess(stack, diameter=10, twins=3)
 
 nc.detect(stack, diametr=10)  # type: ignore[call-arg]
 nc.detect(stack, device="gpu")  # type: ignore[arg-type]
 nc.detect(stack, diameter="10")  # type: ignore[arg-type]
 nc.detect_series(stack, diametr=10)  # type: ignore[call-arg]
+nc.assess(stack, diametr=10)  # type: ignore[call-arg]
 nc.simulate(volume_fracton=0.5)  # type: ignore[call-arg]
 nc.simulate_brownian(radius="6")  # type: ignore[arg-type]
 nc.Options(frame=2)  # type: ignore[call-arg]

@@ -19,6 +19,7 @@ from napari_colloids.detection import Options, Part, Record
 from napari_colloids.detection.detector import selection
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.plan import iter_plan
+from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, positions_of
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import check_value, takes_settings
@@ -139,15 +140,15 @@ def iter_assess(
     Progress
         Several times per simulated stack.
 
-    Raises
-    ------
-    ColloidsError
-        As `assess` does.
-
     Returns
     -------
     Assessment
         As that of `assess`.
+
+    Raises
+    ------
+    ColloidsError
+        As `assess` does.
     """
     part = part or Part()
     check_value("twins", twins, int, low=_MIN_TWINS)
@@ -165,6 +166,10 @@ def iter_assess(
     target = measured(sample.stack, likely, plan.diameter)
     if isinstance(target, str):
         return replace(assessment, reasons=(target,))
+    try:
+        twin_parameters(target, sample, _seen_volume_fraction(target))
+    except ColloidsError as error:
+        return replace(assessment, reasons=(f"no simulation can have what was measured: {error}",))
     seeds = range(seed, seed + _N_CORRECTIONS + twins)
     made = yield from _iter_twins(sample, target, options, plan.diameter, seeds)
     images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in made)]
@@ -214,7 +219,7 @@ def _iter_twins(
 ) -> Generator[Progress, None, list[Twin]]:
     """Simulate twins, after a few that only bring density, brightness and sizes right."""
     measurement = target
-    volume_fraction = target.density * target.mean_particle_volume
+    volume_fraction = _seen_volume_fraction(target)
     twins: list[Twin] = []
     for number, seed in enumerate(seeds):
         parameters = replace(twin_parameters(measurement, sample, volume_fraction), seed=seed)
@@ -225,6 +230,11 @@ def _iter_twins(
         else:
             twins.append(twin)
     return twins
+
+
+def _seen_volume_fraction(measurement: Measurement) -> float:
+    """Return the volume fraction of the particles that were found."""
+    return measurement.density * measurement.mean_particle_volume
 
 
 def _iter_as(step: Progress, work: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_colloids.simulation import Simulation
     from napari_colloids.stack import Stack
 
-#: Confidence from which candidates are kept, to see what other thresholds would do.
+#: Confidence from which candidates are kept, to see what other thresholds would do, unless a lower one is asked for.
 FLOOR = 0.05
 #: Densest random arrangement of a twin, and what the volume fraction is lowered by where the spheres jam.
 _MAX_VOLUME_FRACTION, _JAMMED_STEP = 0.61, 0.02
@@ -126,9 +126,21 @@ def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Gene
 
 def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Progress, None, pd.DataFrame]:
     """Search sample or twin for bright particles of a diameter, down to a low confidence."""
-    how = replace(options, diameter=diameter, diameter_um=None, dark=False, threshold=FLOOR)
-    how = replace(how, border=0.0, psf=None, refine=False, intensity=False)
-    return (yield from iter_detect(stack, how))
+    found = yield from iter_detect(
+        stack,
+        replace(
+            options,
+            diameter=diameter,
+            diameter_um=None,
+            dark=False,
+            threshold=min(FLOOR, options.effective_threshold),
+            border=0.0,
+            psf=None,
+            refine=False,
+            intensity=False,
+        ),
+    )
+    return found
 
 
 def corrected(measurement: Measurement, target: Measurement, twin: Twin, options: Options) -> tuple[Measurement, float]:

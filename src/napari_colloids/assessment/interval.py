@@ -56,7 +56,7 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
 
     with the ratio :math:`p` of all twins together, its standard deviation :math:`s` between the :math:`K` twins, the
     :math:`n` particles that it is taken of in the sample, and the mismatch :math:`m` of twin and sample. The interval
-    is that of the beta distribution of this mean and variance.
+    is that of the beta distribution of this mean and variance; it reaches 0 or 1 where all particles may be alike.
 
     Parameters
     ----------
@@ -82,4 +82,7 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
     tail = (1 - CONFIDENCE_LEVEL) / 2
     low, high = beta.ppf([tail, 1 - tail], value * strength, (1 - value) * strength)
     exact = float(np.sum(hits) / total)
-    return Interval(exact, min(float(low), exact), max(float(high), exact))
+    # Of few particles none may be a miss, or a hit.
+    low = 0.0 if (1 - value) ** count > tail else min(float(low), exact)
+    high = 1.0 if value**count > tail else max(float(high), exact)
+    return Interval(exact, low, high)

@@ -179,8 +179,6 @@ def iter_assess(
     edge = contact_edge(positions_of(likely) * [sample.aspect, 1, 1], plan.diameter)
     if target.polydispersity > _MAX_POLYDISPERSITY:
         reasons.append("the particles are of several sizes")
-    if plan.estimate.height_factor is not None:
-        reasons.append("the particles are not as high as wide: check the z step")
     return replace(
         assessment,
         quality=ImageQuality.of(target, sample, _volume_fraction(made)),

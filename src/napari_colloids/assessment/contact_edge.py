@@ -31,6 +31,8 @@ _RANGE_DIAMETERS = (0.75, 1.25)
 #: Pairs that are needed, and bins of the squared cosine and of the distance.
 _MIN_PAIRS = 200
 _N_DIRECTIONS, _N_DISTANCES = 6, 100
+#: Part of the squared width of the edge that may come from the sizes, where errors are to be told.
+_MAX_SHARE_OF_SIZES = 0.5
 #: Widths of the edge that are possible, in diameters.
 _MIN_WIDTH, _MAX_WIDTH = 0.005, 0.3
 
@@ -50,10 +52,15 @@ class ContactEdge(NamedTuple):
     across: float
     along: float
 
-    def localisation_errors(self, polydispersity: float) -> tuple[float, float]:
-        """Return the localisation errors along and across the z axis, for a spread of the sizes over their mean."""
+    def localisation_errors(self, polydispersity: float) -> tuple[float, float] | None:
+        """Return the localisation errors along and across the z axis, for a spread of the sizes over their mean.
+
+        None where the sizes make most of the width of the edge.
+        """
         sizes = (polydispersity * self.contact) ** 2 / 2
-        along, across = (float(np.sqrt(max(width**2 - sizes, 0.0) / 2)) for width in (self.along, self.across))
+        if sizes > _MAX_SHARE_OF_SIZES * min(self.along, self.across) ** 2:
+            return None
+        along, across = (float(np.sqrt((width**2 - sizes) / 2)) for width in (self.along, self.across))
         return along, across
 
 

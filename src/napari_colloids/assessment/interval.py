@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONFIDENCE_LEVEL = 0.95
 #: Standard deviation of a ratio that comes from what a twin has otherwise than the stack: of this part of the variance
 #: of a single particle, and at least the second.
-_MISMATCH_PER_DEVIATION, _MIN_MISMATCH = 0.08, 0.003
+_MISMATCH_PER_DEVIATION, _MIN_MISMATCH = 0.15, 0.003
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
     Examples
     --------
     >>> ratio_interval([90, 92, 91], [100, 100, 100], count=100)
-    0.910 (0.825 to 0.968)
+    0.910 (0.785 to 0.983)
     """
     total = max(int(np.sum(totals)), 1)
     # A ratio of exactly 0 or 1 is as uncertain as one with half a particle more or less.

@@ -84,7 +84,7 @@ class Assessment:
         Of precision, recall and localisation error; None where the twins do not describe the stack.
     edge_errors
         Localisation errors along ``z`` and ``lateral`` in voxels from the contact edge of g(r) alone; None where too
-        few particles are near each other.
+        few particles are near each other, or sizes that differ blur it more.
 
     See Also
     --------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from napari_colloids.assessment.contact_edge import ContactEdge, contact_edge
+from napari_colloids.assessment.contact_edge import contact_edge
 from napari_colloids.assessment.description import MIN_PARTICLES, compared, features_of, reasons_of
 from napari_colloids.assessment.interval import Interval, ratio_interval
 from napari_colloids.assessment.measurement import Measurement, measured
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Unpack
 
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.detection.options import OptionChanges
@@ -176,7 +177,6 @@ def iter_assess(
     seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
     comparison = compared(seen, expected)
     reasons = reasons_of(comparison)
-    edge = contact_edge(positions_of(likely) * [sample.aspect, 1, 1], plan.diameter)
     if target.polydispersity > _MAX_POLYDISPERSITY:
         reasons.append("the particles are of several sizes")
     return replace(
@@ -187,14 +187,15 @@ def iter_assess(
         comparison=comparison,
         reasons=tuple(reasons),
         prediction=None if reasons else _predicted(made, len(likely)),
-        edge_errors=None if edge is None else _edge_errors(edge, target, sample),
+        edge_errors=_edge_errors(likely, plan.diameter, target.polydispersity, sample.aspect),
     )
 
 
-def _edge_errors(edge: ContactEdge, measurement: Measurement, sample: Sample) -> dict[str, float]:
-    """Return the localisation errors that the contact edge tells, in voxels."""
-    along, across = edge.localisation_errors(measurement.polydispersity)
-    return {"z": along / sample.aspect, "lateral": across}
+def _edge_errors(particles: pd.DataFrame, diameter: float, spread: float, aspect: float) -> dict[str, float] | None:
+    """Return the localisation errors that the contact edge of g(r) tells, in voxels; None where it does not."""
+    edge = contact_edge(positions_of(particles) * [aspect, 1, 1], diameter)
+    errors = None if edge is None else edge.localisation_errors(spread)
+    return None if errors is None else {"z": errors[0] / aspect, "lateral": errors[1]}
 
 
 def _predicted(twins: list[Twin], count: int) -> Prediction:

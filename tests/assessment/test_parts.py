@@ -117,6 +117,8 @@ def test_what_differs_by_more_than_twins_do_is_said_once_the_largest_first():
     assert "neighbours" in near
     unknown = compared(dict.fromkeys(FEATURES, 0.0) | {"radius": np.nan}, twins)
     assert np.isinf(unknown.loc["radius", "difference"])
+    both = compared(dict.fromkeys(FEATURES, np.nan), [dict.fromkeys(FEATURES, np.nan)] * 2)
+    assert (both["difference"] == 0).all()
 
 
 def test_jitter_is_the_shift_of_neighbouring_slices():

@@ -167,10 +167,18 @@ def corrected(measurement: Measurement, target: Measurement, twin: Twin, options
     volume_fraction = twin.simulation.volume_fraction * target.density / max(per_volume, target.density / _MAX_DENSER)
     if isinstance(seen, str):
         return measurement, volume_fraction
+    axial, lateral = (
+        used * wanted / max(found, _MIN_PSF_SIGMA)
+        for used, wanted, found in zip(measurement.psf_sigma, target.psf_sigma, seen.psf_sigma, strict=True)
+    )
+    background = measurement.background + target.background - seen.background
     changed = replace(
         measurement,
         polydispersity=_nearer(measurement.polydispersity, target.polydispersity, seen.polydispersity),
         brightness_spread=_nearer(measurement.brightness_spread, target.brightness_spread, seen.brightness_spread),
+        psf_sigma=(axial, lateral),
+        psf_tail=float(np.clip(measurement.psf_tail + target.psf_tail - seen.psf_tail, 0, 1)),
+        background=float(np.clip(background, 0, target.foreground)),
     )
     return changed, volume_fraction
 

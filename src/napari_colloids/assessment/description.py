@@ -72,7 +72,7 @@ FEATURES: dict[str, Feature] = {
     "contact edge across": Feature(0.04, _EDGE),
     "contact edge along z": Feature(0.06, _EDGE),
     "grey level, 1 %": Feature(0.2, _LEVELS),
-    "grey level, 99 %": Feature(0.15, _LEVELS),
+    "grey level, 99 %": Feature(0.25, _LEVELS),
     "confidence, 10 %": Feature(1.5, _SURE),
     "confidence, median": Feature(1.5, _SURE),
     "doubtful candidates": Feature(0.25, "there are more or fewer doubtful candidates than in simulations"),

@@ -14,7 +14,7 @@ from napari_colloids.assessment.description import FEATURES, compared, reasons_o
 from napari_colloids.assessment.interval import ratio_interval
 from napari_colloids.assessment.measurement import measured, slice_jitter
 from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION, Sample
-from napari_colloids.assessment.twin import twin_parameters
+from napari_colloids.assessment.twin import Twin, corrected, is_lost, twin_parameters
 from napari_colloids.detection import Part
 from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.stack import Stack
@@ -41,6 +41,28 @@ def test_twin_gets_the_parameters_of_the_simulation(simulation):
     assert twin.brightness == pytest.approx(true.brightness, rel=0.1)
     assert twin.depth_loss == pytest.approx(true.depth_loss, abs=0.08)
     assert (twin.shape, twin.bits) == (true.shape, true.bits)
+
+
+def twin_of(simulation, particles):
+    """Return a twin in which these true particles are found."""
+    found = particles.assign(confidence=0.9)
+    scored = nc.score(simulation.particles, found, diameter=8, shape=simulation.stack.shape)
+    return Twin(simulation, found, found, scored, scored.curve)
+
+
+def test_what_is_missed_in_a_twin_is_missed_in_the_sample(simulation):
+    """A sample in which a third less is found than there is has a twin that is denser than what is found."""
+    sample = sample_of(np.asarray(simulation.stack.data))
+    seen = simulation.particles.iloc[::3]
+    two_thirds = simulation.particles.drop(seen.index)
+    target = measured(sample.stack, two_thirds, 8.0)
+    _, fraction = corrected(target, target, twin_of(simulation, two_thirds))
+    assert fraction == pytest.approx(simulation.volume_fraction)
+    _, fraction = corrected(target, target, twin_of(simulation, simulation.particles))
+    assert fraction == pytest.approx(simulation.volume_fraction * 2 / 3, rel=0.02)
+    lost = twin_of(simulation, simulation.particles.iloc[:10])
+    assert is_lost(lost, target)
+    assert corrected(target, target, lost) == (target, simulation.volume_fraction)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from napari_colloids.assessment.measurement import Measurement, measured
 from napari_colloids.assessment.quality import ImageQuality
 from napari_colloids.assessment.result import Assessment, Prediction
 from napari_colloids.assessment.sample import Sample
-from napari_colloids.assessment.twin import FLOOR, Twin, corrected, iter_search, iter_twin, twin_parameters
+from napari_colloids.assessment.twin import FLOOR, Twin, corrected, is_lost, iter_search, iter_twin, twin_parameters
 from napari_colloids.detection import Options, Part, Record
 from napari_colloids.detection.detector import selection
 from napari_colloids.detection.inputs import input_stack
@@ -173,6 +173,10 @@ def iter_assess(
         return replace(assessment, reasons=(f"no simulation can have what was measured: {error}",))
     seeds = range(seed, seed + _N_CORRECTIONS + twins)
     made = yield from _iter_twins(sample, target, options, plan.diameter, seeds)
+    # The sample was not taken for noise: neither are the twins that it is like.
+    made = [twin for twin in made if not is_lost(twin, target)]
+    if len(made) < _MIN_TWINS:
+        return replace(assessment, reasons=("most stacks that are simulated like this one are taken for noise",))
     images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in made)]
     seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
     comparison = compared(seen, expected)
@@ -225,7 +229,7 @@ def _iter_twins(
         step = Progress(2 + number, 2 + len(seeds), "simulating twins")
         twin = yield from _iter_as(step, iter_twin(parameters, options, diameter))
         if number < _N_CORRECTIONS:
-            measurement, volume_fraction = corrected(measurement, target, twin, options)
+            measurement, volume_fraction = corrected(measurement, target, twin)
         else:
             twins.append(twin)
     return twins

@@ -33,8 +33,8 @@ _MAX_VOLUME_FRACTION, _JAMMED_STEP = 0.61, 0.02
 _MAX_POLYDISPERSITY, _MAX_DEPTH_LOSS, _MIN_PSF_SIGMA = 0.3, 0.99, 0.05
 #: Grey levels of 16 bits in one of the 8-bit scale that `Parameters.brightness` is given on.
 _LEVELS_PER_BRIGHTNESS = {8: 1.0, 16: 257.0}
-#: How much denser a twin is made at most in one step.
-_MAX_DENSER = 2.0
+#: Density of what is found in a twin, over that in the sample, below which the twin is lost.
+_MIN_DENSITY = 0.4
 #: Spread of brightness or radius up to which a measurement is as good as zero.
 _MIN_SPREAD = 0.06
 
@@ -49,14 +49,17 @@ class Twin:
         With the truth.
     found
         Candidates of at least the confidence `FLOOR`.
+    likely
+        Those above the threshold.
     score
-        Of those above the threshold.
+        Of these.
     curve
-        Precision and recall of all of them against the threshold.
+        Precision and recall of all candidates against the threshold.
     """
 
     simulation: Simulation
     found: pd.DataFrame
+    likely: pd.DataFrame
     score: Score
     curve: PrecisionRecallCurve
 
@@ -121,7 +124,7 @@ def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Gene
         score(simulation.particles, some, diameter=diameter, shape=stack.shape, voxel_size=stack.voxel_size)
         for some in (likely, found)
     )
-    return Twin(simulation, found, scored, whole.curve)
+    return Twin(simulation, found, likely, scored, whole.curve)
 
 
 def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Progress, None, pd.DataFrame]:
@@ -143,7 +146,7 @@ def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Pr
     return found
 
 
-def corrected(measurement: Measurement, target: Measurement, twin: Twin, options: Options) -> tuple[Measurement, float]:
+def corrected(measurement: Measurement, target: Measurement, twin: Twin) -> tuple[Measurement, float]:
     """Return the measurement and the volume fraction from which the next twin comes nearer to the sample.
 
     What is missed, and the faint ones above all, makes sample and twin alike look less dense, and less uneven, than
@@ -156,15 +159,13 @@ def corrected(measurement: Measurement, target: Measurement, twin: Twin, options
     target
         Measured on the sample.
     twin
-        Made from `measurement`.
-    options
-        Of the search.
+        Made from `measurement`; it says nothing where hardly anything is found in it.
     """
-    stack = twin.simulation.stack
-    likely = twin.found[twin.found["confidence"] >= options.effective_threshold]
-    seen = measured(stack, likely, twin.score.diameter)
-    per_volume = len(likely) / (np.prod(stack.shape) * aspect_of(stack.voxel_size))
-    volume_fraction = twin.simulation.volume_fraction * target.density / max(per_volume, target.density / _MAX_DENSER)
+    volume_fraction = twin.simulation.volume_fraction
+    if is_lost(twin, target):
+        return measurement, volume_fraction
+    seen = measured(twin.simulation.stack, twin.likely, twin.score.diameter)
+    volume_fraction *= target.density / density_of(twin)
     if isinstance(seen, str):
         return measurement, volume_fraction
     axial, lateral = (
@@ -181,6 +182,17 @@ def corrected(measurement: Measurement, target: Measurement, twin: Twin, options
         background=float(np.clip(background, 0, target.foreground)),
     )
     return changed, volume_fraction
+
+
+def density_of(twin: Twin) -> float:
+    """Return how many particles are found in a twin per cubic lateral voxel."""
+    stack = twin.simulation.stack
+    return len(twin.likely) / float(np.prod(stack.shape) * aspect_of(stack.voxel_size))
+
+
+def is_lost(twin: Twin, target: Measurement) -> bool:
+    """Whether far fewer particles are found in a twin than in the sample: what is found in it was taken for noise."""
+    return density_of(twin) < _MIN_DENSITY * target.density
 
 
 def _nearer(used: float, target: float, seen: float) -> float:

@@ -84,8 +84,9 @@ _MIN_EXPLAINED_OVER_CHANCE = 1.15
 #: The same of an image as smooth as clouds, and how many times the most of any surrogate.
 _MIN_EXPLAINED_SMOOTH = 0.5
 _MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.1
-#: And, where these are told by confidence, how many times the mean.
+#: And, where these are told by confidence and are few, as clouds are, how many times the mean.
 _MIN_EXPLAINED_OVER_CHANCE_SMOOTH = 1.1
+_MAX_CLOUDS = 60
 #: Where particles fill less of the volume than this, each that is not clear has to stand out as the others do, if by
 #: less.
 _MAX_SPARSE_FRACTION = 0.01
@@ -187,7 +188,7 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     confident = not sharp and (yield from _iter_is_confident(box, likely, seen, smooth))
     cloudy = box.smoothness() > _MAX_SMOOTHNESS
     unsuitable = len(likely) < _MIN_EXPLAINING_COUNT or len(seen) > _MAX_EXPLAINING_COUNT
-    if unsuitable or (confident and not cloudy):
+    if unsuitable or (confident and not (cloudy and len(seen) <= _MAX_CLOUDS)):
         return confident
     explained, by_chance = yield from box.iter_explained()
     mean, most = float(np.mean(by_chance)), max(by_chance)

@@ -78,7 +78,8 @@ def test_json_has_what_other_programs_read(assessment):
 
 def test_slices_that_are_shaken_are_refused_without_figures(volume):
     rng = np.random.default_rng(0)
-    shaken = [shift(image.astype(float), rng.normal(0, 1.2, 2), order=1, mode="nearest") for image in volume.image]
+    slices = volume.image[:, :44, :44].astype(float)
+    shaken = [shift(image, rng.normal(0, 1.2, 2), order=1, mode="nearest") for image in slices]
     refused = nc.assess(np.array(shaken).astype(np.uint8), diameter=DIAMETER, device="cpu", twins=2)
     assert not refused.describes
     assert any("slices are shifted" in reason for reason in refused.reasons)

@@ -19,7 +19,7 @@ DIAMETER = 8.0
 
 @pytest.fixture(scope="module")
 def dense():
-    return simulate(shape=(36, 44, 44), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1)
+    return simulate(shape=(30, 38, 38), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1)
 
 
 def detected(viewer, image, threshold=0.65):

@@ -12,7 +12,7 @@ from napari_colloids.simulation import simulate
 
 @pytest.fixture
 def dense_file(folder):
-    made = simulate(shape=(40, 48, 48), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1)
+    made = simulate(shape=(30, 38, 38), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1)
     tifffile.imwrite("dense.tif", made.stack.data)
     return "dense.tif"
 

@@ -52,6 +52,31 @@ class ImageQuality:
         Standard deviation of the shift of neighbouring slices in lateral voxels.
     voxel_aspect
         Height of a voxel over its width, as given.
+
+    See Also
+    --------
+    assess : Measures it.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> from napari_colloids.assessment import Interval
+    >>> quality = nc.ImageQuality(
+    ...     diameter=12.0,
+    ...     polydispersity=0.03,
+    ...     brightness_spread=0.1,
+    ...     volume_fraction=Interval(0.5, 0.45, 0.55),
+    ...     psf_sigma=(3.0, 1.3),
+    ...     snr=5.0,
+    ...     cnr=2.0,
+    ...     background=0.2,
+    ...     light_lost=0.1,
+    ...     saturated=0.0,
+    ...     slice_jitter=0.0,
+    ...     voxel_aspect=1.0,
+    ... )
+    >>> quality.verdicts()["CNR"]
+    '2.0: low contrast'
     """
 
     diameter: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +12,13 @@ from qtpy.QtWidgets import QFileDialog
 from napari_colloids.detection import Record
 from napari_colloids.errors import ColloidsError
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import is_child_of
+from napari_colloids.widgets.layers.origin import image_of
 from napari_colloids.widgets.parts.controls import Form
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.run_button import RunButton
+from napari_colloids.widgets.parts.saving import file_name
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import call
 
@@ -83,10 +83,7 @@ class AssessWidget(Panel):
         self.save.run(lambda: None if self._done is None else _writing(self._done, path))
 
     def _image(self) -> Image | None:
-        """Return the image that the points were found in, if it is there."""
-        points = self.points.value
-        images = filter(layers.is_stack, self._viewer.layers)
-        return next((image for image in images if points is not None and is_child_of(points, image)), None)
+        return image_of(self.points.value, self._viewer.layers)
 
     def _refresh(self, event: Event | None = None) -> None:
         ready = self._image() is not None
@@ -113,7 +110,7 @@ class AssessWidget(Panel):
     def _ask(self) -> Work | None:
         if self._done is None:
             return None
-        proposal = re.sub(r'[\\/:*?"<>|]', "_", f"{self._done.name} report") + ".html"
+        proposal = file_name(f"{self._done.name} report") + ".html"
         path, _ = QFileDialog.getSaveFileName(self, "Save the report", proposal, _FILTER)
         if not path:
             return None

@@ -13,7 +13,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import is_child_of, is_known
+from napari_colloids.widgets.layers.origin import image_of, is_child_of, is_known
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import notice
@@ -72,11 +72,7 @@ class ResidualButton(RunButton):
         self._on_layers()
 
     def _image(self) -> Image | None:
-        """Return the image that the points were found in, if it is there; by its name, if they come from a file."""
-        if self._points is None:
-            return None
-        images = filter(layers.is_stack, self._viewer.layers)
-        return next((image for image in images if is_child_of(self._points, image)), None)
+        return image_of(self._points, self._viewer.layers)
 
     def _on_layers(self, event: Event | None = None) -> None:
         if isalive(self):

@@ -8,7 +8,9 @@ from weakref import WeakKeyDictionary, ref
 from napari_colloids.widgets.layers import layers
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from collections.abc import Iterable
+
+    from napari.layers import Image, Layer
 
 #: The layers that others were made from.
 _PARENTS: WeakKeyDictionary[Layer, ref[Layer]] = WeakKeyDictionary()
@@ -30,3 +32,10 @@ def is_child_of(layer: Layer, origin: Layer) -> bool:
     if known is not None:
         return known() is origin
     return bool(layers.note_of(layer).get("image") == origin.name)
+
+
+def image_of(points: Layer | None, among: Iterable[Layer]) -> Image | None:
+    """Return the image that points were found in, if it is there; by its name, if they come from a file."""
+    if points is None:
+        return None
+    return next((image for image in filter(layers.is_stack, among) if is_child_of(points, image)), None)

@@ -15,12 +15,17 @@ from napari_colloids.io.tables.registry import READ_FORMATS, TABLE_FORMATS
 FILTER, READ_FILTER = dialog_filter(TABLE_FORMATS), dialog_filter((*TABLE_FORMATS, *READ_FORMATS))
 
 
+def file_name(name: str) -> str:
+    """Return a name without what cannot be part of a file's name."""
+    return re.sub(r'[\\/:*?"<>|]', "_", name)
+
+
 def ask_for_table(parent: QWidget | None, title: str, name: str) -> Path | None:
     """Ask for the file to write a table to; None if the user decides against it.
 
     The name is a proposal without an ending; what cannot be part of a file's name is replaced.
     """
-    path, kind = QFileDialog.getSaveFileName(parent, title, re.sub(r'[\\/:*?"<>|]', "_", name) + ".csv", FILTER)
+    path, kind = QFileDialog.getSaveFileName(parent, title, file_name(name) + ".csv", FILTER)
     if not path:
         return None
     # A dot in a name, as in beads_0.5um, does not make an ending.

@@ -110,7 +110,8 @@ def test_limits_and_undetected_particles_where_nothing_is_known():
     assert grid.limits(np.full((9, 9, 9), np.nan), *box) == (-np.inf, np.inf)
     nothing = np.zeros((20, 20, 20), np.float32)
     profile = Profile((3.5, 4.5), (1.6, 1.0))
-    assert find_undetected(nothing, nothing, profile, 4.0, 50.0, np.empty((0, 3)), 8.0).shape == (0, 3)
+    no_spheres = Spheres(np.empty((0, 3)), np.empty(0), np.empty(0))
+    assert find_undetected(nothing, nothing, profile, 4.0, 50.0, no_spheres, 8.0).shape == (0, 3)
 
 
 def test_particles_given_twice_count_once(dense):

@@ -20,7 +20,7 @@ from napari_colloids.refinement.plausibility import Seen, blur_factor, blur_noti
 from napari_colloids.simulation import simulate
 
 POSSIBLE = GlobalParameters(Optics((2.5, 1.1)), Detector(1.0, 8.0, (0.0, 255.0)), 20.0, 150.0, 0.1, 5.0, 0.05, 180.0)
-IMAGE = Seen(0.0, 255.0, 60.0, 180.0)
+IMAGE = Seen(0.0, 255.0, 60.0, 180.0, 5.0)
 
 
 def test_possible_optics_have_no_problem():

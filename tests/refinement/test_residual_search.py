@@ -21,8 +21,10 @@ def left_over(brightness, places=PLACES):
     return (light + noise).astype(np.float32), np.ones_like(light)
 
 
-def found(residual, weight, known=(), brightness=5.0, beyond=6.0):
-    return find_undetected(residual, weight, PROFILE, 5.0, brightness, np.reshape(known, (-1, 3)).astype(float), beyond)
+def found(residual, weight, known=(), radius=5.0, brightness=5.0, beyond=6.0):
+    count = len(known)
+    spheres = Spheres(np.reshape(known, (-1, 3)).astype(float), np.full(count, radius), np.full(count, brightness))
+    return find_undetected(residual, weight, PROFILE, 5.0, brightness, spheres, beyond)
 
 
 def test_spheres_are_found_in_the_residual_also_just_outside():
@@ -53,3 +55,10 @@ def test_new_spheres_keep_their_distance():
     places = found(residual, weight, known=[PLACES[0] + [0, 0, 3]])
     assert len(places) == 2
     assert np.linalg.norm(places - PLACES[0], axis=1).min() > 8
+
+
+def test_new_spheres_keep_out_of_large_ones():
+    residual, weight = left_over(5.0)
+    beside = PLACES[0] + [0, 0, 12]
+    assert len(found(residual, weight, known=[beside])) == 3
+    assert len(found(residual, weight, known=[beside], radius=15.0)) == 2

@@ -56,12 +56,15 @@ class Seen(NamedTuple):
         Standard deviation of the image.
     light
         Light of the model that hardly a voxel exceeds there.
+    radius
+        Mean radius of the detections there, in lateral voxels.
     """
 
     lowest: float
     highest: float
     contrast: float
     light: float
+    radius: float
 
 
 def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
@@ -74,7 +77,7 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
     seen
         The image that they were fitted to.
     radius
-        Of the detections, in lateral voxels.
+        Median of all detections, in lateral voxels: in a mixture that of the more frequent ones.
     """
     optics, detector = common.optics, common.detector
     beyond = _MAX_BEYOND_SIGMAS * detector.floor / detector.averaged**0.5 + _MAX_BEYOND_BRIGHTNESS * common.brightness
@@ -95,10 +98,11 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
             f"the light of the particles comes out at {seen.light:.0f}, but the highest grey level is "
             f"{seen.highest:.0f}, where it is cut off: less light or gain helps, or {_NO_SPHERES}"
         )
-    if not _RADIUS_RATIO_RANGE[0] < common.radius / radius < _RADIUS_RATIO_RANGE[1]:
+    ratio = common.radius / seen.radius
+    if not _RADIUS_RATIO_RANGE[0] < ratio < _RADIUS_RATIO_RANGE[1]:
         return (
-            "the fit does not agree with the diameter: its radii are "
-            f"{common.radius / radius:.2f} times those of the detections; check the diameter, or give a measured PSF"
+            f"the fit does not agree with the diameter: its radii are {ratio:.2f} times those of the detections; "
+            "check the diameter, or give a measured PSF"
         )
     if _axial_sigma(optics) > _MAX_AXIAL_SIGMA_RADII * radius:
         return "the particles are too blurred along z, by more than their diameter; nothing but a sharper image helps"

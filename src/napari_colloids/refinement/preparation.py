@@ -71,6 +71,7 @@ def prepare(
             usual = float(np.median(sizes))
             if points := are_points(common, usual):
                 sizes, usual = sizes * (common.radius / usual), common.radius
+                seen = seen._replace(radius=common.radius)
             return problem_of(common, seen, usual) or Detections(grid, places, sizes, common, points)
         grid = grid.finer(shape)
 
@@ -125,7 +126,8 @@ def _estimated(
     optics = None if psf is None else psf.on_grid(grid.bins[2], grid.aspect)
     common = fit_global_parameters(box, places[near], sizes[near], limits, grid.averaged, optics)
     levels = box.image[box.known > 0]
-    return common, Seen(*range_of(volume.dtype, levels, limits), float(levels.std()), common.peak)
+    lowest, highest = range_of(volume.dtype, levels, limits)
+    return common, Seen(lowest, highest, float(levels.std()), common.peak, float(sizes[near].mean()))
 
 
 def _problem_of_grey_levels(levels: NDArray[np.float32]) -> str:

@@ -33,7 +33,7 @@ _MIN_SIGNIFICANCE = 5.0
 #: The same for one centred outside, which is known only by the light that it adds to others; the typical brightness is
 #: needed to place it.
 _MIN_SIGNIFICANCE_OUTSIDE = 3.0
-#: Distance of a new particle from all others, in diameters; true ones touch at 1.
+#: Distance of a new particle from all others, in mean diameters of both; true ones touch at 1.
 _MIN_DISTANCE_DIAMETERS = 0.8
 #: Smallest and largest brightness of a new particle, over that of a typical one.
 _RELATIVE_BRIGHTNESS_RANGE = (0.5, 2.0)
@@ -53,7 +53,7 @@ def with_undetected(
         profile,
         priors.radius,
         brightness,
-        spheres.positions - box.low,
+        replace(spheres, positions=spheres.positions - box.low),
         margin,
     )
     radii = np.full(len(positions), priors.radius)
@@ -72,7 +72,7 @@ def find_undetected(
     profile: Profile,
     radius: float,
     brightness: float,
-    known: Array,
+    known: Spheres,
     margin: float | Array,
 ) -> Array:
     """Return where further spheres of a radius would explain the residual, shape ``(N, 3)`` in voxels of the box.
@@ -90,7 +90,7 @@ def find_undetected(
     brightness
         Of a typical sphere.
     known
-        Shape ``(N, 3)``: spheres that are in the model.
+        Spheres that are in the model, in voxels of the box.
     margin
         How far outside the box they may be centred, in lateral voxels; one for all faces, or of shape ``(2, 3)``: first
         the near faces.
@@ -121,12 +121,17 @@ def find_undetected(
     peaks = np.argwhere((score > 0) & (score == maximum_filter(score, size=tuple(neighbourhood))))
     order = np.argsort(-score[tuple(peaks.T)], kind="stable")
     candidates = (peaks[order] - before).astype(float)
-    return _separated(candidates, known, 2 * radius * _MIN_DISTANCE_DIAMETERS, scale)
+    return _separated(candidates, radius, known, scale)
 
 
-def _separated(candidates: Array, known: Array, distance: float, scale: Array) -> Array:
-    """Return the candidates that keep a distance from all known positions and from the candidates before them."""
-    if len(known):
-        candidates = candidates[cKDTree(known * scale).query(candidates * scale)[0] >= distance]
-    pairs = cKDTree(candidates * scale).query_pairs(distance, output_type="ndarray")
-    return candidates[greedy_suppression(pairs, len(candidates))]
+def _separated(candidates: Array, radius: float, known: Spheres, scale: Array) -> Array:
+    """Return the candidates that keep their distance from all known spheres and from the candidates before them."""
+    places = cKDTree(candidates * scale)
+    reach = _MIN_DISTANCE_DIAMETERS * (radius + float(known.radii.max(initial=radius)))
+    pairs = places.sparse_distance_matrix(cKDTree(known.positions * scale), reach, output_type="ndarray")
+    near = pairs["v"] < _MIN_DISTANCE_DIAMETERS * (radius + known.radii[pairs["j"]])
+    taken = np.zeros(len(candidates), bool)
+    taken[pairs["i"][near]] = True
+    close = places.query_pairs(2 * radius * _MIN_DISTANCE_DIAMETERS, output_type="ndarray")
+    free = ~taken[close].any(axis=1)
+    return candidates[greedy_suppression(close[free], len(candidates)) & ~taken]

@@ -50,3 +50,22 @@ def result_of(steps: Generator[object, None, Result], progress: Callable[[int, i
             return result
         if progress is not None and isinstance(step, Progress):
             progress(step.done, step.total)
+
+
+def as_step(step: Progress, steps: Generator[object, None, Result]) -> Generator[Progress, None, Result]:
+    """Run a computation in steps as one step of a longer one.
+
+    Parameters
+    ----------
+    step
+        Of the longer one; yielded as often as the shorter one yields, so that it can be cancelled there.
+    steps
+        The shorter one.
+    """
+    while True:
+        yield step
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MIN_PARTICLES = 20
 #: Standard errors by which a sample may differ from its twins beyond the tolerance.
 _MAX_ERRORS = 3.0
+#: Margin of an image whose correlations are not compared, in diameters, and of its length at most one in so many.
+_MARGIN_DIAMETERS, _MAX_MARGIN_PART = 0.75, 6
 #: Confidences beyond these are as sure.
 _CONFIDENCE_RANGE = (0.01, 0.999)
 
@@ -107,7 +109,7 @@ def features_of(
     """
     likely = found[found["confidence"] >= threshold]
     levels = image.astype(np.float32)
-    values = [*_correlations(levels, diameter / 2, aspect)]
+    values = [*_correlations(_interior(levels, diameter, aspect), diameter / 2, aspect)]
     positions = positions_of(likely) * [aspect, 1, 1]
     values += _neighbours(positions, diameter)
     edge = contact_edge(positions, diameter)
@@ -150,10 +152,24 @@ def compared(sample: dict[str, float], twins: Sequence[dict[str, float]]) -> pd.
     return pd.DataFrame.from_dict(rows, orient="index", columns=COMPARED)
 
 
+def is_shaken(comparison: pd.DataFrame) -> bool:
+    """Whether slices are shifted against each other, which no arrangement of the particles explains."""
+    return bool(comparison["difference"]["jitter"] > 1)
+
+
 def reasons_of(comparison: pd.DataFrame) -> list[str]:
     """Return in words what too large differences mean, the largest first."""
     difference = comparison["difference"].sort_values(ascending=False)
     return list(dict.fromkeys(FEATURES[name].words for name in difference.index[difference > 1]))
+
+
+def _interior(image: NDArray[np.float32], diameter: float, aspect: float) -> NDArray[np.float32]:
+    """Return an image without its faces, where what shines in from outside is not known."""
+    margins = (
+        min(int(_MARGIN_DIAMETERS * diameter / height), length // _MAX_MARGIN_PART)
+        for length, height in zip(image.shape, (aspect, 1.0, 1.0), strict=True)
+    )
+    return image[tuple(slice(n, length - n) for n, length in zip(margins, image.shape, strict=True))]
 
 
 def _correlations(image: NDArray[np.float32], radius: float, aspect: float) -> list[float]:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 #: Probability that an interval holds the true value.
 CONFIDENCE_LEVEL = 0.95
-#: Standard deviation of a ratio that comes from what a twin has otherwise than the stack: of this part of the variance
-#: of a single particle, and at least the second.
-_MISMATCH_PER_DEVIATION, _MIN_MISMATCH = 0.15, 0.003
+#: Standard deviation of a ratio that comes from what a twin has otherwise than the stack: this part of the standard
+#: deviation of a single particle, and at least the second.
+MISMATCH, _MIN_MISMATCH = 0.15, 0.003
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Interval:
         return asdict(self)
 
 
-def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> Interval:
+def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float, mismatch: float = MISMATCH) -> Interval:
     r"""Return the interval of a ratio in a sample, from how large it was in its twins.
 
     .. math::
 
-        \sigma^2 = \frac{s^2}{K} + \frac{p (1 - p)}{n} + m^2
+        \sigma^2 = \frac{s^2}{K} + p (1 - p) \left( \frac{1}{n} + m^2 \right)
 
     with the ratio :math:`p` of all twins together, its standard deviation :math:`s` between the :math:`K` twins, the
     :math:`n` particles that it is taken of in the sample, and the mismatch :math:`m` of twin and sample. The interval
@@ -64,6 +64,8 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
         Numerator and denominator in each twin.
     count
         Denominator in the sample.
+    mismatch
+        Of twin and sample.
 
     Examples
     --------
@@ -76,8 +78,8 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float) -> 
     ratios = np.array(hits, float) / np.maximum(totals, 1)
     between = float(ratios.var(ddof=1)) / len(ratios) if len(ratios) > 1 else 0.0
     single = value * (1 - value)
-    mismatch = max(_MISMATCH_PER_DEVIATION * single**0.5, _MIN_MISMATCH)
-    variance = min(between + single / max(count, 1.0) + mismatch**2, 0.25 * single)
+    variance = between + single / max(count, 1.0) + max(mismatch * single**0.5, _MIN_MISMATCH) ** 2
+    variance = min(variance, 0.25 * single)
     strength = single / variance - 1
     tail = (1 - CONFIDENCE_LEVEL) / 2
     low, high = beta.ppf([tail, 1 - tail], value * strength, (1 - value) * strength)

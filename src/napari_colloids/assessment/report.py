@@ -34,6 +34,11 @@ positions. Density and spreads of brightness and size were corrected for what is
 simulated stacks with that on the stack. The intervals (95 %) include the scatter between the simulated stacks, the
 number of particles, and how far predictions were off for stacks of an independent simulator.
 """
+_AS_FOUND = """
+A random packing of one distribution of sizes does not describe the particles: in the simulated stacks they have the
+places and sizes of those that were found, moved by a tenth of a radius. What was missed is not where it was, so that
+the intervals are wider.
+"""
 _LIMITS = """
 A simulated stack cannot show what its model does not have: particles that are no spheres, several kinds of them, an
 uneven PSF, drift. The comparison below refuses a prediction where image, neighbours or confidences differ; what differs
@@ -66,6 +71,8 @@ def report(assessment: Assessment, title: str) -> str:
     if assessment.describes:
         parts += ["<h2>Threshold</h2>", _picture(_threshold_plot(assessment), _threshold_words(assessment))]
     parts += ["<h2>How it was got</h2>", f"<p>{escape(_METHOD.format(twins=assessment.n_twins))}</p>"]
+    if assessment.arranged_as_found:
+        parts.append(f"<p>{escape(_AS_FOUND)}</p>")
     if len(assessment.comparison):
         rows = [
             (str(name), f"{row['sample']:.3f}", f"{row['twins']:.3f}", f"{row['difference']:.2f}")

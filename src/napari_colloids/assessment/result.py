@@ -75,6 +75,8 @@ class Assessment:
         One of the twins; None where none could be made.
     n_twins
         How many stacks were simulated.
+    arranged_as_found
+        Whether their particles are arranged as those that were found, as a random packing does not describe these.
     comparison
         What was compared, by name: ``sample``, mean (``twins``) and standard ``deviation`` of the twins, and the
         ``difference`` over what is tolerated; empty where there is no twin.
@@ -108,6 +110,7 @@ class Assessment:
     quality: ImageQuality | None = None
     twin: Simulation | None = None
     n_twins: int = 0
+    arranged_as_found: bool = False
     comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
     reasons: tuple[str, ...] = ()
     prediction: Prediction | None = None
@@ -186,6 +189,7 @@ class Assessment:
             "threshold_for_95": self.threshold_for_95,
             "particles": len(self.particles),
             "twins": self.n_twins,
+            "arranged_as_found": self.arranged_as_found,
             "voxel_size": self.sample.voxel_size,
             "assumed": self.sample.assumed,
             "notices": self.notices,

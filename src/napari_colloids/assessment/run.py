@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_colloids.assessment.contact_edge import contact_edge
-from napari_colloids.assessment.description import MIN_PARTICLES, compared, features_of, reasons_of
-from napari_colloids.assessment.interval import Interval, ratio_interval
-from napari_colloids.assessment.measurement import Measurement, measured
+from napari_colloids.assessment.description import MIN_PARTICLES
+from napari_colloids.assessment.interval import MISMATCH, Interval, ratio_interval
+from napari_colloids.assessment.measurement import measured
 from napari_colloids.assessment.quality import ImageQuality
 from napari_colloids.assessment.result import Assessment, Prediction
 from napari_colloids.assessment.sample import Sample
-from napari_colloids.assessment.twin import FLOOR, Twin, corrected, is_lost, iter_search, iter_twin, twin_parameters
+from napari_colloids.assessment.twin import FLOOR, Twin, iter_search, twin_parameters
+from napari_colloids.assessment.twin_set import MIN_TWINS, N_CORRECTIONS, STEPS_BEFORE, Target, TwinSet, iter_twin_set
 from napari_colloids.detection import Options, Part, Record
 from napari_colloids.detection.detector import selection
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, positions_of
-from napari_colloids.progress import Progress, result_of
+from napari_colloids.progress import Progress, as_step, result_of
 from napari_colloids.settings import check_value, takes_settings
 
 if TYPE_CHECKING:
@@ -35,19 +36,15 @@ if TYPE_CHECKING:
     from napari_colloids.detection.options import OptionChanges
     from napari_colloids.stack import Stack
 
-Result = TypeVar("Result")
-
-#: Twins that precision and recall are taken from, and those before them that only bring density and brightness right.
-N_TWINS, _N_CORRECTIONS = 6, 3
-#: The interval needs their scatter.
-_MIN_TWINS = 2
+#: Twins that precision and recall are taken from.
+N_TWINS = 6
+#: Mismatch of sample and twins that are arranged as what was found: what was missed is not where it was.
+_MISMATCH_AS_FOUND = 0.3
 #: Thresholds for which precision and recall are predicted.
 _THRESHOLDS = np.round(np.arange(FLOOR, 1.0, 0.01), 2)
 #: Standard deviation of the volume fraction from what a twin has otherwise than the stack: a radius that is off by 1 %
 #: makes 3 % of it, and the PSF can hide as much.
 _VOLUME_FRACTION_MISMATCH = 0.05
-#: Polydispersity from which sizes are too different for a twin of one normal distribution.
-_MAX_POLYDISPERSITY = 0.25
 
 
 @takes_settings(Options)
@@ -152,46 +149,42 @@ def iter_assess(
         As `assess` does.
     """
     part = part or Part()
-    check_value("twins", twins, int, low=_MIN_TWINS)
-    total = 2 + _N_CORRECTIONS + twins
-    plan = yield from _iter_as(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
+    check_value("twins", twins, int, low=MIN_TWINS)
+    total = STEPS_BEFORE + N_CORRECTIONS + twins
+    plan = yield from as_step(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
     sample = Sample.of(stack, part, plan.diameter, dark=options.dark)
     searching = iter_search(sample.stack, options, plan.diameter)
-    found = yield from _iter_as(Progress(1, total, "searching"), searching)
+    found = yield from as_step(Progress(1, total, "searching"), searching)
     threshold = options.effective_threshold
     likely = found[found["confidence"] >= threshold]
     notices = (*plan.notices, *Record.from_attrs(found.attrs).notices)
     assessment = Assessment(likely, sample.stack, threshold, notices)
     if len(likely) < MIN_PARTICLES:
         return replace(assessment, reasons=(f"only {len(likely)} particles were found in the part that is assessed",))
-    target = measured(sample.stack, likely, plan.diameter)
-    if isinstance(target, str):
-        return replace(assessment, reasons=(target,))
+    measurement = measured(sample.stack, likely, plan.diameter)
+    if isinstance(measurement, str):
+        return replace(assessment, reasons=(measurement,))
+    target = Target(sample, found, threshold, plan.diameter, measurement, options)
     try:
-        twin_parameters(target, sample, _seen_volume_fraction(target))
+        twin_parameters(measurement, sample, target.volume_fraction)
     except ColloidsError as error:
         return replace(assessment, reasons=(f"no simulation can have what was measured: {error}",))
-    seeds = range(seed, seed + _N_CORRECTIONS + twins)
-    made = yield from _iter_twins(sample, target, options, plan.diameter, seeds)
-    # The sample was not taken for noise: neither are the twins that it is like.
-    made = [twin for twin in made if not is_lost(twin, target)]
-    if len(made) < _MIN_TWINS:
-        return replace(assessment, reasons=("most stacks that are simulated like this one are taken for noise",))
-    images = [(sample.image, found), *((np.asarray(twin.simulation.stack.data), twin.found) for twin in made)]
-    seen, *expected = (features_of(*image, threshold, plan.diameter, sample.aspect) for image in images)
-    comparison = compared(seen, expected)
-    reasons = reasons_of(comparison)
-    if target.polydispersity > _MAX_POLYDISPERSITY:
-        reasons.append("the particles are of several sizes")
+    made = yield from iter_twin_set(target, range(seed, seed + N_CORRECTIONS + twins))
+    if made.comparison is None:
+        return replace(assessment, reasons=tuple(made.reasons))
+    if made.arrangement is not None:
+        radius, polydispersity = made.arrangement.mean_radius, made.arrangement.polydispersity
+        measurement = replace(measurement, radius=radius, polydispersity=polydispersity)
     return replace(
         assessment,
-        quality=ImageQuality.of(target, sample, _volume_fraction(made)),
-        twin=made[0].simulation,
-        n_twins=len(made),
-        comparison=comparison,
-        reasons=tuple(reasons),
-        prediction=None if reasons else _predicted(made, len(likely)),
-        edge_errors=_edge_errors(likely, plan.diameter, target.polydispersity, sample.aspect),
+        quality=ImageQuality.of(measurement, sample, _volume_fraction(made.twins)),
+        twin=made.twins[0].simulation,
+        n_twins=len(made.twins),
+        arranged_as_found=made.arrangement is not None,
+        comparison=made.comparison,
+        reasons=tuple(made.reasons),
+        prediction=None if made.reasons else _predicted(made, len(likely)),
+        edge_errors=_edge_errors(likely, plan.diameter, measurement.polydispersity, sample.aspect),
     )
 
 
@@ -202,53 +195,20 @@ def _edge_errors(particles: pd.DataFrame, diameter: float, spread: float, aspect
     return None if errors is None else {"z": errors[0] / aspect, "lateral": errors[1]}
 
 
-def _predicted(twins: list[Twin], count: int) -> Prediction:
+def _predicted(made: TwinSet, count: int) -> Prediction:
     """Return what twins that describe a sample predict for so many particles found in it."""
-    scores = [twin.score for twin in twins]
+    scores = [twin.score for twin in made.twins]
     true = [score.true_positives for score in scores]
     found = [score.true_positives + score.false_positives for score in scores]
     there = [score.true_positives + score.false_negatives for score in scores]
+    mismatch = MISMATCH if made.arrangement is None else _MISMATCH_AS_FOUND
     return Prediction(
-        ratio_interval(true, found, count),
-        ratio_interval(true, there, count * sum(there) / max(sum(found), 1)),
+        ratio_interval(true, found, count, mismatch),
+        ratio_interval(true, there, count * sum(there) / max(sum(found), 1), mismatch),
         {axis: float(np.sqrt(np.nanmean([score.rmse[axis] ** 2 for score in scores]))) for axis in POSITION},
         _THRESHOLDS,
-        *_curves(twins),
+        *_curves(made.twins),
     )
-
-
-def _iter_twins(
-    sample: Sample, target: Measurement, options: Options, diameter: float, seeds: Sequence[int]
-) -> Generator[Progress, None, list[Twin]]:
-    """Simulate twins, after a few that only bring density, brightness and sizes right."""
-    measurement = target
-    volume_fraction = _seen_volume_fraction(target)
-    twins: list[Twin] = []
-    for number, seed in enumerate(seeds):
-        parameters = replace(twin_parameters(measurement, sample, volume_fraction), seed=seed)
-        step = Progress(2 + number, 2 + len(seeds), "simulating twins")
-        twin = yield from _iter_as(step, iter_twin(parameters, options, diameter))
-        if number < _N_CORRECTIONS:
-            measurement, volume_fraction = corrected(measurement, target, twin)
-        else:
-            twins.append(twin)
-    return twins
-
-
-def _seen_volume_fraction(measurement: Measurement) -> float:
-    """Return the volume fraction of the particles that were found."""
-    return measurement.density * measurement.mean_particle_volume
-
-
-def _iter_as(step: Progress, work: Generator[Progress, None, Result]) -> Generator[Progress, None, Result]:
-    """Run a computation as one step of a longer one."""
-    while True:
-        yield step
-        try:
-            next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 def _volume_fraction(twins: list[Twin]) -> Interval:

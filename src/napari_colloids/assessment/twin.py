@@ -12,6 +12,7 @@ from napari_colloids.detection import Options, iter_detect
 from napari_colloids.errors import ColloidsError
 from napari_colloids.scoring import score
 from napari_colloids.simulation import Parameters, simulate
+from napari_colloids.simulation.scene import image_arrangement, seeded
 from napari_colloids.stack import aspect_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from napari_colloids.assessment.found_arrangement import FoundArrangement
     from napari_colloids.assessment.sample import Sample
     from napari_colloids.progress import Progress
     from napari_colloids.scoring import PrecisionRecallCurve, Score
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 #: Confidence from which candidates are kept, to see what other thresholds would do, unless a lower one is asked for.
 FLOOR = 0.05
 #: Densest random arrangement of a twin, and what the volume fraction is lowered by where the spheres jam.
-_MAX_VOLUME_FRACTION, _JAMMED_STEP = 0.61, 0.02
+_MAX_RANDOM_VOLUME_FRACTION, _JAMMED_STEP = 0.61, 0.02
 #: Bounds of `Parameters`.
 _MAX_POLYDISPERSITY, _MAX_DEPTH_LOSS, _MIN_PSF_SIGMA = 0.3, 0.99, 0.05
 #: Grey levels of 16 bits in one of the 8-bit scale that `Parameters.brightness` is given on.
@@ -85,7 +87,7 @@ def twin_parameters(measurement: Measurement, sample: Sample, volume_fraction: f
     tilt_y, tilt_x = (float(np.clip(tilt * aspect, -5, 5)) for tilt in measurement.psf_tilt)
     return Parameters(
         shape=stack.shape,
-        volume_fraction=float(np.clip(volume_fraction, 1e-4, _MAX_VOLUME_FRACTION)),
+        volume_fraction=float(np.clip(volume_fraction, 1e-4, _MAX_RANDOM_VOLUME_FRACTION)),
         radius=measurement.radius,
         polydispersity=min(measurement.polydispersity, _MAX_POLYDISPERSITY),
         shell=measurement.shell,
@@ -104,7 +106,9 @@ def twin_parameters(measurement: Measurement, sample: Sample, volume_fraction: f
     )
 
 
-def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Generator[Progress, None, Twin]:
+def iter_twin(
+    parameters: Parameters, options: Options, diameter: float, arrangement: FoundArrangement | None = None
+) -> Generator[Progress, None, Twin]:
     """Simulate a stack, search it and score what is found.
 
     Parameters
@@ -115,8 +119,10 @@ def iter_twin(parameters: Parameters, options: Options, diameter: float) -> Gene
         Of the search; of them the threshold is that of the score.
     diameter
         That is searched for, in lateral voxels.
+    arrangement
+        Of the spheres; None for a random packing.
     """
-    simulation = _unjammed(parameters)
+    simulation = _unjammed(parameters) if arrangement is None else _arranged(parameters, arrangement)
     found = yield from iter_search(simulation.stack, options, diameter)
     likely = found[found["confidence"] >= options.effective_threshold]
     stack = simulation.stack
@@ -146,7 +152,9 @@ def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Pr
     return found
 
 
-def corrected(measurement: Measurement, target: Measurement, twin: Twin) -> tuple[Measurement, float]:
+def corrected(
+    measurement: Measurement, target: Measurement, twin: Twin, *, with_background: bool = True
+) -> tuple[Measurement, float]:
     """Return the measurement and the volume fraction from which the next twin comes nearer to the sample.
 
     What is missed, and the faint ones above all, makes sample and twin alike look less dense, and less uneven, than
@@ -160,6 +168,8 @@ def corrected(measurement: Measurement, target: Measurement, twin: Twin) -> tupl
         Measured on the sample.
     twin
         Made from `measurement`; it says nothing where hardly anything is found in it.
+    with_background
+        Whether the background is changed, too: in the image of an arrangement with gaps around it, it looks darker.
     """
     volume_fraction = twin.simulation.volume_fraction
     if is_lost(twin, target):
@@ -172,7 +182,7 @@ def corrected(measurement: Measurement, target: Measurement, twin: Twin) -> tupl
         used * wanted / max(found, _MIN_PSF_SIGMA)
         for used, wanted, found in zip(measurement.psf_sigma, target.psf_sigma, seen.psf_sigma, strict=True)
     )
-    background = measurement.background + target.background - seen.background
+    background = measurement.background + (target.background - seen.background if with_background else 0.0)
     changed = replace(
         measurement,
         polydispersity=_nearer(measurement.polydispersity, target.polydispersity, seen.polydispersity),
@@ -200,6 +210,12 @@ def _nearer(used: float, target: float, seen: float) -> float:
     if max(target, seen) < _MIN_SPREAD:
         return used
     return float(np.sqrt(np.clip(used**2 + target**2 - seen**2, 0, 1)))
+
+
+def _arranged(parameters: Parameters, arrangement: FoundArrangement) -> Simulation:
+    """Simulate a stack in which spheres are arranged as they were found."""
+    parameters, rng = seeded(parameters)
+    return image_arrangement(arrangement.drawn(parameters.volume_fraction, rng), parameters, rng)
 
 
 def _unjammed(parameters: Parameters) -> Simulation:

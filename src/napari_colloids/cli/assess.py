@@ -96,6 +96,8 @@ def assessment_words(found: "Assessment") -> str:
         verdicts = found.quality.verdicts()
         width = max(map(len, verdicts))
         lines += [f"  {name:<{width}}  {words}" for name, words in verdicts.items()]
+    if found.arranged_as_found:
+        lines.append("Not a random packing of one kind: the simulated stacks are arranged as what was found.")
     predicted = found.prediction
     if predicted is None:
         lines += ["No prediction: no model here describes this stack.", *(f"  {reason}" for reason in found.reasons)]

@@ -1,0 +1,164 @@
+"""Sets of twins of a sample, of random arrangement or arranged as what was found, and whether they describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.assessment.description import compared, features_of, is_shaken, reasons_of
+from napari_colloids.assessment.found_arrangement import FoundArrangement, iter_found_arrangement
+from napari_colloids.assessment.pair_distances import pair_counts, reduced_chi_square
+from napari_colloids.assessment.twin import Twin, corrected, is_lost, iter_twin, twin_parameters
+from napari_colloids.particles import positions_of
+from napari_colloids.progress import Progress, as_step
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import pandas as pd
+
+    from napari_colloids.assessment.measurement import Measurement
+    from napari_colloids.assessment.sample import Sample
+    from napari_colloids.detection import Options
+
+#: Twins that only bring density, brightness, sizes and optics right.
+N_CORRECTIONS = 3
+#: The scatter of twins needs so many.
+MIN_TWINS = 2
+#: Steps of an assessment before the first twin.
+STEPS_BEFORE = 2
+#: Polydispersity from which sizes are too different for one normal distribution.
+_MAX_POLYDISPERSITY = 0.25
+#: Reduced chi-square of the distances of pairs from which a sample is not arranged as a random packing is: these have
+#: 0.7 to 2.5, as pairs of the same particle are not independent; crystals and strings have 4 to 180.
+_MAX_CHI_SQUARE = 3.0
+#: Axial blur in radii from which particles on top of each other look like one: what is found is then not how they are
+#: arranged. In strings of touching beads, blurred by as much as a radius, twins of what is found would promise a recall
+#: of 0.99 where it is 0.74.
+_MAX_BLUR_AS_FOUND_RADII = 1.1
+_BLURRED = "how they are arranged is not known, as they are blurred along z by more than a radius"
+_LOST = "most stacks that are simulated like this one are taken for noise"
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A sample with what was found and measured in it: what twins are made after.
+
+    Attributes
+    ----------
+    sample
+        The part of the stack that is assessed.
+    found
+        All candidates in it.
+    threshold
+        Of the particles among them.
+    diameter
+        That was searched for, in lateral voxels.
+    measurement
+        Of sample and particles.
+    options
+        Of the search.
+    """
+
+    sample: Sample
+    found: pd.DataFrame
+    threshold: float
+    diameter: float
+    measurement: Measurement
+    options: Options
+
+    @property
+    def likely(self) -> pd.DataFrame:
+        """The particles."""
+        return self.found[self.found["confidence"] >= self.threshold]
+
+    @property
+    def volume_fraction(self) -> float:
+        """Volume fraction of the particles found, for a normal distribution of the radius."""
+        return self.measurement.density * self.measurement.mean_particle_volume
+
+    def is_random(self, twin: Twin) -> bool:
+        """Whether its particles are arranged as those of a twin, which is a random packing."""
+        counts = (
+            pair_counts(positions_of(likely) * [self.sample.aspect, 1, 1], self.diameter)
+            for likely in (self.likely, twin.likely)
+        )
+        return reduced_chi_square(*counts) < _MAX_CHI_SQUARE
+
+
+@dataclass(frozen=True, eq=False)
+class TwinSet:
+    """Twins of a sample.
+
+    Attributes
+    ----------
+    twins
+        Those in which particles are found as in the sample.
+    comparison
+        Of the sample with them; empty where there are too few.
+    reasons
+        Why they do not describe the sample; empty if they do.
+    arrangement
+        That they have; None for random packings.
+    """
+
+    twins: list[Twin]
+    comparison: pd.DataFrame | None
+    reasons: list[str]
+    arrangement: FoundArrangement | None = None
+
+
+def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, None, TwinSet]:
+    """Simulate twins of a sample: random packings, or else, where these do not describe it, arranged as what was found.
+
+    Parameters
+    ----------
+    target
+        The sample.
+    seeds
+        Of the twins; the first `N_CORRECTIONS` are not among those returned.
+    """
+    random = TwinSet([], None, ["the particles are of several sizes"])
+    if target.measurement.polydispersity <= _MAX_POLYDISPERSITY:
+        random = yield from _iter_twins(target, seeds, None)
+        if not random.reasons or (random.comparison is not None and is_shaken(random.comparison)):
+            return random
+    measurement = target.measurement
+    if measurement.psf_sigma[0] > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:
+        return replace(random, reasons=[*random.reasons, _BLURRED])
+    total = STEPS_BEFORE + len(seeds)
+    finding = iter_found_arrangement(target.sample, target.found, target.threshold, target.measurement, target.diameter)
+    arrangement = yield from as_step(Progress(STEPS_BEFORE, total, "refining what was found"), finding)
+    as_found = yield from _iter_twins(target, seeds, arrangement)
+    return random if as_found.reasons and random.comparison is not None else as_found
+
+
+def _iter_twins(
+    target: Target, seeds: Sequence[int], arrangement: FoundArrangement | None
+) -> Generator[Progress, None, TwinSet]:
+    """Simulate twins of an arrangement, None for a random packing; one only where that is not the sample's."""
+    wanted = measurement = target.measurement
+    volume_fraction = target.volume_fraction
+    words = "simulating twins"
+    if arrangement is not None:
+        volume_fraction = measurement.density * arrangement.mean_particle_volume
+        words = "simulating twins, arranged as found"
+    twins: list[Twin] = []
+    for number, seed in enumerate(seeds):
+        parameters = replace(twin_parameters(measurement, target.sample, volume_fraction), seed=seed)
+        making = iter_twin(parameters, target.options, target.diameter, arrangement)
+        twin = yield from as_step(Progress(STEPS_BEFORE + number, STEPS_BEFORE + len(seeds), words), making)
+        if number == 0 and arrangement is None and not target.is_random(twin):
+            return TwinSet([], None, ["the particles are not arranged at random"])
+        if number < N_CORRECTIONS:
+            measurement, volume_fraction = corrected(measurement, wanted, twin, with_background=arrangement is None)
+        elif not is_lost(twin, wanted):  # the sample was not taken for noise
+            twins.append(twin)
+    if len(twins) < MIN_TWINS:
+        return TwinSet(twins, None, [_LOST], arrangement)
+    images = [(target.sample.image, target.found), *((np.asarray(t.simulation.stack.data), t.found) for t in twins)]
+    seen, *expected = (features_of(*image, target.threshold, target.diameter, target.sample.aspect) for image in images)
+    comparison = compared(seen, expected)
+    return TwinSet(twins, comparison, reasons_of(comparison), arrangement)

@@ -71,3 +71,14 @@ def voxel_size_words(voxel_size: Sequence[float], assumed: str = "") -> str:
     """
     note = f" ({', '.join(assumed)} assumed)" if assumed else ""
     return f"{' x '.join(f'{edge:g}' for edge in voxel_size)} µm{note}"
+
+
+def errors_by_axis(errors: Mapping[str, float]) -> str:
+    """Return errors by axis in words.
+
+    Examples
+    --------
+    >>> errors_by_axis({"z": 0.512, "y": 0.2, "x": 0.21})
+    'z 0.51, y 0.2, x 0.21'
+    """
+    return ", ".join(f"{axis} {error:.2g}" for axis, error in errors.items())

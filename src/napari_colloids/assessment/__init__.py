@@ -1,8 +1,28 @@
 """Assessment of a detection without ground truth: quality of the image, digital twin, prediction, refusal."""
 
+from napari_colloids.assessment.arrested import ArrestedRecall, arrested_recall
+from napari_colloids.assessment.capture_recapture import CaptureRecapture, chapman
+from napari_colloids.assessment.disagreements import disagreements
+from napari_colloids.assessment.injection import Injection
 from napari_colloids.assessment.interval import Interval
 from napari_colloids.assessment.quality import ImageQuality
 from napari_colloids.assessment.result import Assessment, Prediction
 from napari_colloids.assessment.run import N_TWINS, assess, iter_assess
+from napari_colloids.assessment.thinning import Thinning
 
-__all__ = ["N_TWINS", "Assessment", "ImageQuality", "Interval", "Prediction", "assess", "iter_assess"]
+__all__ = [
+    "N_TWINS",
+    "ArrestedRecall",
+    "Assessment",
+    "CaptureRecapture",
+    "ImageQuality",
+    "Injection",
+    "Interval",
+    "Prediction",
+    "Thinning",
+    "arrested_recall",
+    "assess",
+    "chapman",
+    "disagreements",
+    "iter_assess",
+]

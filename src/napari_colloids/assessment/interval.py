@@ -65,7 +65,7 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float, mis
     count
         Denominator in the sample.
     mismatch
-        Of twin and sample.
+        Of twin and sample; 0 for what is measured on the sample itself.
 
     Examples
     --------
@@ -78,7 +78,8 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float, mis
     ratios = np.array(hits, float) / np.maximum(totals, 1)
     between = float(ratios.var(ddof=1)) / len(ratios) if len(ratios) > 1 else 0.0
     single = value * (1 - value)
-    variance = between + single / max(count, 1.0) + max(mismatch * single**0.5, _MIN_MISMATCH) ** 2
+    differing = max(mismatch * single**0.5, _MIN_MISMATCH) if mismatch else 0.0
+    variance = between + single / max(count, 1.0) + differing**2
     variance = min(variance, 0.25 * single)
     strength = single / variance - 1
     tail = (1 - CONFIDENCE_LEVEL) / 2

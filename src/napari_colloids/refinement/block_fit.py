@@ -86,7 +86,7 @@ def fit_block(volume: Volume, detections: Detections, cell: Cell) -> FittedParti
     cell
         Part of space that the block owns.
     """
-    state = _initial_state(volume, detections, cell)
+    state = initial_state(volume, detections, cell)
     faces = state.box.low == 0, state.box.low + state.box.shape == state.grid.shape
     margin = np.where(faces, SEARCH_MARGIN_RADII * detections.common.radius, 0.0)
     added = 0
@@ -159,7 +159,7 @@ def residual_of_block(volume: Volume, detections: Detections, cell: Cell) -> tup
     volume, detections, cell
         As in `fit_block`.
     """
-    state = _initial_state(volume, detections, cell)
+    state = initial_state(volume, detections, cell)
     box, priors, aspect = state.box, state.priors, state.grid.aspect
     model = replace(state.model, spheres=replace(state.spheres, positions=priors.centres, radii=priors.radii))
     for _ in range(_BRIGHTNESS_ROUNDS):
@@ -179,8 +179,14 @@ def _slices(first: NDArray[np.int_], last: NDArray[np.int_]) -> tuple[slice, sli
     return z, y, x
 
 
-def _initial_state(volume: Volume, detections: Detections, cell: Cell) -> BlockState:
-    """Read the box around a block, and start its spheres at the detections."""
+def initial_state(volume: Volume, detections: Detections, cell: Cell) -> BlockState:
+    """Read the box around a block, and start its spheres at the detections.
+
+    Parameters
+    ----------
+    volume, detections, cell
+        As in `fit_block`.
+    """
     grid, positions, common = detections.grid, detections.positions, detections.common
     scale = grid.scale
     free = cell.contains(positions, 2 * _MARGIN_DIAMETERS * common.radius / scale)

@@ -242,8 +242,8 @@ def score(
     confidence = _confidence(prediction, len(centres))
 
     scale = checked_aspect(voxel_size, truth, prediction)
-    required = _off_border(true_centres, diameter, shape, scale)
-    penalised = _off_border(centres, diameter, shape, scale)
+    required = off_border(true_centres, diameter, shape, scale)
+    penalised = off_border(centres, diameter, shape, scale)
     matching = match(true_centres * scale, centres * scale, reach)
 
     def curve_at(distance: float) -> PrecisionRecallCurve:
@@ -300,7 +300,8 @@ def _confidence(prediction: pd.DataFrame | ArrayLike, n: int) -> NDArray[np.floa
     return confidence
 
 
-def _off_border(centres: Positions, diameter: float, shape: tuple[int, int, int], scale: NDArray[np.float64]) -> Mask:
+def off_border(centres: Positions, diameter: float, shape: tuple[int, int, int], scale: NDArray[np.float64]) -> Mask:
+    """Return which spheres of a diameter lie wholly in a stack; `scale` turns its voxels into lateral ones."""
     margin = diameter / 2 / scale - 0.5
     return np.asarray(((centres >= margin) & (centres <= np.array(shape) - 1 - margin)).all(axis=1))
 

@@ -98,10 +98,7 @@ class Thinning:
 
     def words(self) -> str:
         """Return what it says, in one line."""
-        return (
-            f"recall at most {self.recall_bound.high:.3f}; errors from noise alone (voxels): "
-            f"{errors_by_axis(self.rmse)}"
-        )
+        return f"recall at most {self.recall_bound!r}; errors from noise alone (voxels): {errors_by_axis(self.rmse)}"
 
 
 def thinned(levels: Image, noise: Image, rng: np.random.Generator) -> tuple[Image, Image]:
@@ -158,7 +155,10 @@ def iter_thinning(
     rng = np.random.default_rng(seed)
     scale = np.array([sample.aspect, 1.0, 1.0])
     centres = positions_of(likely)
-    # Row of each particle in either half, -1 where it is not there.
+    counted = off_border(centres, diameter, sample.stack.shape, scale)
+    if counted.sum() < _MIN_COMMON:
+        return "too few particles lie wholly in the part that is assessed"
+    # Where each particle is in either half, NaN where it is not there.
     places = []
     for half in thinned(model.uncut(rng), model.noise(model.light), rng):
         image = model.recorded(half, sample.image)
@@ -168,7 +168,6 @@ def iter_thinning(
         place = np.full(centres.shape, np.nan)
         place[pairs.truth_index] = there[pairs.prediction_index]
         places.append(place)
-    counted = off_border(centres, diameter, sample.stack.shape, scale)
     first, second = (np.isfinite(place[:, 0]) & counted for place in places)
     both = first & second
     if both.sum() < _MIN_COMMON:

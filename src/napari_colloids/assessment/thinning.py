@@ -23,8 +23,9 @@ most
 .. math:: R \le \frac{n m}{n_1 n_2}.
 
 It is a bound and no estimate: particles that are never found, in no half, do not count. Candidates that only a half
-has are left out, since most of them are noise, which would raise the number of particles. False ones that halves and
-whole share raise numerator and denominator alike, and so the bound.
+has are left out, since most of them are noise, which would raise the number of particles, and the bound would not hold.
+False ones that halves and whole share raise numerator and denominator alike, and so the bound. It says something where
+chance decides which particles are found; where the same ones are always missed, as those that merge, it is near 1.
 
 **What it says of positions.** Those in both halves differ by :math:`\sqrt 2` times the error of a half, which is
 :math:`\sqrt 2` times that of the whole where noise alone makes it: the error is half of the root mean square

@@ -98,6 +98,15 @@ def test_crowded_noise_is_as_dark_as_bright_whatever_is_found_in_its_surrogate()
     assert said(found)
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_thin_blurred_shells_are_kept_though_as_dark_as_bright(seed):
+    scene = Scene((48, 64, 64), 6.0, 0.5, psf=(4.2, 1.26), shell=0.75, snr=5.0, cnr=4.0)
+    volume = make_volume(scene, seed)
+    found = detect(volume.stack, diameter=volume.diameter)
+    assert len(found) > 0.6 * len(volume.positions)
+    assert not said(found)
+
+
 def test_spots_as_smooth_as_clouds_are_kept_where_they_are_bright_and_hardly_any_dark():
     """Gaussian spots, as wide as blurred spheres are, so dim and near that none stands out from the noise."""
     rng = np.random.default_rng(4)

@@ -11,8 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io import read_particles, write_particles
+from napari_colloids.io import read_particles, read_stack, write_challenge_website, write_particles
 from napari_colloids.particles import particle_table
+from napari_colloids.simulation import simulate
+from napari_colloids.simulation.challenge import challenge_parameters
 
 
 @pytest.fixture
@@ -147,3 +149,20 @@ def test_a_small_parquet_file_of_many_rows_is_refused(tmp_path, refused):
         for _ in range(3):
             writer.write_table(part)
     assert "rows" in refused("a.parquet")
+
+
+def test_a_header_of_many_names_is_refused_at_once(tmp_path, refused):
+    """Where names are repeated, pandas would compare each with all others."""
+    header = "image_index,Z,Y,X" + 200_000 * ","
+    (tmp_path / "a.csv").write_text(header + "\n0,1,2,3\n")
+    assert "first line is too long" in refused("a.csv")
+    write_challenge_website(tmp_path, iter([simulate(shape=(8, 8, 8), radius=2, seed=1)]))
+    (tmp_path / "y_train.csv").write_text(header)
+    (tmp_path / "x_train_metadata.csv").write_text(header)
+    for read in (
+        lambda: read_particles(tmp_path / "x_train.hdf5"),
+        lambda: challenge_parameters(tmp_path / "x_train_metadata.csv"),
+    ):
+        with pytest.raises(ColloidsError, match="first line is too long"):
+            read()
+    assert read_stack(tmp_path / "x_train.hdf5").shape == (8, 8, 8)

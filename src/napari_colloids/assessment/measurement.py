@@ -75,6 +75,11 @@ class Measurement:
         return float(np.sqrt(self.floor**2 + self.gain * max(level, 0.0)))
 
     @property
+    def axial_blur(self) -> float:
+        """Axial standard deviation of the whole PSF in lateral voxels, with a halo that is twice as wide."""
+        return float(self.psf_sigma[0] * np.sqrt(1 + 3 * self.psf_tail))
+
+    @property
     def snr(self) -> float:
         """Signal-to-noise ratio of a typical particle."""
         return self.foreground / self.noise(self.foreground)

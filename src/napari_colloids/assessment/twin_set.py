@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_colloids.assessment.description import compared, features_of, is_shaken, reasons_of
 from napari_colloids.assessment.found_arrangement import FoundArrangement, iter_found_arrangement
-from napari_colloids.assessment.pair_distances import pair_counts, reduced_chi_square
+from napari_colloids.assessment.pair_distances import are_alike, pair_counts
 from napari_colloids.assessment.twin import Twin, corrected, is_lost, iter_twin, twin_parameters
 from napari_colloids.particles import positions_of
 from napari_colloids.progress import Progress, as_step
@@ -31,12 +31,9 @@ MIN_TWINS = 2
 STEPS_BEFORE = 2
 #: Polydispersity from which sizes are too different for one normal distribution.
 _MAX_POLYDISPERSITY = 0.25
-#: Reduced chi-square of the distances of pairs from which a sample is not arranged as a random packing is: these have
-#: 0.7 to 2.5, as pairs of the same particle are not independent; crystals and strings have 4 to 180.
-_MAX_CHI_SQUARE = 3.0
-#: Axial blur in radii from which particles on top of each other look like one: what is found is then not how they are
-#: arranged. In strings of touching beads, blurred by as much as a radius, twins of what is found would promise a recall
-#: of 0.99 where it is 0.74.
+#: Axial blur in radii, halo included, from which particles on top of each other look like one: they are then not
+#: arranged as what is found. In strings of touching beads, blurred by as much as a radius, twins of what is found would
+#: promise a recall of 0.99 where it is 0.74.
 _MAX_BLUR_AS_FOUND_RADII = 1.1
 _BLURRED = "how they are arranged is not known, as they are blurred along z by more than a radius"
 _LOST = "most stacks that are simulated like this one are taken for noise"
@@ -85,7 +82,7 @@ class Target:
             pair_counts(positions_of(likely) * [self.sample.aspect, 1, 1], self.diameter)
             for likely in (self.likely, twin.likely)
         )
-        return reduced_chi_square(*counts) < _MAX_CHI_SQUARE
+        return are_alike(*counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +123,7 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
         if not random.reasons or (random.comparison is not None and is_shaken(random.comparison)):
             return random
     measurement = target.measurement
-    if measurement.psf_sigma[0] > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:
+    if measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:
         return replace(random, reasons=[*random.reasons, _BLURRED])
     total = STEPS_BEFORE + len(seeds)
     finding = iter_found_arrangement(target.sample, target.found, target.threshold, target.measurement, target.diameter)

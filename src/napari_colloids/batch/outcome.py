@@ -15,6 +15,7 @@ from napari_colloids.detection.unusable import unusable_notices
 from napari_colloids.errors import shown
 from napari_colloids.formatting import voxel_size_words
 from napari_colloids.io import atomic_write
+from napari_colloids.io.limits import csv_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,6 +133,7 @@ def _unusable(outcome: Outcome) -> list[str]:
 def _rows_of_other_tables(path: Path, new: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of an earlier summary that are of other tables than the `new` ones."""
     try:
+        csv_names(path)
         before = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError):
         return new.iloc[:0]

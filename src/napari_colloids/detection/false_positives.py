@@ -68,6 +68,9 @@ _MIN_ASYMMETRY = 0.34
 _MIN_ASYMMETRY_ERRORS = 2.5
 #: What is crowded may be less asymmetric by so many errors: of crowded particles it is 0.5 and more.
 _CROWDED_ERRORS = 1.0
+#: Excess from which what is crowded may be as dark as bright: of thin shells, which may be, it is 0.9 to 1.8; of noise
+#: less than 0.3.
+_MIN_EXCESS_OF_SYMMETRIC = 0.6
 #: Few particles, whose excess and asymmetry each have large errors, are told by both: at least so much of each, and by
 #: so many errors together (more at an uncertain diameter), of at least this median confidence. Of noise there was never
 #: as much of both.
@@ -219,7 +222,7 @@ def _iter_is_confident(
             return True
         if not certain or asymmetry < max(_MIN_ASYMMETRY, _MIN_ASYMMETRY_ERRORS * asymmetry_error):
             return False
-    elif asymmetry < _MIN_ASYMMETRY - _CROWDED_ERRORS * asymmetry_error:
+    elif asymmetry < _MIN_ASYMMETRY - _CROWDED_ERRORS * asymmetry_error and excess < _MIN_EXCESS_OF_SYMMETRIC:
         return False
     if median >= _CLEAR_CONFIDENCE:
         return True

@@ -6,11 +6,13 @@ Gaussian noise of standard deviation 255 / SNR and stores 8 bits; its background
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.io.limits import csv_names
 from napari_colloids.simulation.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -71,10 +73,15 @@ def challenge_table(table: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
         If the table cannot be read or lacks a column.
     """
     try:
-        rows = table if isinstance(table, pd.DataFrame) else pd.read_csv(table)
+        rows = table if isinstance(table, pd.DataFrame) else _read_table(Path(table))
     except (OSError, ValueError) as error:
         raise ColloidsError(f"The metadata table {table} cannot be read: {error}") from error
     missing = {"volfrac", "r", "particle_size", "snr", "cnr"} - set(rows.columns)
     if missing:
         raise ColloidsError(f"The metadata table has no column {', '.join(sorted(missing))}.")
     return rows
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    csv_names(path)
+    return pd.read_csv(path)

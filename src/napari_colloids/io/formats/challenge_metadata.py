@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_colloids.io.limits import csv_names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -62,6 +64,7 @@ def _from_csv(path: Path, key: str) -> dict[str, Any]:
     try:
         if not metadata_table(path).is_file():
             return {}
+        csv_names(metadata_table(path))
         table = pd.read_csv(metadata_table(path), index_col=0)
         row = table.loc[int(key)]
     except (OSError, ValueError, KeyError):

@@ -13,6 +13,7 @@ from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, existing_fil
 from napari_colloids.io.formats.challenge_metadata import volume_metadata
 from napari_colloids.io.formats.challenge_stored import StoredVolume, numbered_volume, stored_volume
 from napari_colloids.io.isolated.process import run_isolated
+from napari_colloids.io.limits import csv_names
 from napari_colloids.particles import particle_table
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def in_image_order(positions: NDArray[np.float64], image: NDArray[np.generic]) -
 @lru_cache(maxsize=1)  # 1400 images in one table of 2,800,000 rows: do not read it again for each
 def _website_table(path: Path, _modified: int) -> pd.DataFrame:
     try:
+        csv_names(path)
         return pd.read_csv(path, usecols=[IMAGE_INDEX, *WEBSITE_POSITION], float_precision="round_trip", dtype=float)
     except (OSError, ValueError) as error:
         raise ColloidsError(f"'{path}' is not a truth table of the challenge ({one_line(error)}).") from error

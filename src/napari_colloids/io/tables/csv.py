@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_particles
+from napari_colloids.io.limits import csv_names
 from napari_colloids.io.tables import text
-from napari_colloids.io.tables.limits import MAX_COLUMNS, MAX_LINE_CHARACTERS
 from napari_colloids.particles import POSITION
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read(path: Path, index: int) -> pd.DataFrame:
     OSError, ValueError
         If it is no table.
     """
-    names = _first_names(path)
+    names = csv_names(path)
     if {IMAGE_INDEX, *WEBSITE_POSITION} <= set(names):
         return website_particles(path, index)
     if not set(POSITION) <= set(names):
@@ -57,15 +57,6 @@ def read(path: Path, index: int) -> pd.DataFrame:
         return text.read(path, index)
     own = all(pd.api.types.is_numeric_dtype(table[name]) for name in POSITION) or table.empty
     return table if own else text.read(path, index)
-
-
-def _first_names(path: Path) -> list[str]:
-    """Return the names in the first line, where it is UTF-8 and they are separated by commas."""
-    with path.open("rb") as file:
-        line = file.readline(MAX_LINE_CHARACTERS + 1)
-    if len(line) > MAX_LINE_CHARACTERS or line.count(b",") >= MAX_COLUMNS:
-        raise ValueError("its first line is too long for a table of particles")
-    return [name.strip().strip('"') for name in line.decode("utf-8-sig", errors="replace").split(",")]
 
 
 def _read_own(path: Path) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.tables.limits import MAX_COLUMNS
+from napari_colloids.io.limits import MAX_COLUMNS
 from napari_colloids.particles import ERRORS, POSITION, POSITION_UM, implied_voxel_size
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ def row(case: Case, assessment: Assessment) -> tuple[float, float, float]:
     """Print a row; returns the true recall, that of injection and the bound, NaN where there is none."""
     truth = score_of(case, assessment)
     thinning, injection = checks(case, assessment)
-    predicted, edge = assessment.prediction, assessment.edge_errors
+    predicted, edge = assessment.prediction, assessment.checks.edge_errors
     known = [check if not isinstance(check, str) else None for check in (thinning, injection)]
     cells = [case.name, f"{truth.recall:.3f}", "-" if predicted is None else f"{predicted.recall!r}"]
     cells.append(injection if isinstance(injection, str) else f"{injection.recall!r}")

@@ -40,10 +40,24 @@ def test_precision_recall_and_errors_are_those_against_the_truth(volume, assessm
 
 
 def test_contact_edge_tells_localisation_errors_of_the_same_size(assessment):
-    edge, rmse = assessment.edge_errors, assessment.prediction.rmse
+    edge, rmse = assessment.checks.edge_errors, assessment.prediction.rmse
     assert 0.3 < edge["z"] / rmse["z"] < 2
     assert edge["lateral"] < 2 * rmse["x"]
     assert edge["lateral"] < edge["z"]
+
+
+def test_checks_beside_the_twins_agree_with_these(assessment):
+    checks, predicted = assessment.checks, assessment.prediction
+    assert checks.injection.recall.low < predicted.recall.high
+    assert checks.injection.recall.high > predicted.recall.low
+    assert checks.thinning.recall_bound.high >= predicted.recall.low
+    assert checks.thinning.rmse["z"] < 1.25 * predicted.rmse["z"]
+    assert set(checks.words()) == {"Contact edge of g(r)", "Injection and recovery", "Data thinning"}
+    for words in checks.words().values():
+        assert words in report(assessment, "stack")
+    figures = assessment.as_dict()
+    assert figures["injection"]["recall"]["value"] == checks.injection.recall.value
+    assert figures["thinning"]["recall_at_most"] == checks.thinning.recall_bound.high
 
 
 def test_the_image_is_measured(volume, assessment):
@@ -131,7 +145,7 @@ def test_an_image_without_contrast_is_refused():
 def test_progress_rises_to_the_number_of_stacks_and_closing_cancels(volume):
     steps = iter_assess(volume.stack, nc.Options(diameter=DIAMETER, device="cpu"), twins=2)
     seen = [next(steps) for _ in range(8)]
-    assert all(isinstance(step, Progress) and step.total == 7 for step in seen)
+    assert all(isinstance(step, Progress) and step.total == 9 for step in seen)
     assert [step.done for step in seen] == sorted(step.done for step in seen)
     steps.close()
     with pytest.raises(StopIteration):

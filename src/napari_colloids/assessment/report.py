@@ -70,6 +70,7 @@ def report(assessment: Assessment, title: str) -> str:
         parts += ["<h2>The image</h2>", _table(["", "measured"], assessment.quality.verdicts().items())]
     if assessment.describes:
         parts += ["<h2>Threshold</h2>", _picture(_threshold_plot(assessment), _threshold_words(assessment))]
+    parts += _checked(assessment)
     parts += ["<h2>How it was got</h2>", f"<p>{escape(_METHOD.format(twins=assessment.n_twins))}</p>"]
     if assessment.arranged_as_found:
         parts.append(f"<p>{escape(_AS_FOUND)}</p>")
@@ -107,12 +108,16 @@ def _prediction(assessment: Assessment) -> list[str]:
         for name, ratio in (("precision", predicted.precision), ("recall", predicted.recall))
     ]
     rows += [(f"localisation error along {axis} (RMSE)", f"{predicted.rmse[axis]:.2f} px", "") for axis in "zyx"]
-    if assessment.edge_errors is not None:
-        rows += [
-            (f"the same from the contact edge of g(r) alone, {axis}", f"{error:.2f} px", "")
-            for axis, error in assessment.edge_errors.items()
-        ]
     return [count, _table(["", "predicted", "95 % interval"], rows)]
+
+
+def _checked(assessment: Assessment) -> list[str]:
+    """Return what is known beside the twins, and where that disagrees."""
+    said = assessment.checks.words()
+    if not said:
+        return []
+    words = [f'<p class="refused">{escape(words)}</p>' for words in assessment.checks.disagreements]
+    return ["<h2>Checks beside the simulation</h2>", _table(["", "says"], said.items()), *words]
 
 
 def _threshold_words(assessment: Assessment) -> str:

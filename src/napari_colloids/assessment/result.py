@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from napari_colloids.assessment.checks import Checks
 from napari_colloids.assessment.description import COMPARED
 from napari_colloids.errors import ColloidsError
 from napari_colloids.jsonable import jsonable
@@ -84,9 +85,8 @@ class Assessment:
         In which way the twins do not describe the stack, in words.
     prediction
         Of precision, recall and localisation error; None where the twins do not describe the stack.
-    edge_errors
-        Localisation errors along ``z`` and ``lateral`` in voxels from the contact edge of g(r) alone; None where too
-        few particles are near each other, or sizes that differ blur it more.
+    checks
+        What is known beside the twins.
 
     See Also
     --------
@@ -114,7 +114,7 @@ class Assessment:
     comparison: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COMPARED))
     reasons: tuple[str, ...] = ()
     prediction: Prediction | None = None
-    edge_errors: dict[str, float] | None = None
+    checks: Checks = field(default_factory=Checks)
 
     @property
     def describes(self) -> bool:
@@ -134,15 +134,11 @@ class Assessment:
         lines += [
             f"predicted from {self.n_twins} twins:",
             f"precision {self.prediction.precision!r}, recall {self.prediction.recall!r},",
-            f"RMSE (voxels): {rmse}{self._edge_words()}",
+            f"RMSE (voxels): {rmse};",
+            *(f"{name}: {words}" for name, words in self.checks.words().items()),
+            *self.checks.disagreements,
         ]
         return "\n           ".join(lines) + ")"
-
-    def _edge_words(self) -> str:
-        """Return what the contact edge says of the localisation errors; nothing where it says nothing."""
-        if self.edge_errors is None:
-            return ""
-        return "; from the contact edge alone: z {z:.2g}, lateral {lateral:.2g}".format(**self.edge_errors)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw predicted precision and recall against the threshold.
@@ -181,7 +177,7 @@ class Assessment:
             "precision": None if predicted is None else predicted.precision,
             "recall": None if predicted is None else predicted.recall,
             "rmse": None if predicted is None else predicted.rmse,
-            "edge_errors": self.edge_errors,
+            **self.checks.as_dict(),
             "describes": self.describes,
             "reasons": self.reasons,
             **({} if self.quality is None else self.quality.as_dict()),

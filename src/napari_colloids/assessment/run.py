@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.assessment.contact_edge import contact_edge
+from napari_colloids.assessment.checks import N_STEPS, Checks, edge_errors, iter_checks
 from napari_colloids.assessment.description import MIN_PARTICLES
 from napari_colloids.assessment.interval import MISMATCH, Interval, ratio_interval
 from napari_colloids.assessment.measurement import measured
@@ -15,13 +15,13 @@ from napari_colloids.assessment.quality import ImageQuality
 from napari_colloids.assessment.result import Assessment, Prediction
 from napari_colloids.assessment.sample import Sample
 from napari_colloids.assessment.twin import FLOOR, Twin, iter_search, twin_parameters
-from napari_colloids.assessment.twin_set import MIN_TWINS, N_CORRECTIONS, STEPS_BEFORE, Target, TwinSet, iter_twin_set
+from napari_colloids.assessment.twin_set import MIN_TWINS, N_CORRECTIONS, Target, TwinSet, iter_twin_set, n_steps
 from napari_colloids.detection import Options, Part, Record
 from napari_colloids.detection.detector import selection
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.plan import iter_plan
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import POSITION, positions_of
+from napari_colloids.particles import POSITION
 from napari_colloids.progress import Progress, as_step, result_of
 from napari_colloids.settings import check_value, takes_settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Unpack
 
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.detection.options import OptionChanges
@@ -150,7 +149,7 @@ def iter_assess(
     """
     part = part or Part()
     check_value("twins", twins, int, low=MIN_TWINS)
-    total = STEPS_BEFORE + N_CORRECTIONS + twins
+    total = n_steps(N_CORRECTIONS + twins)
     plan = yield from as_step(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
     sample = Sample.of(stack, part, plan.diameter, dark=options.dark)
     searching = iter_search(sample.stack, options, plan.diameter)
@@ -175,6 +174,12 @@ def iter_assess(
     if made.arrangement is not None:
         radius, polydispersity = made.arrangement.mean_radius, made.arrangement.polydispersity
         measurement = replace(measurement, radius=radius, polydispersity=polydispersity)
+    polydispersity = measurement.polydispersity
+    prediction, checks = None, Checks(edge_errors(target, polydispersity))
+    if not made.reasons:
+        prediction = _predicted(made, len(likely))
+        thinning, injection = (Progress(total - left, total, "checking the twins") for left in range(N_STEPS, 0, -1))
+        checks = yield from iter_checks(target, prediction, polydispersity, seed, (thinning, injection))
     return replace(
         assessment,
         quality=ImageQuality.of(measurement, sample, _volume_fraction(made.twins)),
@@ -183,16 +188,9 @@ def iter_assess(
         arranged_as_found=made.arrangement is not None,
         comparison=made.comparison,
         reasons=tuple(made.reasons),
-        prediction=None if made.reasons else _predicted(made, len(likely)),
-        edge_errors=_edge_errors(likely, plan.diameter, measurement.polydispersity, sample.aspect),
+        prediction=prediction,
+        checks=checks,
     )
-
-
-def _edge_errors(particles: pd.DataFrame, diameter: float, spread: float, aspect: float) -> dict[str, float] | None:
-    """Return the localisation errors that the contact edge of g(r) tells, in voxels; None where it does not."""
-    edge = contact_edge(positions_of(particles) * [aspect, 1, 1], diameter)
-    errors = None if edge is None else edge.localisation_errors(spread)
-    return None if errors is None else {"z": errors[0] / aspect, "lateral": errors[1]}
 
 
 def _predicted(made: TwinSet, count: int) -> Prediction:

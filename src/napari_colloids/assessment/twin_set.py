@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 N_CORRECTIONS = 3
 #: The scatter of twins needs so many.
 MIN_TWINS = 2
-#: Steps of an assessment before the first twin.
-STEPS_BEFORE = 2
+#: Steps of an assessment before the first twin, and after the last.
+_STEPS_BEFORE, _STEPS_AFTER = 2, 2
 #: Polydispersity from which sizes are too different for one normal distribution.
 _MAX_POLYDISPERSITY = 0.25
 #: Axial blur in radii, halo included, from which particles on top of each other look like one: they are then not
@@ -107,6 +107,11 @@ class TwinSet:
     arrangement: FoundArrangement | None = None
 
 
+def n_steps(twins: int) -> int:
+    """Return the number of steps of an assessment with so many twins."""
+    return _STEPS_BEFORE + twins + _STEPS_AFTER
+
+
 def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, None, TwinSet]:
     """Simulate twins of a sample: random packings, or else, where these do not describe it, arranged as what was found.
 
@@ -125,9 +130,9 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
     measurement = target.measurement
     if measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:
         return replace(random, reasons=[*random.reasons, _BLURRED])
-    total = STEPS_BEFORE + len(seeds)
+    total = n_steps(len(seeds))
     finding = iter_found_arrangement(target.sample, target.found, target.threshold, target.measurement, target.diameter)
-    arrangement = yield from as_step(Progress(STEPS_BEFORE, total, "refining what was found"), finding)
+    arrangement = yield from as_step(Progress(_STEPS_BEFORE, total, "refining what was found"), finding)
     as_found = yield from _iter_twins(target, seeds, arrangement)
     return random if as_found.reasons and random.comparison is not None else as_found
 
@@ -146,7 +151,7 @@ def _iter_twins(
     for number, seed in enumerate(seeds):
         parameters = replace(twin_parameters(measurement, target.sample, volume_fraction), seed=seed)
         making = iter_twin(parameters, target.options, target.diameter, arrangement)
-        twin = yield from as_step(Progress(STEPS_BEFORE + number, STEPS_BEFORE + len(seeds), words), making)
+        twin = yield from as_step(Progress(_STEPS_BEFORE + number, n_steps(len(seeds)), words), making)
         if number == 0 and arrangement is None and not target.is_random(twin):
             return TwinSet([], None, ["the particles are not arranged at random"])
         if number < N_CORRECTIONS:

@@ -81,14 +81,6 @@ def assess(
         typer.echo(voxel_words(opened.voxel_size, opened.assumed, remedy="--voxel-size"))
 
 
-def edge_words(found: "Assessment") -> list[str]:
-    """Return the line of what the contact edge says of the localisation errors; none where it says nothing."""
-    if found.edge_errors is None:
-        return []
-    errors = ", ".join(f"{axis} {error:.2f}" for axis, error in found.edge_errors.items())
-    return [f"The same from the contact edge of g(r) alone: {errors}"]
-
-
 def assessment_words(found: "Assessment") -> str:
     """Return an assessment as lines of text."""
     lines = [f"{len(found.particles)} particles in the part assessed, threshold {found.threshold:.2f}"]
@@ -98,9 +90,11 @@ def assessment_words(found: "Assessment") -> str:
         lines += [f"  {name:<{width}}  {words}" for name, words in verdicts.items()]
     if found.arranged_as_found:
         lines.append("Not a random packing of one kind: the simulated stacks are arranged as what was found.")
+    checked = [*(f"{name}: {words}" for name, words in found.checks.words().items()), *found.checks.disagreements]
     predicted = found.prediction
     if predicted is None:
-        lines += ["No prediction: no model here describes this stack.", *(f"  {reason}" for reason in found.reasons)]
+        reasons = [f"  {reason}" for reason in found.reasons]
+        lines += ["No prediction: no model here describes this stack.", *reasons, *checked]
         return "\n".join(lines)
     errors = ", ".join(f"{axis} {value:.2f}" for axis, value in predicted.rmse.items())
     lowest = found.threshold_for_95
@@ -108,7 +102,7 @@ def assessment_words(found: "Assessment") -> str:
         f"Predicted precision: {predicted.precision!r}",
         f"Predicted recall:    {predicted.recall!r}",
         f"Localisation error (RMSE, voxels): {errors}",
-        *edge_words(found),
+        *checked,
         "No threshold has a predicted precision of 95 %."
         if lowest is None
         else f"Lowest threshold with a predicted precision of 95 %: {lowest:.2f}",

@@ -25,9 +25,10 @@ from napari_colloids.detection.weights import network_from
 from napari_colloids.training import train
 from napari_colloids.training.calibration import fit
 from napari_colloids.training.config import Config
-from napari_colloids.training.domain import SIZE, Domain
+from napari_colloids.training.domain import Domain
 from napari_colloids.training.losses import detection_loss
 from napari_colloids.training.optimiser import Optimiser
+from napari_colloids.training.sample import SIZE
 from napari_colloids.training.stage import Stage
 from napari_colloids.training.targets import make_targets
 

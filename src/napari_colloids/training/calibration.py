@@ -21,7 +21,7 @@ from napari_colloids.detection.network import UNCALIBRATED
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, STRIDE
 from napari_colloids.detection.tiles import Tile
 from napari_colloids.scoring import match
-from napari_colloids.training.domain import SIZE, Domain
+from napari_colloids.training.sample import SIZE
 from napari_colloids.training.stage import Stage
 from napari_colloids.training.targets import OPTIONAL_HEAT
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.detection.network import CentreNet
+    from napari_colloids.training.sample import Source
 
 #: Number of the first scene: no training reaches it.
 _FIRST_SCENE = 10**9
@@ -40,22 +41,22 @@ _MIN_RAW_CONFIDENCE = 0.02
 _BORDER_VOXELS = 3
 
 
-def calibrate(network: CentreNet, domain: Domain, scenes: int) -> None:
+def calibrate(network: CentreNet, source: Source, scenes: int) -> None:
     """Set the network's calibration from scenes that it was not trained on.
 
     Parameters
     ----------
     network
         On the CPU; its `calibration` is changed.
-    domain
-        Source of the scenes.
+    source
+        Of the scenes.
     scenes
         Number of scenes.
     """
     network.calibration.copy_(torch.tensor(UNCALIBRATED))
     confidences, hits = [], []
     for number in range(_FIRST_SCENE, _FIRST_SCENE + scenes):
-        confidence, hit = _detections(network, domain, number)
+        confidence, hit = _detections(network, source, number)
         confidences.append(confidence)
         hits.append(hit)
     network.calibration.copy_(torch.tensor(fit(np.concatenate(confidences), np.concatenate(hits))))
@@ -106,9 +107,9 @@ def fit(confidence: NDArray[np.floating], hits: NDArray[np.bool_]) -> tuple[floa
 
 
 @torch.no_grad()
-def _detections(network: CentreNet, domain: Domain, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _detections(network: CentreNet, source: Source, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the uncalibrated confidences of the detections in a scene, and which of them are particles."""
-    sample = domain.sample(number, _SCENES)
+    sample = source.sample(number, _SCENES)
     image = torch.from_numpy(sample.image)[None].to(memory_format=torch.channels_last_3d)
     output = predict_symmetrised(network, image)
     corner, end = (0, 0, 0), (SIZE, SIZE, SIZE)

@@ -1,10 +1,11 @@
-"""`train`: makes the weights of the network reproducibly from a configuration file."""
+"""`train`: makes the weights of the network reproducibly from a configuration file, and the run that is behind it."""
 
 from __future__ import annotations
 
 import copy
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
 
+    from napari_colloids.training.sample import Source
+
 #: Steps between lines of the log.
 _LOG_EVERY = 100
 
@@ -36,8 +39,8 @@ _LOG_EVERY = 100
 class _Scenes(Dataset[tuple[np.ndarray, ...]]):
     """Scenes by number, so that a resumed run continues where it stopped, whatever the number of workers."""
 
-    def __init__(self, domain: Domain, config: Config, first: int) -> None:
-        self.domain, self.config, self.first = domain, config, first * config.batch
+    def __init__(self, source: Source, config: Config, first: int) -> None:
+        self.source, self.config, self.first = source, config, first * config.batch
 
     def __len__(self) -> int:
         return self.config.steps * self.config.batch - self.first
@@ -45,7 +48,7 @@ class _Scenes(Dataset[tuple[np.ndarray, ...]]):
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         number += self.first
         stage, _ = self.config.stage_at(number // self.config.batch)
-        sample = self.domain.sample(number, stage)
+        sample = self.source.sample(number, stage)
         return (sample.image, *sample.targets)
 
 
@@ -75,51 +78,93 @@ def train(config_path: str | os.PathLike[str], *, resume: bool = False) -> Path:
     """
     path = Path(config_path)
     config = Config.read(path)
-    folder = path.parent / config.output
-    folder.mkdir(parents=True, exist_ok=True)
-    device = torch.device(choose_device(config.device))
-    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-
-    averaged = config.ends[-config.averaged_stages :]
-    state = _state(config, device)
-    if resume:
-        recorded = state.restore(folder, averaged)
-        if state.step > config.steps:
-            raise ColloidsError(
-                f"The checkpoint in {folder} has {state.step} steps, more than the {config.steps} of {path}."
-            )
-        config.check_resumes(recorded, state.step)
-
     domain = Domain(config.seed, config.packings)
-    print(f"packing {config.packings} arrangements", flush=True)
-    _ = domain.arrangements
-    meta = {"config": json.dumps({name: value for name, value in asdict(config).items() if name != "output"})}
-    with _opened_log(folder / "log.jsonl", resume=resume) as log:
-        _take_steps(state, config, domain, _LossLog(log), partial(state.save, folder, meta))
-    state.save(folder, meta)
-    print("calibrating the confidence", flush=True)
-    finished = state.mean_of(averaged)
-    calibrate(finished, domain, config.calibration_scenes)
-    weights = state.save_weights(folder, finished, meta)
+    return run_training(config, path.parent / config.output, CentreNet(config.channels), domain, domain, resume=resume)
+
+
+def run_training(
+    config: Config, folder: Path, network: CentreNet, source: Source, calibration: Source, *, resume: bool
+) -> Path:
+    """Train a network on the scenes of a source.
+
+    Parameters
+    ----------
+    config
+        Of the run; its `output` is not used.
+    folder
+        For checkpoints, log and weights; made where it does not exist.
+    network
+        With the weights before the first step.
+    source
+        Of the scenes.
+    calibration
+        Source of the scenes on which the confidence is calibrated, of numbers that no step takes.
+    resume
+        Continue from the last checkpoint in the folder.
+
+    Returns
+    -------
+    pathlib.Path
+        As that of `train`.
+
+    Raises
+    ------
+    ColloidsError
+        If there is no checkpoint to resume from, or one of another configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    averaged = config.ends[-config.averaged_stages :]
+    with _threads(config.threads):
+        state = _state(config, network)
+        if resume:
+            recorded = state.restore(folder, averaged)
+            if state.step > config.steps:
+                raise ColloidsError(
+                    f"The checkpoint in {folder} has {state.step} steps, more than the {config.steps} asked for."
+                )
+            config.check_resumes(recorded, state.step)
+
+        print("packing arrangements", flush=True)
+        source.pack()
+        meta = {"config": json.dumps({name: value for name, value in asdict(config).items() if name != "output"})}
+        with _opened_log(folder / "log.jsonl", resume=resume) as log:
+            _take_steps(state, config, source, _LossLog(log), partial(state.save, folder, meta))
+        state.save(folder, meta)
+        print("calibrating the confidence", flush=True)
+        finished = state.mean_of(averaged)
+        calibrate(finished, calibration, config.calibration_scenes)
+        weights = state.save_weights(folder, finished, meta)
     draw_curves(folder / "log.jsonl", config, folder / "curves.png")
     return weights
 
 
-def _state(config: Config, device: torch.device) -> TrainingState:
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _state(config: Config, network: CentreNet) -> TrainingState:
     """Return the state before the first step."""
-    network = CentreNet(config.channels).to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    device = torch.device(choose_device(config.device))
+    network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return TrainingState(network, copy.deepcopy(network), Optimiser(network, config.weight_decay))
 
 
-def _take_steps(state: TrainingState, config: Config, domain: Domain, log: _LossLog, save: Callable[[], None]) -> None:
+def _take_steps(state: TrainingState, config: Config, source: Source, log: _LossLog, save: Callable[[], None]) -> None:
     """Take all steps that are left, and `save` now and then."""
     device = next(state.network.parameters()).device.type
     # Gradients in float16 would have to be scaled, those in bfloat16 need not be.
     half = torch.bfloat16 if device == "cuda" else half_precision(device)
     take_step = Step(state.network, state.average, state.optimiser, config.clip, half, capture=device == "cuda")
     last_saved = time.monotonic()
-    batches = _batches(domain, config, state.step)
+    batches = _batches(source, config, state.step)
     for step, batch in zip(range(state.step, config.steps), batches, strict=False):
         decay = min(config.average, (1 + step) / (10 + step))
         log.add(take_step(batch, config.learning_rate_at(step), decay))
@@ -173,10 +218,10 @@ def _opened_log(path: Path, *, resume: bool) -> TextIO:
     return log
 
 
-def _batches(domain: Domain, config: Config, first: int) -> Iterator[list[torch.Tensor]]:
+def _batches(source: Source, config: Config, first: int) -> Iterator[list[torch.Tensor]]:
     return iter(
         DataLoader(
-            _Scenes(domain, config, first),
+            _Scenes(source, config, first),
             batch_size=config.batch,
             num_workers=config.workers,
             worker_init_fn=_one_thread,

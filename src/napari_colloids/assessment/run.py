@@ -170,7 +170,8 @@ def iter_assess(
         return replace(assessment, reasons=(f"no simulation can have what was measured: {error}",))
     made = yield from iter_twin_set(target, range(seed, seed + N_CORRECTIONS + twins))
     if made.comparison is None:
-        return replace(assessment, reasons=tuple(made.reasons))
+        twin = made.twins[0].simulation if made.twins else None
+        return replace(assessment, twin=twin, reasons=tuple(made.reasons))
     if made.arrangement is not None:
         radius, polydispersity = made.arrangement.mean_radius, made.arrangement.polydispersity
         measurement = replace(measurement, radius=radius, polydispersity=polydispersity)

@@ -92,9 +92,9 @@ class TwinSet:
     Attributes
     ----------
     twins
-        Those in which particles are found as in the sample.
+        Those in which particles are found as in the sample; where there is no comparison, all.
     comparison
-        Of the sample with them; empty where there are too few.
+        Of the sample with them; None where there are too few.
     reasons
         Why they do not describe the sample; empty if they do.
     arrangement
@@ -147,19 +147,21 @@ def _iter_twins(
     if arrangement is not None:
         volume_fraction = measurement.density * arrangement.mean_particle_volume
         words = "simulating twins, arranged as found"
-    twins: list[Twin] = []
+    simulated: list[Twin] = []
     for number, seed in enumerate(seeds):
         parameters = replace(twin_parameters(measurement, target.sample, volume_fraction), seed=seed)
         making = iter_twin(parameters, target.options, target.diameter, arrangement)
         twin = yield from as_step(Progress(_STEPS_BEFORE + number, n_steps(len(seeds)), words), making)
         if number == 0 and arrangement is None and not target.is_random(twin):
-            return TwinSet([], None, ["the particles are not arranged at random"])
+            return TwinSet([twin], None, ["the particles are not arranged at random"])
         if number < N_CORRECTIONS:
             measurement, volume_fraction = corrected(measurement, wanted, twin, with_background=arrangement is None)
-        elif not is_lost(twin, wanted):  # the sample was not taken for noise
-            twins.append(twin)
+        else:
+            simulated.append(twin)
+    # The sample was not taken for noise: neither are the twins that it is like.
+    twins = [twin for twin in simulated if not is_lost(twin, wanted)]
     if len(twins) < MIN_TWINS:
-        return TwinSet(twins, None, [_LOST], arrangement)
+        return TwinSet(simulated, None, [_LOST], arrangement)
     images = [(target.sample.image, target.found), *((np.asarray(t.simulation.stack.data), t.found) for t in twins)]
     seen, *expected = (features_of(*image, target.threshold, target.diameter, target.sample.aspect) for image in images)
     comparison = compared(seen, expected)

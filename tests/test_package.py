@@ -35,7 +35,8 @@ FLOORS = [
     },
     {"io", "simulation", "scoring", "structure", "refinement"},
     {"detection"},
-    {"batch", "training", "benchmark", "assessment"},
+    {"batch", "benchmark", "assessment"},
+    {"training"},
     {"widgets"},
     {"cli"},
 ]

@@ -16,6 +16,7 @@ from napari_colloids.cli.settings import help_of
 from napari_colloids.detection import Options
 from napari_colloids.settings import settings_of
 from napari_colloids.simulation import Parameters
+from napari_colloids.training import Tuning
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(cli.app).commands
@@ -26,6 +27,7 @@ GROUPS = [
     ("detect", Selection),
     ("detect", Cluster),
     ("simulate", Parameters),
+    ("train", Tuning),
 ]
 SETTINGS = [pytest.param(name, one, id=f"{name}-{one.name}") for name, of in GROUPS for one in settings_of(of).values()]
 #: What other programs call; an option of these may not go.
@@ -34,7 +36,7 @@ CONTRACT = {
     "simulate": "--count --shape --volume-fraction --radius --snr --cnr --polydispersity --psf-sigma --seed",
     "detect": "--output --diameter --diameter-um --voxel-size --threshold --method --device --index --channel --frames",
     "score": "--diameter --shape --json",
-    "train": "--resume",
+    "train": "--match --output --resume --diameter --weights --steps",
     "benchmark": "",
     "link": "--output",
 }

@@ -1,6 +1,8 @@
-"""Training of the network on simulated scenes: makes the bundled weights reproducibly."""
+"""Training of the network on simulated scenes: makes the bundled weights reproducibly, and fine-tunes them for a stack.
 
-from napari_colloids.training.config import Config
-from napari_colloids.training.loop import train
+The names are imported where they are first used: the settings alone need no torch.
+"""
 
-__all__ = ["Config", "train"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,7 +22,7 @@ TUNING = Tuning(steps=3, packings=2, held_out=1, calibration_scenes=2, workers=0
 @pytest.fixture(scope="module")
 def stack():
     return nc.simulate(
-        shape=(30, 38, 38), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1
+        shape=(26, 34, 34), volume_fraction=0.4, radius=4, psf_sigma=(2, 1, 1), snr=5, cnr=4, seed=1
     ).stack
 
 
@@ -50,10 +50,10 @@ def test_weights_are_changed_and_found_with(stack, stopped_and_resumed):
     assert result.weights == folder / "weights.safetensors"
     bundled, tuned = bundled_network().state_dict(), load_file(result.weights)
     assert bundled.keys() == tuned.keys()
-    change = max(float((tuned[name] - value).abs().max()) for name, value in bundled.items())
-    assert 0 < change < 5
+    kernels = bundled.keys() - {"calibration"}
+    assert 0 < max(float((tuned[name] - bundled[name]).abs().max()) for name in kernels) < 0.1
     found = nc.detect(stack, OPTIONS, weights=str(result.weights))
-    assert len(found) > 50
+    assert len(found) > 30
 
 
 def test_the_twin_is_like_the_stack_and_says_before_and_after(stopped_and_resumed):

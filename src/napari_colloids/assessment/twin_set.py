@@ -125,7 +125,8 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
     random = TwinSet([], None, ["the particles are of several sizes"])
     if target.measurement.polydispersity <= _MAX_POLYDISPERSITY:
         random = yield from _iter_twins(target, seeds, None)
-        if not random.reasons or (random.comparison is not None and is_shaken(random.comparison)):
+        is_decided = not random.reasons or random.reasons == [_LOST]
+        if is_decided or (random.comparison is not None and is_shaken(random.comparison)):
             return random
     measurement = target.measurement
     if measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:

@@ -32,6 +32,7 @@ FLOORS = [
         "formatting",
         "plotting",
         "compiled",
+        "table_limits",
     },
     {"io", "simulation", "scoring", "structure", "refinement"},
     {"detection"},

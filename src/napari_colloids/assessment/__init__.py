@@ -5,8 +5,9 @@ from napari_colloids.assessment.capture_recapture import CaptureRecapture, chapm
 from napari_colloids.assessment.disagreements import disagreements
 from napari_colloids.assessment.injection import Injection
 from napari_colloids.assessment.interval import Interval
+from napari_colloids.assessment.prediction import Prediction
 from napari_colloids.assessment.quality import ImageQuality
-from napari_colloids.assessment.result import Assessment, Prediction
+from napari_colloids.assessment.result import Assessment
 from napari_colloids.assessment.run import N_TWINS, assess, iter_assess
 from napari_colloids.assessment.thinning import Thinning
 

@@ -17,7 +17,7 @@ from napari_colloids.progress import as_step
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from napari_colloids.assessment.result import Prediction
+    from napari_colloids.assessment.prediction import Prediction
     from napari_colloids.assessment.twin_set import Target
     from napari_colloids.progress import Progress
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_colloids.assessment.injection import Injection
-    from napari_colloids.assessment.result import Prediction
+    from napari_colloids.assessment.prediction import Prediction
     from napari_colloids.assessment.thinning import Thinning
 
 #: Factors from which localisation errors differ. The contact edge has only the errors of particles that touch, most of

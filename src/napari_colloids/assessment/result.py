@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from napari_colloids.assessment.checks import Checks
@@ -17,43 +16,14 @@ from napari_colloids.plotting import axes_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
-    from napari_colloids.assessment.interval import Interval
+    from napari_colloids.assessment.prediction import Prediction
     from napari_colloids.assessment.quality import ImageQuality
     from napari_colloids.simulation import Simulation
     from napari_colloids.stack import Stack
 
 #: Precision that `Assessment.threshold_for_95` is for.
 _WANTED_PRECISION = 0.95
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the digital twins of a stack predict.
-
-    Attributes
-    ----------
-    precision, recall
-        For the particles above the threshold in use.
-    rmse
-        Localisation error along z, y and x in voxels.
-    thresholds, precision_at, recall_at
-        Precision and recall against the threshold.
-    """
-
-    precision: Interval
-    recall: Interval
-    rmse: dict[str, float]
-    thresholds: NDArray[np.float64]
-    precision_at: NDArray[np.float64]
-    recall_at: NDArray[np.float64]
-
-    def threshold_for(self, precision: float) -> float | None:
-        """Return the lowest threshold from which on the predicted precision is at least this; None without one."""
-        too_low = np.flatnonzero(self.precision_at < precision)
-        first = int(too_low[-1]) + 1 if len(too_low) else 0
-        return float(self.thresholds[first]) if first < len(self.thresholds) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from napari_colloids.assessment.checks import N_STEPS, Checks, edge_errors, iter
 from napari_colloids.assessment.description import MIN_PARTICLES
 from napari_colloids.assessment.interval import MISMATCH, Interval, ratio_interval
 from napari_colloids.assessment.measurement import measured
+from napari_colloids.assessment.prediction import Prediction
 from napari_colloids.assessment.quality import ImageQuality
-from napari_colloids.assessment.result import Assessment, Prediction
+from napari_colloids.assessment.result import Assessment
 from napari_colloids.assessment.sample import Sample
 from napari_colloids.assessment.twin import FLOOR, Twin, iter_search, twin_parameters
 from napari_colloids.assessment.twin_set import MIN_TWINS, N_CORRECTIONS, Target, TwinSet, iter_twin_set, n_steps

@@ -15,7 +15,7 @@ from napari_colloids.detection.unusable import unusable_notices
 from napari_colloids.errors import shown
 from napari_colloids.formatting import voxel_size_words
 from napari_colloids.io import atomic_write
-from napari_colloids.io.limits import csv_names
+from napari_colloids.table_limits import csv_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.limits import csv_names
 from napari_colloids.simulation.parameters import Parameters
+from napari_colloids.table_limits import csv_names
 
 if TYPE_CHECKING:
     from os import PathLike

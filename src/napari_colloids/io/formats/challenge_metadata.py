@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_colloids.io.limits import csv_names
+from napari_colloids.table_limits import csv_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from napari_colloids.io.files import HDF5_ENDINGS, AnyPath, ending, existing_fil
 from napari_colloids.io.formats.challenge_metadata import volume_metadata
 from napari_colloids.io.formats.challenge_stored import StoredVolume, numbered_volume, stored_volume
 from napari_colloids.io.isolated.process import run_isolated
-from napari_colloids.io.limits import csv_names
 from napari_colloids.particles import particle_table
+from napari_colloids.table_limits import csv_names
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from napari_colloids.io.formats.challenge_truth import IMAGE_INDEX, WEBSITE_POSITION, website_particles
-from napari_colloids.io.limits import csv_names
 from napari_colloids.io.tables import text
 from napari_colloids.particles import POSITION
+from napari_colloids.table_limits import csv_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

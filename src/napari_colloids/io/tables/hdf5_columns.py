@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from napari_colloids.io.formats.hdf5_file import opened
-from napari_colloids.io.limits import MAX_ROWS_PER_BYTE, MIN_CHECKED_ROWS
+from napari_colloids.table_limits import MAX_ROWS_PER_BYTE, MIN_CHECKED_ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path

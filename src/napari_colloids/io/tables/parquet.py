@@ -8,7 +8,7 @@ import pyarrow  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from napari_colloids.io.files import to_json
-from napari_colloids.io.limits import MAX_COLUMNS, MAX_ROWS_PER_BYTE, MIN_CHECKED_ROWS
+from napari_colloids.table_limits import MAX_COLUMNS, MAX_ROWS_PER_BYTE, MIN_CHECKED_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from napari_colloids.io.limits import MAX_COLUMNS, MAX_LINE_CHARACTERS
 from napari_colloids.io.tables.headers import SAID, UNITS, heading, is_unit, unit_in_text
+from napari_colloids.table_limits import MAX_COLUMNS, MAX_LINE_CHARACTERS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.io.limits import MAX_COLUMNS
 from napari_colloids.particles import ERRORS, POSITION, POSITION_UM, implied_voxel_size
+from napari_colloids.table_limits import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
@@ -12,6 +14,7 @@ from napari_colloids.simulation import simulate
 from napari_colloids.widgets.assess import AssessWidget
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.spheres import add_layer
+from napari_colloids.widgets.layers.writer import origin_of
 
 TIMEOUT = 120_000
 DIAMETER = 8.0
@@ -42,7 +45,7 @@ def finish(widget, qtbot, click):
 
 
 def test_from_points_to_a_prediction_and_its_page(viewer, dense, qtbot, click, tmp_path):
-    detected(viewer, viewer.add_image(dense.stack.data, name="dense"), threshold=0.8)
+    points = detected(viewer, viewer.add_image(dense.stack.data, name="dense"), threshold=0.8)
     widget = docked(viewer)
     assert not widget.save.isEnabled()
     finish(widget, qtbot, click)
@@ -58,6 +61,13 @@ def test_from_points_to_a_prediction_and_its_page(viewer, dense, qtbot, click, t
     qtbot.waitUntil(lambda: not widget.save.busy, timeout=TIMEOUT)
     assert "dense" in (tmp_path / "report.html").read_text()
     assert "Wrote the report" in widget.status.text()
+    done = widget._done
+    figures = origin_of(points)["assessment"]
+    assert figures["precision"]["value"] == done.assessment.prediction.precision.value
+    json.dumps(figures)
+    finish(widget, qtbot, click)  # nothing has changed
+    assert widget._done is done
+    assert widget.status.text() == said
 
 
 def test_what_cannot_be_described_gets_no_figures(viewer, qtbot, click):

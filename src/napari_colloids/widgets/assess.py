@@ -94,12 +94,17 @@ class AssessWidget(Panel):
         points, image = self.points.value, self._image()
         if points is None or image is None:
             return None
-        stack = layers.stack_of(image, places.index_of(image, self._viewer))
-        options = _options_of(points)
-        return lambda: _assess(stack, image.name, options)
+        index = places.index_of(image, self._viewer)
+        asked = _Asked(points, image.data, index, _options_of(points))
+        done = self._done
+        if done is not None and asked.is_same_as(done.asked):
+            return call(lambda: done)
+        stack = layers.stack_of(image, index)
+        return lambda: _assess(stack, image.name, asked)
 
     def _on_done(self, assessed: _Assessed) -> None:
         self._done, found = assessed, assessed.assessment
+        layers.add_to_note(assessed.asked.points, assessment=found.as_dict())
         self.status.say(assessment_summary(found))
         if found.prediction is None:
             self.plot.show_result(lambda axes: axes.set(xlabel="threshold", ylabel="no prediction"))
@@ -123,6 +128,22 @@ class _Assessed:
 
     name: str
     assessment: Assessment
+    asked: _Asked
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What an assessment depends on, beside the twins."""
+
+    points: Points
+    data: object
+    index: tuple[int, ...]
+    options: Options
+
+    def is_same_as(self, other: _Asked) -> bool:
+        """Whether nothing has changed, so that the result would be the same."""
+        same = self.points is other.points and self.data is other.data
+        return same and (self.index, self.options) == (other.index, other.options)
 
 
 def _options_of(points: Points) -> Options:
@@ -142,10 +163,10 @@ def _options_of(points: Points) -> Options:
     return replace(record.options(), diameter=record.diameter, diameter_um=None, threshold=threshold)
 
 
-def _assess(stack: Stack, name: str, options: Options) -> Generator[Progress, None, _Assessed]:
+def _assess(stack: Stack, name: str, asked: _Asked) -> Generator[Progress, None, _Assessed]:
     from napari_colloids.assessment import iter_assess
 
-    return _Assessed(name, (yield from iter_assess(stack, options)))
+    return _Assessed(name, (yield from iter_assess(stack, asked.options)), asked)
 
 
 def _writing(assessed: _Assessed, path: Path) -> Work:
@@ -175,6 +196,10 @@ def assessment_summary(found: Assessment) -> str:
         lowest = found.threshold_for_95
         if lowest is not None:
             lines.append(f"Predicted precision is 95 % from a threshold of {lowest:.2f} on.")
+    lines += [f"{name}: {html.escape(words)}" for name, words in found.checks.words().items()]
+    lines += map(notice, found.checks.disagreements)
+    if found.arranged_as_found:
+        lines.append("Not a random packing of one kind: the simulated stacks are arranged as what was found.")
     if found.quality is not None:
         lines += [f"{name}: {html.escape(words)}" for name, words in found.quality.verdicts().items()]
     return "<br>".join(lines)

@@ -143,7 +143,7 @@ class ThresholdPanel(QWidget):
 
     def _apply(self, layer: Points, threshold: float) -> None:
         # Kept with the layer, so that every layer has its own and the export can state it.
-        layer.metadata[layers.KEY] = {**layers.note_of(layer), "threshold": threshold}
+        layers.add_to_note(layer, threshold=threshold)
         watch(self._viewer).show_above(layer, threshold)
         self._tell(layer, threshold)
 

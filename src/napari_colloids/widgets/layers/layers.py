@@ -245,6 +245,11 @@ def note_of(layer: Layer) -> dict[str, Any]:
     return dict(layer.metadata.get(KEY, {}))
 
 
+def add_to_note(layer: Layer, **entries: object) -> None:
+    """Add entries of this plugin to the layer's metadata; they are written beside its table, too."""
+    layer.metadata[KEY] = {**note_of(layer), **entries}
+
+
 def stack_of(layer: Image, index: Sequence[int] = ()) -> Stack:
     """Return one volume of an image layer, at an index along the axes before z, without reading it into memory.
 

@@ -84,7 +84,7 @@ def test_likeliest_of_the_others_come_where_more_are_wanted():
 
 
 def test_mixture_is_described_with_its_own_sizes():
-    scene = Scene((36, 48, 48), 4.5, 0.35, psf=(2.0, 1.0), snr=5.0, cnr=4.0, size_ratio=2.2, large_share=0.25)
+    scene = Scene((30, 42, 42), 4.5, 0.35, psf=(2.0, 1.0), snr=5.0, cnr=4.0, size_ratio=2.2, large_share=0.25)
     volume = make_volume(scene, 1)
     assessment = nc.assess(volume.stack, diameter=volume.diameter, device="cpu", twins=2)
     assert assessment.describes, assessment.reasons

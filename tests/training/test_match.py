@@ -16,7 +16,7 @@ from napari_colloids.detection.weights import bundled_network
 from napari_colloids.training import Accuracy, MatchedTraining, Tuning, loop, match, train_matched
 
 OPTIONS = nc.Options(diameter=8, device="cpu")
-TUNING = Tuning(steps=3, packings=2, held_out=1, calibration_scenes=2, workers=0, checkpoint_seconds=0)
+TUNING = Tuning(steps=3, packings=2, held_out=1, calibration_scenes=6, workers=0, checkpoint_seconds=0)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,9 @@ _BOX_RADII = 17.0
 _MAX_VOLUME_FRACTION = 0.6
 #: Voxels of a scene per canonical voxel at most, along each axis; finer stacks would cost time and show no more.
 _MAX_STEP = 1.4
+#: Fraction of the scenes that are noise with the grey levels and the spectrum of the others: a network that has seen
+#: nothing but such particles finds them in noise, too, and is then told that its particles look like noise.
+_NOISE_SHARE = 0.1
 #: Standard deviations of what is drawn about the measured values, relative ones: of the diameter, the PSF, the
 #: signal-to-noise ratio, the brightness, the volume fraction and the spread of the brightness.
 _DIAMETER, _PSF, _SNR, _BRIGHTNESS, _FRACTION, _SPREAD = 0.04, 0.1, 0.15, 0.1, 0.1, 0.2
@@ -79,7 +82,9 @@ class MatchedScenes:
         parameters, steps = coarsened(self._drawn(rng), steps)
         chosen = self.arrangements[int(rng.integers(len(self.arrangements)))]
         placed = turned(chosen, rng, upright=self.parameters.arrangement == "strings")
-        return imaged(scaled(placed, parameters.radius), parameters, steps, Faces.drawn(rng), rng)
+        scrambled = bool(rng.random() < _NOISE_SHARE)
+        arrangement = scaled(placed, parameters.radius)
+        return imaged(arrangement, parameters, steps, Faces.drawn(rng), rng, scrambled=scrambled)
 
     def _arrangement(self, rng: Generator) -> Arrangement:
         twin = self.parameters

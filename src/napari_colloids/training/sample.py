@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_colloids.detection.inference import prepare
 from napari_colloids.detection.normalise import GreyLevels
 from napari_colloids.detection.scale import MARGIN, Scale
+from napari_colloids.detection.surrogate import surrogate
 from napari_colloids.particles import positions_of
 from napari_colloids.simulation.arrangement import Arrangement
 from napari_colloids.simulation.scene import image_arrangement
@@ -116,6 +117,8 @@ def imaged(
     steps: tuple[float, float, float],
     faces: Faces,
     rng: Generator,
+    *,
+    scrambled: bool = False,
 ) -> Sample:
     """Image an arrangement and bring it to the canonical scale.
 
@@ -131,17 +134,23 @@ def imaged(
         Of the stack.
     rng
         Source of the random numbers.
+    scrambled
+        Whether the image becomes noise of its own grey levels and spectrum, in which nothing is to be found.
     """
     parameters = replace(parameters, shape=faces.shape(steps))
     simulation = image_arrangement(arrangement, parameters, rng, beyond=MARGIN * steps[2])
     image = with_artefacts(np.asarray(simulation.stack.data), rng)
+    particles, brightness = simulation.particles, simulation.brightness
+    if scrambled:
+        image = surrogate(image, int(rng.integers(2**31)))
+        particles, brightness = particles[:0], brightness[:0]
     scale = Scale(steps, simulation.stack.shape)
     low = -faces.before
     corner, end = (int(low[0]), int(low[1]), int(low[2])), tuple(int(n) + SIZE for n in low)
     canonical = prepare(image, corner, (end[0], end[1], end[2]), scale, GreyLevels.of(image)).numpy()
     # The normalisation of a stack depends on what else it shows.
     canonical = canonical * np.float32(log_uniform(rng, 0.7, 1.3)) + np.float32(rng.normal(0, 0.03))
-    positions = scale.to_canonical(positions_of(simulation.particles)) + faces.before
-    radii = simulation.particles["radius"].to_numpy() / steps[2]
-    faint = simulation.brightness < _MIN_BRIGHTNESS_RATIO
+    positions = scale.to_canonical(positions_of(particles)) + faces.before
+    radii = particles["radius"].to_numpy() / steps[2]
+    faint = brightness < _MIN_BRIGHTNESS_RATIO
     return Sample(canonical[None], make_targets(positions, radii, (SIZE, SIZE, SIZE), optional=faint))

@@ -35,6 +35,7 @@ _MAX_POLYDISPERSITY = 0.25
 #: arranged as what is found. In strings of touching beads, blurred by as much as a radius, twins of what is found would
 #: promise a recall of 0.99 where it is 0.74.
 _MAX_BLUR_AS_FOUND_RADII = 1.1
+_NOT_RANDOM = "the particles are not arranged at random"
 _BLURRED = "how they are arranged is not known, as they are blurred along z by more than a radius"
 _LOST = "most stacks that are simulated like this one are taken for noise"
 
@@ -75,6 +76,11 @@ class Target:
     def volume_fraction(self) -> float:
         """Volume fraction of the particles found, for a normal distribution of the radius."""
         return self.measurement.density * self.measurement.mean_particle_volume
+
+    @property
+    def is_blurred(self) -> bool:
+        """Whether blur along z hides how the particles are arranged."""
+        return self.measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * self.measurement.radius
 
     def is_random(self, twin: Twin) -> bool:
         """Whether its particles are arranged as those of a twin, which is a random packing."""
@@ -128,8 +134,7 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
         is_decided = not random.reasons or random.reasons == [_LOST]
         if is_decided or (random.comparison is not None and is_shaken(random.comparison)):
             return random
-    measurement = target.measurement
-    if measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * measurement.radius:
+    if target.is_blurred:
         return replace(random, reasons=[*random.reasons, _BLURRED])
     total = n_steps(len(seeds))
     finding = iter_found_arrangement(target.sample, target.found, target.threshold, target.measurement, target.diameter)
@@ -141,7 +146,10 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
 def _iter_twins(
     target: Target, seeds: Sequence[int], arrangement: FoundArrangement | None
 ) -> Generator[Progress, None, TwinSet]:
-    """Simulate twins of an arrangement, None for a random packing; one only where that is not the sample's."""
+    """Simulate twins of an arrangement, None for a random packing.
+
+    Only one where the sample is no random packing, and twins of what was found will be simulated instead.
+    """
     wanted = measurement = target.measurement
     volume_fraction = target.volume_fraction
     words = "simulating twins"
@@ -149,12 +157,15 @@ def _iter_twins(
         volume_fraction = measurement.density * arrangement.mean_particle_volume
         words = "simulating twins, arranged as found"
     simulated: list[Twin] = []
+    reasons: list[str] = []
     for number, seed in enumerate(seeds):
         parameters = replace(twin_parameters(measurement, target.sample, volume_fraction), seed=seed)
         making = iter_twin(parameters, target.options, target.diameter, arrangement)
         twin = yield from as_step(Progress(_STEPS_BEFORE + number, n_steps(len(seeds)), words), making)
         if number == 0 and arrangement is None and not target.is_random(twin):
-            return TwinSet([twin], None, ["the particles are not arranged at random"])
+            if not target.is_blurred:
+                return TwinSet([twin], None, [_NOT_RANDOM])
+            reasons.append(_NOT_RANDOM)
         if number < N_CORRECTIONS:
             measurement, volume_fraction = corrected(measurement, wanted, twin, with_background=arrangement is None)
         else:
@@ -166,4 +177,4 @@ def _iter_twins(
     images = [(target.sample.image, target.found), *((np.asarray(t.simulation.stack.data), t.found) for t in twins)]
     seen, *expected = (features_of(*image, target.threshold, target.diameter, target.sample.aspect) for image in images)
     comparison = compared(seen, expected)
-    return TwinSet(twins, comparison, reasons_of(comparison), arrangement)
+    return TwinSet(twins, comparison, [*reasons, *reasons_of(comparison)], arrangement)

@@ -43,7 +43,7 @@ class Assessment:
     quality
         What was measured of the image; None where it cannot be.
     twin
-        One of the twins, also where most of them are taken for noise; None where none could be made.
+        One of the twins, also where hardly anything is found in most; None where none could be made.
     n_twins
         How many stacks were simulated.
     arranged_as_found

@@ -153,7 +153,7 @@ def iter_assess(
     total = n_steps(N_CORRECTIONS + twins)
     plan = yield from as_step(Progress(0, total, "measuring the diameter"), iter_plan(stack, part, options))
     sample = Sample.of(stack, part, plan.diameter, dark=options.dark)
-    searching = iter_search(sample.stack, options, plan.diameter)
+    searching = iter_search(sample.stack, options, plan.diameter, may_be_noise=True)
     found = yield from as_step(Progress(1, total, "searching"), searching)
     threshold = options.effective_threshold
     likely = found[found["confidence"] >= threshold]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.measurement import Measurement, measured
-from napari_colloids.detection import Options, iter_detect
+from napari_colloids.detection import Options, Part, search
+from napari_colloids.detection.finish import iter_finish
+from napari_colloids.detection.plan import iter_plan
 from napari_colloids.errors import ColloidsError
 from napari_colloids.scoring import score
 from napari_colloids.simulation import Parameters, simulate
@@ -133,23 +135,37 @@ def iter_twin(
     return Twin(simulation, found, likely, scored, whole.curve)
 
 
-def iter_search(stack: Stack, options: Options, diameter: float) -> Generator[Progress, None, pd.DataFrame]:
-    """Search sample or twin for bright particles of a diameter, down to a low confidence."""
-    found = yield from iter_detect(
-        stack,
-        replace(
-            options,
-            diameter=diameter,
-            diameter_um=None,
-            dark=False,
-            threshold=min(FLOOR, options.effective_threshold),
-            border=0.0,
-            psf=None,
-            refine=False,
-            intensity=False,
-        ),
+def iter_search(
+    stack: Stack, options: Options, diameter: float, *, may_be_noise: bool = False
+) -> Generator[Progress, None, pd.DataFrame]:
+    """Search sample or twin for bright particles of a diameter, down to a low confidence.
+
+    Parameters
+    ----------
+    stack
+        Of one volume.
+    options
+        Of the search.
+    diameter
+        In lateral voxels.
+    may_be_noise
+        Whether there may be no particles at all: not in the twins of a sample in which some were found, however dim.
+    """
+    searched = replace(
+        options,
+        diameter=diameter,
+        diameter_um=None,
+        dark=False,
+        threshold=min(FLOOR, options.effective_threshold),
+        border=0.0,
+        psf=None,
+        refine=False,
+        intensity=False,
     )
-    return found
+    volume = stack.volume()
+    plan = yield from iter_plan(stack, Part(), searched)
+    found = yield from search.iter_search(volume, plan)
+    return (yield from iter_finish(volume, plan, [found], 0.0, may_be_noise=may_be_noise))
 
 
 def corrected(
@@ -201,7 +217,7 @@ def density_of(twin: Twin) -> float:
 
 
 def is_lost(twin: Twin, target: Measurement) -> bool:
-    """Whether far fewer particles are found in a twin than in the sample: what is found in it was taken for noise."""
+    """Whether far fewer particles are found in a twin than in the sample."""
     return density_of(twin) < _MIN_DENSITY * target.density
 
 

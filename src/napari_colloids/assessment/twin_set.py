@@ -37,7 +37,7 @@ _MAX_POLYDISPERSITY = 0.25
 _MAX_BLUR_AS_FOUND_RADII = 1.1
 _NOT_RANDOM = "the particles are not arranged at random"
 _BLURRED = "how they are arranged is not known, as they are blurred along z by more than a radius"
-_LOST = "most stacks that are simulated like this one are taken for noise"
+_LOST = "in most stacks that are simulated like this one far fewer particles are found"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def iter_twin_set(target: Target, seeds: Sequence[int]) -> Generator[Progress, N
         if is_decided or (random.comparison is not None and is_shaken(random.comparison)):
             return random
     if target.is_blurred:
-        return replace(random, reasons=[*random.reasons, _BLURRED])
+        return random
     total = n_steps(len(seeds))
     finding = iter_found_arrangement(target.sample, target.found, target.threshold, target.measurement, target.diameter)
     arrangement = yield from as_step(Progress(_STEPS_BEFORE, total, "refining what was found"), finding)
@@ -165,12 +165,12 @@ def _iter_twins(
         if number == 0 and arrangement is None and not target.is_random(twin):
             if not target.is_blurred:
                 return TwinSet([twin], None, [_NOT_RANDOM])
-            reasons.append(_NOT_RANDOM)
+            reasons += [_NOT_RANDOM, _BLURRED]
         if number < N_CORRECTIONS:
             measurement, volume_fraction = corrected(measurement, wanted, twin, with_background=arrangement is None)
         else:
             simulated.append(twin)
-    # The sample was not taken for noise: neither are the twins that it is like.
+    # The sample is not like twins in which hardly anything is found.
     twins = [twin for twin in simulated if not is_lost(twin, wanted)]
     if len(twins) < MIN_TWINS:
         return TwinSet(simulated, None, [_LOST], arrangement)

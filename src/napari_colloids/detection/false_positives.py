@@ -96,7 +96,9 @@ _MAX_SPARSE_FRACTION = 0.01
 _MIN_FAINT_CONTRAST = 4.25
 
 
-def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, NDArray[np.bool_]]:
+def iter_false_positives(
+    volume: Volume, plan: Plan, found: Candidates, *, may_be_noise: bool = True
+) -> Generator[Progress, None, NDArray[np.bool_]]:
     """Mark the candidates of the network that look like noise.
 
     Parameters
@@ -107,6 +109,8 @@ def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Gener
         Of the search.
     found
         Candidates in voxels of the volume, without overlaps.
+    may_be_noise
+        Whether there may be no particles at all; else only doubtful ones among few that stand out are marked.
 
     Yields
     ------
@@ -121,8 +125,11 @@ def iter_false_positives(volume: Volume, plan: Plan, found: Candidates) -> Gener
     likely = found.confidence >= DEFAULT_THRESHOLD["network"]
     if not likely.any():
         return likely
-    marked = yield from _iter_like_noise(volume, plan, found, likely)
-    return marked if marked.any() else (yield from _iter_faint(volume, plan, found, likely))
+    if may_be_noise:
+        marked = yield from _iter_like_noise(volume, plan, found, likely)
+        if marked.any():
+            return marked
+    return (yield from _iter_faint(volume, plan, found, likely))
 
 
 def _iter_faint(

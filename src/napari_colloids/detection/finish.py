@@ -37,7 +37,7 @@ _MAX_DIAMETER_RATIO = 1.4
 
 
 def iter_finish(
-    volume: Volume, plan: Plan, parts: list[Found], seconds: float
+    volume: Volume, plan: Plan, parts: list[Found], seconds: float, *, may_be_noise: bool = True
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Turn the candidates of all parts of a volume into the table of `detect`.
 
@@ -51,6 +51,8 @@ def iter_finish(
         What was found, in any order.
     seconds
         Duration of the search.
+    may_be_noise
+        Whether there may be no particles at all, so that all candidates may be false.
     """
     started = time.perf_counter()
     options = plan.options
@@ -60,7 +62,7 @@ def iter_finish(
         kept = suppress_overlaps(found)
         scale = plan.scale
         found = Candidates(scale.to_source(kept.positions), kept.radii * scale.lateral_step, kept.confidence)
-        found, unclear = yield from _tested(volume, plan, found)
+        found, unclear = yield from _tested(volume, plan, found, may_be_noise=may_be_noise)
     fitted = _Fitted(found)
     if options.refine:
         fitted = yield from _refined(volume, plan, found)
@@ -109,11 +111,13 @@ def iter_finish(
     return table
 
 
-def _tested(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progress, None, tuple[Candidates, list[str]]]:
+def _tested(
+    volume: Volume, plan: Plan, found: Candidates, *, may_be_noise: bool
+) -> Generator[Progress, None, tuple[Candidates, list[str]]]:
     """Return the candidates of the network with doubt about those that look like noise, and what to say about them."""
     from napari_colloids.detection.false_positives import doubted, false_positive_notices, iter_false_positives
 
-    false = yield from iter_false_positives(volume, plan, found)
+    false = yield from iter_false_positives(volume, plan, found, may_be_noise=may_be_noise)
     return doubted(found, false), false_positive_notices(plan, found, false)
 
 

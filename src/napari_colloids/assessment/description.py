@@ -29,6 +29,8 @@ MIN_PARTICLES = 20
 _MAX_ERRORS = 3.0
 #: Margin of an image whose correlations are not compared, in diameters, and of its length at most one in so many.
 _MARGIN_DIAMETERS, _MAX_MARGIN_PART = 0.75, 6
+#: Largest difference of a feature that counts in a mean.
+_MAX_COUNTED = 3.0
 #: Confidences beyond these are as sure.
 _CONFIDENCE_RANGE = (0.01, 0.999)
 
@@ -150,6 +152,11 @@ def compared(sample: dict[str, float], twins: Sequence[dict[str, float]]) -> pd.
             difference = 0.0 if np.isnan(value) and len(known) < len(values) else np.inf
         rows[name] = (value, mean, deviation, difference)
     return pd.DataFrame.from_dict(rows, orient="index", columns=COMPARED)
+
+
+def distance_of(comparison: pd.DataFrame) -> float:
+    """Return how far a sample is from its twins: the mean difference, in which that of a single feature counts to 3."""
+    return float(np.minimum(comparison["difference"], _MAX_COUNTED).mean())
 
 
 def is_shaken(comparison: pd.DataFrame) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from napari_colloids.assessment.found_arrangement import FoundArrangement
     from napari_colloids.assessment.sample import Sample
@@ -66,6 +67,11 @@ class Twin:
     likely: pd.DataFrame
     score: Score
     curve: PrecisionRecallCurve
+
+    @property
+    def image_and_found(self) -> tuple[NDArray[np.generic], pd.DataFrame]:
+        """The image, and all candidates in it."""
+        return np.asarray(self.simulation.stack.data), self.found
 
 
 def twin_parameters(measurement: Measurement, sample: Sample, volume_fraction: float) -> Parameters:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.assessment.description import compared, features_of, is_shaken, reasons_of
+from napari_colloids.assessment.description import compared, distance_of, features_of, is_shaken, reasons_of
 from napari_colloids.assessment.found_arrangement import FoundArrangement, iter_found_arrangement
 from napari_colloids.assessment.pair_distances import are_alike, pair_counts
 from napari_colloids.assessment.twin import Twin, corrected, is_lost, iter_twin, twin_parameters
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from napari_colloids.assessment.measurement import Measurement
     from napari_colloids.assessment.sample import Sample
@@ -81,6 +82,10 @@ class Target:
     def is_blurred(self) -> bool:
         """Whether blur along z hides how the particles are arranged."""
         return self.measurement.axial_blur > _MAX_BLUR_AS_FOUND_RADII * self.measurement.radius
+
+    def features_of(self, image: NDArray[np.generic], found: pd.DataFrame) -> dict[str, float]:
+        """Return what is compared of an image, its own or that of a twin, and the candidates found in it."""
+        return features_of(image, found, self.threshold, self.diameter, self.sample.aspect)
 
     def is_random(self, twin: Twin) -> bool:
         """Whether its particles are arranged as those of a twin, which is a random packing."""
@@ -156,8 +161,10 @@ def _iter_twins(
     if arrangement is not None:
         volume_fraction = measurement.density * arrangement.mean_particle_volume
         words = "simulating twins, arranged as found"
+    seen = target.features_of(target.sample.image, target.found)
     simulated: list[Twin] = []
     reasons: list[str] = []
+    nearest, best = np.inf, (measurement, volume_fraction)
     for number, seed in enumerate(seeds):
         parameters = replace(twin_parameters(measurement, target.sample, volume_fraction), seed=seed)
         making = iter_twin(parameters, target.options, target.diameter, arrangement)
@@ -167,14 +174,18 @@ def _iter_twins(
                 return TwinSet([twin], None, [_NOT_RANDOM])
             reasons += [_NOT_RANDOM, _BLURRED]
         if number < N_CORRECTIONS:
+            # Corrections may go astray where much is missed: what came nearest to the sample is taken in the end.
+            away = distance_of(compared(seen, [target.features_of(*twin.image_and_found)]))
+            if away < nearest:
+                nearest, best = away, (measurement, volume_fraction)
             measurement, volume_fraction = corrected(measurement, wanted, twin, with_background=arrangement is None)
+            if number == N_CORRECTIONS - 1:
+                measurement, volume_fraction = best
         else:
             simulated.append(twin)
     # The sample is not like twins in which hardly anything is found.
     twins = [twin for twin in simulated if not is_lost(twin, wanted)]
     if len(twins) < MIN_TWINS:
         return TwinSet(simulated, None, [_LOST], arrangement)
-    images = [(target.sample.image, target.found), *((np.asarray(t.simulation.stack.data), t.found) for t in twins)]
-    seen, *expected = (features_of(*image, target.threshold, target.diameter, target.sample.aspect) for image in images)
-    comparison = compared(seen, expected)
+    comparison = compared(seen, [target.features_of(*twin.image_and_found) for twin in twins])
     return TwinSet(twins, comparison, [*reasons, *reasons_of(comparison)], arrangement)

@@ -125,7 +125,8 @@ def test_interval_is_wider_where_there_are_fewer_particles_or_twins_differ():
     assert width([90, 90, 90], 1000) < width([90, 90, 90], 20)
     assert width([90, 90, 90], 1000) < width([80, 90, 100], 1000)
     assert ratio_interval([99, 100, 99], [100] * 3, 50).high == 1  # none of so few need be missed
-    assert ratio_interval([99, 100, 99], [100] * 3, 5000).high < 1
+    assert ratio_interval([99, 100, 99], [100] * 3, 5000, mismatch=0).high < 1
+    assert ratio_interval([96, 97, 97], [100] * 3, 200).high == 1  # to half a particle
 
 
 def test_what_differs_by_more_than_twins_do_is_said_once_the_largest_first():

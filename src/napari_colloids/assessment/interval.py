@@ -85,7 +85,8 @@ def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float, mis
     tail = (1 - CONFIDENCE_LEVEL) / 2
     low, high = beta.ppf([tail, 1 - tail], value * strength, (1 - value) * strength)
     exact = float(np.sum(hits) / total)
-    # Of few particles none may be a miss, or a hit.
-    low = 0.0 if (1 - value) ** count > tail else min(float(low), exact)
-    high = 1.0 if value**count > tail else max(float(high), exact)
+    # Of few particles none may be a miss, or a hit; nor need one be within half a particle.
+    half = 0.5 / max(count, 1.0)
+    low = 0.0 if (1 - value) ** count > tail or low < half else min(float(low), exact)
+    high = 1.0 if value**count > tail or high > 1 - half else max(float(high), exact)
     return Interval(exact, low, high)

@@ -58,8 +58,8 @@ def test_a_message_names_the_options_that_help(files, fails, arguments, options)
         (["simulate", "out.h5", "--psf-tilt", 9, 0], "--psf-tilt must lie between -5 and 5, not (9.0, 0.0)."),
         (
             ["train", "wrong.toml"],
-            "seed must lie between 0 and 9223372036854775807, not -1.",
-        ),  # which is no option of this command
+            "In wrong.toml: seed must lie between 0 and 9223372036854775807, not -1.",
+        ),  # which is no option here
     ],
 )
 def test_a_refused_setting_is_named_as_its_option(files, fails, arguments, message):

@@ -35,6 +35,8 @@ _MIN_SIGNIFICANCE = 5.0
 _MIN_SIGNIFICANCE_OUTSIDE = 3.0
 #: Distance of a new particle from all others, in mean diameters of both; true ones touch at 1.
 _MIN_DISTANCE_DIAMETERS = 0.8
+#: Radius over the mean from which a sphere is larger than the usual ones, and keeps others farther away.
+_LARGE_RATIO = 1.3
 #: Smallest and largest brightness of a new particle, over that of a typical one.
 _RELATIVE_BRIGHTNESS_RANGE = (0.5, 2.0)
 #: Brightness at which a new particle starts in the fit, over the median.
@@ -127,9 +129,11 @@ def find_undetected(
 def _separated(candidates: Array, radius: float, known: Spheres, scale: Array) -> Array:
     """Return the candidates that keep their distance from all known spheres and from the candidates before them."""
     places = cKDTree(candidates * scale)
-    reach = _MIN_DISTANCE_DIAMETERS * (radius + float(known.radii.max(initial=radius)))
+    # Radii differ by their errors, too: only those of another kind count.
+    sizes = np.where(known.radii > _LARGE_RATIO * radius, known.radii, radius)
+    reach = _MIN_DISTANCE_DIAMETERS * (radius + float(sizes.max(initial=radius)))
     pairs = places.sparse_distance_matrix(cKDTree(known.positions * scale), reach, output_type="ndarray")
-    near = pairs["v"] < _MIN_DISTANCE_DIAMETERS * (radius + known.radii[pairs["j"]])
+    near = pairs["v"] < _MIN_DISTANCE_DIAMETERS * (radius + sizes[pairs["j"]])
     taken = np.zeros(len(candidates), bool)
     taken[pairs["i"][near]] = True
     close = places.query_pairs(2 * radius * _MIN_DISTANCE_DIAMETERS, output_type="ndarray")

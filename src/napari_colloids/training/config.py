@@ -133,11 +133,14 @@ class Config:
                 raise ColloidsError(f"{name} must be a list in {path}, not {values[name]!r}.")
         if "channels" in values:
             values["channels"] = tuple(values["channels"])
-        if "stages" in values:
-            for stage in values["stages"]:
-                _check_names(Stage, stage, path)
-            values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
-        return cls(**values)
+        for stage in values.get("stages", []):
+            _check_names(Stage, stage, path)
+        try:
+            if "stages" in values:
+                values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
+            return cls(**values)
+        except ColloidsError as error:
+            raise ColloidsError(f"In {path}: {error}") from error
 
     @property
     def ends(self) -> list[int]:

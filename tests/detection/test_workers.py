@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Barrier, Thread
 
 import pytest
@@ -57,6 +58,7 @@ def test_an_error_in_a_thread_comes_out_and_ends_the_work(allow_threads, threads
     def job(item):
         if item == 1:
             raise MemoryError("Memory ran out.")
+        time.sleep(0.001)  # or one thread may have done all else before the other has begun
         done.append(item)
 
     with pytest.raises(MemoryError, match="ran out"), Workers() as workers:

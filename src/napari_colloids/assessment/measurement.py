@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_colloids.particles import positions_of
+from napari_colloids.refinement.optics import whole_sigma
 from napari_colloids.refinement.preparation import prepare
 from napari_colloids.refinement.threads import single_threaded_blas
 from napari_colloids.stack import aspect_of
@@ -77,7 +78,7 @@ class Measurement:
     @property
     def axial_blur(self) -> float:
         """Axial standard deviation of the whole PSF in lateral voxels, with a halo that is twice as wide."""
-        return float(self.psf_sigma[0] * np.sqrt(1 + 3 * self.psf_tail))
+        return whole_sigma(self.psf_sigma[0], self.psf_tail)
 
     @property
     def snr(self) -> float:

@@ -29,6 +29,14 @@ _CONTRAST_PERCENTILES = (5, 97)
 MAX_TAIL = 0.35
 
 
+def whole_sigma(sigma: float, tail: float) -> float:
+    """Return the standard deviation of a PSF with its halo, twice as wide, that has a part of the light.
+
+    A PSF much longer than the particles is fitted with a large halo, which adds to it.
+    """
+    return float(sigma * np.sqrt(1 + 3 * tail))
+
+
 class Response(NamedTuple):
     """Grey levels that a detector records of some light.
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_colloids.refinement.optics import MAX_TAIL
+from napari_colloids.refinement.optics import MAX_TAIL, whole_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.refinement.global_parameters import GlobalParameters
-    from napari_colloids.refinement.optics import Optics
 
 #: Range of the radius over that of the detections.
 _RADIUS_RATIO_RANGE = (0.8, 1.25)
@@ -104,7 +103,7 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
             f"the fit does not agree with the diameter: its radii are {ratio:.2f} times those of the detections; "
             "check the diameter, or give a measured PSF"
         )
-    if _axial_sigma(optics) > _MAX_AXIAL_SIGMA_RADII * radius:
+    if whole_sigma(optics.psf_sigma[0], optics.psf_tail) > _MAX_AXIAL_SIGMA_RADII * radius:
         return "the particles are too blurred along z, by more than their diameter; nothing but a sharper image helps"
     if common.brightness_spread > _MAX_BRIGHTNESS_SPREAD:
         return (
@@ -122,7 +121,7 @@ def problem_of(common: GlobalParameters, seen: Seen, radius: float) -> str:
 
 def blur_factor(common: GlobalParameters) -> float:
     """Return how much larger errors are than noise makes them, as the particles are blurred along z; at least 1."""
-    blur = _axial_sigma(common.optics) / common.radius
+    blur = whole_sigma(common.optics.psf_sigma[0], common.optics.psf_tail) / common.radius
     return float(1 + _ERROR_GROWTH_PER_RADIUS * max(blur - _MIN_AMBIGUOUS_SIGMA_RADII, 0.0))
 
 
@@ -131,17 +130,12 @@ def blur_notices(common: GlobalParameters) -> list[str]:
     factor = blur_factor(common)
     if factor < _MIN_TOLD_FACTOR:
         return []
-    blur = _axial_sigma(common.optics) / common.radius
+    blur = whole_sigma(common.optics.psf_sigma[0], common.optics.psf_tail) / common.radius
     return [
         f"The image is blurred along z by {blur:.1f} radii (standard deviation): spheres on top of each other look "
         "like one, and how they are told apart depends on the very shape of the PSF. Standard errors are "
         f"{factor:.1f} times as large for it."
     ]
-
-
-def _axial_sigma(optics: Optics) -> float:
-    """Return the axial width of the PSF; one much longer than the particles is fitted with a large halo, which adds."""
-    return float(optics.psf_sigma[0] * np.sqrt(1 + 3 * optics.psf_tail))
 
 
 def are_points(common: GlobalParameters, radius: float) -> bool:

@@ -3,6 +3,7 @@ __version__: str
 from .assessment import Assessment as Assessment
 from .assessment import ImageQuality as ImageQuality
 from .assessment import assess as assess
+from .assessment import image_quality as image_quality
 from .detection import METHODS as METHODS
 from .detection import Options as Options
 from .detection import Record as Record

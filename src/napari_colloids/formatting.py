@@ -73,6 +73,18 @@ def voxel_size_words(voxel_size: Sequence[float], assumed: str = "") -> str:
     return f"{' x '.join(f'{edge:g}' for edge in voxel_size)} µm{note}"
 
 
+def verdict_lines(verdicts: Mapping[str, str]) -> list[str]:
+    """Return verdicts on an image as indented lines, one below the other.
+
+    Examples
+    --------
+    >>> verdict_lines({"SNR": "5.0: good", "Slice jitter": "0.00 px: steady"})
+    ['  SNR           5.0: good', '  Slice jitter  0.00 px: steady']
+    """
+    width = max(map(len, verdicts), default=0)
+    return [f"  {name:<{width}}  {words}" for name, words in verdicts.items()]
+
+
 def errors_by_axis(errors: Mapping[str, float]) -> str:
     """Return errors by axis in words.
 

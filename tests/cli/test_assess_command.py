@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_colloids import Record
+from napari_colloids.io import read_particles
 from napari_colloids.simulation import simulate
 
 
@@ -45,3 +47,25 @@ def test_bad_input_is_one_line(fails, dense_file):
     assert "frame" in fails("assess", dense_file, "--diameter", 8, "--frame", 3)
     assert "--diameter" in fails("assess", dense_file, "--diameter", 1)
     fails("assess", dense_file, "--twins", 1)
+
+
+def test_detect_measures_the_quality_of_each_image(run, stack_file, simulated, folder, capsys):
+    arguments = ["detect", stack_file, "-o", "found.csv", "--diameter", 10, "--quality"]
+    assert run(*arguments) == 0
+    shown = capsys.readouterr().err
+    quality = json.loads(Path("found.csv.json").read_text())["quality"]
+    assert quality["diameter"] == pytest.approx(10, rel=0.05)
+    assert quality["snr"] == pytest.approx(simulated.parameters.snr, rel=0.2)
+    assert quality["verdicts"]["SNR"].endswith(": good")
+    assert f"SNR                       {quality['verdicts']['SNR']}\n" in shown
+    table = read_particles("found.csv")
+    assert Record.from_attrs(table.attrs).quality == quality
+
+
+def test_a_quality_that_cannot_be_measured_is_a_notice(run, stack_file, folder, capsys):
+    region = ["--z-range", 4, 28]
+    assert run("detect", stack_file, "-o", "found.csv", "--diameter", 10, "--quality", *region) == 0
+    notice, summary = capsys.readouterr().err.splitlines()
+    assert "search without a region" in notice
+    assert "particles" in summary
+    assert json.loads(Path("found.csv.json").read_text())["quality"] == {}

@@ -6,7 +6,7 @@ from napari_colloids.assessment.disagreements import disagreements
 from napari_colloids.assessment.injection import Injection
 from napari_colloids.assessment.interval import Interval
 from napari_colloids.assessment.prediction import Prediction
-from napari_colloids.assessment.quality import ImageQuality
+from napari_colloids.assessment.quality import ImageQuality, image_quality
 from napari_colloids.assessment.result import Assessment
 from napari_colloids.assessment.run import N_TWINS, assess, iter_assess
 from napari_colloids.assessment.thinning import Thinning
@@ -25,5 +25,6 @@ __all__ = [
     "assess",
     "chapman",
     "disagreements",
+    "image_quality",
     "iter_assess",
 ]

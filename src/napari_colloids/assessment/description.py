@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-#: Particles that are needed for a comparison at least.
-MIN_PARTICLES = 20
 #: Standard errors by which a sample may differ from its twins beyond the tolerance.
 _MAX_ERRORS = 3.0
 #: Margin of an image whose correlations are not compared, in diameters, and of its length at most one in so many.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.stack import Stack
 
+#: Particles that are needed for a measurement at least.
+MIN_PARTICLES = 20
 #: Radius of a dark core over that of the particle from which there is one.
 _MIN_SHELL = 0.15
 #: Standard deviation of the lateral blur under which slices are compared, in voxels.

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.checks import N_STEPS, Checks, edge_errors, iter_checks
-from napari_colloids.assessment.description import MIN_PARTICLES
 from napari_colloids.assessment.interval import MISMATCH, Interval, ratio_interval
-from napari_colloids.assessment.measurement import measured
+from napari_colloids.assessment.measurement import MIN_PARTICLES, measured
 from napari_colloids.assessment.prediction import Prediction
-from napari_colloids.assessment.quality import ImageQuality
+from napari_colloids.assessment.quality import ImageQuality, volume_fraction_interval
 from napari_colloids.assessment.result import Assessment
 from napari_colloids.assessment.sample import Sample
 from napari_colloids.assessment.twin import FLOOR, Twin, iter_search, twin_parameters
@@ -42,9 +41,6 @@ N_TWINS = 6
 _MISMATCH_AS_FOUND = 0.3
 #: Thresholds for which precision and recall are predicted.
 _THRESHOLDS = np.round(np.arange(FLOOR, 1.0, 0.01), 2)
-#: Standard deviation of the volume fraction from what a twin has otherwise than the stack: a radius that is off by 1 %
-#: makes 3 % of it, and the PSF can hide as much.
-_VOLUME_FRACTION_MISMATCH = 0.05
 
 
 @takes_settings(Options)
@@ -214,9 +210,7 @@ def _predicted(made: TwinSet, count: int) -> Prediction:
 def _volume_fraction(twins: list[Twin]) -> Interval:
     """Return the volume fraction of twins that are as dense as the sample."""
     values = np.array([twin.simulation.volume_fraction for twin in twins])
-    mean = float(values.mean())
-    reach = 1.96 * float(np.hypot(values.std(ddof=1), _VOLUME_FRACTION_MISMATCH * mean))
-    return Interval(mean, max(mean - reach, 0.0), mean + reach)
+    return volume_fraction_interval(float(values.mean()), float(values.std(ddof=1)))
 
 
 def _curves(twins: list[Twin]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

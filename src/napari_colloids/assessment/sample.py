@@ -39,12 +39,15 @@ class Sample:
         Grey level of the stack that 0 stands for, and the difference of two successive ones.
     saturated
         Fraction of the voxels at the highest grey level.
+    corner
+        Its first voxel ``(z, y, x)`` in the stack.
     """
 
     stack: Stack
     offset: float
     step: float
     saturated: float
+    corner: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
     def of(cls, stack: Stack, part: Part, diameter: float, *, dark: bool) -> Sample:
@@ -65,17 +68,20 @@ class Sample:
             If the voxels are not as long along y as along x, or the image is constant.
         """
         volume = stack.volume(*part, dark=dark)
-        image = read_box(volume, _middle(volume, diameter, aspect_of(stack.voxel_size))).astype(np.float32)
+        middle = _middle(volume, diameter, aspect_of(stack.voxel_size))
+        image = read_box(volume, middle).astype(np.float32)
         image = np.nan_to_num(image, nan=float(np.nanmedian(image)))
         part_of = Stack(image, voxel_size=stack.voxel_size, name=stack.name, assumed=stack.assumed)
         low, high = float(image.min()), float(image.max())
         if high <= low:
             raise ColloidsError(f"'{stack.name}' is the same grey everywhere: there is nothing to assess.")
         saturated = float((image == high).mean())
+        z, y, x = (along.start for along in middle)
         if volume.dtype == np.uint8:
-            return cls(replace(part_of, data=image.astype(np.uint8)), 0.0, 1.0, saturated)
+            return cls(replace(part_of, data=image.astype(np.uint8)), 0.0, 1.0, saturated, (z, y, x))
         step = (high - low) / (65535 * (1.0 if saturated > MIN_SATURATED_FRACTION else _HEADROOM))
-        return cls(replace(part_of, data=np.rint((image - low) / step).astype(np.uint16)), low, step, saturated)
+        grey = np.rint((image - low) / step).astype(np.uint16)
+        return cls(replace(part_of, data=grey), low, step, saturated, (z, y, x))
 
     @property
     def image(self) -> NDArray[np.generic]:

@@ -42,12 +42,15 @@ class Job:
         How to search.
     selection
         Which volumes to search, and which part of them.
+    quality
+        Whether to measure the quality of the image in every volume, too (`image_quality`).
     """
 
     source: StackFile
     target: Path
     options: Options = field(default_factory=Options)
     selection: Selection = field(default_factory=Selection)
+    quality: bool = False
 
     @property
     def name(self) -> str:
@@ -110,6 +113,7 @@ class Job:
             **self._region_entries(),
             "mask": mask,
             "program": program(self.options.weights),
+            "quality": self.quality,
         }
         return hashlib.sha256(to_json(content).encode()).hexdigest()
 
@@ -133,6 +137,7 @@ class Job:
                 "frames": frames[0] if one_range else frames,
                 **self._region_entries(),
                 "mask": self.selection.mask,
+                "quality": self.quality,
             },
             "fingerprint": fingerprint,
             "chosen": self.selection.frames,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_colloids.batch.outcome import Log, Outcome
@@ -81,6 +82,9 @@ def keep_volume(job: Job, store: PartStore, log: Log, part: Part, table: pd.Data
     record = Record.from_attrs(table.attrs)
     if record.unusable:
         _check_unchanged(job, store)  # a file that is gone for a while has no bad frames
+    elif job.quality:
+        record = _with_quality(job, part, table, record)
+        table.attrs.update(record.to_attrs())
     store.keep(part, table)
     reasons = ", ".join(one.reason for one in record.unusable)
     words = f"{reasons}, not searched" if reasons else f"{len(table)} particles, {record.seconds:.1f} s"
@@ -111,6 +115,17 @@ def finish(job: Job, store: PartStore, log: Log) -> Outcome:
         f"{voxel_words(record.voxel_size, record.assumed)}{words}, {record.seconds:.1f} s"
     )
     return Outcome(job, "done", count, len(parts), record, refined, index=stack.index)
+
+
+def _with_quality(job: Job, part: Part, table: pd.DataFrame, record: Record) -> Record:
+    """Return the record of a volume with the quality of its image, or a notice why it cannot be measured."""
+    from napari_colloids.assessment import image_quality
+
+    try:
+        quality = image_quality(job.source.open(), table, frame=part.frame, channel=part.channel)
+    except ColloidsError as error:
+        return replace(record, notices=(*record.notices, str(error)))
+    return replace(record, quality=quality.as_dict())
 
 
 def _check_unchanged(job: Job, store: PartStore) -> None:

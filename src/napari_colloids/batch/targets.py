@@ -28,6 +28,7 @@ def jobs_of(
     into_folder: bool,
     options: Options | None = None,
     selection: Selection | None = None,
+    quality: bool = False,
 ) -> list[Job]:
     """Pair each input with the table to write.
 
@@ -43,6 +44,8 @@ def jobs_of(
         How to search all of them.
     selection
         Which volumes of each, and which part of them.
+    quality
+        Whether to measure the quality of the images, too.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def jobs_of(
         if os.path.realpath(target) in read:
             raise ColloidsError(f"The output {target} is also an input; choose another name.")
     return [
-        Job(source, target, options or Options(), selection or Selection())
+        Job(source, target, options or Options(), selection or Selection(), quality)
         for source, target in zip(sources, targets, strict=True)
     ]
 

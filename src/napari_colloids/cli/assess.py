@@ -12,7 +12,7 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import made_folder, progress_bar
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.detection.options import COMPUTING, Options
-from napari_colloids.formatting import voxel_words
+from napari_colloids.formatting import verdict_lines, voxel_words
 from napari_colloids.settings import INPUT, changed
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def assessment_words(found: "Assessment") -> str:
     """Return an assessment as lines of text."""
     lines = [f"{len(found.particles)} particles in the part assessed, threshold {found.threshold:.2f}"]
     if found.quality is not None:
-        verdicts = found.quality.verdicts()
-        width = max(map(len, verdicts))
-        lines += [f"  {name:<{width}}  {words}" for name, words in verdicts.items()]
+        lines += verdict_lines(found.quality.verdicts())
     if found.arranged_as_found:
         lines.append("Not a random packing of one kind: the simulated stacks are arranged as what was found.")
     checked = [*(f"{name}: {words}" for name, words in found.checks.words().items()), *found.checks.disagreements]

@@ -70,6 +70,14 @@ def detect(
         bool,
         typer.Option("--redo", help="Search again what is done already.", rich_help_panel=OUTPUT),
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality",
+            help="Measure optics, noise, sizes and steadiness of each image, too, and write them beside the table.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     computing: Mapping[str, object],
 ) -> int:
     """Find the particles of one or several stacks.
@@ -95,6 +103,7 @@ def detect(
         into_folder=into_folder,
         options=options,
         selection=changed(Selection(tuple(dict.fromkeys(channel or [0]))), where, "option"),
+        quality=quality,
     )
     if into_folder:
         made_folder(target)

@@ -1,7 +1,7 @@
 """Jobs of a command line: run here or on a cluster, and reported line by line."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -9,9 +9,10 @@ from napari_colloids.cli.failures import message_of
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import progress_bar, summary
 from napari_colloids.errors import ColloidsError, shown
+from napari_colloids.formatting import verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari_colloids.batch import Cluster, Job, Outcome
     from napari_colloids.batch.outcome import Log
@@ -99,4 +100,5 @@ def _lines(outcome: "Outcome") -> list[str]:
         lines.append(f"{name}: run again {'without --dark' if record.dark else 'with --dark'} to find those.")
     if not record.diameter_certain:
         lines.append(f"{name}: to be sure, measure one particle and run again with --diameter PX.")
-    return [*lines, f"{target}: {summary(outcome.particles, record, outcome.refined, outcome.volumes)}"]
+    lines.append(f"{target}: {summary(outcome.particles, record, outcome.refined, outcome.volumes)}")
+    return [*lines, *verdict_lines(cast("Mapping[str, str]", record.quality.get("verdicts", {})))]

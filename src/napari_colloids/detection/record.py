@@ -79,6 +79,9 @@ class Record:
     height_factor
         What the height of a voxel has to be multiplied by for the particles to be round; None where nothing speaks
         against it.
+    quality
+        What was measured of the image, with a verdict in words on each (`image_quality`); empty where it was not asked
+        for.
 
     See Also
     --------
@@ -117,6 +120,7 @@ class Record:
     assumed: str = ""
     unusable: tuple[Unusable, ...] = ()
     height_factor: float | None = None
+    quality: Mapping[str, object] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         certainty = "" if self.diameter_certain else ", uncertain"
@@ -150,6 +154,8 @@ class Record:
         size = known.get("voxel_size")
         known["voxel_size"] = tuple(size) if isinstance(size, list) else size
         known["optics"] = {name: given[name] for name in REFINEMENT if name in given}
+        if not isinstance(known.get("quality", {}), Mapping):
+            del known["quality"]
         if "diameter" in known and known["diameter"] is None:  # as JSON has NaN
             known["diameter"] = math.nan
         try:

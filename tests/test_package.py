@@ -35,9 +35,9 @@ FLOORS = [
         "table_limits",
     },
     {"io", "simulation", "scoring", "structure", "refinement"},
-    {"detection"},
-    {"batch", "benchmark", "assessment"},
-    {"training"},
+    {"detection", "dynamics"},
+    {"benchmark", "assessment"},
+    {"batch", "training"},
     {"widgets"},
     {"cli"},
 ]
@@ -69,7 +69,7 @@ def test_importing_the_package_is_light():
     assert not imported_by("import napari_colloids") & (GUI | {"torch", "numpy", "pandas", "scipy", "h5py"})
 
 
-@pytest.mark.parametrize("module", ["cli", "io", "scoring", "simulation", "structure", "stack", "particles"])
+@pytest.mark.parametrize("module", ["cli", "io", "scoring", "simulation", "structure", "dynamics", "stack", "particles"])
 def test_importing_a_floor_brings_neither_torch_nor_a_window(module):
     assert not imported_by(f"import napari_colloids.{module}") & (GUI | {"torch"})
 

@@ -16,10 +16,10 @@ import napari_colloids as nc
 from napari_colloids import ColloidsError, Options, Parameters
 from napari_colloids.detection import METHODS
 from napari_colloids.detection.options import OptionChanges
+from napari_colloids.dynamics.link_settings import LinkChanges, LinkSettings, Timing
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
-from napari_colloids.structure.link_settings import LinkChanges, LinkSettings, Timing
 
 
 @dataclass(frozen=True)

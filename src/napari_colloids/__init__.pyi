@@ -12,6 +12,11 @@ from .detection import detect as detect
 from .detection import detect_series as detect_series
 from .detection import intensities as intensities
 from .detection import iter_detect as iter_detect
+from .dynamics import Diffusion as Diffusion
+from .dynamics import diffusion_coefficient as diffusion_coefficient
+from .dynamics import link as link
+from .dynamics import mean_squared_displacement as mean_squared_displacement
+from .dynamics import plot_mean_squared_displacement as plot_mean_squared_displacement
 from .errors import ColloidsError as ColloidsError
 from .io import Series as Series
 from .io import label_image as label_image
@@ -42,13 +47,8 @@ from .simulation import Simulation as Simulation
 from .simulation import simulate as simulate
 from .simulation import simulate_brownian as simulate_brownian
 from .stack import Stack as Stack
-from .structure import Diffusion as Diffusion
 from .structure import PairCorrelation as PairCorrelation
-from .structure import diffusion_coefficient as diffusion_coefficient
 from .structure import first_minimum as first_minimum
-from .structure import link as link
-from .structure import mean_squared_displacement as mean_squared_displacement
 from .structure import neighbour_distance as neighbour_distance
 from .structure import pair_correlation as pair_correlation
-from .structure import plot_mean_squared_displacement as plot_mean_squared_displacement
 from .structure import suggest_search_range as suggest_search_range

@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial import cKDTree
 
 from napari_colloids import ColloidsError
+from napari_colloids.dynamics import diffusion_coefficient, link, mean_squared_displacement
 from napari_colloids.particles import POSITION
 from napari_colloids.simulation import simulate_brownian
-from napari_colloids.structure import diffusion_coefficient, link, mean_squared_displacement
 
 SMALL = {"shape": (24, 32, 32), "radius": 4.0, "frames": 12, "seed": 3}
 

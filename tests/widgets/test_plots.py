@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from napari_colloids.dynamics import Diffusion
 from napari_colloids.scoring.ranking import PrecisionRecallCurve
-from napari_colloids.structure import Diffusion
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import CURVE_COLOURS, ConfidenceHistogram, ResultPlot
 

@@ -7,14 +7,10 @@ import pandas as pd
 import pytest
 from napari.layers import Tracks
 
+from napari_colloids.dynamics import diffusion_coefficient, link, mean_squared_displacement
 from napari_colloids.io import read_particles, write_particles
 from napari_colloids.particles import POSITION, particle_table
-from napari_colloids.structure import (
-    diffusion_coefficient,
-    link,
-    mean_squared_displacement,
-    suggest_search_range,
-)
+from napari_colloids.structure import suggest_search_range
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.track import TrackWidget, _link

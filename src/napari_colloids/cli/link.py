@@ -10,10 +10,10 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
+from napari_colloids.dynamics.link_settings import LinkSettings, Timing
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import INPUT, changed
-from napari_colloids.structure.link_settings import LinkSettings, Timing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def link(
     ],
 ) -> None:
     """Link the particles of a time series into trajectories."""
-    from napari_colloids import __version__, structure
+    from napari_colloids import __version__, dynamics
     from napari_colloids.io import read_particles, write_particles
     from napari_colloids.particles import implied_voxel_size, with_micrometres
     from napari_colloids.stack import checked_frame_interval, checked_voxel_size
@@ -58,7 +58,7 @@ def link(
     source = dict(particles.attrs)
     interval = changed(Timing(), timing, "option").frame_interval
     interval = checked_frame_interval(source.get("frame_interval") if interval is None else interval)
-    tracks = structure.link(
+    tracks = dynamics.link(
         with_micrometres(particles, voxel_size),
         voxel_size=voxel_size,
         search_range=settings.search_range,
@@ -97,7 +97,7 @@ def link(
 
 def summary(tracks: "pd.DataFrame", frame_interval: float | None) -> str:
     """Return the facts of a linking in one line."""
-    from napari_colloids.structure import diffusion_coefficient, mean_squared_displacement
+    from napari_colloids.dynamics import diffusion_coefficient, mean_squared_displacement
 
     count = int(tracks["particle"].nunique())
     text = f"{count} trajectories, mean length {len(tracks) / max(count, 1):.1f} frames"

@@ -1,4 +1,4 @@
-"""Structure and dynamics from particle tables: pair correlation function, linking, mean squared displacement."""
+"""Structure from particle tables: pair correlation function, distances of neighbours."""
 
 import lazy_loader
 

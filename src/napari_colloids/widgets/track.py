@@ -14,11 +14,11 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
+from napari_colloids.dynamics import LinkSettings
+from napari_colloids.dynamics.link_settings import Timing
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import unit_symbol
 from napari_colloids.settings import settings_of
-from napari_colloids.structure import LinkSettings
-from napari_colloids.structure.link_settings import Timing
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     import napari
     import pandas as pd
 
+    from napari_colloids.dynamics import Diffusion
     from napari_colloids.progress import Progress
     from napari_colloids.stack import VoxelSize
-    from napari_colloids.structure import Diffusion
     from napari_colloids.widgets.parts.controls import Controls
     from napari_colloids.widgets.parts.number_box import NumberBox
     from napari_colloids.widgets.parts.task import Work
@@ -221,7 +221,7 @@ class TrackWidget(Panel):
 
     def _show(self, seconds: float | None) -> None:
         """Show the result in seconds, or in frames where their interval is unknown."""
-        from napari_colloids.structure import plot_mean_squared_displacement
+        from napari_colloids.dynamics import plot_mean_squared_displacement
 
         if self._result is None:
             return
@@ -294,7 +294,7 @@ class _Trajectories:
 
     def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
         """Return the mean squared displacement and the diffusion coefficient, in seconds where these are known."""
-        from napari_colloids.structure import diffusion_coefficient
+        from napari_colloids.dynamics import diffusion_coefficient
 
         msd = self.msd if seconds is None else self.msd.assign(lag_s=self.msd["lag"] * seconds)
         try:
@@ -304,7 +304,7 @@ class _Trajectories:
 
 
 def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Progress, None, _Trajectories]:
-    from napari_colloids.structure import iter_link, mean_squared_displacement
+    from napari_colloids.dynamics import iter_link, mean_squared_displacement
 
     tracks = yield from iter_link(table, voxel_size=request.voxel_size, **asdict(request.settings))
     return _Trajectories(request, tracks, mean_squared_displacement(tracks, voxel_size=request.voxel_size))

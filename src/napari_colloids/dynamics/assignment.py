@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.dynamics.common_motion import common_motion
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress
-from napari_colloids.structure.common_motion import common_motion
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from trackpy.linking.utils import Point
 
-    from napari_colloids.structure.common_motion import CommonMotion
+    from napari_colloids.dynamics.common_motion import CommonMotion
 
     Array = NDArray[np.float64]
 

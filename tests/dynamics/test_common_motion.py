@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import spheropack
 
+from napari_colloids.dynamics import diffusion_coefficient, link, mean_squared_displacement
 from napari_colloids.particles import POSITION
-from napari_colloids.structure import diffusion_coefficient, link, mean_squared_displacement
 
 BOX = np.array([60.0, 90.0, 90.0])
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from napari_colloids import ColloidsError
-from napari_colloids.structure import link, mean_squared_displacement, plot_mean_squared_displacement
+from napari_colloids.dynamics import link, mean_squared_displacement, plot_mean_squared_displacement
 
 
 def test_equal_to_trackpy_where_that_holds(walks):

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_colloids.structure.assignment import Trajectories
+    from napari_colloids.dynamics.assignment import Trajectories
 
     Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_colloids import ColloidsError
+from napari_colloids.dynamics import iter_link, link
 from napari_colloids.particles import POSITION, POSITION_UM, particle_table
-from napari_colloids.structure import iter_link, link
 
 #: A lattice, 10 px apart.
 LATTICE = np.stack(np.meshgrid(*[10.0 * np.arange(4)] * 3, indexing="ij"), -1).reshape(-1, 3)

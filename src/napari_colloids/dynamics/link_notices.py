@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_colloids.structure.assignment import Trajectories
+    from napari_colloids.dynamics.assignment import Trajectories
 
 #: Particles without a partner in the next frame, of those that should have one, from which it is told.
 MANY_LOST = 0.3

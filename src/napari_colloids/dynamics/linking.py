@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from napari_colloids.dynamics.assignment import LEAST_RANGE, assign
+from napari_colloids.dynamics.gap_closing import close_gaps
+from napari_colloids.dynamics.link_notices import link_notices
+from napari_colloids.dynamics.link_settings import LinkSettings
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import POSITION, POSITION_UM, check_particles, positions_of
 from napari_colloids.progress import result_of
 from napari_colloids.settings import changed, takes_settings
-from napari_colloids.structure.assignment import LEAST_RANGE, assign
-from napari_colloids.structure.gap_closing import close_gaps
 from napari_colloids.structure.inputs import require_columns
-from napari_colloids.structure.link_notices import link_notices
-from napari_colloids.structure.link_settings import LinkSettings
 from napari_colloids.structure.neighbours import suggest_search_range
 from napari_colloids.structure.scaling import scaling_of
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_colloids.dynamics.assignment import Trajectories
+    from napari_colloids.dynamics.link_settings import LinkChanges
     from napari_colloids.progress import Progress
-    from napari_colloids.structure.assignment import Trajectories
-    from napari_colloids.structure.link_settings import LinkChanges
 
 
 @takes_settings(LinkSettings)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_colloids.dynamics import link
 from napari_colloids.particles import POSITION, particle_table
-from napari_colloids.structure import link
 
 BOX = np.array([70.0, 100.0, 100.0])
 
@@ -40,7 +40,7 @@ def without(monkeypatch):
 
     def linked(table, **settings):
         with monkeypatch.context() as patch:
-            patch.setattr("napari_colloids.structure.linking.close_gaps", lambda *_: 0)
+            patch.setattr("napari_colloids.dynamics.linking.close_gaps", lambda *_: 0)
             return link(table, **settings)
 
     return linked

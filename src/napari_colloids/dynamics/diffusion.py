@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
-from napari_colloids.plotting import unit_symbol
-from napari_colloids.settings import check_value
-from napari_colloids.structure.displacement import (
+from napari_colloids.dynamics.displacement import (
     FIT_LAGS,
     checked_unit,
     lag_column,
     plot_mean_squared_displacement,
 )
+from napari_colloids.errors import ColloidsError
+from napari_colloids.plotting import unit_symbol
+from napari_colloids.settings import check_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from napari_colloids import ColloidsError
-from napari_colloids.structure import diffusion_coefficient, mean_squared_displacement
+from napari_colloids.dynamics import diffusion_coefficient, mean_squared_displacement
 
 
 def test_diffusion_and_localisation_error_are_separated(walks):

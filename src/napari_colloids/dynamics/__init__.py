@@ -1,0 +1,5 @@
+"""Dynamics from the particle tables of time series: linking, mean squared displacement, diffusion coefficient."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

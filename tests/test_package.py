@@ -33,6 +33,7 @@ FLOORS = [
         "plotting",
         "compiled",
         "table_limits",
+        "interval",
     },
     {"io", "simulation", "scoring", "structure", "refinement"},
     {"detection", "dynamics"},
@@ -69,7 +70,9 @@ def test_importing_the_package_is_light():
     assert not imported_by("import napari_colloids") & (GUI | {"torch", "numpy", "pandas", "scipy", "h5py"})
 
 
-@pytest.mark.parametrize("module", ["cli", "io", "scoring", "simulation", "structure", "dynamics", "stack", "particles"])
+@pytest.mark.parametrize(
+    "module", ["cli", "io", "scoring", "simulation", "structure", "dynamics", "stack", "particles"]
+)
 def test_importing_a_floor_brings_neither_torch_nor_a_window(module):
     assert not imported_by(f"import napari_colloids.{module}") & (GUI | {"torch"})
 

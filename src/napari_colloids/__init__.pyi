@@ -48,7 +48,12 @@ from .simulation import simulate as simulate
 from .simulation import simulate_brownian as simulate_brownian
 from .stack import Stack as Stack
 from .structure import PairCorrelation as PairCorrelation
+from .structure import Structure as Structure
+from .structure import StructureFactor as StructureFactor
 from .structure import first_minimum as first_minimum
+from .structure import local_structure as local_structure
+from .structure import measure_structure as measure_structure
 from .structure import neighbour_distance as neighbour_distance
 from .structure import pair_correlation as pair_correlation
+from .structure import structure_factor as structure_factor
 from .structure import suggest_search_range as suggest_search_range

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import napari_colloids as nc
 from napari_colloids.assessment.contact_edge import contact_edge
 from napari_colloids.assessment.description import FEATURES, compared, reasons_of
-from napari_colloids.assessment.interval import ratio_interval
 from napari_colloids.assessment.measurement import measured, slice_jitter
+from napari_colloids.assessment.ratio import ratio_interval
 from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION, Sample
 from napari_colloids.assessment.twin import Twin, corrected, is_lost, twin_parameters
 from napari_colloids.detection import Part

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.capture_recapture import CaptureRecapture, chapman
-from napari_colloids.assessment.interval import Interval
 from napari_colloids.errors import ColloidsError
+from napari_colloids.interval import Interval
 from napari_colloids.scoring import compare
 from napari_colloids.scoring.inputs import checked_aspect, checked_positions, checked_shape
 from napari_colloids.scoring.score import off_border

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-from napari_colloids.assessment.interval import CONFIDENCE_LEVEL, Interval
+from napari_colloids.interval import CONFIDENCE_LEVEL, Interval
 
 #: Particles at which the upper end of an interval counts as infinite.
 _MAX_NUMBER = 1 << 40

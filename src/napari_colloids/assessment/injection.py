@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.assessment.interval import Interval, ratio_interval
+from napari_colloids.assessment.ratio import ratio_interval
 from napari_colloids.assessment.twin import iter_search
 from napari_colloids.formatting import errors_by_axis
 from napari_colloids.particles import POSITION, positions_of
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_colloids.assessment.sample import Sample
     from napari_colloids.assessment.sample_model import SampleModel
     from napari_colloids.detection import Options
+    from napari_colloids.interval import Interval
     from napari_colloids.progress import Progress
     from napari_colloids.refinement.spheres import Spheres
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_colloids.assessment.interval import Interval
+    from napari_colloids.interval import Interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.assessment.interval import Interval
 from napari_colloids.assessment.measurement import MIN_PARTICLES, measured, slice_jitter
 from napari_colloids.assessment.sample import MIN_SATURATED_FRACTION, Sample
 from napari_colloids.detection.inputs import input_stack
 from napari_colloids.detection.record import Record
 from napari_colloids.detection.region import Part
 from napari_colloids.errors import ColloidsError
+from napari_colloids.interval import Interval
 from napari_colloids.particles import POSITION, positions_of
 
 if TYPE_CHECKING:
@@ -244,8 +244,7 @@ def image_quality(
 
 def volume_fraction_interval(value: float, deviation: float) -> Interval:
     """Return the interval of a volume fraction with this standard deviation, and that of the radius."""
-    reach = 1.96 * float(np.hypot(deviation, _VOLUME_FRACTION_DEVIATION * value))
-    return Interval(value, max(value - reach, 0.0), value + reach)
+    return Interval.of_normal(value, float(np.hypot(deviation, _VOLUME_FRACTION_DEVIATION * value)))
 
 
 def _of_part(particles: pd.DataFrame, part: Part) -> pd.DataFrame:

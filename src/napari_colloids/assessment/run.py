@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.checks import N_STEPS, Checks, edge_errors, iter_checks
-from napari_colloids.assessment.interval import MISMATCH, Interval, ratio_interval
 from napari_colloids.assessment.measurement import MIN_PARTICLES, measured
 from napari_colloids.assessment.prediction import Prediction
 from napari_colloids.assessment.quality import ImageQuality, volume_fraction_interval
+from napari_colloids.assessment.ratio import MISMATCH, ratio_interval
 from napari_colloids.assessment.result import Assessment
 from napari_colloids.assessment.sample import Sample
 from napari_colloids.assessment.twin import FLOOR, Twin, iter_search, twin_parameters
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_colloids.detection.options import OptionChanges
+    from napari_colloids.interval import Interval
     from napari_colloids.stack import Stack
 
 #: Twins that precision and recall are taken from.

@@ -45,9 +45,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.assessment.capture_recapture import CaptureRecapture, chapman
-from napari_colloids.assessment.interval import Interval
 from napari_colloids.assessment.twin import iter_search
 from napari_colloids.formatting import errors_by_axis
+from napari_colloids.interval import Interval
 from napari_colloids.particles import POSITION, positions_of
 from napari_colloids.scoring import match
 from napari_colloids.scoring.score import off_border

@@ -21,6 +21,7 @@ from napari_colloids.cli.link import link
 from napari_colloids.cli.score import score
 from napari_colloids.cli.simulate import simulate
 from napari_colloids.cli.stopping import stopping
+from napari_colloids.cli.structure import structure
 from napari_colloids.cli.train import train
 from napari_colloids.errors import ColloidsError
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
 )
-for command in (demo, simulate, detect, link, labels, score, assess, train, benchmark):
+for command in (demo, simulate, detect, link, structure, labels, score, assess, train, benchmark):
     app.command(cls=GroupedCommand)(command)
 
 

@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.particles import positions_of
+from napari_colloids.structure.frames import positions_by_frame
 from napari_colloids.structure.inputs import checked_particles
-from napari_colloids.structure.pair_correlation import pair_correlation, positions_by_frame
+from napari_colloids.structure.pair_correlation import pair_correlation
 from napari_colloids.structure.scaling import scaling_of
 
 if TYPE_CHECKING:

@@ -15,11 +15,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
-from napari_colloids.particles import positions_of
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.settings import check_value
-from napari_colloids.structure.inputs import checked_particles
-from napari_colloids.structure.scaling import scaling_of
+from napari_colloids.structure.frames import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,13 +32,10 @@ if TYPE_CHECKING:
 _CUTOFF_DIAMETERS = 4.0
 #: Particles whose pairs are in memory at a time.
 _BLOCK_PARTICLES = 20_000
-#: Smallest edge of the box over its largest: a thinner one is a plane.
-_MIN_BOX_ASPECT = 1e-9
+#: Smallest overlap of the box with itself, moved, over its edge.
+_MIN_OVERLAP = 1e-9
 #: Smallest cutoff over the largest edge of the box.
 _MIN_CUTOFF = 1e-6
-#: Extent of the particles over the edge of the box from which they do not lie in it; those that a fit has placed
-#: outside its faces do.
-_MAX_EXTENT = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +57,8 @@ class PairCorrelation:
         The pair correlation function at these distances; 1 for an ideal gas, whose positions are independent.
     unit
         ``"um"``, or ``"px"`` for lateral voxels.
+    error
+        Standard error of g, as if pairs were independent: of a dense suspension it is somewhat less.
 
     See Also
     --------
@@ -72,13 +69,15 @@ class PairCorrelation:
     --------
     >>> import numpy as np
     >>> from napari_colloids.structure import PairCorrelation
-    >>> PairCorrelation(r=np.array([0.5, 1.5, 2.5]), g=np.array([0.0, 2.4, 0.9]), unit="um")
+    >>> r, g = np.array([0.5, 1.5, 2.5]), np.array([0.0, 2.4, 0.9])
+    >>> PairCorrelation(r, g, unit="um", error=np.array([0.0, 0.1, 0.1]))
     PairCorrelation(3 distances up to 2.5 µm, highest g = 2.4 at r = 1.5 µm)
     """
 
     r: Array
     g: Array
     unit: str
+    error: Array
 
     def __repr__(self) -> str:
         peak = int(np.argmax(self.g))
@@ -102,7 +101,9 @@ class PairCorrelation:
         """
         ax = axes_or_new(ax)
         ax.axhline(1.0, color="0.5", linewidth=0.8, linestyle="--")
-        ax.plot(self.r, self.g, label="g(r)")
+        (line,) = ax.plot(self.r, self.g, label="g(r)")
+        band = self.g - self.error, self.g + self.error
+        ax.fill_between(self.r, *band, color=line.get_color(), alpha=0.3, linewidth=0)
         ax.set_xlim(left=0)
         ax.set_ylim(bottom=0)
         ax.set_xlabel(f"r ({unit_symbol(self.unit)})")
@@ -201,54 +202,28 @@ def pair_correlation(
     check_value("bins", bins, int, low=1)
     check_value("cutoff", cutoff, float | None)
     check_value("diameter", diameter, float | None)
-    check_value("shape", shape, tuple[float, float, float] | None, low=0, unit="voxels")
     if any(length is not None and length <= 0 for length in (cutoff, diameter)):
         raise ColloidsError("g(r) needs a positive cutoff and a positive diameter.")
-    particles = checked_particles(particles)
-    scaling = scaling_of(particles, voxel_size)
-    frames = [positions * scaling.scale for positions in positions_by_frame(particles) if len(positions) > 1]
-    if not frames:
-        raise ColloidsError("g(r) needs at least two particles in a frame.")
-    box = _filled_box(frames) if shape is None else np.asarray(shape, dtype=float) * scaling.scale
-    if shape is not None:
-        _check_shape(shape, [frame / scaling.scale for frame in frames])
-    if box.min() < _MIN_BOX_ASPECT * box.max():
-        raise ColloidsError("g(r) needs particles that do not all lie in one plane, or the shape of the stack.")
+    seen = frames_of(particles, shape, voxel_size, "g(r)")
+    frames, box, scaling = seen.positions, seen.window.edges, seen.scaling
     if cutoff is None:
         density = float(np.mean([len(frame) for frame in frames]) / np.prod(box))
         cutoff = _CUTOFF_DIAMETERS * (density ** (-1 / 3) if diameter is None else diameter * scaling.lateral)
     if cutoff < _MIN_CUTOFF * float(box.max()):
         raise ColloidsError(f"g(r) up to {cutoff:.3g} cannot be computed in a box of {box.max():.3g}: give more.")
     edges = np.linspace(0.0, min(cutoff, float(box.min())), bins + 1)
-    found, expected = np.zeros(bins), np.zeros(bins)
+    found, variance, expected = np.zeros(bins), np.zeros(bins), np.zeros(bins)
     shells = 4 / 3 * np.pi * np.diff(edges**3)
     for frame in frames:
         for displacements in _close_pairs(frame, edges[-1]):
             # Particles may lie a little outside the stack, where a fit has put them.
-            overlap = np.prod(np.maximum(box - displacements, _MIN_BOX_ASPECT * box), axis=1)
-            found += np.histogram(np.linalg.norm(displacements, axis=1), edges, weights=1 / overlap)[0]
+            overlap = np.prod(np.maximum(box - displacements, _MIN_OVERLAP * box), axis=1)
+            distances = np.linalg.norm(displacements, axis=1)
+            found += np.histogram(distances, edges, weights=1 / overlap)[0]
+            variance += np.histogram(distances, edges, weights=1 / overlap**2)[0]
         expected += shells * len(frame) * (len(frame) - 1) / 2 / np.prod(box) ** 2
-    return PairCorrelation((edges[:-1] + edges[1:]) / 2, found / expected, scaling.unit)
-
-
-def _check_shape(shape: Sequence[float], frames: Sequence[Array]) -> None:
-    """Refuse a shape ``(z, y, x)`` that the particles, in voxels, do not fit into."""
-    extent = np.max([np.ptp(frame, axis=0) for frame in frames], axis=0)
-    if min(shape) <= 0 or (extent > _MAX_EXTENT * np.asarray(shape, dtype=float)).any():
-        raise ColloidsError(
-            f"The particles extend over {' x '.join(f'{length:.3g}' for length in extent)} voxels (z, y, x), which a "
-            f"shape of {' x '.join(f'{length:.3g}' for length in shape)} cannot hold: give that of the stack."
-        )
-
-
-def positions_by_frame(particles: pd.DataFrame) -> Iterator[Array]:
-    """Yield the positions ``(N, 3)`` of each frame, and of each channel if there are several."""
-    keys = [column for column in ("frame", "channel") if column in particles]
-    if not keys:
-        yield positions_of(particles)
-        return
-    for _, rows in particles.groupby(keys, sort=False):
-        yield positions_of(rows)
+    middles = (edges[:-1] + edges[1:]) / 2
+    return PairCorrelation(middles, found / expected, scaling.unit, np.sqrt(variance) / expected)
 
 
 def _close_pairs(positions: Array, cutoff: float) -> Iterator[Array]:
@@ -266,12 +241,3 @@ def _close_pairs(positions: Array, cutoff: float) -> Iterator[Array]:
         if len(later):
             across = tree.sparse_distance_matrix(cKDTree(later), cutoff, output_type="ndarray")
             yield np.abs(block[across["i"]] - later[across["j"]])
-
-
-def _filled_box(frames: Sequence[Array]) -> Array:
-    """Return the edges of the box that the particles of all frames fill, none of them lying exactly on its faces.
-
-    Random positions in a box span (n - 1) / (n + 1) of its edges, in the mean over the frames; together they span more.
-    """
-    filled = np.mean([np.ptp(frame, axis=0) * (len(frame) + 1) / (len(frame) - 1) for frame in frames], axis=0)
-    return np.maximum(np.maximum(filled, np.ptp(np.concatenate(frames), axis=0)), np.finfo(float).tiny)

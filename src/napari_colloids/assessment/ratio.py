@@ -1,50 +1,20 @@
-"""Estimate with an interval."""
+"""Interval of a ratio in a sample, from how large it was in its twins."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import beta
 
+from napari_colloids.interval import CONFIDENCE_LEVEL, Interval
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Probability that an interval holds the true value.
-CONFIDENCE_LEVEL = 0.95
 #: Standard deviation of a ratio that comes from what a twin has otherwise than the stack: this part of the standard
 #: deviation of a single particle, and at least the second.
 MISMATCH, _MIN_MISMATCH = 0.15, 0.003
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Estimate with the interval that holds the true value with a probability of 95 %.
-
-    Attributes
-    ----------
-    value
-        The estimate.
-    low, high
-        Ends of the interval.
-
-    Examples
-    --------
-    >>> Interval(0.9, 0.85, 0.95)
-    0.900 (0.850 to 0.950)
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __repr__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-    def as_dict(self) -> dict[str, float]:
-        """Return value, low and high by name."""
-        return asdict(self)
 
 
 def ratio_interval(hits: Sequence[int], totals: Sequence[int], count: float, mismatch: float = MISMATCH) -> Interval:

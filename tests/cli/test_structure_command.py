@@ -1,0 +1,71 @@
+"""``napari-colloids structure``: g(r), S(q), volume fraction and a table of the order of each particle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_colloids.io import read_particles, write_particles
+from napari_colloids.particles import particle_table
+from napari_colloids.simulation.arrangement import Composition, arrange
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """A fluid of spheres of diameter 8 voxels in a stack of 88 voxels."""
+    made = arrange("random", (11.0,) * 3, Composition(0.4, 0.5), np.random.default_rng(8))
+    return particle_table(8 * made.positions - 0.5, radius=8 * made.radii, voxel_size=(0.1, 0.1, 0.1))
+
+
+def test_json_has_what_other_programs_read_and_the_table_its_columns(run, folder, sample, capsys):
+    write_particles("found.csv", sample)
+    assert run("structure", "found.csv", "--shape", 88, 88, 88, "--output", "order.csv", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["unit"] == "um"
+    assert figures["volume_fraction"]["value"] == pytest.approx(0.4, abs=0.02)
+    assert figures["volume_fraction"]["low"] < 0.4 < figures["volume_fraction"]["high"]
+    r, g = (np.array(figures["g"][name]) for name in "rg")
+    assert not g[r < 0.75].any()
+    assert 0.78 < r[g.argmax()] < 0.86
+    q, s = (np.array(figures["s"][name]) for name in "qs")
+    assert 0.8 * 6.9 < 0.8 * q[(q > 5) & (q < 14)][s[(q > 5) & (q < 14)].argmax()] < 0.8 * 9.5
+    table = read_particles("order.csv")
+    columns = {"neighbours", "q4", "q6", "w6", "q6_averaged", "voronoi_volume", "local_volume_fraction", "interior"}
+    assert columns <= set(table)
+    assert figures["interior"] == table["interior"].sum() > 20
+    inside = table[table["interior"] == 1]
+    depth = np.minimum(inside[["z", "y", "x"]] + 0.5, 87.5 - inside[["z", "y", "x"]]).to_numpy().min()
+    assert depth >= 2.5 * 8
+    assert inside["voronoi_volume"].mean() == pytest.approx(0.8**3 * np.pi / 6 / 0.4, rel=0.1)
+    assert json.loads(Path("order.csv.json").read_text())["structure"]["interior"] == figures["interior"]
+
+
+def test_words_and_notices(run, folder, sample, capsys):
+    write_particles("found.csv", sample)
+    assert run("structure", "found.csv", "--diameter", 8) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{len(sample)} particles of diameter 0.8 µm, ")
+    assert "Volume fraction: 0." in shown.out
+    assert "The shape of the stack is unknown" in shown.err
+    assert "No localisation errors are in the table" in shown.err
+
+
+def test_the_shape_is_that_of_the_stack_that_was_searched_whole(run, folder, sample, capsys):
+    searched = {"shape": [2, 88, 88, 88], "settings": {"border": 0}, "region": {}}
+    write_particles("whole.csv", sample, metadata=searched)
+    write_particles("part.csv", sample, metadata={**searched, "region": {"z_range": [0, 40]}})
+    for name, known in (("whole.csv", True), ("part.csv", False)):
+        assert run("structure", name) == 0
+        assert ("shape of the stack is unknown" in capsys.readouterr().err) is not known
+
+
+def test_what_cannot_be_used_is_refused(fails, folder, sample):
+    write_particles("found.csv", sample)
+    write_particles("one.csv", sample.iloc[:1])
+    assert "two particles" in fails("structure", "one.csv")
+    assert "also the input" in fails("structure", "found.csv", "--output", "found.csv")
+    assert "cannot hold" in fails("structure", "found.csv", "--shape", 20, 20, 20, "--output", "order.csv")
+    pd.DataFrame({"a": [1, 2]}).to_csv("other.csv", index=False)
+    assert "other.csv" in fails("structure", "other.csv")

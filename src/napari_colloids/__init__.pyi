@@ -13,10 +13,12 @@ from .detection import detect_series as detect_series
 from .detection import intensities as intensities
 from .detection import iter_detect as iter_detect
 from .dynamics import Diffusion as Diffusion
+from .dynamics import Relaxation as Relaxation
 from .dynamics import diffusion_coefficient as diffusion_coefficient
 from .dynamics import link as link
 from .dynamics import mean_squared_displacement as mean_squared_displacement
 from .dynamics import plot_mean_squared_displacement as plot_mean_squared_displacement
+from .dynamics import relaxation as relaxation
 from .errors import ColloidsError as ColloidsError
 from .io import Series as Series
 from .io import label_image as label_image

@@ -1,3 +1,5 @@
+from .cage_relative import cage_relative_displacements as cage_relative_displacements
+from .collective_overlap import collective_overlap as collective_overlap
 from .diffusion import Diffusion as Diffusion
 from .diffusion import diffusion_coefficient as diffusion_coefficient
 from .displacement import mean_squared_displacement as mean_squared_displacement
@@ -5,3 +7,9 @@ from .displacement import plot_mean_squared_displacement as plot_mean_squared_di
 from .link_settings import LinkSettings as LinkSettings
 from .linking import iter_link as iter_link
 from .linking import link as link
+from .nonaffine import nonaffine_displacement as nonaffine_displacement
+from .relaxation import relaxation as relaxation
+from .relaxation_result import Relaxation as Relaxation
+from .relaxation_result import relaxation_time as relaxation_time
+from .van_hove import VanHove as VanHove
+from .van_hove import van_hove as van_hove

@@ -220,7 +220,7 @@ def suggest_search_range(
     """
     particles = checked_particles(particles)
     if "frame" in particles and len(particles):
-        particles = _evenly_spread_frames(particles)
+        particles = evenly_spread_frames(particles)
     scaling = scaling_of(particles, voxel_size)
     nearest = [
         cKDTree(positions * scaling.aspect).query(positions * scaling.aspect, k=2)[0][:, 1]
@@ -260,7 +260,7 @@ def _checked_curve(r: ArrayLike, g: ArrayLike) -> tuple[Array, Array]:
     return distances, values
 
 
-def _evenly_spread_frames(particles: pd.DataFrame) -> pd.DataFrame:
+def evenly_spread_frames(particles: pd.DataFrame) -> pd.DataFrame:
     """Return evenly spread frames that have enough particles together."""
     frames = np.unique(particles["frame"].to_numpy())
     wanted = int(np.clip(np.ceil(_MAX_PARTICLES / (len(particles) / len(frames))), 1, len(frames)))

@@ -1,0 +1,287 @@
+"""Relaxation of a suspension from its trajectories: how long particles remember where they were.
+
+References
+----------
+Lacevic, Starr, Schroder and Glotzer, J. Chem. Phys. 119, 7372 (2003): overlap and four-point susceptibility.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_colloids.dynamics.cages import distance_of_neighbours, shell_radius
+from napari_colloids.dynamics.moments import averages, jackknife
+from napari_colloids.dynamics.overlap_errors import overlap_shift
+from napari_colloids.dynamics.relaxation_result import Relaxation
+from napari_colloids.dynamics.sampling import sample
+from napari_colloids.dynamics.susceptibility import susceptibility
+from napari_colloids.dynamics.time_lags import spread_lags
+from napari_colloids.dynamics.tracks import checked_axes, checked_tracks
+from napari_colloids.errors import ColloidsError
+from napari_colloids.plotting import unit_symbol
+from napari_colloids.settings import check_value
+from napari_colloids.stack import checked_frame_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_colloids.dynamics.sampling import Sampled
+    from napari_colloids.dynamics.tracks import Tracks
+
+    Array = NDArray[np.float64]
+
+#: Distance of the overlap in diameters: about the farthest that a particle moves in its cage.
+OVERLAP_DIAMETERS = 0.3
+#: Starting times of a lag that are averaged, at most.
+MAX_ORIGINS = 100
+
+
+def relaxation(
+    tracks: pd.DataFrame,
+    *,
+    q: float | None = None,
+    q_um: float | None = None,
+    diameter: float | None = None,
+    overlap_diameters: float = OVERLAP_DIAMETERS,
+    axes: str = "zyx",
+    errors: Sequence[float] | None = None,
+    subtract_drift: bool = False,
+    cage_relative: bool = False,
+    cutoff: float | None = None,
+    frame_interval: float | None = None,
+    voxel_size: Sequence[float] | None = None,
+    max_lag: int | None = None,
+    max_origins: int = MAX_ORIGINS,
+) -> Relaxation:
+    r"""Return how a suspension relaxes: MSD, F_s, overlap, four-point susceptibility and non-Gaussian parameter.
+
+    Each is given as measured and without the part of the localisation errors. With the variance
+    :math:`s_a^2 = \sigma_a^2(t) + \sigma_a^2(t + \tau)` of the error of a displacement along an axis, which is
+    :math:`2 \sigma_a^2` where all positions are as uncertain:
+
+    .. math::
+
+        \mathrm{MSD} &= \Big\langle \sum_a (\Delta x_a^2 - s_a^2) \Big\rangle, \qquad
+        F_s = \frac{1}{d} \sum_a
+        \frac{\langle \cos(q \Delta x_a) \rangle}{\langle e^{-q^2 s_a^2 / 2} \rangle}, \\
+        \langle \Delta r^4 \rangle &= \Big\langle \Big( \sum_a (\Delta x_a^2 - s_a^2) \Big)^2
+        - \sum_a s_a^2 (4 \Delta x_a^2 - 2 s_a^2) \Big\rangle
+
+    Parameters
+    ----------
+    tracks
+        Particle table with ``frame`` and ``particle``, as `link` returns it, and the standard errors ``z_err, y_err,
+        x_err`` where the particles were refined. Frames may be missing. Channels are averaged together.
+    q, q_um
+        Wave number per lateral voxel, or per micrometre; None takes :math:`2 \pi` over the diameter.
+    diameter
+        In lateral voxels; None takes the first peak of g(r), or :math:`2 \pi / q` where there is none.
+    overlap_diameters
+        Distance :math:`a` of the overlap in diameters.
+    axes
+        Axes along which displacements are taken: ``"yx"`` leaves out z, where the errors are largest.
+    errors
+        Standard errors of a position along z, y, x in voxels, of all particles; None takes those of the table.
+    subtract_drift
+        Whether to subtract the mean motion of all particles.
+    cage_relative
+        Whether to take displacements relative to the mean of those of the neighbours, as
+        `cage_relative_displacements` does.
+    cutoff
+        Distance within which particles are neighbours, in lateral voxels; None takes the first minimum of g(r).
+    frame_interval
+        Seconds between frames, or None.
+    voxel_size
+        Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
+    max_lag
+        Longest lag in frames; None takes half the series, or the first four of a short one. Of more than twenty, twelve
+        a decade are evaluated.
+    max_origins
+        Starting times of a lag that are averaged, at most; they are evenly spread.
+
+    Returns
+    -------
+    Relaxation
+
+    Raises
+    ------
+    ColloidsError
+        If the table is not linked, a particle is twice in a frame, an argument makes no sense, or neither wave number
+        nor diameter are given and the particles do not tell them.
+
+    See Also
+    --------
+    link : Finds the trajectories.
+    mean_squared_displacement : All lags, with the parts per axis, as measured.
+    van_hove : The distribution of the displacements.
+    collective_overlap : Needs no trajectories.
+
+    Notes
+    -----
+    **Errors.** The corrections of MSD, F_s and the moments of :math:`\alpha_2` [1]_ are exact for Gaussian errors that
+    are independent from frame to frame (for F_s also of how far a particle moves). What two frames have in common, as
+    the pull of a neighbour that stays, is no error of a displacement, and too much is then taken off. Motion during an
+    exposure [2]_ is not corrected. The overlap has no closed form: a mixture of isotropic Gaussians with these errors
+    is fitted to the lengths of the displacements, and its overlap without them taken; where none describes them (a
+    flow), the overlap stays as measured and a notice says so. :math:`\chi_4` has a part from each particle alone,
+    :math:`Q (1 - Q)`, which is corrected as :math:`Q` is, and one from particles that move together, which stays as
+    measured.
+
+    **Four-point susceptibility** [3]_. The variance over starting times is taken within sets of intervals that do not
+    overlap, as overlapping ones move alike, which would make it too small; then the sets are averaged. Each starting
+    time counts with its number of survivors.
+
+    **Survivors.** Only particles that are tracked count, and those that move far are lost first: where `survivors`
+    falls, F_s and overlap are too high.
+
+    **Standard errors** come from leaving out one of eight blocks of particles that lie together (jackknife). That of
+    the overlap is of the measured one, that of :math:`\chi_4` is :math:`\chi_4 \sqrt{2 / (n - 1)}` for :math:`n`
+    intervals that do not overlap.
+
+    Displacements are computed frame by frame: memory grows with the number of rows alone.
+
+    References
+    ----------
+    .. [1] Rahman, "Correlations in the motion of atoms in liquid argon", Phys. Rev. 136, A405 (1964).
+    .. [2] Savin and Doyle, "Static and dynamic errors in particle tracking microrheology", Biophys. J. 88, 623 (2005).
+    .. [3] Lacevic, Starr, Schroder and Glotzer, "Spatially heterogeneous dynamics investigated via a time-dependent
+       four-point density correlation function", J. Chem. Phys. 119, 7372 (2003).
+
+    Examples
+    --------
+    Random walks with steps of 0.1 voxels along each axis, seen with errors of 0.2: F_s is exp(-q^2 0.1^2 lag / 2).
+
+    >>> import numpy as np
+    >>> from napari_colloids import particle_table, relaxation
+    >>> rng = np.random.default_rng(0)
+    >>> paths = np.cumsum(rng.normal(0, 0.1, (20, 2000, 3)), axis=0)
+    >>> tracks = particle_table(
+    ...     (paths + rng.normal(0, 0.2, paths.shape)).reshape(-1, 3),
+    ...     frame=np.repeat(np.arange(20), 2000),
+    ...     particle=np.tile(np.arange(2000), 20),
+    ... )
+    >>> result = relaxation(tracks, q=2.0, errors=(0.2, 0.2, 0.2))
+    >>> print(f"{result.fs[0]:.2f}, not {result.fs_raw[0]:.2f}; in theory {np.exp(-2 * 0.1**2):.2f}")
+    0.98, not 0.84; in theory 0.98
+    """
+    seconds = checked_frame_interval(frame_interval)
+    places = checked_axes(axes)
+    check_value("cage_relative", cage_relative, bool)
+    check_value("max_lag", max_lag, int | None, low=1, unit="frames")
+    check_value("max_origins", max_origins, int, low=1)
+    check_value("overlap_diameters", overlap_diameters, float, low=1e-6)
+    moving = checked_tracks(tracks, voxel_size=voxel_size, errors=errors, subtract_drift=subtract_drift)
+    notices = list(moving.notices)
+    wave, length = _scales(tracks, moving, q, q_um, diameter, voxel_size, notices)
+    shell = shell_radius(tracks, voxel_size, cutoff) if cage_relative else None
+    distance = overlap_diameters * length
+    sampled = sample(
+        moving,
+        spread_lags(moving.frames, max_lag),
+        places=places,
+        q=wave,
+        distance=distance,
+        shell=shell,
+        max_origins=max_origins,
+    )
+    mean, error = averages(sampled.sums.sum(axis=1)), jackknife(sampled.sums)
+    overlap = mean.overlap_raw
+    if moving.variances is not None:
+        overlap = _corrected_overlap(sampled, overlap, notices)
+        if np.any(mean.msd <= 0):
+            notices.append(
+                "At some lags the localisation errors explain more than the mean squared displacement: they are "
+                "smaller than the table says, or the same in all frames. There alpha_2 is left out."
+            )
+    series = zip(sampled.starts, sampled.lags.tolist(), sampled.numbers, sampled.overlaps, strict=True)
+    found = [susceptibility(*one) for one in series]
+    chi4_raw, chi4_err = np.array(found, dtype=float).reshape(-1, 2).T
+    alone, alone_raw = (value * (1 - value) for value in (overlap, mean.overlap_raw))
+    return Relaxation(
+        lag=sampled.lags,
+        lag_s=None if seconds is None else seconds * sampled.lags.astype(np.float64),
+        msd=mean.msd,
+        msd_raw=mean.msd_raw,
+        msd_err=error.msd,
+        fs=mean.fs,
+        fs_raw=mean.fs_raw,
+        fs_err=error.fs,
+        overlap=overlap,
+        overlap_raw=mean.overlap_raw,
+        overlap_err=error.overlap_raw,
+        chi4=chi4_raw + alone - alone_raw,
+        chi4_raw=chi4_raw,
+        chi4_err=chi4_err,
+        alpha2=mean.alpha2,
+        alpha2_raw=mean.alpha2_raw,
+        alpha2_err=error.alpha2,
+        survivors=sampled.survivors,
+        count=mean.count.astype(np.int64),
+        q=wave,
+        overlap_distance=distance,
+        unit=moving.scaling.unit,
+        axes="".join("zyx"[place] for place in places),
+        notices=notices,
+    )
+
+
+def _scales(
+    tracks: pd.DataFrame,
+    moving: Tracks,
+    q: float | None,
+    q_um: float | None,
+    diameter: float | None,
+    voxel_size: Sequence[float] | None,
+    notices: list[str],
+) -> tuple[float, float]:
+    """Return the wave number and the diameter in the unit of the tracks.
+
+    Raises
+    ------
+    ColloidsError
+        If one makes no sense, or neither is given and the particles do not tell them.
+    """
+    lateral = moving.scaling.lateral
+    for name, value in (("q", q), ("q_um", q_um), ("diameter", diameter)):
+        check_value(name, value, float | None)
+        if value is not None and value <= 0:
+            raise ColloidsError(f"{name} must be positive, not {value:g}.")
+    if q is not None and q_um is not None:
+        raise ColloidsError("Give q per voxel or q_um per micrometre, not both.")
+    if q_um is not None and moving.scaling.unit != "um":
+        raise ColloidsError("q_um per micrometre needs the voxel size: give voxel_size, or q per voxel.")
+    wave = q_um if q is None else q / lateral
+    length = (distance_of_neighbours(tracks, voxel_size) if diameter is None else diameter) * lateral
+    if not np.isfinite(length):
+        if wave is None:
+            raise ColloidsError(
+                "These particles show no distance between neighbours, from which q would be taken: give q or diameter."
+            )
+        length = 2 * np.pi / wave
+        notices.append(
+            f"These particles show no distance between neighbours: the overlap is in parts of 2 pi / q = {length:.3g} "
+            f"{unit_symbol(moving.scaling.unit)}."
+        )
+    return (2 * np.pi / length if wave is None else float(wave)), float(length)
+
+
+def _corrected_overlap(sampled: Sampled, overlap: Array, notices: list[str]) -> Array:
+    """Return the overlap at each lag without localisation errors; say where they cannot be taken off."""
+    corrected, left = overlap.copy(), []
+    for number, (counts, variances) in enumerate(zip(sampled.lengths, sampled.variances, strict=True)):
+        shift = overlap_shift(counts, variances, sampled.distance)
+        if shift is None:
+            left.append(int(sampled.lags[number]))
+        else:
+            corrected[number] = np.clip(overlap[number] + shift, 0.0, 1.0)
+    if left:
+        notices.append(
+            f"The overlap at {len(left)} of {len(sampled.lags)} lags (from {left[0]} frames) is not corrected for "
+            "localisation errors: the displacements are no mixture of isotropic random motions, as with a flow."
+        )
+    return corrected

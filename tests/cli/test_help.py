@@ -39,6 +39,7 @@ CONTRACT = {
     "train": "--match --output --resume --diameter --weights --steps",
     "benchmark": "",
     "link": "--output",
+    "dynamics": "--q --q-um --output --json",
 }
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: A command in a block of code or between backticks: its name, and its words.

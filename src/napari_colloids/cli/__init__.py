@@ -14,6 +14,7 @@ from napari_colloids.cli.assess import assess
 from napari_colloids.cli.benchmark import benchmark
 from napari_colloids.cli.demo import demo
 from napari_colloids.cli.detect import detect
+from napari_colloids.cli.dynamics import dynamics
 from napari_colloids.cli.failures import TRACEBACK_OPTION, tell, wants_traceback
 from napari_colloids.cli.groups import MAX_WIDTH, GroupedCommand
 from napari_colloids.cli.labels import labels
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
 )
-for command in (demo, simulate, detect, link, structure, labels, score, assess, train, benchmark):
+for command in (demo, simulate, detect, link, structure, dynamics, labels, score, assess, train, benchmark):
     app.command(cls=GroupedCommand)(command)
 
 

@@ -33,8 +33,14 @@ _SHELL_SPACINGS = 1.4
 
 
 def distance_of_neighbours(tracks: pd.DataFrame, voxel_size: Sequence[float] | None) -> float:
-    """Return the first peak of g(r) of a series in lateral voxels; NaN where there is none."""
-    return neighbour_distance(evenly_spread_frames(tracks), voxel_size=voxel_size)
+    """Return the first peak of g(r) of a series in lateral voxels; NaN where there is none.
+
+    Where all frames together show none, the first one is looked at alone: particles may have been arranged then.
+    """
+    distance = neighbour_distance(evenly_spread_frames(tracks), voxel_size=voxel_size)
+    if math.isfinite(distance):
+        return distance
+    return neighbour_distance(tracks[tracks["frame"] == tracks["frame"].min()], voxel_size=voxel_size)
 
 
 def shell_radius(tracks: pd.DataFrame, voxel_size: Sequence[float] | None, cutoff: float | None) -> float:

@@ -155,7 +155,7 @@ def plot_mean_squared_displacement(msd: pd.DataFrame, ax: Axes | None = None) ->
     Examples
     --------
     >>> import pandas as pd
-    >>> from napari_colloids.structure import plot_mean_squared_displacement
+    >>> from napari_colloids.dynamics import plot_mean_squared_displacement
     >>> msd = pd.DataFrame({"lag": [1, 2], "lag_s": [0.5, 1.0], "msd": [0.02, 0.04]})
     >>> msd.attrs["unit"] = "um"
     >>> ax = plot_mean_squared_displacement(msd)

@@ -140,7 +140,7 @@ def iter_link(
     Examples
     --------
     >>> from napari_colloids.particles import particle_table
-    >>> from napari_colloids.structure import iter_link
+    >>> from napari_colloids.dynamics import iter_link
     >>> for progress in iter_link(particle_table([[5, 5, 0], [5, 5, 2]], frame=[0, 1]), search_range=4):
     ...     print(progress.message)
     Linked frame 1 of 2.

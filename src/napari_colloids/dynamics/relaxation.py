@@ -80,7 +80,8 @@ def relaxation(
     q, q_um
         Wave number per lateral voxel, or per micrometre; None takes :math:`2 \pi` over the diameter.
     diameter
-        In lateral voxels; None takes the first peak of g(r), or :math:`2 \pi / q` where there is none.
+        In lateral voxels; None takes the first peak of g(r) or, where there is none, twice the median radius of the
+        table, else :math:`2 \pi / q`.
     overlap_diameters
         Distance :math:`a` of the overlap in diameters.
     axes
@@ -128,9 +129,9 @@ def relaxation(
     the pull of a neighbour that stays, is no error of a displacement, and too much is then taken off. Motion during an
     exposure [2]_ is not corrected. The overlap has no closed form: a mixture of isotropic Gaussians with these errors
     is fitted to the lengths of the displacements, and its overlap without them taken; where none describes them (a
-    flow), the overlap stays as measured and a notice says so. :math:`\chi_4` has a part from each particle alone,
-    :math:`Q (1 - Q)`, which is corrected as :math:`Q` is, and one from particles that move together, which stays as
-    measured.
+    flow), the overlap stays as measured and a notice says so. :math:`\chi_4` is scaled as :math:`Q (1 - Q)`, its value
+    for particles that move independently, changes with the correction of :math:`Q`; what particles that move together
+    add may change otherwise.
 
     **Four-point susceptibility** [3]_. The variance over starting times is taken within sets of intervals that do not
     overlap, as overlapping ones move alike, which would make it too small; then the sets are averaged. Each starting
@@ -201,7 +202,9 @@ def relaxation(
     series = zip(sampled.starts, sampled.lags.tolist(), sampled.numbers, sampled.overlaps, strict=True)
     found = [susceptibility(*one) for one in series]
     chi4_raw, chi4_err = np.array(found, dtype=float).reshape(-1, 2).T
+    # What particles that move independently have; the noise of a sample stays in proportion.
     alone, alone_raw = (value * (1 - value) for value in (overlap, mean.overlap_raw))
+    share = np.divide(alone, alone_raw, out=np.ones_like(alone), where=alone_raw > 0)
     return Relaxation(
         lag=sampled.lags,
         lag_s=None if seconds is None else seconds * sampled.lags.astype(np.float64),
@@ -214,9 +217,9 @@ def relaxation(
         overlap=overlap,
         overlap_raw=mean.overlap_raw,
         overlap_err=error.overlap_raw,
-        chi4=chi4_raw + alone - alone_raw,
+        chi4=chi4_raw * share,
         chi4_raw=chi4_raw,
-        chi4_err=chi4_err,
+        chi4_err=chi4_err * share,
         alpha2=mean.alpha2,
         alpha2_raw=mean.alpha2_raw,
         alpha2_err=error.alpha2,
@@ -257,7 +260,13 @@ def _scales(
         raise ColloidsError("q_um per micrometre needs the voxel size: give voxel_size, or q per voxel.")
     wave = q_um if q is None else q / lateral
     length = (distance_of_neighbours(tracks, voxel_size) if diameter is None else diameter) * lateral
-    if not np.isfinite(length):
+    if not np.isfinite(length) and "radius" in tracks:
+        length = 2 * float(tracks["radius"].median()) * lateral
+        notices.append(
+            f"These particles show no distance between neighbours: their median diameter of {length:.3g} "
+            f"{unit_symbol(moving.scaling.unit)} was taken for it."
+        )
+    if not 0 < length < np.inf:
         if wave is None:
             raise ColloidsError(
                 "These particles show no distance between neighbours, from which q would be taken: give q or diameter."

@@ -77,7 +77,7 @@ class Relaxation:
     >>> positions = [[5, 5, x] for x in (0.0, 0.5, 2.0, 2.5)]
     >>> tracks = particle_table(positions, frame=[0, 1, 2, 3], particle=[0, 0, 0, 0])
     >>> relaxation(tracks, q=1.0, diameter=3)
-    Relaxation(3 lags up to 3 frames, q = 1 /px, F_s from 0.872 to 0.4, tau_alpha not reached)
+    Relaxation(3 lags up to 3 frames, q = 1 /px, F_s from 0.87 to 0.4, tau_alpha not reached)
     """
 
     lag: Numbers

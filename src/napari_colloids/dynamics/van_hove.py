@@ -224,9 +224,9 @@ def van_hove(
     if not moves.all():
         raise ColloidsError(f"No particle is tracked over {wanted[np.argmin(moves)]} frames: give lags that occur.")
     variance = squares / moves / len(places)
-    reach = (
-        _REACH_SIGMAS * float(variance[-1]) ** 0.5 if max_distance is None else max_distance * moving.scaling.lateral
-    )
+    reach = _REACH_SIGMAS * float(variance[-1]) ** 0.5
+    if max_distance is not None:
+        reach = max_distance * moving.scaling.lateral
     if not reach > 0:
         raise ColloidsError("No particle moves: give max_distance.")
     edges = np.linspace(0 if radial else -reach, reach, bins + 1)

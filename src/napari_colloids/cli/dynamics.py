@@ -1,0 +1,167 @@
+"""``napari-colloids dynamics``: how a suspension relaxes, from the trajectories of its particles."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_colloids.cli.groups import OUTPUT
+from napari_colloids.cli.settings import takes_settings
+from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
+from napari_colloids.dynamics.link_settings import Timing
+from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import voxel_words
+from napari_colloids.settings import HOW, INPUT, changed
+
+if TYPE_CHECKING:
+    from napari_colloids.dynamics import Relaxation
+
+#: Curves of the table in words, with their headings; the lag comes first.
+_SHOWN = {
+    "msd": "MSD",
+    "fs": "F_s",
+    "overlap": "overlap",
+    "chi4": "chi_4",
+    "alpha2": "alpha_2",
+    "survivors": "survivors",
+}
+#: Width of a column of that table.
+_WIDTH = 12
+
+
+@takes_settings(Timing, "timing")
+def dynamics(
+    *,
+    tracks: Annotated[
+        Path,
+        typer.Argument(metavar="TRACKS", help="Linked particles, as 'link' writes them.", rich_help_panel=INPUT),
+    ],
+    timing: Mapping[str, object],
+    voxel_size: VoxelSize = None,
+    columns: Columns = None,
+    diameter: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX",
+            help="Diameter of a particle in lateral voxels.  [default: first peak of g(r)]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    errors: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="Z Y X",
+            help="Standard errors of a position in voxels, of all particles.  [default: those of the table]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    q: Annotated[
+        float | None,
+        typer.Option(
+            "--q",
+            metavar="PER_PX",
+            help="Wave number of F_s per lateral voxel.  [default: 2 pi / diameter]",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    q_um: Annotated[
+        float | None,
+        typer.Option("--q-um", metavar="PER_UM", help="The same per micrometre.", rich_help_panel=HOW),
+    ] = None,
+    axes: Annotated[
+        str,
+        typer.Option(metavar="AXES", help="Axes of the displacements: yx leaves out z.", rich_help_panel=HOW),
+    ] = "zyx",
+    max_lag: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Longest lag in frames.  [default: half the series]", rich_help_panel=HOW),
+    ] = None,
+    subtract_drift: Annotated[
+        bool,
+        typer.Option("--subtract-drift", help="Subtract the mean motion of all particles.", rich_help_panel=HOW),
+    ] = False,
+    cage_relative: Annotated[
+        bool,
+        typer.Option(
+            "--cage-relative",
+            help="Take displacements relative to the mean of those of the neighbours.",
+            rich_help_panel=HOW,
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Table to write (.csv), one row a lag.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of words.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Evaluate trajectories: MSD, F_s, overlap, chi_4 and alpha_2, corrected for the localisation errors."""
+    from napari_colloids.dynamics import relaxation
+    from napari_colloids.io import atomic_write, read_particles
+    from napari_colloids.jsonable import jsonable
+    from napari_colloids.particles import implied_voxel_size, with_micrometres
+    from napari_colloids.stack import checked_frame_interval, checked_voxel_size
+
+    if output is not None and output.suffix.lower() != ".csv":
+        raise ColloidsError(f"'{output}' has another ending than .csv, in which the curves are written.")
+    if output is not None and output.resolve() == tracks.resolve():
+        raise ColloidsError(f"The output {output} is also the input; choose another name.")
+    particles = read_particles(tracks, columns=column_map(columns), voxel_size=voxel_size)
+    source = dict(particles.attrs)
+    interval = changed(Timing(), timing, "option").frame_interval
+    interval = checked_frame_interval(source.get("frame_interval") if interval is None else interval)
+
+    def computed() -> "Relaxation":
+        return relaxation(
+            with_micrometres(particles, voxel_size),
+            q=q,
+            q_um=q_um,
+            diameter=diameter,
+            axes=axes,
+            errors=errors,
+            subtract_drift=subtract_drift,
+            cage_relative=cage_relative,
+            frame_interval=interval,
+            voxel_size=voxel_size,
+            max_lag=max_lag,
+        )
+
+    if output is None:
+        found = computed()
+    else:
+        with atomic_write(output) as path:  # which finds out before the long work whether it can be written
+            found = computed()
+            found.to_frame().to_csv(path, index=False)
+    say_how_read(tracks, particles)
+    if as_json:
+        typer.echo(json.dumps(jsonable(found.as_dict())))
+        return
+    for notice in found.notices:
+        typer.echo(f"{tracks.name}: {notice}", err=True)
+    size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
+    assumed = str(source.get("assumed", "")) if voxel_size is None else ""
+    typer.echo(f"{relaxation_table(found)}\n{voxel_words(size, assumed, remedy='--voxel-size')}")
+
+
+def relaxation_table(found: "Relaxation") -> str:
+    """Return the curves of a relaxation as a table of text, and the relaxation time."""
+    unit = found.unit
+    time = found.lag if found.lag_s is None else found.lag_s
+    headings = [f"lag [{'frames' if found.lag_s is None else 's'}]", f"MSD [{unit}^2]", *list(_SHOWN.values())[1:]]
+    lines = ["".join(f"{heading:>{max(_WIDTH, len(heading) + 2)}}" for heading in headings)]
+    widths = [max(_WIDTH, len(heading) + 2) for heading in headings]
+    for values in zip(time, *(getattr(found, name) for name in _SHOWN), strict=True):
+        lines.append("".join(f"{value:>{width}.4g}" for value, width in zip(values, widths, strict=True)))
+    tau = "not reached"
+    if found.tau_alpha is not None:
+        tau = f"{found.tau_alpha:.3g} frames" if found.tau_alpha_s is None else f"{found.tau_alpha_s:.3g} s"
+    lines.append(
+        f"F_s falls to 1/e (tau_alpha): {tau}; q = {found.q:.4g} /{unit}, overlap within "
+        f"{found.overlap_distance:.3g} {unit}, axes {found.axes}"
+    )
+    return "\n".join(lines)

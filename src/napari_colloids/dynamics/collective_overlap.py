@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Random points of a frame that tell how often a place is occupied by chance.
 _POINTS = 20_000
+#: Their seed: an odd one, as simulated positions may come from a usual one, and must not be the same.
+_SEED = 902_513
 #: Pairs of frames of a lag, at most.
 _MAX_ORIGINS = 50
 
@@ -169,4 +171,4 @@ def _occupied(tree: cKDTree, points: Array, reach: float) -> float:
 def _random_points(positions: Array) -> Array:
     """Return random points of the box that particles fill, the same ones whenever they are asked for."""
     low, high = positions.min(axis=0), positions.max(axis=0)
-    return np.asarray(np.random.default_rng(0).uniform(low, high, (_POINTS, 3)))
+    return np.asarray(np.random.default_rng(_SEED).uniform(low, high, (_POINTS, 3)))

@@ -152,7 +152,7 @@ def _fitted(before: Array, after: Array, variances: Array | None, neighbours: cs
 
     def summed(values: Array) -> Array:
         """Sum over the bonds of each particle, along the first axis."""
-        flat = values.reshape(len(values), -1)
+        flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
         columns = [np.bincount(owner, weights=column, minlength=len(block)) for column in flat.T]
         return np.stack(columns, axis=1, dtype=np.float64).reshape(len(block), *values.shape[1:])
 

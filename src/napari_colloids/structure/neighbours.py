@@ -160,6 +160,8 @@ def _peak_position(particles: pd.DataFrame, voxel_size: Sequence[float] | None, 
     )
     near = (fine.r > 0.8 * approximate) & (fine.r < 1.05 * approximate)
     height = _smoothed(fine.r, fine.g, _FINE_SMOOTHING_BINS)[near]
+    if not height.max(initial=0.0) > 0:  # particles on top of each other: what seemed a peak has no pairs
+        return float("nan")
     return float(np.average(fine.r[near], weights=np.maximum(height - _PEAK_TOP_FRACTION * height.max(), 0.0)))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,10 @@ EDGES = np.concatenate([np.linspace(0, 1, 21), np.geomspace(1, 30, 25)[1:], [np.
 _INSIDE = 20
 #: Standard deviations of the Gaussians along an axis, over the distance of the overlap.
 _WIDTHS = np.concatenate([[0.0], np.geomspace(0.02, 15, 32)])
-#: Points that stand for a Gaussian: a power of 2, for a sequence that fills space evenly.
-POINTS = 4096
+#: Points that stand for a Gaussian.
+_POINTS = 4096
+#: Positive roots of x^(axes + 1) = x + 1 for one to three axes: golden ratios, whose multiples fill space evenly.
+_GOLDEN = (1.618033988749895, 1.324717957244746, 1.2207440846057596)
 _ROUNDS = 1000
 #: Greatest difference of the cumulative distributions for which the mixture describes the displacements.
 _MOST_MISFIT = 0.03
@@ -52,7 +55,7 @@ def overlap_shift(counts: Array, variances: Array, distance: float) -> float | N
     distance
         Of the overlap.
     """
-    places = np.linspace(0, len(variances) - 1, POINTS).round().astype(int)
+    places = np.linspace(0, len(variances) - 1, _POINTS).round().astype(int)
     blur = variances[np.random.default_rng(0).permutation(places)] / distance**2
     normal = _normal_points(variances.shape[1]) ** 2
     measured = np.stack([_cumulated(normal, width**2 + blur) for width in _WIDTHS])
@@ -77,9 +80,9 @@ def _cumulated(normal_squares: Array, variances: Array) -> Array:
 
 
 def _normal_points(axes: int) -> Array:
-    """Return points of a normal distribution, shape ``(POINTS, axes)``, spread more evenly than random ones."""
-    from scipy.special import ndtri
-    from scipy.stats.qmc import Sobol
+    """Return points of a normal distribution, shape ``(_POINTS, axes)``, spread more evenly than random ones.
 
-    uniform = Sobol(axes, seed=0).random(POINTS)
-    return np.asarray(ndtri(np.clip(uniform, 1e-9, 1 - 1e-9)))
+    Multiples of irrational numbers, of which only the parts after the point are taken, fill the unit cube.
+    """
+    steps = _GOLDEN[axes - 1] ** -np.arange(1.0, axes + 1)
+    return np.asarray(ndtri((0.5 + np.arange(1, _POINTS + 1)[:, None] * steps) % 1))

@@ -151,6 +151,15 @@ def test_errors_larger_than_all_motion_are_told():
     assert any("explain more than the mean squared" in notice for notice in found.notices)
 
 
+def test_a_non_gaussian_parameter_that_says_nothing_is_told():
+    errors = (0.6, 0.1, 0.1)
+    table = tracked(seen(brownian(count=100, steps=0.1), errors), errors)
+    found = relaxed(table)
+    assert not found.alpha2_err[0] < 0.3
+    assert any("alpha_2 is not known within 0.3" in notice for notice in found.notices)
+    assert not any("alpha_2" in notice for notice in relaxed(table, axes="yx").notices)
+
+
 @pytest.mark.parametrize("holes", [0.0, 0.3])
 def test_susceptibility_of_independent_walkers_is_binomial(holes):
     paths = brownian(count=60, frames=1500)

@@ -23,6 +23,7 @@ table = nc.detect(stack, refine=True, psf=nc.PSF.measured(stack))
 simulation: nc.Simulation = nc.simulate(volume_fraction=0.5, seed=1)
 series: nc.BrownianSimulation = nc.simulate_brownian(frames=3, radius=5)
 score: nc.Score = nc.score(simulation.particles, table, diameter=12, shape=stack.shape)
+relaxation: nc.Relaxation = nc.relaxation(table, q=0.8, axes="yx", errors=(0.3, 0.1, 0.1), subtract_drift=True)
 assessment: nc.Assessment = nc.assess(stack, diameter=10, twins=3)
 
 nc.detect(stack, diametr=10)  # type: ignore[call-arg]
@@ -32,4 +33,5 @@ nc.detect_series(stack, diametr=10)  # type: ignore[call-arg]
 nc.assess(stack, diametr=10)  # type: ignore[call-arg]
 nc.simulate(volume_fracton=0.5)  # type: ignore[call-arg]
 nc.simulate_brownian(radius="6")  # type: ignore[arg-type]
+nc.relaxation(table, q="0.8")  # type: ignore[arg-type]
 nc.Options(frame=2)  # type: ignore[call-arg]

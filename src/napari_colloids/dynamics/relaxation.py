@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 OVERLAP_DIAMETERS = 0.3
 #: Starting times of a lag that are averaged, at most.
 MAX_ORIGINS = 100
+#: Standard error of the non-Gaussian parameter from which it is told that it says nothing.
+_UNSURE_ALPHA2 = 0.3
 
 
 def relaxation(
@@ -198,6 +200,13 @@ def relaxation(
             notices.append(
                 "At some lags the localisation errors explain more than the mean squared displacement: they are "
                 "smaller than the table says, or the same in all frames. There alpha_2 is left out."
+            )
+        # Without a standard error, too: errors explain all of the motion of some blocks.
+        unsure = np.isfinite(mean.alpha2) & ~(error.alpha2 <= _UNSURE_ALPHA2)
+        if unsure.any():
+            notices.append(
+                f"alpha_2 is not known within {_UNSURE_ALPHA2:g} at {unsure.sum()} of {len(unsure)} lags: localisation "
+                "errors hide the motion there, or particles are too few. Lateral axes alone may show it."
             )
     series = zip(sampled.starts, sampled.lags.tolist(), sampled.numbers, sampled.overlaps, strict=True)
     found = [susceptibility(*one) for one in series]

@@ -1,0 +1,94 @@
+"""What localisation errors do to the relaxation of a suspension, and what is left of it once they are corrected.
+
+python measurements/dynamics.py                      (free and dense hard spheres, axial errors of .1 and .2 diameters)
+python measurements/dynamics.py --large 500000       (time and memory for as many particles in ten frames)
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import napari_colloids as nc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RADIUS = 4.0
+#: Standard errors along z, y, x in diameters: those of a good and of a poor image.
+ERRORS = {"z .1, lateral .033 d": (0.1, 0.033, 0.033), "z .2, lateral .067 d": (0.2, 0.067, 0.067)}
+NAMES = ("msd", "fs", "overlap", "chi4", "alpha2")
+
+
+def main() -> None:
+    """Print a table, in the format of the documentation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", type=int, help="number of particles of a frame")
+    parser.add_argument("--frames", type=int, default=60)
+    options = parser.parse_args()
+    if options.large:
+        large(options.large)
+        return
+    print("| system | errors | lag | | MSD / .001 d² | F_s | Q | chi_4 | alpha_2 |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for phi, step in ((0.05, 0.5), (0.5, 0.5)):
+        series = nc.simulate_brownian(
+            shape=(32, 64, 64), radius=RADIUS, volume_fraction=phi, frames=options.frames, step=step, seed=1
+        ).trajectories
+        for words, errors in ERRORS.items():
+            compare(f"phi {phi}", words, series, 2 * RADIUS * np.array(errors))
+
+
+def compare(system: str, words: str, truth: pd.DataFrame, errors: np.ndarray) -> None:
+    """Print the curves at a short and a long lag: of the true positions, as measured, and corrected."""
+    seen = truth.copy()
+    seen[["z", "y", "x"]] += np.random.default_rng(0).normal(0, errors, (len(truth), 3))
+    options = {"diameter": 2 * RADIUS, "max_lag": 12}
+    true = nc.relaxation(truth, errors=(0, 0, 0), **options)
+    found = nc.relaxation(seen, errors=errors, **options)
+    for lag in (1, 12):
+        row = int(np.flatnonzero(true.lag == lag)[0])
+        for name, result, suffix in (("truth", true, ""), ("as measured", found, "_raw"), ("corrected", found, "")):
+            values = [float(getattr(result, one + suffix)[row]) for one in NAMES]
+            values[0] *= 1000 / (2 * RADIUS) ** 2
+            numbers = f"{values[0]:.2f} | " + " | ".join(f"{value:.3f}" for value in values[1:])
+            scatter = f" ± {result.alpha2_err[row]:.2f}" if name == "corrected" else ""
+            print(f"| {system} | {words} | {lag} | {name} | {numbers}{scatter} |")
+
+
+def large(count: int) -> None:
+    """Time all that reads many particles, and tell the peak memory of the process."""
+    rng, edge = np.random.default_rng(0), int(np.ceil(count ** (1 / 3)))
+    start = 10.0 * np.indices((edge, edge, edge)).reshape(3, -1).T[:count]
+    paths = start + np.cumsum(rng.normal(0, 0.4, (10, count, 3)), axis=0)
+    tracks = nc.particle_table(
+        paths.reshape(-1, 3),
+        frame=np.repeat(np.arange(10), count),
+        particle=np.tile(np.arange(count), 10),
+        errors=np.tile([0.4, 0.1, 0.1, 0.1], (10 * count, 1)),
+    )
+    del start, paths
+    print(f"table of {len(tracks)} rows: peak {_peak():.1f} GB")
+    from napari_colloids.dynamics import collective_overlap, nonaffine_displacement
+
+    for name, call in {
+        "relaxation": lambda: nc.relaxation(tracks),
+        "relaxation, cage-relative": lambda: nc.relaxation(tracks, cage_relative=True, cutoff=14),
+        "D2min of two frames": lambda: nonaffine_displacement(tracks, 0, 3, cutoff=14),
+        "collective overlap": lambda: collective_overlap(tracks, diameter=10),
+    }.items():
+        began = time.perf_counter()
+        call()
+        print(f"{name}: {time.perf_counter() - began:.0f} s, peak {_peak():.1f} GB")
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+if __name__ == "__main__":
+    main()

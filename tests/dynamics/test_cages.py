@@ -78,6 +78,8 @@ def test_shear_strain_is_half_the_shear(crystal):
     turn = np.array([[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]])
     turned = nonaffine_displacement(moved(crystal, crystal @ turn), 0, 1, cutoff=12)
     np.testing.assert_allclose(turned["strain"].dropna(), 0, atol=1e-9)
+    swollen = nonaffine_displacement(moved(crystal, 1.05 * crystal), 0, 1, cutoff=12)
+    np.testing.assert_allclose(swollen["strain"].dropna(), 0, atol=1e-9)
 
 
 def test_expected_part_of_the_errors_is_what_they_make(crystal):

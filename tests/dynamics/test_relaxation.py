@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from napari_colloids import ColloidsError, mean_squared_displacement, particle_table, relaxation
 from napari_colloids.dynamics import relaxation_time
+from napari_colloids.dynamics.susceptibility import susceptibility
+from napari_colloids.dynamics.time_lags import apart
 
 #: Diffusion coefficient in voxels squared a frame, wave number, and distance of the overlap.
 DIFFUSION, Q, DISTANCE = 0.05, 1.5, 0.9
@@ -178,6 +180,24 @@ def test_susceptibility_of_particles_that_move_as_one_is_their_number_times_as_l
     np.testing.assert_allclose(found.chi4, 20 * expected * (1 - expected), rtol=0.15)
 
 
+def test_susceptibility_of_long_lags_is_not_lowered_by_intervals_that_overlap():
+    rng, lag, found, plain = np.random.default_rng(6), 14, [], []
+    for _ in range(1000):
+        paths = np.cumsum(rng.normal(0, 1, (30, 20)), axis=0)
+        near = np.abs(paths[lag:] - paths[:-lag]) < 1.5
+        values = near.mean(axis=1)
+        found.append(susceptibility(np.arange(len(near)), lag, np.full(len(near), 20.0), values)[0])
+        plain.append(20 * values.var(ddof=1))
+    share = norm.cdf(1.5 / lag**0.5) - norm.cdf(-1.5 / lag**0.5)
+    assert np.mean(found) == pytest.approx(share * (1 - share), rel=0.06)
+    assert np.mean(plain) < 0.85 * share * (1 - share)
+
+
+def test_intervals_that_touch_do_not_overlap():
+    groups = apart(np.array([0, 1, 2, 3, 4, 7]), 2)
+    assert [group.tolist() for group in groups] == [[0, 2, 4], [1, 3, 5]]
+
+
 def test_susceptibility_needs_two_intervals_that_do_not_overlap():
     found = relaxed(tracked(brownian(count=20)), max_lag=9)
     np.testing.assert_array_equal(np.isfinite(found.chi4), found.lag <= 4)
@@ -322,6 +342,7 @@ def test_result_is_shown_drawn_and_told(noisy):
     single = relaxed(tracked(brownian(count=10, frames=1)))
     assert repr(single) == "Relaxation(no lags)"
     assert single.tau_alpha is None
+    assert single.notices[-1].startswith("No particle is in two frames")
     single.plot().figure.draw_without_rendering()
 
 

@@ -1,4 +1,4 @@
-"""Dynamics from the particle tables of time series: linking, mean squared displacement, diffusion coefficient."""
+"""Dynamics from the particle tables of time series: linking, diffusion, relaxation, motion relative to the cage."""
 
 import lazy_loader
 

@@ -192,6 +192,8 @@ def relaxation(
         shell=shell,
         max_origins=max_origins,
     )
+    if len(sampled.lags) == 0:
+        notices.append("No particle is in two frames that are compared: there are no lags.")
     mean, error = averages(sampled.sums.sum(axis=1)), jackknife(sampled.sums)
     overlap = mean.overlap_raw
     if moving.variances is not None:

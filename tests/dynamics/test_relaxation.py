@@ -164,17 +164,17 @@ def test_a_non_gaussian_parameter_that_says_nothing_is_told():
 
 @pytest.mark.parametrize("holes", [0.0, 0.3])
 def test_susceptibility_of_independent_walkers_is_binomial(holes):
-    paths = brownian(count=60, frames=1500)
+    paths = brownian(count=60, frames=1000)
     table = tracked(paths)
     table = table[np.random.default_rng(4).random(len(table)) >= holes]
     found = relaxed(table, max_lag=3, max_origins=2000)
     expected = chi2.cdf(DISTANCE**2 / (2 * DIFFUSION * found.lag), 3)
-    np.testing.assert_allclose(found.chi4 / (expected * (1 - expected)), 1, atol=4 * (2 / 500) ** 0.5)
+    np.testing.assert_allclose(found.chi4 / (expected * (1 - expected)), 1, atol=4 * (2 / 333) ** 0.5)
     np.testing.assert_allclose(found.survivors, 1 - holes, atol=0.01)
 
 
 def test_susceptibility_of_particles_that_move_as_one_is_their_number_times_as_large():
-    paths = np.repeat(brownian(count=1, frames=3000), 20, axis=1)
+    paths = np.repeat(brownian(count=1, frames=2000), 20, axis=1)
     found = relaxed(tracked(paths), max_lag=2, max_origins=3000)
     expected = chi2.cdf(DISTANCE**2 / (2 * DIFFUSION * found.lag), 3)
     np.testing.assert_allclose(found.chi4, 20 * expected * (1 - expected), rtol=0.15)
@@ -182,14 +182,14 @@ def test_susceptibility_of_particles_that_move_as_one_is_their_number_times_as_l
 
 def test_susceptibility_of_long_lags_is_not_lowered_by_intervals_that_overlap():
     rng, lag, found, plain = np.random.default_rng(6), 14, [], []
-    for _ in range(1000):
+    for _ in range(500):
         paths = np.cumsum(rng.normal(0, 1, (30, 20)), axis=0)
         near = np.abs(paths[lag:] - paths[:-lag]) < 1.5
         values = near.mean(axis=1)
         found.append(susceptibility(np.arange(len(near)), lag, np.full(len(near), 20.0), values)[0])
         plain.append(20 * values.var(ddof=1))
     share = norm.cdf(1.5 / lag**0.5) - norm.cdf(-1.5 / lag**0.5)
-    assert np.mean(found) == pytest.approx(share * (1 - share), rel=0.06)
+    assert np.mean(found) == pytest.approx(share * (1 - share), rel=0.08)
     assert np.mean(plain) < 0.85 * share * (1 - share)
 
 
@@ -269,7 +269,7 @@ def test_standard_errors_cover_the_truth():
     assert np.isnan(relaxed(tracked(brownian(count=1))).msd_err).all()
 
 
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=5)
 @given(seed=st.integers(0, 1000), axes=st.permutations([0, 1, 2]), signs=st.tuples(*[st.sampled_from([-1, 1])] * 3))
 def test_rotation_labels_and_order_of_the_rows_change_nothing(seed, axes, signs):
     rng = np.random.default_rng(seed)

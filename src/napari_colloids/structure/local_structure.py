@@ -103,7 +103,7 @@ def local_structure(
     >>> crystal = np.concatenate([corners, corners + 5])
     >>> table = local_structure(crystal, shape=(80, 80, 80), diameter=8)
     >>> inside = table[table["interior"] == 1]
-    >>> inside[["neighbours", "q6", "voronoi_volume"]].drop_duplicates().round(3).to_dict("records")
+    >>> inside[["neighbours", "q6", "voronoi_volume"]].round(3).drop_duplicates().to_dict("records")
     [{'neighbours': 14, 'q6': 0.511, 'voronoi_volume': 500.0}]
     """
     steps = iter_local_structure(

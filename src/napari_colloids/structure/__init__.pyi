@@ -2,6 +2,8 @@ from .bond_order import bond_order as bond_order
 from .bond_order import nearest_bonds as nearest_bonds
 from .bond_order import tetrahedrality as tetrahedrality
 from .excess_entropy import excess_entropy as excess_entropy
+from .hard_sphere_theory import hard_sphere_contact_value as hard_sphere_contact_value
+from .hard_sphere_theory import hard_sphere_structure_factor as hard_sphere_structure_factor
 from .local_structure import LOCAL_COLUMNS as LOCAL_COLUMNS
 from .local_structure import iter_local_structure as iter_local_structure
 from .local_structure import local_structure as local_structure

@@ -40,6 +40,9 @@ def excess_entropy(correlation: PairCorrelation, density: float) -> float:
     >>> print(f"{excess_entropy(dilute, density=0.01):.4f} {-2 / 3 * np.pi * 0.01:.4f}")
     -0.0209 -0.0209
     """
-    r, g = correlation.r, np.maximum(correlation.g, 0.0)
-    integrand = np.where(g > 0, g * np.log(np.where(g > 0, g, 1.0)), 0.0) - g + 1
+    r, g = correlation.r, correlation.g
+    there = np.where(g > 0, g, 1.0)
+    # The integrand is never negative, and so noise of g adds to it: by this on average.
+    noise = np.where(g > 0, correlation.error**2 / (2 * there), 0.0)
+    integrand = np.where(g > 0, there * np.log(there), 0.0) - g + 1 - noise
     return float(-2 * np.pi * density * np.sum(integrand * r**2) * (r[1] - r[0]))

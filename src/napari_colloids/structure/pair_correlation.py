@@ -58,7 +58,8 @@ class PairCorrelation:
     unit
         ``"um"``, or ``"px"`` for lateral voxels.
     error
-        Standard error of g, as if pairs were independent: of a dense suspension it is somewhat less.
+        Standard error of g from the number of pairs alone. In a dense suspension it is about that; the density of a
+        dilute one differs from place to place, which adds to it at large distances.
 
     See Also
     --------

@@ -76,6 +76,14 @@ class StructureFactor:
     See Also
     --------
     structure_factor : Computes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_colloids.structure import StructureFactor
+    >>> q, s = np.array([1.0, 2.0, 3.0]), np.array([0.1, 1.9, 0.8])
+    >>> StructureFactor(q, s, direct=s, error=0.1 * s, lowest=1.2, length_unit="um")
+    StructureFactor(3 wave numbers up to 3/µm, highest S = 1.9 at q = 2/µm)
     """
 
     q: Array

@@ -66,6 +66,16 @@ class Structure:
     See Also
     --------
     measure_structure : Makes one.
+
+    Examples
+    --------
+    >>> import napari_colloids as nc
+    >>> simulated = nc.simulate(shape=(40, 40, 40), volume_fraction=0.3, radius=4, seed=1)
+    >>> result = nc.measure_structure(simulated.particles, shape=simulated.stack.shape)
+    >>> result.unit, result.volume_fraction.low < 0.3 < result.volume_fraction.high
+    ('px', True)
+    >>> result.notices[0]
+    'Only 0 particles lie so far inside ... the window is small.'
     """
 
     particles: pd.DataFrame
@@ -99,16 +109,21 @@ class Structure:
         peak = int(np.argmax(self.g.g))
         q, s = self.s.peak
         fraction = "unknown without a radius" if self.volume_fraction is None else repr(self.volume_fraction)
-        return [
+        lines = [
             f"{len(self.particles)} particles of diameter {self.diameter:.3g} {unit}, {len(self.inside)} of them so "
             "far inside that their order is that of the bulk",
             f"Volume fraction: {fraction}",
             f"g(r): highest {self.g.g[peak]:.3g} at {self.g.r[peak]:.3g} {unit}",
             f"S(q): highest {s:.3g} at {q:.3g}/{unit}; trusted from {self.s.lowest:.3g}/{unit} on",
             f"Two-body excess entropy: {self.excess_entropy:.3g} k_B",
-            f"Inside, on average: {means['neighbours']:.2f} neighbours, q4 {means['q4']:.3f}, q6 {means['q6']:.3f}, "
-            f"w6 {means['w6']:.4f}, averaged q6 {means['q6_averaged']:.3f}, {means['crystalline']:.0%} crystalline",
         ]
+        if len(self.inside):
+            lines.append(
+                f"Inside, on average: {means['neighbours']:.2f} neighbours, q4 {means['q4']:.3f}, "
+                f"q6 {means['q6']:.3f}, w6 {means['w6']:.4f}, averaged q6 {means['q6_averaged']:.3f}, "
+                f"{means['crystalline']:.0%} crystalline"
+            )
+        return lines
 
     def as_dict(self) -> dict[str, object]:
         """Return the figures as plain numbers, lists and dicts; NaN becomes None."""
@@ -182,7 +197,7 @@ def measure_structure(
     >>> crystal = 10.0 * np.indices((9, 9, 9)).reshape(3, -1).T + 4.5
     >>> result = measure_structure(crystal, shape=(90, 90, 90), diameter=10)
     >>> len(result.inside), round(result.averages()["neighbours"], 3), round(result.averages()["q6"], 3)
-    (125, 6.0, 0.354)
+    (27, 6.0, 0.354)
     """
     steps = iter_structure(particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
     return result_of(steps, progress)

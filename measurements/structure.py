@@ -1,0 +1,126 @@
+"""Structure of hard spheres in a window against theory, and of detections against the truth, at SNR 3 and 10.
+
+python measurements/structure.py fluids       # windows of 12 diameters against theory, at three volume fractions
+python measurements/structure.py detections   # found by the network and refined, beside the true positions
+python measurements/structure.py large        # 500,000 particles: seconds and memory, beside freud's own
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+import pandas as pd
+
+import napari_colloids as nc
+from napari_colloids.particles import particle_table
+from napari_colloids.simulation.arrangement import Composition, arrange
+from napari_colloids.simulation.hard_spheres import HardSpheres
+from napari_colloids.structure import (
+    hard_sphere_contact_value,
+    hard_sphere_structure_factor,
+    local_structure,
+    measure_structure,
+    pair_correlation,
+    structure_factor,
+    volume_fraction,
+)
+
+#: Window in voxels, and diameter of the spheres in it.
+WINDOW, DIAMETER = 120, 10
+
+
+def windows(phi: float, count: int, seed: int) -> tuple[pd.DataFrame, float]:
+    """Return windows of 12 diameters of independent equilibrium fluids, a frame each, and their mean volume fraction."""
+    frames = []
+    for number in range(count):
+        rng = np.random.default_rng(seed + number)
+        spheres = HardSpheres(arrange("random", (16.0,) * 3, Composition(phi, 0.5), rng))
+        spheres.move(0.7, rng)
+        places = spheres.arrangement().positions
+        inside = np.all(places < WINDOW / DIAMETER, axis=1)
+        frames.append(particle_table(DIAMETER * places[inside] - 0.5, frame=number))
+    table = pd.concat(frames, ignore_index=True)
+    return table, len(table) / count * np.pi / 6 * DIAMETER**3 / WINDOW**3
+
+
+def fluids(seed: int) -> None:
+    """Compare fluids in a window with theory."""
+    print(
+        "| volume fraction | found | contact value, theory | found | S(q) from g(r), mean deviation | largest | direct |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    shape = (WINDOW,) * 3
+    for phi in (0.1, 0.3, 0.45):
+        table, _ = windows(phi, 12, seed)
+        local = local_structure(table, shape=shape, diameter=DIAMETER)
+        fraction = volume_fraction(local, shape=shape, diameter=DIAMETER)
+        g = pair_correlation(table, shape=shape, cutoff=4 * DIAMETER, bins=400)
+        near = (g.r > DIAMETER) & (g.r < 1.08 * DIAMETER)
+        contact = np.exp(np.polyfit(g.r[near] - DIAMETER, np.log(g.g[near]), 1)[1])
+        s = structure_factor(table, shape=shape, max_q=1.5, bins=40)
+        theory = hard_sphere_structure_factor(s.q, phi, DIAMETER)
+        counted = s.q * DIAMETER > 4
+        off, direct = (np.abs(values / theory - 1)[counted] for values in (s.s, s.direct))
+        cells = [phi, f"{fraction.value:.4f}", f"{hard_sphere_contact_value(phi):.3f}", f"{contact:.3f}"]
+        cells += [f"{off.mean():.1%}", f"{off.max():.1%}", f"{direct.mean():.1%}"]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def detections(seed: int) -> None:
+    """Compare the structure of detections with that of the true positions."""
+    print("| SNR | positions | P | R | volume fraction | g(r) highest | averaged q6 | spread of Voronoi volumes |")
+    print("|---|---|---|---|---|---|---|---|")
+    for snr in (3.0, 10.0):
+        made = nc.simulate(
+            shape=(120, 120, 120), volume_fraction=0.55, radius=6, polydispersity=0.05, psf_sigma=(3, 1.3, 1.3),
+            snr=snr, cnr=0.8 * snr, seed=seed,
+        )  # fmt: skip
+        found = nc.detect(made.stack, diameter=12, device="cpu")
+        for name, table in (
+            ("true", made.particles),
+            ("network", found),
+            ("refined", nc.refine(made.stack, found)),
+        ):
+            score = nc.score(made.particles, table, diameter=12, shape=made.stack.shape)
+            result = measure_structure(table, shape=made.stack.shape)
+            inside = result.inside
+            spread = inside["voronoi_volume"].std() / inside["voronoi_volume"].mean()
+            fraction = result.volume_fraction
+            cells = [f"{snr:g}", name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{fraction.value:.3f}"]
+            cells += [f"{result.g.g.max():.2f}", f"{inside['q6_averaged'].mean():.4f}", f"{spread:.3f}"]
+            print("|", " | ".join(cells), "|", flush=True)
+            for notice in result.notices:
+                print(f"  {name}: {notice}")
+
+
+def large(seed: int) -> None:
+    """Measure seconds and memory of many particles, beside freud's order parameters and cells alone."""
+    import freud
+
+    places = np.random.default_rng(seed).random((500_000, 3)) * 640
+    box = freud.box.Box.cube(640)
+    started = time.perf_counter()
+    freud.locality.Voronoi().compute((box, places - 320))
+    for degree in (4, 6):
+        freud.order.Steinhardt(degree, average=True).compute((box, places - 320), neighbors={"num_neighbors": 12})
+    theirs = time.perf_counter() - started
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    started = time.perf_counter()
+    measure_structure(particle_table(places - 0.5), shape=(640, 640, 640), diameter=8)
+    ours = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"freud: Voronoi, q4 and q6 averaged {theirs:.0f} s; all of the structure {ours:.0f} s, ratio {ours / theirs:.2f}"
+    )
+    print(f"peak memory {before:.1f} GB before, {peak:.1f} GB after")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["fluids", "detections", "large"])
+    parser.add_argument("--seed", type=int, default=17_000)
+    given = parser.parse_args()
+    {"fluids": fluids, "detections": detections, "large": large}[given.what](given.seed)

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -148,6 +150,25 @@ def test_crystal_and_fluid_are_told_apart(fluid):
     assert order[0]["q6_averaged"].min() > 0.35 > order[1]["q6_averaged"].max()
     assert order[0]["crystalline"].mean() > 0.95
     assert order[1]["crystalline"].mean() < 0.1
+
+
+@settings(max_examples=15)
+@given(count=st.integers(2, 40), copies=st.integers(0, 3), seed=st.integers(0, 99), nearest=st.sampled_from([None, 4]))
+def test_order_of_the_rows_and_copies_change_nothing(count, copies, seed, nearest):
+    """Two particles at one place would end the process: Voro++ has no cell for them."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0, [30, 60, 50], (count, 3))
+    some = np.concatenate([places, places[:copies]])
+    order = rng.permutation(len(some))
+    plain = local_structure(places, shape=(30, 60, 50), diameter=5, neighbours=nearest)
+    mixed = local_structure(some[order], shape=(30, 60, 50), diameter=5, neighbours=nearest)
+    assert len(mixed) == len(some)
+    back = mixed.iloc[np.argsort(order)]
+    assert back["voronoi_volume"].isna().sum() == min(copies, count)
+    cells = back.groupby(list("zyx"), sort=False)["voronoi_volume"].max()
+    np.testing.assert_allclose(cells, plain["voronoi_volume"], rtol=1e-3)
+    if nearest is not None and copies == 0:
+        np.testing.assert_allclose(back["q6"], plain["q6"], atol=1e-4)
 
 
 def test_what_cannot_be_used_is_refused(monkeypatch):

@@ -217,10 +217,11 @@ def _transformed(correlation: PairCorrelation, density: float, q: Array) -> Arra
     r, spacing = correlation.r, density ** (-1 / 3)
     # The number of particles in a window differs from its mean, and g(r) does not end at 1 exactly.
     far = r > r[-1] / 2
-    g = correlation.g / np.average(correlation.g[far], weights=r[far] ** 2)
+    end_value = float(np.average(correlation.g[far], weights=r[far] ** 2))
+    g = correlation.g / (end_value or 1.0)
     width = max(round(_AVERAGED_SPACINGS * spacing / (r[1] - r[0])), 1)
     mean, variance = (uniform_filter1d(values, width) for values in (g - 1, correlation.error**2))
-    telling = r[np.abs(mean) > _MIN_ERRORS * np.sqrt(variance / width)]
+    telling = r[np.abs(mean) > _MIN_ERRORS * np.sqrt(np.maximum(variance, 0) / width)]
     faded = _FADED_SPACINGS * spacing
     end = min(max(telling[-1] if len(telling) else 0.0, _MIN_CUTOFF_SPACINGS * spacing), r[-1] - faded)
     weight = np.sin(np.pi / 2 * np.clip(1 - (r - end) / faded, 0, 1)) ** 2

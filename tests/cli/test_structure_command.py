@@ -48,6 +48,7 @@ def test_words_and_notices(run, folder, sample, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith(f"{len(sample)} particles of diameter 0.8 µm, ")
     assert "Volume fraction: 0." in shown.out
+    assert shown.out.endswith("voxels 0.1 x 0.1 x 0.1 µm\n")
     assert "The shape of the stack is unknown" in shown.err
     assert "No localisation errors are in the table" in shown.err
 

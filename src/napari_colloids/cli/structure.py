@@ -9,6 +9,7 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import HOW, INPUT
 
 
@@ -57,7 +58,9 @@ def structure(
     """Measure the structure: g(r), S(q), volume fraction; bond order and Voronoi cell of each particle."""
     from napari_colloids import __version__
     from napari_colloids.io import read_particles, write_particles
+    from napari_colloids.particles import implied_voxel_size, with_micrometres
     from napari_colloids.progress import result_of
+    from napari_colloids.stack import checked_voxel_size
     from napari_colloids.structure import iter_structure
 
     particles = read_particles(table, columns=column_map(columns), voxel_size=voxel_size)
@@ -66,7 +69,13 @@ def structure(
             raise ColloidsError(f"The output {output} is also the input; choose another name.")
         check_table_can_be_written(output)
     source = dict(particles.attrs)
-    steps = iter_structure(particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
+    steps = iter_structure(
+        with_micrometres(particles, voxel_size),
+        shape=shape,
+        voxel_size=voxel_size,
+        diameter=diameter,
+        neighbours=neighbours,
+    )
     with progress_bar("structure", unit="step") as show:
         found = result_of(steps, show)
     if output is not None:
@@ -85,4 +94,9 @@ def structure(
     say_how_read(table, particles)
     for notice in found.notices:
         typer.echo(f"{table.name}: {notice}", err=True)
-    typer.echo(found.to_json() if as_json else "\n".join(found.lines()))
+    if as_json:
+        typer.echo(found.to_json())
+        return
+    size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
+    assumed = str(source.get("assumed", "")) if voxel_size is None else ""
+    typer.echo("\n".join([*found.lines(), voxel_words(size, assumed, remedy="--voxel-size")]))

@@ -36,6 +36,8 @@ _MAX_Q_SPACING = 26.0
 #: g(r) is transformed up to so many spacings at most, and up to this part of the shortest edge of the window, beyond
 #: which few pairs weigh much; in bins of this part of a spacing.
 _CUTOFF_SPACINGS, _MAX_CUTOFF_PART, _BIN_SPACINGS = 12.0, 0.5, 0.01
+#: Pairs that g(r) is counted from: of very many particles only those nearer to each other.
+_MAX_PAIRS = 100_000_000
 #: From where g(r), averaged over this part of a spacing, differs from 1 by no more than so many errors, it is faded to
 #: 1 over so many spacings: what follows is noise. It begins no earlier than after so many spacings.
 _AVERAGED_SPACINGS, _MIN_ERRORS, _FADED_SPACINGS, _MIN_CUTOFF_SPACINGS = 0.2, 4.0, 1.0, 2.0
@@ -199,7 +201,9 @@ def structure_factor(
     spacing = density ** (-1 / 3)
     edges = np.linspace(0.0, _MAX_Q_SPACING / spacing if max_q is None else max_q, bins + 1)
     q = (edges[:-1] + edges[1:]) / 2
-    cutoff = min(_CUTOFF_SPACINGS * spacing, _MAX_CUTOFF_PART * float(frames.window.edges.min()))
+    pairs = _MAX_PAIRS / sum(len(frame) for frame in frames.positions)
+    spacings = min(_CUTOFF_SPACINGS, (pairs / (2 / 3 * np.pi)) ** (1 / 3))
+    cutoff = min(spacings * spacing, _MAX_CUTOFF_PART * float(frames.window.edges.min()))
     correlation = pair_correlation(
         particles,
         shape=shape,

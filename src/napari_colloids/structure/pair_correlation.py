@@ -101,8 +101,8 @@ class PairCorrelation:
         matplotlib.axes.Axes
         """
         ax = axes_or_new(ax)
-        ax.axhline(1.0, color="0.5", linewidth=0.8, linestyle="--")
         (line,) = ax.plot(self.r, self.g, label="g(r)")
+        ax.axhline(1.0, color="0.5", linewidth=0.8, linestyle="--", zorder=1)
         band = self.g - self.error, self.g + self.error
         ax.fill_between(self.r, *band, color=line.get_color(), alpha=0.3, linewidth=0)
         ax.set_xlim(left=0)

@@ -273,7 +273,7 @@ def _window_notices(table: pd.DataFrame, shape: Sequence[float] | None) -> list[
     """Return what is to be said of the window."""
     notices = []
     if shape is None:
-        notices.append("The shape of the stack is unknown: the box that the particles fill was taken (--shape).")
+        notices.append("The shape of the stack is unknown: the box that the particles fill was taken.")
     inside = int((table["interior"] == 1).sum())
     if inside < _FEW_INSIDE:
         notices.append(

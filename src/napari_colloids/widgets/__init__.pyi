@@ -3,4 +3,5 @@ from .detect import DetectWidget as DetectWidget
 from .load import LoadWidget as LoadWidget
 from .score import ScoreWidget as ScoreWidget
 from .simulate import SimulateWidget as SimulateWidget
+from .structure import StructureWidget as StructureWidget
 from .track import TrackWidget as TrackWidget

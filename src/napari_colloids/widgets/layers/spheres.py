@@ -74,12 +74,17 @@ class SphereView:
         In 3D it is the change of size that is seen, and drawn.
         """
         viewer = self._viewer()
-        if viewer is not None and viewer.dims.ndisplay == 3 and _is_ours(layer):
+        if viewer is not None and viewer.dims.ndisplay == 3 and is_ours(layer):
             with layer.events.set_data.blocker():
                 layers.show_above(layer, threshold)
             self._resize(layer)
         else:
             layers.show_above(layer, threshold)
+
+    def dress(self, layer: Points) -> None:
+        """Give a layer the look that its note asks for, after that has changed."""
+        if is_ours(layer):
+            self._dress(layer)
 
     def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
@@ -103,6 +108,8 @@ class SphereView:
         reset_edited_features(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             self._resize(event.source)
+            if _measured_column(event.source):
+                self._dress(event.source)
 
     def _on_drawn(self, event: Event) -> None:
         """Follow points that others hide in 3D; a change of size draws once more, with nothing left to change then."""
@@ -112,13 +119,13 @@ class SphereView:
 
     def _particles(self) -> list[Points]:
         viewer = self._viewer()
-        return [] if viewer is None else [layer for layer in viewer.layers if _is_ours(layer)]
+        return [] if viewer is None else [layer for layer in viewer.layers if is_ours(layer)]
 
     def _adopt(self, layer: Layer) -> None:
         viewer = self._viewer()
         if viewer is None:
             return
-        if _is_ours(layer):
+        if is_ours(layer):
             self._thicken(layer)
             layer.events.data.connect(self._on_edited)
             layer.events.visible.connect(self._on_visible)
@@ -136,7 +143,7 @@ class SphereView:
             return
         if not any(viewer.dims.thickness):
             for other in viewer.layers:
-                if not _is_ours(other):
+                if not is_ours(other):
                     _keep_thin(other)
         largest = 2 * float(layers.radii_of(layer.features).max()) * abs(float(layer.scale[-1]))
         thickness = list(viewer.dims.thickness)
@@ -149,11 +156,15 @@ class SphereView:
         if viewer is None or not len(layer.data):
             return
         note = layers.note_of(layer)
-        kind, colour_by = note.get("kind", "particles"), note.get("colour_by", "")
+        kind, measured = note.get("kind", "particles"), _measured_column(layer)
+        colour_by = "" if measured else note.get("colour_by", "")
         if viewer.dims.ndisplay == 3:
             look = layers.solid_look(kind, colour_by)
         else:
             look = layers.flat_look(kind, colour_by, float(np.median(layers.radii_of(layer.features))))
+        if measured:
+            part = "face" if viewer.dims.ndisplay == 3 else "border"
+            look[f"{part}_color"] = layers.order_colours(layer.features, measured)
         # The colormap must be in place before the colour is mapped through it.
         for attribute in sorted(look, key=lambda name: name.endswith("_color")):
             setattr(layer, attribute, look[attribute])
@@ -186,7 +197,8 @@ class SphereView:
             layer.size = size
 
 
-def _is_ours(layer: Layer) -> bool:
+def is_ours(layer: Layer) -> bool:
+    """Whether a layer holds particles that are drawn as spheres here."""
     # Layers of others have a note as well, once their threshold was moved; but none of their kind.
     return "kind" in layers.note_of(layer) and "radius" in getattr(layer, "features", ()) and layer.ndim >= 3
 
@@ -195,3 +207,10 @@ def _keep_thin(layer: Layer) -> None:
     """Have a layer show the single slice it showed before slices became thick."""
     if isinstance(layer, Image | Labels | Points | Vectors | Shapes):
         layer.projection_mode = "none"
+
+
+def _measured_column(layer: Layer) -> str:
+    """Return the column of the structure that a layer is coloured by, or nothing."""
+    column = str(layers.note_of(layer).get("colour_by", ""))
+    known = column in layers.COLOUR_SCALES or not {column, "interior"} <= set(getattr(layer, "features", ()))
+    return "" if known else column

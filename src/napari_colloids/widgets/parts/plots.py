@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from qtpy.QtCore import QEvent, Signal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.backend_bases import MouseEvent
+    from matplotlib.collections import Collection
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
     from qtpy.QtGui import QWheelEvent
@@ -128,7 +129,18 @@ class ResultPlot(Canvas):
     def _draw_result(self, plot: Callable[[Axes], object]) -> None:
         plot(self.axes)
         self.axes.grid(color=self.ink, alpha=0.15, linewidth=0.5)
+        bands = [(band, _rgb(band)) for band in self.axes.collections]
         for number, line in enumerate(self.axes.get_lines()):
-            line.set(color=self.ink if number else self.curve, linewidth=1.0 if number else 1.5)
+            colour = self.ink if number else self.curve
+            for band, its_colour in bands:  # the errors of a line have its colour
+                if its_colour == to_rgb(line.get_color()):
+                    band.set_color(to_rgba(colour, band.get_alpha()))
+            line.set(color=colour, linewidth=1.0 if number else 1.5)
         if self.axes.get_lines() and self.axes.get_legend() is not None:  # in the colours that the lines have now
             self.axes.legend(frameon=False, fontsize=7, labelcolor="linecolor")
+
+
+def _rgb(band: Collection) -> tuple[float, ...]:
+    """Return the colour of a band, or of error bars, without what shines through."""
+    colours = np.vstack([band.get_facecolor(), band.get_edgecolor()])
+    return tuple(float(value) for value in colours[0][:3])

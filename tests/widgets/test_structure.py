@@ -9,6 +9,7 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_colloids.errors import ColloidsError
@@ -83,8 +84,12 @@ def test_words_plots_and_table_are_those_of_the_library(viewer, fluid, expected,
 
     assert widget.plot.axes.get_xlabel() == "r (µm)"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.g.g)
+    (band,) = widget.plot.axes.collections
+    assert to_hex(band.get_facecolor()[0]) == widget.plot.curve, "the error has the colour of its line"
     widget.show_what.value = "s"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.s.s)
+    assert to_hex(widget.plot.axes.collections[0].get_edgecolor()[0]) == widget.plot.ink
+    assert widget.plot.axes.get_ylim()[1] < 0.9 * expected.g.g.max(), "not the limits of what was shown before"
     assert labels_of(widget.plot.axes) == ["from g(r)", THEORY, "direct"]
     widget.show_what.value = "voronoi_volume"
     assert widget.plot.axes.get_xlabel() == "Voronoi volume (µm³)"
@@ -145,6 +150,8 @@ def test_points_are_coloured_by_a_column_and_get_their_colours_back(viewer, flui
     assert len(np.unique(coloured[inside], axis=0)) > 5
     assert len(np.unique(coloured[~inside], axis=0)) == 1, "grey where it is not that of the bulk"
     assert np.unique(coloured[~inside][0, :3]).size == 1
+    if ndisplay == 3:
+        assert points.size[~inside].max() < 4 < points.size[inside].min(), "not in the way"
 
     viewer.dims.ndisplay = 5 - ndisplay
     viewer.dims.ndisplay = ndisplay
@@ -156,6 +163,8 @@ def test_points_are_coloured_by_a_column_and_get_their_colours_back(viewer, flui
     widget.colour_by.value = ""
     np.testing.assert_allclose(getattr(points, part), before)
     assert getattr(points, f"{part}_mode") == "colormap"
+    if ndisplay == 3:
+        np.testing.assert_allclose(points.size, 2 * fluid["radius"])
 
 
 def test_a_point_that_is_moved_loses_its_colour(viewer, fluid, qtbot, click):

@@ -123,10 +123,10 @@ class StructureFactor:
         matplotlib.axes.Axes
         """
         ax = axes_or_new(ax)
-        ax.axvspan(0, self.lowest, color="0.5", alpha=0.15, linewidth=0)
         ax.plot(self.q, self.s, zorder=3, label="from g(r)")
         ax.errorbar(self.q, self.direct, self.error, fmt=".", markersize=3, elinewidth=0.5, label="direct")
         ax.axhline(1.0, color="0.5", linewidth=0.8, linestyle="--", zorder=1)
+        ax.axvspan(0, self.lowest, color="0.5", alpha=0.15, linewidth=0)
         ax.set_xlim(left=0)
         ax.set_ylim(bottom=0)
         ax.set_xlabel(f"q (1/{unit_symbol(self.length_unit)})")

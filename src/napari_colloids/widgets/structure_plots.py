@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from napari_colloids.structure import Structure
 
-_HISTOGRAM_BINS = 40
+#: Most bins of a histogram, and how many there are for the square root of the number of particles.
+_MAX_BINS, _BINS_PER_ROOT = 40, 2.0
 #: Of the theory's line in the legend.
 THEORY = "hard spheres (theory)"
 
@@ -38,6 +39,7 @@ def plot_structure_factor(found: Structure, axes: Axes) -> Axes:
     theory = theory_of(found)
     if theory is not None:
         axes.plot(found.s.q, theory, linestyle="--", label=THEORY)
+        axes.set_ylim(top=max(axes.get_ylim()[1], 1.05 * float(theory.max())))
         axes.legend()
     return axes
 
@@ -53,7 +55,7 @@ def plot_histogram(found: Structure, column: str, axes: Axes) -> Axes:
     if column in WHOLE:
         edges = np.arange(values.min() - 0.5, values.max() + 1.0)
     else:
-        edges = np.histogram_bin_edges(values, _HISTOGRAM_BINS)
+        edges = np.histogram_bin_edges(values, min(_MAX_BINS, round(_BINS_PER_ROOT * len(values) ** 0.5)))
     counts, _ = np.histogram(values, edges)
     centres = (edges[:-1] + edges[1:]) / 2
     low, high = order_limits(found.particles, column)

@@ -43,8 +43,8 @@ COLOURS = {
     **{"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"},
     **{"in both": "#35e0ff", "only in the first": "#ff5a36", "only in the second": "#ffd23f"},
 }
-#: Of particles whose order is not that of the bulk: faint, as they lie around the others.
-_OUTSIDE_COLOUR = (0.55, 0.55, 0.55, 0.25)
+#: Of particles whose order is not that of the bulk: opaque, as what shines through hides the others in 3D.
+_OUTSIDE_COLOUR = (0.55, 0.55, 0.55, 1.0)
 #: Percentiles of a measured column at both ends of its colours.
 _COLOURED_PERCENTILES = (1.0, 99.0)
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.utils.events import Event
 
+#: Size in 3D of particles whose order is not that of the bulk, over their own: those inside are to be seen.
+_OUTSIDE_SIZE = 0.3
+
 _watched: WeakKeyDictionary[ViewerModel, SphereView] = WeakKeyDictionary()
 
 
@@ -85,6 +88,7 @@ class SphereView:
         """Give a layer the look that its note asks for, after that has changed."""
         if is_ours(layer):
             self._dress(layer)
+            self._resize(layer)
 
     def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
@@ -107,9 +111,9 @@ class SphereView:
         """Reset the features of points that were added or moved, and the sizes of their cross-sections."""
         reset_edited_features(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
-            self._resize(event.source)
             if _measured_column(event.source):
                 self._dress(event.source)
+            self._resize(event.source)
 
     def _on_drawn(self, event: Event) -> None:
         """Follow points that others hide in 3D; a change of size draws once more, with nothing left to change then."""
@@ -183,6 +187,8 @@ class SphereView:
         size = 2 * radius
         if viewer.dims.ndisplay == 3:
             size = np.where(layer.shown, size, 0.0)
+            if _measured_column(layer):
+                size *= np.where(layer.features["interior"] == 1, 1.0, _OUTSIDE_SIZE)
         across = [axis - viewer.dims.ndim + layer.ndim for axis in viewer.dims.not_displayed]
         across = [axis for axis in across if axis >= layer.ndim - 3]
         if len(across) == 1:

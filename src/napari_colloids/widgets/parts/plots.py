@@ -143,4 +143,4 @@ class ResultPlot(Canvas):
 def _rgb(band: Collection) -> tuple[float, ...]:
     """Return the colour of a band, or of error bars, without what shines through."""
     colours = np.vstack([band.get_facecolor(), band.get_edgecolor()])
-    return tuple(float(value) for value in colours[0][:3])
+    return tuple(map(float, colours[0, :3])) if len(colours) else ()

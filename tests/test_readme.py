@@ -29,7 +29,7 @@ def test_python_example(tmp_path, monkeypatch, capsys):
 def test_commands_are_understood(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)  # where the files are missing, so that each command stops at once
     name, *_ = arguments = shlex.split(command)
-    if name in ("detect", "link", "dynamics", "score", "assess", "labels", "train", "benchmark"):
+    if name in ("detect", "link", "structure", "dynamics", "score", "assess", "labels", "train", "benchmark"):
         assert cli.main(arguments) == 2
         missing = r"There is no (file|folder)|No file matches|cannot be (read|opened)|does not exist"
         assert re.search(missing, capsys.readouterr().err)

@@ -217,7 +217,7 @@ class TestPairCorrelation:
 
     @pytest.mark.parametrize("shape", [(0, 0, 0), (24, 32, 0), (1, 1, 1), (32, 32, 8)])
     def test_refuses_a_shape_that_does_not_hold_the_particles(self, dense, shape):
-        with pytest.raises(ColloidsError, match="cannot hold: give that of the stack"):
+        with pytest.raises(ColloidsError, match="cannot hold: give the shape of the stack"):
             nc.pair_correlation(dense.particles, shape=shape)
 
     def test_takes_one_that_some_are_a_little_outside(self, dense):

@@ -49,7 +49,7 @@ def test_words_and_notices(run, folder, sample, capsys):
     assert shown.out.startswith(f"{len(sample)} particles of diameter 0.8 µm, ")
     assert "Volume fraction: 0." in shown.out
     assert shown.out.endswith("voxels 0.1 x 0.1 x 0.1 µm\n")
-    assert "The shape of the stack is unknown" in shown.err
+    assert "The shape of the stack is unknown: the box that the particles fill was taken (--shape)." in shown.err
     assert "No localisation errors are in the table" in shown.err
 
 
@@ -67,6 +67,7 @@ def test_what_cannot_be_used_is_refused(fails, folder, sample):
     write_particles("one.csv", sample.iloc[:1])
     assert "two particles" in fails("structure", "one.csv")
     assert "also the input" in fails("structure", "found.csv", "--output", "found.csv")
-    assert "cannot hold" in fails("structure", "found.csv", "--shape", 20, 20, 20, "--output", "order.csv")
+    small = ["--shape", 20, 20, 20]
+    assert "cannot hold: give the shape of the stack (--shape)." in fails("structure", "found.csv", *small)
     pd.DataFrame({"a": [1, 2]}).to_csv("other.csv", index=False)
     assert "other.csv" in fails("structure", "other.csv")

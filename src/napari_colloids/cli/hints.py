@@ -20,6 +20,8 @@ HINTS = {
     "give one of them": ("--workers", "--scheduler"),
     "or allow it, to search what is there": ("--allow-missing",),
     "lower the search range": ("--search-range",),
+    "give the shape of the stack": ("--shape",),
+    "shape of the stack is unknown": ("--shape",),
 }
 
 

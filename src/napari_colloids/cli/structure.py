@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_colloids.cli.groups import OUTPUT
+from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
@@ -93,7 +94,7 @@ def structure(
         write_particles(output, found.particles, metadata=provenance)
     say_how_read(table, particles)
     for notice in found.notices:
-        typer.echo(f"{table.name}: {notice}", err=True)
+        typer.echo(f"{table.name}: {with_hint(notice)}", err=True)
     if as_json:
         typer.echo(found.to_json())
         return

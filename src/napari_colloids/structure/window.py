@@ -104,5 +104,5 @@ def check_fits(shape: Sequence[float], frames: Sequence[Array]) -> None:
     if min(shape) <= 0 or (extent > _MAX_EXTENT * np.asarray(shape, dtype=float)).any():
         raise ColloidsError(
             f"The particles extend over {' x '.join(f'{length:.3g}' for length in extent)} voxels (z, y, x), which a "
-            f"shape of {' x '.join(f'{length:.3g}' for length in shape)} cannot hold: give that of the stack."
+            f"shape of {' x '.join(f'{length:.3g}' for length in shape)} cannot hold: give the shape of the stack."
         )

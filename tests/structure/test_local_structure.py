@@ -200,3 +200,11 @@ def test_what_localisation_errors_do_is_said(errors, said):
         assert "localisation" not in notices
     else:
         assert re.search(said, notices)
+
+
+def test_volume_fraction_of_few_particles_is_that_of_all():
+    made = arrange("random", (8.0,) * 3, Composition(0.3, 0.5), np.random.default_rng(2))
+    table = particle_table(10 * made.positions - 0.5, radius=10 * made.radii)
+    found = volume_fraction(local_structure(table, shape=(80,) * 3), shape=(80,) * 3)
+    assert found.value == pytest.approx(0.3, abs=0.002)
+    assert found.high - found.low > 0.03

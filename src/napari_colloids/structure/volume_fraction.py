@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Cells that are needed inside; with fewer, all particles are counted.
-_MIN_CELLS = 30
+#: Cells that are needed inside; with fewer, whose volumes scatter, all particles are counted.
+_MIN_CELLS = 150
 #: Parts of the window along each axis, for the standard error.
 _PARTS = 2
 #: Relative standard deviation of the mean of measured radii: the width of the PSF hides as much of it.

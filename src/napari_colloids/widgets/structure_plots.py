@@ -38,9 +38,8 @@ def plot_structure_factor(found: Structure, axes: Axes) -> Axes:
     found.s.plot(axes)
     theory = theory_of(found)
     if theory is not None:
-        axes.plot(
-            found.s.q, theory, linestyle="--", zorder=4, label=THEORY
-        )  # over the curve, which it may coincide with
+        # Over the curve, which it may coincide with.
+        axes.plot(found.s.q, theory, linestyle="--", zorder=4, label=THEORY)
         axes.set_ylim(top=max(axes.get_ylim()[1], 1.05 * float(theory.max())))
         axes.legend()
     return axes

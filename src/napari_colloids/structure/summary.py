@@ -277,8 +277,8 @@ def _window_notices(table: pd.DataFrame, shape: Sequence[float] | None) -> list[
     inside = int((table["interior"] == 1).sum())
     if inside < _FEW_INSIDE:
         notices.append(
-            f"Only {inside} of {len(table)} particles lie so far inside all faces (3 mean spacings) that their bond order "
-            "is that of the bulk: the window is small."
+            f"Only {inside} of {len(table)} particles lie so far inside all faces (3 mean spacings) that their bond "
+            "order is that of the bulk: the window is small."
         )
     return notices
 

@@ -75,3 +75,12 @@ def test_what_cannot_be_measured_is_refused(volume, found):
         nc.image_quality(volume.stack, part)
     with pytest.raises(nc.ColloidsError, match="too few"):
         nc.image_quality(volume.stack, found.iloc[:5])
+
+
+def test_volume_fraction_of_a_mixture_counts_each_size():
+    made = make_volume(Scene((48, 64, 64), 4.0 * 1.225, 0.4, psf=(2.0, 1.0), size_ratio=2.5, large_share=0.15), 62)
+    diameter = 2 * float(made.radii.mean())
+    quality = nc.image_quality(made.stack, nc.detect(made.stack, diameter=diameter, device="cpu"))
+    actual = float((4 / 3 * np.pi * made.radii**3).sum()) / made.image.size
+    assert quality.volume_fraction.value == pytest.approx(actual, rel=0.15)
+    assert quality.diameter == pytest.approx(diameter, rel=0.05)

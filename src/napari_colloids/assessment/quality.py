@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -237,6 +237,11 @@ def image_quality(
     if isinstance(measurement, str):
         raise ColloidsError(f"The quality of the image cannot be measured: {measurement}.")
     volume_fraction = measurement.density * measurement.mean_particle_volume
+    if measurement.polydispersity > _POLYDISPERSE:  # a mixture, whose mean the fit of one distribution does not know
+        radii = found["radius"].to_numpy(dtype=float)
+        mean, spread = float(radii.mean()), float(radii.std())
+        measurement = replace(measurement, radius=mean, polydispersity=spread / mean)
+        volume_fraction = measurement.density * float(np.mean(4 / 3 * np.pi * radii**3))
     return ImageQuality.of(
         measurement, sample, volume_fraction_interval(volume_fraction, volume_fraction / len(found) ** 0.5)
     )

@@ -1,7 +1,5 @@
 """Pair correlation function: of an ideal gas, of a crystal, in other units, with anisotropic voxels."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from napari_colloids import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.simulation import simulate
-from napari_colloids.structure import first_minimum, pair_correlation
+from napari_colloids.structure import first_minimum, pair_correlation, pairs
 
 
 @settings(max_examples=10, deadline=None)
@@ -46,7 +44,7 @@ def test_equal_to_trackpy_and_to_a_box_that_is_guessed():
 def test_pairs_of_many_particles_are_counted_block_by_block(monkeypatch, block):
     positions = np.random.default_rng(1).uniform(0, [20, 60, 30], (300, 3))
     whole = pair_correlation(particle_table(positions), shape=(20, 60, 30))
-    monkeypatch.setattr(sys.modules[pair_correlation.__module__], "_BLOCK_PARTICLES", block)
+    monkeypatch.setattr(pairs, "_BLOCK_PARTICLES", block)
     np.testing.assert_allclose(pair_correlation(particle_table(positions), shape=(20, 60, 30)).g, whole.g, atol=1e-12)
 
 

@@ -1,6 +1,7 @@
 from .bond_order import bond_order as bond_order
 from .bond_order import nearest_bonds as nearest_bonds
 from .bond_order import tetrahedrality as tetrahedrality
+from .directional_pair_correlation import directional_pair_correlation as directional_pair_correlation
 from .excess_entropy import excess_entropy as excess_entropy
 from .hard_sphere_theory import hard_sphere_contact_value as hard_sphere_contact_value
 from .hard_sphere_theory import hard_sphere_structure_factor as hard_sphere_structure_factor
@@ -12,6 +13,8 @@ from .neighbours import neighbour_distance as neighbour_distance
 from .neighbours import suggest_search_range as suggest_search_range
 from .pair_correlation import PairCorrelation as PairCorrelation
 from .pair_correlation import pair_correlation as pair_correlation
+from .pair_correlations import PairCorrelations as PairCorrelations
+from .partial_pair_correlation import partial_pair_correlation as partial_pair_correlation
 from .structure_factor import StructureFactor as StructureFactor
 from .structure_factor import structure_factor as structure_factor
 from .summary import Structure as Structure

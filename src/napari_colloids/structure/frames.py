@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.settings import check_value
@@ -15,7 +17,6 @@ from napari_colloids.structure.window import check_fits, filled_window, stack_wi
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
@@ -94,9 +95,14 @@ def frames_of(
 
 def positions_by_frame(particles: pd.DataFrame) -> Iterator[Array]:
     """Yield the positions ``(N, 3)`` of each frame, and of each channel if there are several."""
-    keys = [column for column in ("frame", "channel") if column in particles]
+    for rows in rows_by_frame(particles):
+        yield positions_of(particles.iloc[rows])
+
+
+def rows_by_frame(particles: pd.DataFrame) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers of the rows of each frame, and of each channel if there are several."""
+    keys = [particles[name].to_numpy() for name in ("frame", "channel") if name in particles]
     if not keys:
-        yield positions_of(particles)
+        yield np.arange(len(particles))
         return
-    for _, rows in particles.groupby(keys, sort=False):
-        yield positions_of(rows)
+    yield from particles.groupby(keys, sort=False).indices.values()

@@ -11,7 +11,7 @@ from napari_colloids.particles import positions_of
 from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import check_value
 from napari_colloids.structure.bond_order import bond_order, nearest_bonds, tetrahedrality
-from napari_colloids.structure.frames import frames_of
+from napari_colloids.structure.frames import frames_of, rows_by_frame
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.neighbours import neighbour_distance
 from napari_colloids.structure.voronoi import voronoi_cells
@@ -152,8 +152,7 @@ def iter_local_structure(
     radii = _radii(table, diameter)
     size = mean_diameter(table, diameter, voxel_size) * lateral
     columns = {name: np.full(len(table), np.nan) for name in LOCAL_COLUMNS}
-    keys = [table[name].to_numpy() for name in ("frame", "channel") if name in table]
-    groups = list(table.groupby(keys, sort=False).indices.values()) if keys else [np.arange(len(table))]
+    groups = list(rows_by_frame(table))
     for number, rows in enumerate(groups):
         yield Progress(number, len(groups), "bond order and Voronoi cells")
         positions = positions_of(table.iloc[rows]) * seen.scaling.scale

@@ -12,28 +12,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.settings import check_value
 from napari_colloids.structure.frames import frames_of
+from napari_colloids.structure.pairs import close_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_colloids.structure.frames import Frames
+
     Array = NDArray[np.float64]
 
 #: Default cutoff in diameters, or in mean spacings where no diameter is given: pairs further apart hardly show order.
 _CUTOFF_DIAMETERS = 4.0
-#: Particles whose pairs are in memory at a time.
-_BLOCK_PARTICLES = 20_000
-#: Smallest overlap of the box with itself, moved, over its edge.
-_MIN_OVERLAP = 1e-9
 #: Smallest cutoff over the largest edge of the box.
 _MIN_CUTOFF = 1e-6
 
@@ -200,45 +198,49 @@ def pair_correlation(
     >>> result.plot().get_xlabel()
     'r (px)'
     """
+    seen = frames_of(particles, shape, voxel_size, "g(r)")
+    edges = distance_bins(seen, diameter, cutoff, bins)
+    box, shells = seen.window.edges, shell_volumes(edges)
+    found, variance, expected = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    for frame in seen.positions:
+        for pairs in close_pairs(frame, edges[-1]):
+            distances, weights = pairs.distances, pairs.weights(box)
+            found += np.histogram(distances, edges, weights=weights)[0]
+            variance += np.histogram(distances, edges, weights=weights**2)[0]
+        expected += shells * len(frame) * (len(frame) - 1) / 2 / seen.window.volume**2
+    middles = (edges[:-1] + edges[1:]) / 2
+    return PairCorrelation(middles, found / expected, seen.unit, np.sqrt(variance) / expected)
+
+
+def distance_bins(seen: Frames, diameter: float | None, cutoff: float | None, bins: int) -> Array:
+    """Return the edges of the bins of g(r), shape ``(bins + 1,)``, in the unit of the frames.
+
+    Parameters
+    ----------
+    seen
+        Positions and their window.
+    diameter, cutoff, bins
+        As in `pair_correlation`.
+
+    Raises
+    ------
+    ColloidsError
+        If one of these is not positive, or the cutoff is far too small for the window.
+    """
     check_value("bins", bins, int, low=1)
     check_value("cutoff", cutoff, float | None)
     check_value("diameter", diameter, float | None)
     if any(length is not None and length <= 0 for length in (cutoff, diameter)):
         raise ColloidsError("g(r) needs a positive cutoff and a positive diameter.")
-    seen = frames_of(particles, shape, voxel_size, "g(r)")
-    frames, box, scaling = seen.positions, seen.window.edges, seen.scaling
+    box = seen.window.edges
     if cutoff is None:
-        density = float(np.mean([len(frame) for frame in frames]) / np.prod(box))
-        cutoff = _CUTOFF_DIAMETERS * (density ** (-1 / 3) if diameter is None else diameter * scaling.lateral)
+        density = float(np.mean([len(frame) for frame in seen.positions])) / seen.window.volume
+        cutoff = _CUTOFF_DIAMETERS * (density ** (-1 / 3) if diameter is None else diameter * seen.scaling.lateral)
     if cutoff < _MIN_CUTOFF * float(box.max()):
         raise ColloidsError(f"g(r) up to {cutoff:.3g} cannot be computed in a box of {box.max():.3g}: give more.")
-    edges = np.linspace(0.0, min(cutoff, float(box.min())), bins + 1)
-    found, variance, expected = np.zeros(bins), np.zeros(bins), np.zeros(bins)
-    shells = 4 / 3 * np.pi * np.diff(edges**3)
-    for frame in frames:
-        for displacements in _close_pairs(frame, edges[-1]):
-            # Particles may lie a little outside the stack, where a fit has put them.
-            overlap = np.prod(np.maximum(box - displacements, _MIN_OVERLAP * box), axis=1)
-            distances = np.linalg.norm(displacements, axis=1)
-            found += np.histogram(distances, edges, weights=1 / overlap)[0]
-            variance += np.histogram(distances, edges, weights=1 / overlap**2)[0]
-        expected += shells * len(frame) * (len(frame) - 1) / 2 / np.prod(box) ** 2
-    middles = (edges[:-1] + edges[1:]) / 2
-    return PairCorrelation(middles, found / expected, scaling.unit, np.sqrt(variance) / expected)
+    return np.linspace(0.0, min(cutoff, float(box.min())), bins + 1)
 
 
-def _close_pairs(positions: Array, cutoff: float) -> Iterator[Array]:
-    """Yield the absolute displacements ``(pairs, 3)`` of pairs within the cutoff, block by block to limit memory."""
-    axis = int(np.argmax(np.ptp(positions, axis=0)))
-    if len(positions) > _BLOCK_PARTICLES:
-        positions = positions[np.argsort(positions[:, axis], kind="stable")]
-    for start in range(0, len(positions), _BLOCK_PARTICLES):
-        block = positions[start : start + _BLOCK_PARTICLES]
-        tree = cKDTree(block)
-        pairs = tree.query_pairs(cutoff, output_type="ndarray")
-        yield np.abs(block[pairs[:, 0]] - block[pairs[:, 1]])
-        end = np.searchsorted(positions[:, axis], block[-1, axis] + cutoff, side="right")
-        later = positions[start + _BLOCK_PARTICLES : end]
-        if len(later):
-            across = tree.sparse_distance_matrix(cKDTree(later), cutoff, output_type="ndarray")
-            yield np.abs(block[across["i"]] - later[across["j"]])
+def shell_volumes(edges: Array) -> Array:
+    """Return the volumes of the spherical shells between distances, one less than there are of these."""
+    return 4 / 3 * np.pi * np.diff(edges**3)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Probability that an interval holds the true value.
 CONFIDENCE_LEVEL = 0.95
 #: Standard deviations to each end of it for a normal distribution.
-_QUANTILE = 1.96
+NORMAL_QUANTILE = 1.96
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,14 @@ class Interval:
     @classmethod
     def of_normal(cls, value: float, deviation: float) -> Interval:
         """Return the interval of a positive quantity whose estimate is normal with this standard deviation."""
-        reach = _QUANTILE * deviation
+        reach = NORMAL_QUANTILE * deviation
         return cls(value, max(value - reach, 0.0), value + reach)
+
+    @classmethod
+    def around(cls, value: float, others: Sequence[float], deviation: float) -> Interval:
+        """Return the interval that holds an estimate and others of the same, and a normal deviation beyond them all."""
+        reach = NORMAL_QUANTILE * deviation
+        return cls(value, min([value, *others]) - reach, max([value, *others]) + reach)
 
     def __repr__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"

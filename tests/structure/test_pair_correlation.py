@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from napari_colloids import ColloidsError
 from napari_colloids.particles import particle_table
 from napari_colloids.simulation import simulate
-from napari_colloids.structure import first_minimum, pair_correlation, pairs
+from napari_colloids.structure import first_minimum, pair_correlation
+from napari_colloids.structure.pair_counts import count_pairs
 
 
 @settings(max_examples=10, deadline=None)
@@ -40,12 +41,30 @@ def test_equal_to_trackpy_and_to_a_box_that_is_guessed():
     np.testing.assert_allclose(guessed.g, ours.g, rtol=0.05)
 
 
-@pytest.mark.parametrize("block", [1, 40, 299])
-def test_pairs_of_many_particles_are_counted_block_by_block(monkeypatch, block):
-    positions = np.random.default_rng(1).uniform(0, [20, 60, 30], (300, 3))
-    whole = pair_correlation(particle_table(positions), shape=(20, 60, 30))
-    monkeypatch.setattr(pairs, "_BLOCK_PARTICLES", block)
-    np.testing.assert_allclose(pair_correlation(particle_table(positions), shape=(20, 60, 30)).g, whole.g, atol=1e-12)
+@settings(max_examples=30, deadline=None)
+@given(
+    count=st.integers(2, 60),
+    cutoff=st.floats(0.5, 40),
+    edges=st.tuples(*[st.floats(1, 100)] * 3),
+    directions=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_pairs_in_cells_are_all_pairs(count, cutoff, edges, directions, seed):
+    rng = np.random.default_rng(seed)
+    positions, kinds = rng.uniform(0, edges, (count, 3)), rng.integers(0, 2, count)
+    parts = np.array([[0, 1], [1, 2]])
+    counted = count_pairs(positions, np.array(edges), cutoff, 7, kinds=kinds, parts=parts, directions=directions)
+    expected = np.zeros((3 * directions, 7))
+    for i in range(count):
+        for j in range(i):
+            apart = np.abs(positions[i] - positions[j])
+            distance = np.linalg.norm(apart)
+            if distance <= cutoff:
+                part = parts[kinds[i], kinds[j]] * directions + min(
+                    int(directions * apart[0] / distance), directions - 1
+                )
+                expected[part, int(7 * distance / cutoff)] += 1 / np.prod(np.array(edges) - apart)
+    np.testing.assert_allclose(counted.sums, expected, rtol=1e-9)
 
 
 def test_a_crystal_has_twelve_neighbours_in_its_first_shell(fcc):

@@ -1,6 +1,7 @@
 from .bond_order import bond_order as bond_order
 from .bond_order import nearest_bonds as nearest_bonds
 from .bond_order import tetrahedrality as tetrahedrality
+from .degraded import degraded as degraded
 from .directional_pair_correlation import directional_pair_correlation as directional_pair_correlation
 from .excess_entropy import excess_entropy as excess_entropy
 from .hard_sphere_theory import hard_sphere_contact_value as hard_sphere_contact_value
@@ -17,7 +18,7 @@ from .pair_correlations import PairCorrelations as PairCorrelations
 from .partial_pair_correlation import partial_pair_correlation as partial_pair_correlation
 from .structure_factor import StructureFactor as StructureFactor
 from .structure_factor import structure_factor as structure_factor
-from .summary import Structure as Structure
+from .structure_result import Structure as Structure
 from .summary import iter_structure as iter_structure
 from .summary import measure_structure as measure_structure
 from .volume_fraction import volume_fraction as volume_fraction

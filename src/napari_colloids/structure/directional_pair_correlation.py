@@ -10,8 +10,8 @@ import numpy as np
 from napari_colloids.settings import check_value
 from napari_colloids.structure.frames import frames_of
 from napari_colloids.structure.pair_correlation import distance_bins, shell_volumes
-from napari_colloids.structure.pair_correlations import PairCounts
-from napari_colloids.structure.pairs import close_pairs
+from napari_colloids.structure.pair_correlations import pair_correlations
+from napari_colloids.structure.pair_counts import PairCounts, count_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,17 +83,13 @@ def directional_pair_correlation(
     check_value("directions", directions, int, low=1, high=100)
     seen = frames_of(particles, shape, voxel_size, "g(r)")
     edges = distance_bins(seen, diameter, cutoff, bins)
-    cuts = np.linspace(0, 1, directions + 1)[1:-1]
-    counts = PairCounts(_names([f"{cut:.3g}" for cut in cuts]), edges)
-    expected = 0.0
+    names = _names([f"{cut:.3g}" for cut in np.linspace(0, 1, directions + 1)[1:-1]])
+    counts, expected = PairCounts.none(directions, bins), 0.0
     for positions in seen.positions:
-        for pairs in close_pairs(positions, edges[-1]):
-            distances = pairs.distances
-            apart = np.maximum(distances, np.finfo(float).tiny)
-            part = np.searchsorted(cuts, np.abs(pairs.displacements[:, 0]) / apart, side="right")
-            counts.add(part, distances, pairs.weights(seen.window.edges))
+        counts = counts.plus(count_pairs(positions, seen.window.edges, edges[-1], bins, directions=directions))
         expected += len(positions) * (len(positions) - 1) / 2 / directions
-    return counts.over(np.tile(expected * shell_volumes(edges) / seen.window.volume**2, (directions, 1)), seen.unit)
+    of_gas = np.tile(expected * shell_volumes(edges) / seen.window.volume**2, (directions, 1))
+    return pair_correlations(names, edges, counts, of_gas, seen.unit)
 
 
 def _names(cuts: list[str]) -> list[str]:

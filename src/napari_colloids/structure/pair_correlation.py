@@ -17,7 +17,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.settings import check_value
 from napari_colloids.structure.frames import frames_of
-from napari_colloids.structure.pairs import close_pairs
+from napari_colloids.structure.pair_counts import PairCounts, count_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,15 +201,12 @@ def pair_correlation(
     seen = frames_of(particles, shape, voxel_size, "g(r)")
     edges = distance_bins(seen, diameter, cutoff, bins)
     box, shells = seen.window.edges, shell_volumes(edges)
-    found, variance, expected = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    counts, expected = PairCounts.none(1, bins), np.zeros(bins)
     for frame in seen.positions:
-        for pairs in close_pairs(frame, edges[-1]):
-            distances, weights = pairs.distances, pairs.weights(box)
-            found += np.histogram(distances, edges, weights=weights)[0]
-            variance += np.histogram(distances, edges, weights=weights**2)[0]
+        counts = counts.plus(count_pairs(frame, box, edges[-1], bins))
         expected += shells * len(frame) * (len(frame) - 1) / 2 / seen.window.volume**2
     middles = (edges[:-1] + edges[1:]) / 2
-    return PairCorrelation(middles, found / expected, seen.unit, np.sqrt(variance) / expected)
+    return PairCorrelation(middles, counts.sums[0] / expected, seen.unit, np.sqrt(counts.squares[0]) / expected)
 
 
 def distance_bins(seen: Frames, diameter: float | None, cutoff: float | None, bins: int) -> Array:

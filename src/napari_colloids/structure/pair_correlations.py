@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from napari_colloids.structure.pair_counts import PairCounts
+
     Array = NDArray[np.float64]
 
 
@@ -93,47 +95,21 @@ class PairCorrelations:
         return ax
 
 
-class PairCounts:
-    """Weighted pairs of each part, counted in bins of the distance.
+def pair_correlations(
+    names: list[str], edges: Array, counts: PairCounts, expected: Array, unit: str
+) -> PairCorrelations:
+    """Return g(r) of each part from counted pairs.
 
     Parameters
     ----------
     names
         Of the parts.
     edges
-        Of the bins, shape ``(bins + 1,)``.
+        Of the bins, shape ``(bins + 1,)``, in `unit`.
+    counts
+        Of shape ``(parts, bins)``, as is `expected`: the counts of an ideal gas. Where this is 0, g is NaN.
     """
-
-    def __init__(self, names: list[str], edges: Array) -> None:
-        self._names, self._edges = names, edges
-        shape = len(names), len(edges) - 1
-        self._found, self._variance = np.zeros(shape), np.zeros(shape)
-
-    def add(self, part: NDArray[np.intp], distances: Array, weights: Array) -> None:
-        """Count pairs, each for the part of this number.
-
-        Parameters
-        ----------
-        part, distances, weights
-            Shape ``(M,)`` each; distances beyond the last edge do not count.
-        """
-        bins = np.searchsorted(self._edges, distances, side="right") - 1
-        within = bins < len(self._edges) - 1
-        place = np.ravel_multi_index((part[within], bins[within]), self._found.shape)
-        for total, each in ((self._found, weights), (self._variance, weights**2)):
-            total += np.bincount(place, each[within], minlength=total.size).reshape(total.shape)
-
-    def over(self, expected: Array, unit: str) -> PairCorrelations:
-        """Return g(r) of each part.
-
-        Parameters
-        ----------
-        expected
-            Counts of an ideal gas, shape ``(parts, bins)``; where none is expected, g is NaN.
-        unit
-            Of the distances.
-        """
-        r = (self._edges[:-1] + self._edges[1:]) / 2
-        some = np.where(expected > 0, expected, np.nan)
-        g, error = self._found / some, np.sqrt(self._variance) / some
-        return PairCorrelations({name: PairCorrelation(r, g[k], unit, error[k]) for k, name in enumerate(self._names)})
+    r = (edges[:-1] + edges[1:]) / 2
+    some = np.where(expected > 0, expected, np.nan)
+    g, error = counts.sums / some, np.sqrt(counts.squares) / some
+    return PairCorrelations({name: PairCorrelation(r, g[k], unit, error[k]) for k, name in enumerate(names)})

@@ -12,8 +12,8 @@ from napari_colloids.errors import ColloidsError, brief
 from napari_colloids.structure.frames import frames_of, rows_by_frame
 from napari_colloids.structure.inputs import checked_particles, require_columns
 from napari_colloids.structure.pair_correlation import distance_bins, shell_volumes
-from napari_colloids.structure.pair_correlations import PairCounts
-from napari_colloids.structure.pairs import close_pairs
+from napari_colloids.structure.pair_correlations import pair_correlations
+from napari_colloids.structure.pair_counts import PairCounts, count_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,18 +103,21 @@ def partial_pair_correlation(
     seen = frames_of(table, shape, voxel_size, "g(r)")
     edges = distance_bins(seen, diameter, cutoff, bins)
     first, second = np.triu_indices(len(names))
-    number_of = np.zeros((len(names),) * 2, np.intp)
-    number_of[first, second] = number_of[second, first] = np.arange(len(first))
-    counts = PairCounts([f"{names[a]} - {names[b]}" for a, b in zip(first, second, strict=True)], edges)
-    expected = np.zeros(len(first))
+    parts = np.zeros((len(names),) * 2, np.intp)
+    parts[first, second] = parts[second, first] = np.arange(len(first))
+    counts, expected = PairCounts.none(len(first), bins), np.zeros(len(first))
     for rows, positions in zip((rows for rows in rows_by_frame(table) if len(rows) > 1), seen.positions, strict=True):
         kinds = labels[rows]
-        for pairs in close_pairs(positions, edges[-1]):
-            part = number_of[kinds[pairs.first], kinds[pairs.second]]
-            counts.add(part, pairs.distances, pairs.weights(seen.window.edges))
+        counts = counts.plus(count_pairs(positions, seen.window.edges, edges[-1], bins, kinds=kinds, parts=parts))
         many = np.bincount(kinds, minlength=len(names)).astype(float)
         expected += np.where(first == second, many[first] * (many[first] - 1) / 2, many[first] * many[second])
-    return counts.over(np.outer(expected, shell_volumes(edges)) / seen.window.volume**2, seen.unit)
+    return pair_correlations(
+        [f"{names[a]} - {names[b]}" for a, b in zip(first, second, strict=True)],
+        edges,
+        counts,
+        np.outer(expected, shell_volumes(edges)) / seen.window.volume**2,
+        seen.unit,
+    )
 
 
 def _classes(column: pd.Series, by: str, boundaries: Sequence[float] | None) -> tuple[NDArray[np.intp], list[str]]:

@@ -8,11 +8,13 @@ Hansen and McDonald, Theory of Simple Liquids, 4th ed. (Academic Press, 2013), s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from napari_colloids.compiled import compiled
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.settings import check_value
@@ -45,8 +47,6 @@ _AVERAGED_SPACINGS, _MIN_ERRORS, _FADED_SPACINGS, _MIN_CUTOFF_SPACINGS = 0.2, 4.
 _MIN_VECTORS, _MAX_VECTORS, _MAX_TERMS = 60, 400, 150_000_000
 #: Particles that the direct S(q) is taken of at most: of as many frames, and of the middle of a large window.
 _MAX_PARTICLES = 15_000
-#: Terms in memory at a time.
-_BLOCK_TERMS = 4_000_000
 #: Wavelengths that fit into the shortest edge of the window, at least, for S(q) to be trusted.
 _MIN_WAVES = 2.0
 
@@ -249,35 +249,60 @@ def _direct(frames: Sequence[Array], edges: Array, q_edges: Array) -> tuple[Arra
     bins = len(q_edges) - 1
     terms = bins * sum(len(frame) for frame in frames)
     number = int(np.clip(_MAX_TERMS // max(terms, 1), _MIN_VECTORS, _MAX_VECTORS))
+    waves = [_waves(low, high, edges, number, rng) for low, high in pairwise(q_edges)]
+    each = np.mean([_scattered(frame, np.concatenate(waves), edges) for frame in frames], axis=0)
     value, error = np.full(bins, np.nan), np.full(bins, np.nan)
-    for k in range(bins):
-        waves = _waves(q_edges[k], q_edges[k + 1], edges, number, rng)
-        if len(waves):
-            each = np.mean([_scattered(frame, waves) for frame in frames], axis=0)
-            value[k] = each.mean()
-            error[k] = each.std() / np.sqrt(len(waves))
+    ends = np.cumsum([len(some) for some in waves])
+    for k, intensities in enumerate(np.split(each, ends[:-1])):
+        if len(intensities):
+            value[k] = intensities.mean()
+            error[k] = intensities.std() / np.sqrt(len(intensities))
     return value, error
 
 
-def _waves(low: float, high: float, edges: Array, number: int, rng: np.random.Generator) -> Array:
-    """Return wave vectors of a range of q whose waves fit into a box, at most so many, none opposite to another."""
+def _waves(low: float, high: float, edges: Array, number: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return how many waves fit along each edge of a box, for wave vectors of a range of q.
+
+    Shape ``(M, 3)``: M is at most `number`, and none is opposite to another.
+    """
     directions = rng.normal(size=(4 * number, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     lengths = np.cbrt(rng.uniform(low**3, high**3, (4 * number, 1)))
-    whole = np.rint(directions * lengths * edges / (2 * np.pi)).astype(int)
+    whole = np.rint(directions * lengths * edges / (2 * np.pi)).astype(np.intp)
     leading = whole[np.arange(len(whole)), np.argmax(whole != 0, axis=1)]
     whole = np.unique(whole * np.sign(leading)[:, None], axis=0)
-    waves = 2 * np.pi * whole / edges
-    size = np.linalg.norm(waves, axis=1)
-    waves = waves[(size >= low) & (size < high) & (size > 0)]
-    return waves if len(waves) <= number else waves[rng.choice(len(waves), number, replace=False)]
+    size = np.linalg.norm(2 * np.pi * whole / edges, axis=1)
+    whole = whole[(size >= low) & (size < high) & (size > 0)]
+    return whole if len(whole) <= number else whole[rng.choice(len(whole), number, replace=False)]
 
 
-def _scattered(positions: Array, waves: Array) -> Array:
-    """Return the scattered intensity per particle for each wave vector."""
+def _scattered(positions: Array, waves: NDArray[np.intp], edges: Array) -> Array:
+    """Return the scattered intensity per particle for each of the numbers of waves, shape ``(M, 3)``, along the edges.
+
+    The phase factor of a wave vector is the product of those along the axes, each of which many wave vectors share.
+    """
+    if not len(waves):
+        return np.empty(0)
+    least, most = waves.min(axis=0), waves.max(axis=0)
+    z, y, x = (
+        np.exp(2j * np.pi / edge * np.outer(np.arange(low, high + 1), along))
+        for low, high, edge, along in zip(least, most, edges, positions.T, strict=True)
+    )
+    return _intensities(z, y, x, waves - least) / len(positions)
+
+
+@compiled
+def _intensities(
+    z: NDArray[np.complex128], y: NDArray[np.complex128], x: NDArray[np.complex128], waves: NDArray[np.intp]
+) -> Array:
+    """Return the intensities of wave vectors, from the phase factors of each number of waves along each axis."""
     found = np.empty(len(waves))
-    step = max(1, _BLOCK_TERMS // len(positions))
-    for start in range(0, len(waves), step):
-        phases = waves[start : start + step] @ positions.T
-        found[start : start + step] = np.cos(phases).sum(axis=1) ** 2 + np.sin(phases).sum(axis=1) ** 2
-    return found / len(positions)
+    for k in range(len(waves)):
+        along_z, along_y, along_x = z[waves[k, 0]], y[waves[k, 1]], x[waves[k, 2]]
+        real, imaginary = 0.0, 0.0
+        for n in range(z.shape[1]):
+            phase = along_z[n] * along_y[n] * along_x[n]
+            real += phase.real
+            imaginary += phase.imag
+        found[k] = real**2 + imaginary**2
+    return found

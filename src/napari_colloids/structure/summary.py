@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.jsonable import jsonable
-from napari_colloids.plotting import unit_symbol
+from napari_colloids.particles import positions_of
 from napari_colloids.progress import Progress, as_step, result_of
+from napari_colloids.settings import check_value
+from napari_colloids.structure.degraded import degraded, has_errors
 from napari_colloids.structure.excess_entropy import excess_entropy
 from napari_colloids.structure.frames import frames_of
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.local_structure import iter_local_structure, mean_diameter
+from napari_colloids.structure.notices import error_notices, window_notices
 from napari_colloids.structure.pair_correlation import pair_correlation
 from napari_colloids.structure.structure_factor import structure_factor
+from napari_colloids.structure.structure_result import AVERAGED, Structure
 from napari_colloids.structure.volume_fraction import volume_fraction
 
 if TYPE_CHECKING:
@@ -25,129 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from napari_colloids.interval import Interval
-    from napari_colloids.structure.pair_correlation import PairCorrelation
-    from napari_colloids.structure.structure_factor import StructureFactor
+    from napari_colloids.structure.frames import Frames
 
-#: Localisation error in diameters from which topological clusters, and from which g(r) near contact and bond order, are
-#: not those of the sample.
-_CLUSTER_ERROR_DIAMETERS, _ORDER_ERROR_DIAMETERS = 0.02, 0.05
-#: Particles inside below which averages over them are of little use.
-_FEW_INSIDE = 30
 #: Bins of g(r).
 _BINS = 200
-
-
-@dataclass(frozen=True, eq=False)
-class Structure:
-    """Structure of a sample.
-
-    Attributes
-    ----------
-    particles
-        The table with the columns of `local_structure`.
-    g
-        Pair correlation function.
-    s
-        Static structure factor.
-    volume_fraction
-        None where no radius and no diameter is known.
-    excess_entropy
-        Two-body excess entropy per particle over the Boltzmann constant.
-    diameter
-        Mean diameter in `unit`: given, of the radii, or the distance of neighbours; NaN where there is none of these.
-    density
-        Particles per cubic `unit`.
-    unit
-        ``"um"``, or ``"px"`` for lateral voxels.
-    notices
-        What the user should know.
-
-    See Also
-    --------
-    measure_structure : Makes one.
-
-    Examples
-    --------
-    >>> import napari_colloids as nc
-    >>> simulated = nc.simulate(shape=(40, 40, 40), volume_fraction=0.3, radius=4, seed=1)
-    >>> result = nc.measure_structure(simulated.particles, shape=simulated.stack.shape)
-    >>> result.unit, result.volume_fraction.low < 0.3 < result.volume_fraction.high
-    ('px', True)
-    >>> result.notices[0]
-    'Only 0 of 68 particles lie so far inside ... the window is small.'
-    """
-
-    particles: pd.DataFrame
-    g: PairCorrelation
-    s: StructureFactor
-    volume_fraction: Interval | None
-    excess_entropy: float
-    diameter: float
-    density: float
-    unit: str
-    notices: tuple[str, ...]
-
-    @property
-    def inside(self) -> pd.DataFrame:
-        """The particles far enough from the faces for all their columns to be trusted."""
-        return self.particles[self.particles["interior"] == 1]
-
-    def averages(self) -> dict[str, float]:
-        """Return means over the particles inside; NaN where there are none."""
-        names = ("neighbours", "q4", "q6", "w6", "q4_averaged", "q6_averaged", "crystalline", "tetrahedrality")
-        inside = self.inside
-        return {name: float(inside[name].mean()) if len(inside) else float("nan") for name in names}
-
-    def __repr__(self) -> str:
-        return "Structure(" + "\n          ".join(self.lines()) + ")"
-
-    def lines(self) -> list[str]:
-        """Return what was measured in words, a line each."""
-        unit = unit_symbol(self.unit)
-        means = self.averages()
-        peak = int(np.argmax(self.g.g))
-        q, s = self.s.peak
-        fraction = "unknown without a radius" if self.volume_fraction is None else repr(self.volume_fraction)
-        lines = [
-            f"{len(self.particles)} particles of diameter {self.diameter:.3g} {unit}, {len(self.inside)} of them so "
-            "far inside that their order is that of the bulk",
-            f"Volume fraction: {fraction}",
-            f"g(r): highest {self.g.g[peak]:.3g} at {self.g.r[peak]:.3g} {unit}",
-            f"S(q): highest {s:.3g} at {q:.3g}/{unit}; trusted from {self.s.lowest:.3g}/{unit} on",
-            f"Two-body excess entropy: {self.excess_entropy:.3g} k_B",
-        ]
-        if len(self.inside):
-            lines.append(
-                f"Inside, on average: {means['neighbours']:.2f} neighbours, q4 {means['q4']:.3f}, "
-                f"q6 {means['q6']:.3f}, w6 {means['w6']:.4f}, averaged q6 {means['q6_averaged']:.3f}, "
-                f"{means['crystalline']:.0%} crystalline"
-            )
-        return lines
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the figures as plain numbers, lists and dicts; NaN becomes None."""
-        figures = {
-            "g": {"r": self.g.r, "g": self.g.g, "error": self.g.error},
-            "s": {
-                **{"q": self.s.q, "s": self.s.s, "direct": self.s.direct, "direct_error": self.s.error},
-                "lowest_q": self.s.lowest,
-            },
-            "volume_fraction": self.volume_fraction,
-            "interior": len(self.inside),
-            "unit": self.unit,
-            "particles": len(self.particles),
-            "density": self.density,
-            "diameter": self.diameter,
-            "excess_entropy": self.excess_entropy,
-            "inside": self.averages(),
-            "notices": self.notices,
-        }
-        return {name: jsonable(value) for name, value in figures.items()}
-
-    def to_json(self) -> str:
-        """Return the figures as one JSON object."""
-        return json.dumps(self.as_dict())
+#: Steps of one structure, and how often errors are made once more.
+_STEPS, _REPEATS = 3, 2
 
 
 def measure_structure(
@@ -157,6 +43,9 @@ def measure_structure(
     voxel_size: Sequence[float] | None = None,
     diameter: float | None = None,
     neighbours: int | None = None,
+    recall: float = 1.0,
+    precision: float = 1.0,
+    bands: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Structure:
     """Measure g(r), S(q), the volume fraction and the local structure of a sample.
@@ -174,6 +63,11 @@ def measure_structure(
         In lateral voxels, in place of the radii of the table.
     neighbours
         As in `local_structure`.
+    recall, precision
+        Fraction of the particles of the sample that were found, and of those found that are true, as `assess` says.
+    bands
+        Whether to measure what the errors of the table, the recall and the precision change, where they are known: the
+        structure of the particles with the same errors made once and twice more, which takes three times as long.
     progress
         Called with the number of steps done and their total.
 
@@ -199,7 +93,16 @@ def measure_structure(
     >>> len(result.inside), round(result.averages()["neighbours"], 3), round(result.averages()["q6"], 3)
     (27, 6.0, 0.354)
     """
-    steps = iter_structure(particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
+    steps = iter_structure(
+        particles,
+        shape=shape,
+        voxel_size=voxel_size,
+        diameter=diameter,
+        neighbours=neighbours,
+        recall=recall,
+        precision=precision,
+        bands=bands,
+    )
     return result_of(steps, progress)
 
 
@@ -210,12 +113,15 @@ def iter_structure(
     voxel_size: Sequence[float] | None = None,
     diameter: float | None = None,
     neighbours: int | None = None,
+    recall: float = 1.0,
+    precision: float = 1.0,
+    bands: bool = True,
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    particles, shape, voxel_size, diameter, neighbours
+    particles, shape, voxel_size, diameter, neighbours, recall, precision, bands
         As in `measure_structure`.
 
     Yields
@@ -235,14 +141,38 @@ def iter_structure(
     """
     table = checked_particles(particles)
     shape = _searched_shape(table) if shape is None else shape
+    check_value("recall", recall, float, low=0.01, high=1)
+    check_value("precision", precision, float, low=0.01, high=1)
+    disturbed = has_errors(table) or recall < 1 or precision < 1
+    repeats = _REPEATS if bands and disturbed else 0
+    total = _STEPS * (1 + repeats)
+    found = yield from _iter_once(table, total, 0, shape, voxel_size, diameter, neighbours)
+    errors = None if has_errors(table) else np.zeros(3)
+    again = []
+    for number in range(1, repeats + 1):
+        table = degraded(table, errors=errors, recall=recall, precision=precision, shape=shape, seed=number)
+        again.append((yield from _iter_once(table, total, number * _STEPS, shape, voxel_size, diameter, neighbours)))
+    return replace(found, again=tuple(again))
+
+
+def _iter_once(
+    table: pd.DataFrame,
+    total: int,
+    done: int,
+    shape: Sequence[float] | None,
+    voxel_size: Sequence[float] | None,
+    diameter: float | None,
+    neighbours: int | None,
+) -> Generator[Progress, None, Structure]:
+    """Measure the structure of a table, some of all steps being done."""
     local = iter_local_structure(table, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
-    result = yield from as_step(Progress(0, 3, "bond order and Voronoi cells"), local)
-    yield Progress(1, 3, "g(r)")
+    result = yield from as_step(Progress(done, total, "bond order and Voronoi cells"), local)
+    yield Progress(done + 1, total, "g(r)")
     size = mean_diameter(table, diameter, voxel_size)
     g = pair_correlation(
         table, shape=shape, voxel_size=voxel_size, diameter=size if np.isfinite(size) else None, bins=_BINS
     )
-    yield Progress(2, 3, "S(q)")
+    yield Progress(done + 2, total, "S(q)")
     s = structure_factor(table, shape=shape, voxel_size=voxel_size)
     seen = frames_of(table, shape, voxel_size)
     density = float(np.mean([len(frame) for frame in seen.positions])) / seen.window.volume
@@ -255,8 +185,19 @@ def iter_structure(
         size * seen.scaling.lateral,
         density,
         seen.unit,
-        (*_window_notices(result, shape), *_error_notices(result, seen.scaling.aspect, size)),
+        (*window_notices(result, shape), *error_notices(result, seen.scaling.aspect, size)),
+        _standard_errors(result, seen),
     )
+
+
+def _standard_errors(table: pd.DataFrame, seen: Frames) -> dict[str, float]:
+    """Return the standard errors of the figures of a structure."""
+    inside = table[table["interior"] == 1]
+    positions = positions_of(inside) * seen.scaling.scale
+    errors = {name: seen.window.standard_error(inside[name].to_numpy(dtype=float), positions) for name in AVERAGED}
+    volumes = inside["voronoi_volume"]
+    of_spread = float(volumes.std() / volumes.mean()) / (2 * len(volumes)) ** 0.5 if len(volumes) > 1 else math.nan
+    return {**errors, "voronoi_spread": of_spread}
 
 
 def _searched_shape(table: pd.DataFrame) -> tuple[float, float, float] | None:
@@ -267,38 +208,3 @@ def _searched_shape(table: pd.DataFrame) -> tuple[float, float, float] | None:
         return None
     z, y, x = (float(length) for length in shape[-3:])
     return z, y, x
-
-
-def _window_notices(table: pd.DataFrame, shape: Sequence[float] | None) -> list[str]:
-    """Return what is to be said of the window."""
-    notices = []
-    if shape is None:
-        notices.append("The shape of the stack is unknown: the box that the particles fill was taken.")
-    inside = int((table["interior"] == 1).sum())
-    if inside < _FEW_INSIDE:
-        notices.append(
-            f"Only {inside} of {len(table)} particles lie so far inside all faces (3 mean spacings) that their bond "
-            "order is that of the bulk: the window is small."
-        )
-    return notices
-
-
-def _error_notices(table: pd.DataFrame, aspect: np.ndarray, diameter: float) -> list[str]:
-    """Return what localisation errors do to the structure."""
-    names = ["z_err", "y_err", "x_err"]
-    if not np.isfinite(diameter) or any(name not in table or not table[name].notna().any() for name in names):
-        return ["No localisation errors are in the table (refine the particles): what they change is not known."]
-    z, y, x = table[names].median().to_numpy(dtype=float) * aspect / diameter
-    lateral = float(np.hypot(y, x) / np.sqrt(2))
-    words = f"localisation errors are {z:.2g} diameters along z and {lateral:.2g} across"
-    if max(z, lateral) >= _ORDER_ERROR_DIAMETERS:
-        return [
-            f"The {words}: g(r) at contact and averaged bond order are lower, and Voronoi volumes scatter more, than "
-            "those of the sample; topological clusters are not to be trusted."
-        ]
-    if max(z, lateral) >= _CLUSTER_ERROR_DIAMETERS:
-        return [
-            f"The {words}: good for g(r) and bond order; topological clusters need {_CLUSTER_ERROR_DIAMETERS:g} and a "
-            "recall of 98 %."
-        ]
-    return []

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Cells that are needed inside; with fewer, whose volumes scatter, all particles are counted.
 _MIN_CELLS = 150
-#: Parts of the window along each axis, for the standard error.
-_PARTS = 2
 #: Relative standard deviation of the mean of measured radii: the width of the PSF hides as much of it.
 _RADIUS_DEVIATION = 0.01
 
@@ -82,12 +80,7 @@ def volume_fraction(
         value = float(np.nansum(occupied)) / (seen.window.volume * len(seen.positions))
         return Interval.of_normal(value, value * float(np.hypot(measured, len(table) ** -0.5)))
     value = float(occupied[inside].sum() / cells[inside].sum())
-    part = np.ravel_multi_index(
-        tuple(
-            np.clip((_PARTS * (positions - seen.window.low) / seen.window.edges).astype(int), 0, _PARTS - 1)[inside].T
-        ),
-        (_PARTS,) * 3,
-    )
+    part = seen.window.parts(positions[inside])
     above, below = (np.bincount(part, values[inside]) for values in (occupied, cells))
     parts = above[below > 0] / below[below > 0]
     scatter = float(parts.std(ddof=1)) / len(parts) ** 0.5 if len(parts) > 1 else 0.0

@@ -61,6 +61,28 @@ class Window:
         """Return how far positions ``(N, 3)`` lie inside the nearest face, shape ``(N,)``; negative outside."""
         return np.minimum(positions - self.low, self.high - positions).min(axis=1)
 
+    def parts(self, positions: Array) -> NDArray[np.intp]:
+        """Return which of its eight equal parts (halves of each edge) each position ``(N, 3)`` lies in, from 0 to 7."""
+        halves = np.clip((2 * (positions - self.low) / self.edges).astype(int), 0, 1)
+        return np.ravel_multi_index(tuple(halves.T), (2, 2, 2))
+
+    def standard_error(self, values: Array, positions: Array) -> float:
+        """Return the standard error of the mean of a property of particles, from the scatter between the eight parts.
+
+        What neighbours have in common, as a crystalline grain, counts in it.
+
+        Parameters
+        ----------
+        values
+            Shape ``(N,)``.
+        positions
+            Shape ``(N, 3)``.
+        """
+        part = self.parts(positions)
+        counts = np.bincount(part)
+        means = np.bincount(part, values)[counts > 0] / counts[counts > 0]
+        return float(means.std(ddof=1)) / len(means) ** 0.5 if len(means) > 1 else float("nan")
+
 
 def stack_window(shape: Sequence[float], scale: Array) -> Window:
     """Return the window of a stack, whose voxel centres lie at integers.

@@ -2,6 +2,8 @@
 
 python measurements/structure.py fluids       # windows of 12 diameters against theory, at three volume fractions
 python measurements/structure.py detections   # found by the network and refined, beside the true positions
+python measurements/structure.py detections --tcc PROGRAM   # the same, and topological clusters
+python measurements/structure.py clusters --tcc PROGRAM     # what errors and missed particles do to clusters
 python measurements/structure.py large        # 500,000 particles: seconds and memory, beside freud's own
 """
 
@@ -25,11 +27,14 @@ from napari_colloids.structure import (
     measure_structure,
     pair_correlation,
     structure_factor,
+    topological_clusters,
     volume_fraction,
 )
 
 #: Window in voxels, and diameter of the spheres in it.
 WINDOW, DIAMETER = 120, 10
+#: Topological clusters whose populations are told.
+CLUSTERS = ("8B", "9B", "10B", "11F", "12E", "FCC")
 
 
 def windows(phi: float, count: int, seed: int) -> pd.DataFrame:
@@ -68,10 +73,12 @@ def fluids(seed: int) -> None:
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
-def detections(seed: int) -> None:
-    """Compare the structure of detections with that of the true positions."""
-    print("| SNR | positions | P | R | volume fraction | g(r) highest | averaged q6 | spread of Voronoi volumes |")
-    print("|---|---|---|---|---|---|---|---|")
+def detections(seed: int, tcc: str | None) -> None:
+    """Compare the structure of detections with that of the true positions, with clusters where TCC is given."""
+    heading = ["SNR", "positions", "P", "R", "RMSE z, lateral (d)", "volume fraction", "g(r) highest", "averaged q6"]
+    heading += ["spread of Voronoi volumes", *(CLUSTERS if tcc else ())]
+    print("|", " | ".join(heading), "|")
+    print("|" + "---|" * len(heading))
     for snr in (3.0, 10.0):
         made = nc.simulate(
             shape=(120, 120, 120), volume_fraction=0.55, radius=6, polydispersity=0.05, psf_sigma=(3, 1.3, 1.3),
@@ -88,11 +95,41 @@ def detections(seed: int) -> None:
             inside = result.inside
             spread = inside["voronoi_volume"].std() / inside["voronoi_volume"].mean()
             fraction = result.volume_fraction
-            cells = [f"{snr:g}", name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{fraction.value:.3f}"]
+            z, y, x = (score.rmse[axis] / 12 for axis in "zyx")
+            cells = [f"{snr:g}", name, f"{score.precision:.3f}", f"{score.recall:.3f}"]
+            cells += [f"{z:.3f}, {np.hypot(y, x) / 2**0.5:.3f}", f"{fraction.value:.3f}"]
             cells += [f"{result.g.g.max():.2f}", f"{inside['q6_averaged'].mean():.4f}", f"{spread:.3f}"]
+            notices = result.notices
+            if tcc:
+                clusters = topological_clusters(table, tcc, shape=made.stack.shape, recall=score.recall)
+                cells += [f"{clusters.populations[cluster]:.3f}" for cluster in CLUSTERS]
+                notices = tuple(dict.fromkeys((*notices, *clusters.notices)))
             print("|", " | ".join(cells), "|", flush=True)
-            for notice in result.notices:
+            for notice in notices:
                 print(f"  {name}: {notice}")
+
+
+def clusters(seed: int, tcc: str) -> None:
+    """Measure what localisation errors, missed and false particles do to the populations of clusters."""
+    rng = np.random.default_rng(seed)
+    made = arrange("random", (22.0,) * 3, Composition(0.55, 0.5, 0.08), rng)
+    spheres = HardSpheres(made)
+    spheres.move(0.7, rng)
+    places = DIAMETER * spheres.arrangement().positions
+    count, edge = len(places), 22 * DIAMETER
+    shown = ("8B", "9B", "10B", "11F", "12E", "13A")
+    print("| what is wrong | " + " | ".join(shown) + " |")
+    print("|---" * (1 + len(shown)) + "|")
+    cases = {"nothing": places}
+    for error in (0.01, 0.02, 0.05, 0.1):
+        cases[f"errors of {error} diameters"] = places + rng.normal(0, error * DIAMETER, places.shape)
+    for part in (0.02, 0.05, 0.1):
+        cases[f"{part:.0%} missed"] = places[rng.random(count) >= part]
+    cases["3% false"] = np.concatenate([places, rng.uniform(0, edge, (round(0.03 * count), 3))])
+    for name, given in cases.items():
+        found = topological_clusters(given - 0.5, tcc, shape=(edge,) * 3, diameter=DIAMETER)
+        cells = [f"{found.populations[cluster]:.3f}" for cluster in shown]
+        print("|", " | ".join([name.replace("%", " %"), *cells]), f"| {found.inside} inside", flush=True)
 
 
 def large(seed: int) -> None:
@@ -119,7 +156,13 @@ def large(seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fluids", "detections", "large"])
+    parser.add_argument("what", choices=["fluids", "detections", "clusters", "large"])
     parser.add_argument("--seed", type=int, default=17_000)
+    parser.add_argument("--tcc", metavar="PROGRAM", help="a TCC program of your own")
     given = parser.parse_args()
-    {"fluids": fluids, "detections": detections, "large": large}[given.what](given.seed)
+    if given.what == "detections":
+        detections(given.seed, given.tcc)
+    elif given.what == "clusters":
+        clusters(given.seed, given.tcc or parser.error("clusters needs --tcc"))
+    else:
+        {"fluids": fluids, "large": large}[given.what](given.seed)

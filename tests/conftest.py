@@ -1,6 +1,8 @@
 """Shared by all tests."""
 
 import os
+import sys
+from pathlib import Path
 
 # One thread each: tests on small stacks are slower with more, and their sums would depend on the machine.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -41,6 +43,16 @@ def allow_threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tcc_stand_in(tmp_path_factory):
+    """A program in the place of TCC: tests/structure/tcc_stand_in.py as a script that can be run."""
+    script = tmp_path_factory.mktemp("tcc") / "tcc"
+    text = (Path(__file__).parent / "structure" / "tcc_stand_in.py").read_text()
+    script.write_text(f"#!{sys.executable}\n{text}")
+    script.chmod(0o755)
+    return script
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,14 @@ from napari_colloids.dynamics.link_settings import LinkChanges, LinkSettings, Ti
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
+from napari_colloids.structure import topological_clusters
+from napari_colloids.structure.settings import (
+    MeasurementChanges,
+    MeasurementSettings,
+    StructureChanges,
+    StructureSettings,
+)
+from napari_colloids.structure.tcc_settings import TccChanges, TccSettings
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ def test_a_function_shows_settings_in_its_signature_and_docstring():
     assert function(1, width=2.0) == (1, "image", {"width": 2.0})
 
 
-GROUPS = [Options, Parameters, LinkSettings, Timing]
+GROUPS = [Options, Parameters, LinkSettings, Timing, StructureSettings, MeasurementSettings, TccSettings]
 SETTINGS = [
     pytest.param(one, id=f"{group.__name__}.{one.name}") for group in GROUPS for one in settings_of(group).values()
 ]
@@ -176,7 +184,15 @@ def test_choices_are_those_of_the_type(one):
 
 
 @pytest.mark.parametrize(
-    ("group", "changes"), [(Options, OptionChanges), (Parameters, ParameterChanges), (LinkSettings, LinkChanges)]
+    ("group", "changes"),
+    [
+        (Options, OptionChanges),
+        (Parameters, ParameterChanges),
+        (LinkSettings, LinkChanges),
+        (StructureSettings, StructureChanges),
+        (MeasurementSettings, MeasurementChanges),
+        (TccSettings, TccChanges),
+    ],
 )
 def test_typed_keywords_are_the_fields_with_their_types(group, changes):
     assert get_type_hints(changes) == {name: one.type for name, one in settings_of(group).items()}
@@ -191,6 +207,9 @@ def test_typed_keywords_are_the_fields_with_their_types(group, changes):
         (nc.simulate, Parameters),
         (nc.simulate_brownian, Parameters),
         (nc.link, LinkSettings),
+        (nc.local_structure, StructureSettings),
+        (nc.measure_structure, MeasurementSettings),
+        (topological_clusters, TccSettings),
     ],
 )
 def test_functions_list_every_setting(function, group):

@@ -50,6 +50,13 @@ _UNKNOWN = math.nan
 
 #: Number of channels, from the first, of which a table may hold intensities.
 INTENSITY_CHANNELS = 16
+#: Topological clusters, by the names that the program TCC gives them: the basic ones (rings of three, four and five
+#: particles with no, one or two particles above and below), then by their size.
+TCC_CLUSTERS = (
+    *("sp3a", "sp3b", "sp3c", "sp4a", "sp4b", "sp4c", "sp5a", "sp5b", "sp5c", "6A", "6Z", "7K", "7T_a", "7T_s"),
+    *("8A", "8B", "8K", "9A", "9B", "9K", "10A", "10B", "10K", "10W", "11A", "11B", "11C", "11E", "11F", "11W"),
+    *("12A", "12B", "12D", "12E", "12K", "13A", "13B", "13K", "FCC", "HCP", "BCC_9"),
+)
 #: All columns that a table may have, in the order in which they are written.
 COLUMNS: dict[str, Column] = {
     "frame": Column("Time point.", whole=True, feature=False),
@@ -85,6 +92,10 @@ COLUMNS: dict[str, Column] = {
     ),
     "local_volume_fraction": Column("Volume of the particle over that of its Voronoi cell.", by_hand=_UNKNOWN),
     "interior": Column("1 where the order is that of the bulk, else 0: near a face.", whole=True, by_hand=0),
+    **{
+        f"tcc_{name}": Column(f"1 in a topological cluster {name} (TCC), else 0.", whole=True, by_hand=0)
+        for name in TCC_CLUSTERS
+    },
     "z_um": Column("Position along z.", "µm", feature=False),
     "y_um": Column("Position along y.", "µm", feature=False),
     "x_um": Column("Position along x.", "µm", feature=False),

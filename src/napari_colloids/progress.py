@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def result_of(
     steps: Generator[Progress, None, Result], progress: Callable[[int, int], None] | None = None
 ) -> Result: ...
 def result_of(steps: Generator[object, None, Result], progress: Callable[[int, int], None] | None = None) -> Result:
-    """Run a computation in steps to its end and return its result.
+    """Run a computation in steps to its end and return its result; an error in `progress` cancels it.
 
     Parameters
     ----------
@@ -42,14 +43,15 @@ def result_of(steps: Generator[object, None, Result], progress: Callable[[int, i
     progress
         Called with the number of steps done and of all.
     """
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        if progress is not None and isinstance(step, Progress):
-            progress(step.done, step.total)
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            if progress is not None and isinstance(step, Progress):
+                progress(step.done, step.total)
 
 
 def as_step(step: Progress, steps: Generator[object, None, Result]) -> Generator[Progress, None, Result]:

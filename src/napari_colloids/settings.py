@@ -229,7 +229,7 @@ def changed(settings: Group, changes: Mapping[str, object], what: str) -> Group:
 def documented(group: type[Group]) -> type[Group]:
     """List the settings of a dataclass in its signature, and in its docstring in place of `PLACEHOLDER`."""
     settings = settings_of(group)
-    own = {one.name: inspect.signature(group).parameters[one.name] for one in fields(group) if one.init}
+    own = {one.name: inspect.signature(group.__init__).parameters[one.name] for one in fields(group) if one.init}
     shown = [_parameter(settings[name], one.kind) if name in settings else one for name, one in own.items()]
     group.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     group.__doc__ = _filled_in(group.__doc__, group, settings)

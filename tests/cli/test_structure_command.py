@@ -1,11 +1,13 @@
 """``napari-colloids structure``: g(r), S(q), volume fraction and a table of the order of each particle."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import cKDTree
 
 from napari_colloids.io import read_particles, write_particles
 from napari_colloids.particles import particle_table
@@ -71,3 +73,60 @@ def test_what_cannot_be_used_is_refused(fails, folder, sample):
     assert "cannot hold: give the shape of the stack (--shape)." in fails("structure", "found.csv", *small)
     pd.DataFrame({"a": [1, 2]}).to_csv("other.csv", index=False)
     assert "other.csv" in fails("structure", "other.csv")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script is no program there")
+def test_topological_clusters_of_a_program_of_the_user(run, folder, sample, capsys, tcc_stand_in):
+    write_particles("found.csv", sample)
+    window = ["--shape", 88, 88, 88]
+    how = ["--bond-cutoff", 1.8, "--recall", 0.9]
+    assert run("structure", "found.csv", *window, "--tcc", tcc_stand_in, *how, "--output", "out.xyz", "--json") == 0
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == len(set(shown.err.splitlines())), "each notice once"
+    assert "The recall is 90 %, but topological clusters need 98 %" in shown.err
+    figures = json.loads(shown.out)
+    table = read_particles("out.xyz")
+    places = table[["z", "y", "x"]].to_numpy()
+    near = cKDTree(places).query_ball_point(places, 1.8 * 8, return_length=True) - 1
+    assert table["tcc_FCC"].tolist() == (near == 18).astype(int).tolist()
+    assert table["tcc_13A"].tolist() == (near > 18).astype(int).tolist()
+    inside = table[table["interior"] == 1]
+    assert figures["tcc"]["interior"] == figures["interior"] == len(inside)
+    assert figures["tcc"]["bond_cutoff"] == 1.8
+    for name in ("sp3c", "FCC", "13A"):
+        assert figures["tcc"]["populations"][name] == pytest.approx(inside[f"tcc_{name}"].mean())
+    assert figures["tcc"]["populations"]["FCC"] > 0
+    assert figures["unit"] == "um"
+    written = json.loads(Path("out.xyz.json").read_text())
+    assert written["tcc"] == figures["tcc"]
+    assert run("structure", "found.csv", *window, "--tcc", tcc_stand_in) == 0
+    shown = capsys.readouterr()
+    assert f"In topological clusters, of {len(inside)} particles inside: 13A " in shown.out
+    assert "topological clusters need 98 % (--recall)." in shown.err
+
+
+def test_the_input_of_tcc_alone(run, folder, sample, capsys):
+    write_particles("found.csv", sample)
+    assert run("structure", "found.csv", "--shape", 88, 88, 88, "--tcc-input", "tcc", "--bond-cutoff", 2) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"tcc: input of TCC, {len(sample)} particles; run TCC there\n"
+    assert sorted(path.name for path in Path("tcc").iterdir()) == ["box.txt", "inputparameters.ini", "particles.xyz"]
+    count, _, first = Path("tcc/particles.xyz").read_text().splitlines()[:3]
+    assert int(count) == len(sample)
+    placed = (sample[["x", "y", "z"]].iloc[0] + 0.5) / 8
+    assert [float(number) for number in first.split(" ")[1:]] == pytest.approx(placed.tolist())
+    assert "rcutAA = 2\n" in Path("tcc/inputparameters.ini").read_text()
+
+
+def test_options_of_clusters_that_make_no_sense_are_refused(fails, folder, sample):
+    write_particles("found.csv", sample)
+    assert "--bond-cutoff is of use with --tcc or --tcc-input only" in fails(
+        "structure", "found.csv", "--bond-cutoff", 1
+    )
+    assert "--voronoi-parameter must lie between 0.1 and 1" in fails(
+        *("structure", "found.csv", "--tcc-input", "tcc", "--voronoi-parameter", 2)
+    )
+    for other in (["--json"], ["--output", "out.csv"], ["--tcc", "tcc"]):
+        assert "leave out" in fails("structure", "found.csv", "--tcc-input", "tcc", *other)
+    assert "There is no program 'nowhere'" in fails("structure", "found.csv", "--tcc", "nowhere", "--output", "out.csv")

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import particle_writer, read_particles, write_particles
 from napari_colloids.io.tables.hdf5_disk import DeferredErrorFile, delayed_interrupt
-from napari_colloids.particles import COLUMNS, WHOLE, particle_table
+from napari_colloids.particles import COLUMNS, ERRORS, WHOLE, particle_table
 
 FORMATS = [".csv", ".xyz", ".h5", ".parquet"]
 reused = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -342,3 +342,31 @@ def test_parts_are_not_kept_in_memory(tmp_path, ending):
     finally:
         tracemalloc.stop()
     assert used[15] - used[5] < 4 * size  # 10 parts later
+
+
+def test_xyz_has_all_columns_of_a_structure_with_a_cell_from_what_the_columns_imply(tmp_path):
+    rng = np.random.default_rng(4)
+    made = {name: rng.integers(0, 2, 5) if column.whole else rng.random(5) for name, column in COLUMNS.items()}
+    made |= {"frame": np.array([3, 3, 3, 8, 8]), "z": np.arange(5.0), "y": 2 + np.arange(5.0), "x": 9 - np.arange(5.0)}
+    made |= {f"{axis}_um": made[axis] * size for axis, size in zip("zyx", (0.3, 0.1, 0.1), strict=True)}
+    table = pd.DataFrame({**made, "my_own": np.linspace(0, 1, 5), "tcc_new": 1})
+    table.loc[1, "q6"] = np.nan
+    write_particles(tmp_path / "a.xyz", table, metadata={"shape": (16, 32, 64)})
+    blocks = list(blocks_of((tmp_path / "a.xyz").read_text()))
+    assert [(header["frame"], header["Units"]) for header, _ in blocks] == [("3", "um"), ("8", "um")]
+    names = {"radius_um": "radius", "radius": "radius_voxel", "particle": "id"}
+    for (header, columns), (_, rows) in zip(blocks, table.groupby("frame"), strict=True):
+        assert [float(v) for v in header["Lattice"].split()] == pytest.approx([6.4, 0, 0, 0, 3.2, 0, 0, 0, 4.8])
+        assert columns["pos"] == rows[["x_um", "y_um", "z_um"]].to_numpy().tolist()
+        assert columns["voxel"] == rows[["x", "y", "z"]].to_numpy().tolist()
+        scalars = [name for name in table if name not in ("frame", "z", "y", "x", "z_um", "y_um", "x_um", *ERRORS)]
+        for name in scalars:
+            np.testing.assert_array_equal(np.ravel(columns[names.get(name, name)]), rows[name])
+        for name in ERRORS:
+            np.testing.assert_array_equal(np.ravel(columns[f"{name}_voxel"]), rows[name])
+    assert not any("Lattice" in header for header, _ in blocks_of(xyz_of(tmp_path, table[["z", "y", "x", "tcc_8B"]])))
+
+
+def xyz_of(folder, table):
+    write_particles(folder / "b.xyz", table)
+    return (folder / "b.xyz").read_text()

@@ -174,7 +174,7 @@ def test_order_of_the_rows_and_copies_change_nothing(count, copies, seed, neares
 def test_what_cannot_be_used_is_refused(monkeypatch):
     with pytest.raises(ColloidsError, match="two particles"):
         local_structure([[1, 1, 1]])
-    with pytest.raises(ColloidsError, match="positive"):
+    with pytest.raises(ColloidsError, match="diameter must lie"):
         local_structure(np.random.default_rng(0).random((9, 3)), diameter=0)
     with pytest.raises(ColloidsError, match="neighbours"):
         local_structure(np.random.default_rng(0).random((9, 3)), neighbours=0)

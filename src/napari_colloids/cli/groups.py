@@ -9,6 +9,7 @@ from napari_colloids.batch.selection import WHERE
 from napari_colloids.detection.options import COMPUTING, WHAT
 from napari_colloids.settings import HOW, INPUT
 from napari_colloids.simulation.parameters import CAMERA, OPTICS, SAMPLE
+from napari_colloids.structure.tcc_settings import CLUSTERS
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
@@ -17,7 +18,7 @@ OUTPUT = "Output"
 #: Heading of what has none.
 OTHER = "Options"
 #: Headings in the order in which a help lists them.
-HEADINGS = (INPUT, WHAT, WHERE, HOW, SAMPLE, OPTICS, CAMERA, OUTPUT, COMPUTING, OTHER)
+HEADINGS = (INPUT, WHAT, WHERE, HOW, CLUSTERS, SAMPLE, OPTICS, CAMERA, OUTPUT, COMPUTING, OTHER)
 #: Longest help line, in characters, on a wide terminal.
 MAX_WIDTH = 100
 #: Widest column of option names, in characters; longer names have a line of their own.

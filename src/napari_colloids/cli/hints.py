@@ -22,6 +22,8 @@ HINTS = {
     "lower the search range": ("--search-range",),
     "give the shape of the stack": ("--shape",),
     "shape of the stack is unknown": ("--shape",),
+    "raise the time limit": ("--time-limit",),
+    "recall is not known": ("--recall",),
 }
 
 

@@ -1,19 +1,28 @@
 """``napari-colloids structure``: a particle table in, its structure out."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from napari_colloids.cli.clusters import Tcc, TccInputFolder, check_cluster_options
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
+from napari_colloids.cli.settings import takes_settings
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
-from napari_colloids.settings import HOW, INPUT
+from napari_colloids.settings import INPUT, changed
+from napari_colloids.structure.settings import MeasurementSettings
+from napari_colloids.structure.tcc_settings import TccSettings
 
 
+@takes_settings(TccSettings, "clusters")
+@takes_settings(MeasurementSettings, "how")
 def structure(
     *,
     table: Annotated[
@@ -29,19 +38,10 @@ def structure(
     ] = None,
     voxel_size: VoxelSize = None,
     columns: Columns = None,
-    diameter: Annotated[
-        float | None,
-        typer.Option(metavar="PX", help="Diameter in lateral voxels.  [default: from the radii]", rich_help_panel=HOW),
-    ] = None,
-    neighbours: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="How many nearest particles are neighbours.  [default: those that share a face of a Voronoi cell]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
+    how: Mapping[str, object],
+    tcc: Tcc = None,
+    tcc_input: TccInputFolder = None,
+    clusters: Mapping[str, object],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -62,23 +62,42 @@ def structure(
     from napari_colloids.particles import implied_voxel_size, with_micrometres
     from napari_colloids.progress import result_of
     from napari_colloids.stack import checked_voxel_size
-    from napari_colloids.structure import iter_structure
+    from napari_colloids.structure import iter_structure, iter_topological_clusters, write_tcc_input
 
+    settings = asdict(changed(MeasurementSettings(), how, "option"))
+    check_cluster_options(tcc, tcc_input, clusters, other_output=output is not None or as_json)
     particles = read_particles(table, columns=column_map(columns), voxel_size=voxel_size)
     if output is not None:
         if output.resolve() == table.resolve():
             raise ColloidsError(f"The output {output} is also the input; choose another name.")
         check_table_can_be_written(output)
     source = dict(particles.attrs)
-    steps = iter_structure(
-        with_micrometres(particles, voxel_size),
-        shape=shape,
-        voxel_size=voxel_size,
-        diameter=diameter,
-        neighbours=neighbours,
-    )
+    measured = with_micrometres(particles, voxel_size)
+    diameter = settings["diameter"]
+    how_clusters = asdict(changed(TccSettings(), clusters, "option"))
+    if tcc_input is not None:
+        write_tcc_input(tcc_input, measured, shape=shape, voxel_size=voxel_size, diameter=diameter, **how_clusters)
+        say_how_read(table, particles)
+        typer.echo(f"{tcc_input}: input of TCC, {len(measured)} particles; run TCC there", err=True)
+        return
+    found_clusters = None
+    if tcc is not None:  # first, as a program that cannot be run is known at once
+        searching = iter_topological_clusters(
+            measured,
+            tcc,
+            shape=shape,
+            voxel_size=voxel_size,
+            diameter=diameter,
+            recall=settings["recall"],
+            **how_clusters,
+        )
+        with progress_bar("topological clusters", unit="frame") as show:
+            found_clusters = result_of(searching, show)
+        measured = found_clusters.particles
+    steps = iter_structure(measured, shape=shape, voxel_size=voxel_size, **settings)
     with progress_bar("structure", unit="step") as show:
         found = result_of(steps, show)
+    figures = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
     if output is not None:
         given: dict[str, object] = {"shape": shape, "voxel_size": voxel_size}
         geometry = {key: source[key] for key in (*given, "frame_interval") if key in source}
@@ -87,17 +106,19 @@ def structure(
             **geometry,
             "program": f"napari-colloids {__version__}",
             "input": table.name,
-            "options": {"diameter": diameter, "neighbours": neighbours},
-            "structure": {**found.as_dict(), "g": None, "s": None},
+            "options": settings,
+            "structure": found.record(),
+            **figures,
             "particles": source,
         }
         write_particles(output, found.particles, metadata=provenance)
     say_how_read(table, particles)
-    for notice in found.notices:
+    for notice in dict.fromkeys((*found.notices, *(found_clusters.notices if found_clusters is not None else ()))):
         typer.echo(f"{table.name}: {with_hint(notice)}", err=True)
     if as_json:
-        typer.echo(found.to_json())
+        typer.echo(json.dumps({**found.as_dict(), **figures}))
         return
     size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
     assumed = str(source.get("assumed", "")) if voxel_size is None else ""
-    typer.echo("\n".join([*found.lines(), voxel_words(size, assumed, remedy="--voxel-size")]))
+    lines = found.lines() if found_clusters is None else [*found.lines(), found_clusters.line()]
+    typer.echo("\n".join([*lines, voxel_words(size, assumed, remedy="--voxel-size")]))

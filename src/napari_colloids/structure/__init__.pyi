@@ -21,6 +21,11 @@ from .structure_factor import structure_factor as structure_factor
 from .structure_result import Structure as Structure
 from .summary import iter_structure as iter_structure
 from .summary import measure_structure as measure_structure
+from .tcc_input import write_tcc_input as write_tcc_input
+from .tcc_output import read_tcc_clusters as read_tcc_clusters
+from .topological_clusters import TopologicalClusters as TopologicalClusters
+from .topological_clusters import iter_topological_clusters as iter_topological_clusters
+from .topological_clusters import topological_clusters as topological_clusters
 from .volume_fraction import volume_fraction as volume_fraction
 from .voronoi import VoronoiCells as VoronoiCells
 from .voronoi import voronoi_cells as voronoi_cells

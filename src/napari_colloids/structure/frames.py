@@ -93,16 +93,24 @@ def frames_of(
     return Frames(frames, window, scaling)
 
 
+def searched_shape(table: pd.DataFrame) -> tuple[float, float, float] | None:
+    """Return the shape of the stack that a table was found in, where all of it was searched."""
+    shape, settings = table.attrs.get("shape"), table.attrs.get("settings")
+    whole = isinstance(settings, dict) and not settings.get("border") and not table.attrs.get("region")
+    if not whole or not isinstance(shape, list | tuple) or len(shape) < 3:
+        return None
+    z, y, x = (float(length) for length in shape[-3:])
+    return z, y, x
+
+
+def rows_by_frame(table: pd.DataFrame) -> list[NDArray[np.intp]]:
+    """Return the rows of each frame, and of each channel if there are several."""
+    keys = [table[name].to_numpy() for name in ("frame", "channel") if name in table]
+    groups = table.groupby(keys, sort=False).indices.values() if keys else [np.arange(len(table))]
+    return [np.asarray(rows, dtype=np.intp) for rows in groups]
+
+
 def positions_by_frame(particles: pd.DataFrame) -> Iterator[Array]:
     """Yield the positions ``(N, 3)`` of each frame, and of each channel if there are several."""
     for rows in rows_by_frame(particles):
         yield positions_of(particles.iloc[rows])
-
-
-def rows_by_frame(particles: pd.DataFrame) -> Iterator[NDArray[np.intp]]:
-    """Yield the numbers of the rows of each frame, and of each channel if there are several."""
-    keys = [particles[name].to_numpy() for name in ("frame", "channel") if name in particles]
-    if not keys:
-        yield np.arange(len(particles))
-        return
-    yield from particles.groupby(keys, sort=False).indices.values()

@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.progress import Progress, result_of
-from napari_colloids.settings import check_value
+from napari_colloids.settings import changed, takes_settings
 from napari_colloids.structure.bond_order import bond_order, nearest_bonds, tetrahedrality
 from napari_colloids.structure.frames import frames_of, rows_by_frame
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.neighbours import neighbour_distance
+from napari_colloids.structure.settings import StructureSettings
 from napari_colloids.structure.voronoi import voronoi_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from typing import Unpack
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_colloids.structure.settings import StructureChanges
     from napari_colloids.structure.window import Window
 
     Array = NDArray[np.float64]
@@ -39,14 +41,14 @@ LOCAL_COLUMNS = (
 _WHOLE = ("neighbours", "solid_bonds", "crystalline", "interior")
 
 
+@takes_settings(StructureSettings)
 def local_structure(
     particles: pd.DataFrame | ArrayLike,
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
-    diameter: float | None = None,
-    neighbours: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **settings: Unpack[StructureChanges],
 ) -> pd.DataFrame:
     r"""Return bond order, Voronoi volume and local volume fraction of each particle, and where they are to be trusted.
 
@@ -58,14 +60,9 @@ def local_structure(
         Shape ``(z, y, x)`` of the stack in voxels; None takes the box that the particles fill.
     voxel_size
         Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
-    diameter
-        In lateral voxels: of the spheres in the local volume fraction, in place of the radii of the table, and for the
-        distance from the faces.
-    neighbours
-        How many nearest particles are neighbours; None takes those whose Voronoi cells share a face of at least 1 % of
-        its surface, which are 12 in a close packing, 14 in a body-centred and 6 in a simple cubic crystal.
     progress
         Called with the number of steps done and their total.
+    {settings}
 
     Returns
     -------
@@ -106,26 +103,24 @@ def local_structure(
     >>> inside[["neighbours", "q6", "voronoi_volume"]].round(3).drop_duplicates().to_dict("records")
     [{'neighbours': 14, 'q6': 0.511, 'voronoi_volume': 500.0}]
     """
-    steps = iter_local_structure(
-        particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours
-    )
-    return result_of(steps, progress)
+    return result_of(iter_local_structure(particles, shape=shape, voxel_size=voxel_size, **settings), progress)
 
 
+@takes_settings(StructureSettings)
 def iter_local_structure(
     particles: pd.DataFrame | ArrayLike,
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
-    diameter: float | None = None,
-    neighbours: int | None = None,
+    **settings: Unpack[StructureChanges],
 ) -> Generator[Progress, None, pd.DataFrame]:
     """Compute the local structure in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    particles, shape, voxel_size, diameter, neighbours
+    particles, shape, voxel_size
         As in `local_structure`.
+    {settings}
 
     Yields
     ------
@@ -142,21 +137,18 @@ def iter_local_structure(
     ColloidsError
         As `local_structure` does.
     """
-    check_value("neighbours", neighbours, int | None, low=1)
-    check_value("diameter", diameter, float | None)
-    if diameter is not None and diameter <= 0:
-        raise ColloidsError("The diameter must be positive.")
+    how = changed(StructureSettings(), settings, "setting of the structure")
     table = checked_particles(particles)
     seen = frames_of(table, shape, voxel_size, "Local structure")
     lateral = seen.scaling.lateral
-    radii = _radii(table, diameter)
-    size = mean_diameter(table, diameter, voxel_size) * lateral
+    radii = _radii(table, how.diameter)
+    size = mean_diameter(table, how.diameter, voxel_size) * lateral
     columns = {name: np.full(len(table), np.nan) for name in LOCAL_COLUMNS}
-    groups = list(rows_by_frame(table))
+    groups = rows_by_frame(table)
     for number, rows in enumerate(groups):
         yield Progress(number, len(groups), "bond order and Voronoi cells")
         positions = positions_of(table.iloc[rows]) * seen.scaling.scale
-        made = _of_frame(positions, seen.window, neighbours, size)
+        made = _of_frame(positions, seen.window, how.neighbours, size)
         made["local_volume_fraction"] = 4 / 3 * np.pi * (radii[rows] * lateral) ** 3 / made["voronoi_volume"]
         for name, values in made.items():
             columns[name][rows] = values

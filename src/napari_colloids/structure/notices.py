@@ -1,4 +1,4 @@
-"""Notices of what is not to be trusted in a structure: small windows, large errors."""
+"""Notices of what is not to be trusted in a structure: small windows, large errors, missed particles."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Localisation error in diameters from which topological clusters, and from which g(r) near contact and bond order, are
 #: not those of the sample.
 _CLUSTER_ERROR_DIAMETERS, _ORDER_ERROR_DIAMETERS = 0.02, 0.05
+#: Recall below which topological clusters are not those of the sample.
+_CLUSTER_RECALL = 0.98
 #: Particles inside below which averages over them are of little use.
 _FEW_INSIDE = 30
 
@@ -50,6 +52,19 @@ def error_notices(table: pd.DataFrame, aspect: NDArray[np.float64], diameter: fl
     if max(z, lateral) >= _CLUSTER_ERROR_DIAMETERS:
         return [
             f"The {words}: good for g(r) and bond order; topological clusters need {_CLUSTER_ERROR_DIAMETERS:g} and a "
-            "recall of 98 %."
+            f"recall of {100 * _CLUSTER_RECALL:g} %."
+        ]
+    return []
+
+
+def recall_notices(recall: float | None) -> list[str]:
+    """Return what missed particles do to topological clusters; None is a recall that is not known."""
+    needed = f"topological clusters need {100 * _CLUSTER_RECALL:g} %"
+    if recall is None:
+        return [f"The recall is not known (assess predicts it): {needed}."]
+    if recall < _CLUSTER_RECALL:
+        return [
+            f"The recall is {100 * recall:.3g} %, but {needed}: each particle that was missed breaks those that it is "
+            "part of."
         ]
     return []

@@ -177,6 +177,10 @@ class Structure:
         }
         return {name: jsonable(value) for name, value in figures.items()}
 
+    def record(self) -> dict[str, object]:
+        """Return the figures as `as_dict` does, without the curves: for the note beside a table."""
+        return {name: figure for name, figure in self.as_dict().items() if name not in ("g", "s")}
+
     def to_json(self) -> str:
         """Return the figures as one JSON object."""
         return json.dumps(self.as_dict())

@@ -10,25 +10,28 @@ import numpy as np
 
 from napari_colloids.particles import positions_of
 from napari_colloids.progress import Progress, as_step, result_of
-from napari_colloids.settings import check_value
+from napari_colloids.settings import changed, takes_settings
 from napari_colloids.structure.degraded import degraded, has_errors
 from napari_colloids.structure.excess_entropy import excess_entropy
-from napari_colloids.structure.frames import frames_of
+from napari_colloids.structure.frames import frames_of, searched_shape
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.local_structure import iter_local_structure, mean_diameter
 from napari_colloids.structure.notices import error_notices, window_notices
 from napari_colloids.structure.pair_correlation import pair_correlation
+from napari_colloids.structure.settings import MeasurementSettings
 from napari_colloids.structure.structure_factor import structure_factor
 from napari_colloids.structure.structure_result import AVERAGED, Structure
 from napari_colloids.structure.volume_fraction import volume_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from typing import Unpack
 
     import pandas as pd
     from numpy.typing import ArrayLike
 
     from napari_colloids.structure.frames import Frames
+    from napari_colloids.structure.settings import MeasurementChanges
 
 #: Bins of g(r).
 _BINS = 200
@@ -36,17 +39,14 @@ _BINS = 200
 _STEPS, _REPEATS = 3, 2
 
 
+@takes_settings(MeasurementSettings)
 def measure_structure(
     particles: pd.DataFrame | ArrayLike,
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
-    diameter: float | None = None,
-    neighbours: int | None = None,
-    recall: float = 1.0,
-    precision: float = 1.0,
-    bands: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    **settings: Unpack[MeasurementChanges],
 ) -> Structure:
     """Measure g(r), S(q), the volume fraction and the local structure of a sample.
 
@@ -59,17 +59,9 @@ def measure_structure(
         all of it was searched, else the box that the particles fill.
     voxel_size
         Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
-    diameter
-        In lateral voxels, in place of the radii of the table.
-    neighbours
-        As in `local_structure`.
-    recall, precision
-        Fraction of the particles of the sample that were found, and of those found that are true, as `assess` says.
-    bands
-        Whether to measure what the errors of the table, the recall and the precision change, where they are known: the
-        structure of the particles with the same errors made once and twice more, which takes three times as long.
     progress
         Called with the number of steps done and their total.
+    {settings}
 
     Returns
     -------
@@ -93,36 +85,24 @@ def measure_structure(
     >>> len(result.inside), round(result.averages()["neighbours"], 3), round(result.averages()["q6"], 3)
     (27, 6.0, 0.354)
     """
-    steps = iter_structure(
-        particles,
-        shape=shape,
-        voxel_size=voxel_size,
-        diameter=diameter,
-        neighbours=neighbours,
-        recall=recall,
-        precision=precision,
-        bands=bands,
-    )
-    return result_of(steps, progress)
+    return result_of(iter_structure(particles, shape=shape, voxel_size=voxel_size, **settings), progress)
 
 
+@takes_settings(MeasurementSettings)
 def iter_structure(
     particles: pd.DataFrame | ArrayLike,
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
-    diameter: float | None = None,
-    neighbours: int | None = None,
-    recall: float = 1.0,
-    precision: float = 1.0,
-    bands: bool = True,
+    **settings: Unpack[MeasurementChanges],
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    particles, shape, voxel_size, diameter, neighbours, recall, precision, bands
+    particles, shape, voxel_size
         As in `measure_structure`.
+    {settings}
 
     Yields
     ------
@@ -140,35 +120,37 @@ def iter_structure(
         As `measure_structure` does.
     """
     table = checked_particles(particles)
-    shape = _searched_shape(table) if shape is None else shape
-    check_value("recall", recall, float, low=0.01, high=1)
-    check_value("precision", precision, float, low=0.01, high=1)
+    shape = searched_shape(table) if shape is None else shape
+    how = changed(MeasurementSettings(), settings, "setting of the structure")
+    recall, precision = (1.0 if value is None else value for value in (how.recall, how.precision))
     disturbed = has_errors(table) or recall < 1 or precision < 1
-    repeats = _REPEATS if bands and disturbed else 0
+    repeats = _REPEATS if how.bands and disturbed else 0
     total = _STEPS * (1 + repeats)
-    found = yield from _iter_once(table, total, 0, shape, voxel_size, diameter, neighbours)
+    found = yield from _iter_once(table, shape, voxel_size, how, Progress(0, total, ""))
     errors = None if has_errors(table) else np.zeros(3)
     again = []
     for number in range(1, repeats + 1):
         table = degraded(table, errors=errors, recall=recall, precision=precision, shape=shape, seed=number)
-        again.append((yield from _iter_once(table, total, number * _STEPS, shape, voxel_size, diameter, neighbours)))
+        started = Progress(number * _STEPS, total, "")
+        again.append((yield from _iter_once(table, shape, voxel_size, how, started)))
     return replace(found, again=tuple(again))
 
 
 def _iter_once(
     table: pd.DataFrame,
-    total: int,
-    done: int,
     shape: Sequence[float] | None,
     voxel_size: Sequence[float] | None,
-    diameter: float | None,
-    neighbours: int | None,
+    how: MeasurementSettings,
+    started: Progress,
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure of a table, some of all steps being done."""
-    local = iter_local_structure(table, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
+    done, total, _ = started
+    local = iter_local_structure(
+        table, shape=shape, voxel_size=voxel_size, diameter=how.diameter, neighbours=how.neighbours
+    )
     result = yield from as_step(Progress(done, total, "bond order and Voronoi cells"), local)
     yield Progress(done + 1, total, "g(r)")
-    size = mean_diameter(table, diameter, voxel_size)
+    size = mean_diameter(table, how.diameter, voxel_size)
     g = pair_correlation(
         table, shape=shape, voxel_size=voxel_size, diameter=size if np.isfinite(size) else None, bins=_BINS
     )
@@ -180,7 +162,7 @@ def _iter_once(
         result,
         g,
         s,
-        volume_fraction(result, shape=shape, voxel_size=voxel_size, diameter=diameter),
+        volume_fraction(result, shape=shape, voxel_size=voxel_size, diameter=how.diameter),
         excess_entropy(g, density),
         size * seen.scaling.lateral,
         density,
@@ -198,13 +180,3 @@ def _standard_errors(table: pd.DataFrame, seen: Frames) -> dict[str, float]:
     volumes = inside["voronoi_volume"]
     of_spread = float(volumes.std() / volumes.mean()) / (2 * len(volumes)) ** 0.5 if len(volumes) > 1 else math.nan
     return {**errors, "voronoi_spread": of_spread}
-
-
-def _searched_shape(table: pd.DataFrame) -> tuple[float, float, float] | None:
-    """Return the shape of the stack that a table was found in, where all of it was searched."""
-    shape, settings = table.attrs.get("shape"), table.attrs.get("settings")
-    whole = isinstance(settings, dict) and not settings.get("border") and not table.attrs.get("region")
-    if not whole or not isinstance(shape, list | tuple) or len(shape) < 3:
-        return None
-    z, y, x = (float(length) for length in shape[-3:])
-    return z, y, x

@@ -5,15 +5,15 @@ from __future__ import annotations
 import html
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from qtpy.QtCore import Qt
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import COLUMNS
-from napari_colloids.settings import Setting
 from napari_colloids.structure import LOCAL_COLUMNS
+from napari_colloids.structure.settings import StructureSettings
 from napari_colloids.widgets.layers import layers, order_colours, places
 from napari_colloids.widgets.layers.origin import image_of
 from napari_colloids.widgets.layers.writer import origin_of
@@ -48,34 +48,6 @@ _TIP = (
     "averaged."
 )
 _CHANGED = "The points have changed meanwhile: measure again to colour them."
-
-
-@dataclass(frozen=True)
-class StructureSettings:
-    """What is taken for the size of the particles, and for their neighbours."""
-
-    diameter: Annotated[
-        float | None,
-        Setting(
-            label="Diameter",
-            help="Diameter of the particles in lateral voxels, in place of the radii of the points.",
-            unit="px",
-            low=0.1,
-            high=1000,
-            unset="from the radii",
-        ),
-    ] = None
-    neighbours: Annotated[
-        int | None,
-        Setting(
-            label="Neighbours",
-            help="How many nearest particles are neighbours. Automatic: those whose Voronoi cells share a face, which "
-            "are 12 in a close packing.",
-            low=1,
-            high=100,
-            unset="automatic",
-        ),
-    ] = None
 
 
 class StructureWidget(Panel):
@@ -202,8 +174,7 @@ class StructureWidget(Panel):
         if self._done is None:
             raise ColloidsError("There is no structure to export yet: measure it first.")
         found, asked = self._done.found, self._done.asked
-        figures = {**found.as_dict(), "g": None, "s": None}
-        origin = {**asked.origin, "options": asdict(asked.settings), "structure": figures}
+        origin = {**asked.origin, "options": asdict(asked.settings), "structure": found.record()}
         name = f"{asked.origin['layer']} structure"
         return Export(found.particles, origin, f"{len(found.particles)} particles with their structure", name)
 

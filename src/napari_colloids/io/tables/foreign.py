@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
         )
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
-        raise ColloidsError(f"A particle table has no column {brief(unknown[0])}; it has {', '.join(COLUMNS)}.")
+        known = dict.fromkeys(re.sub(r"^(tcc|intensity)_\w+", r"\1_...", name) for name in COLUMNS)
+        raise ColloidsError(f"A particle table has no column {brief(unknown[0])}; it has {', '.join(known)}.")
     return dict(columns)
 
 

@@ -43,8 +43,8 @@ class Writer:
     """An XYZ file that is written part by part.
 
     A block begins with the number of its particles, so the parts of a frame are kept until the next frame begins;
-    without a column ``frame`` all are one block. ``shape`` (z, y, x voxels) in the metadata, and ``voxel_size`` (z, y,
-    x micrometres) for a table in micrometres, give a block its cell.
+    without a column ``frame`` all are one block. ``shape`` (z, y, x voxels) in the metadata gives a block its cell;
+    for a table in micrometres with ``voxel_size`` (z, y, x micrometres), else with what its columns imply.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, object]) -> None:
@@ -114,7 +114,7 @@ def _write_block(text: TextIO, rows: pd.DataFrame, frame: int | None, metadata: 
     header = [f"Properties={':'.join(properties)}", f"Units={'um' if in_um else 'voxel'}"]
     if frame is not None:
         header.append(f"frame={frame}")
-    text.write(f"{len(rows)}\n{_cell(metadata, in_um)}{' '.join(header)}\n")
+    text.write(f"{len(rows)}\n{_cell(metadata, rows, in_um)}{' '.join(header)}\n")
     table = pd.concat([*(rows[triple].astype(float) for triple in triples.values()), pd.DataFrame(numbers)], axis=1)
     table.insert(0, "species", _SPECIES)
     table.to_csv(text, sep=" ", header=False, index=False, na_rep="nan", lineterminator="\n")
@@ -129,9 +129,11 @@ def _errors_in_um(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns=_ERRORS_VOXEL).assign(**in_um)
 
 
-def _cell(metadata: Mapping[str, Any], in_um: bool) -> str:
+def _cell(metadata: Mapping[str, Any], rows: pd.DataFrame, in_um: bool) -> str:
     """Return the cell of a block: the box of the stack, from half a voxel below 0, as voxel centres lie at integers."""
     shape, size = metadata.get("shape"), metadata.get("voxel_size") if in_um else (1.0, 1.0, 1.0)
+    if size is None:
+        size = implied_voxel_size(rows)
     if shape is None or size is None:
         return ""
     z, y, x = (float(n) * float(length) for n, length in zip(shape, size, strict=True))

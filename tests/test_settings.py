@@ -17,6 +17,7 @@ from napari_colloids import ColloidsError, Options, Parameters
 from napari_colloids.detection import METHODS
 from napari_colloids.detection.options import OptionChanges
 from napari_colloids.dynamics.link_settings import LinkChanges, LinkSettings, Timing
+from napari_colloids.dynamics.relaxation_settings import RelaxationChanges, RelaxationSettings
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
@@ -139,7 +140,7 @@ def test_a_function_shows_settings_in_its_signature_and_docstring():
     assert function(1, width=2.0) == (1, "image", {"width": 2.0})
 
 
-GROUPS = [Options, Parameters, LinkSettings, Timing]
+GROUPS = [Options, Parameters, LinkSettings, Timing, RelaxationSettings]
 SETTINGS = [
     pytest.param(one, id=f"{group.__name__}.{one.name}") for group in GROUPS for one in settings_of(group).values()
 ]
@@ -176,7 +177,13 @@ def test_choices_are_those_of_the_type(one):
 
 
 @pytest.mark.parametrize(
-    ("group", "changes"), [(Options, OptionChanges), (Parameters, ParameterChanges), (LinkSettings, LinkChanges)]
+    ("group", "changes"),
+    [
+        (Options, OptionChanges),
+        (Parameters, ParameterChanges),
+        (LinkSettings, LinkChanges),
+        (RelaxationSettings, RelaxationChanges),
+    ],
 )
 def test_typed_keywords_are_the_fields_with_their_types(group, changes):
     assert get_type_hints(changes) == {name: one.type for name, one in settings_of(group).items()}
@@ -191,6 +198,7 @@ def test_typed_keywords_are_the_fields_with_their_types(group, changes):
         (nc.simulate, Parameters),
         (nc.simulate_brownian, Parameters),
         (nc.link, LinkSettings),
+        (nc.relaxation, RelaxationSettings),
     ],
 )
 def test_functions_list_every_setting(function, group):

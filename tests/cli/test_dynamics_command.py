@@ -111,11 +111,11 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(tracks, table, fails):
         ([tracks, "--output", "curves.txt"], ".csv"),
         ([tracks, "--output", tracks], "also the input"),
         ([tracks, "--output", "no/curves.csv"], "folder"),
-        ([tracks, "--output", "curves.csv", "--q", -1], "q must be positive"),
+        ([tracks, "--output", "curves.csv", "--q", -1], "--q must lie between"),
         ([tracks, "--q", 1, "--q-um", 1], "not both"),
         (["bare.csv", "--q-um", 1], "voxel size"),
         ([tracks, "--axes", "t"], "axes"),
         ([tracks, "--frame-interval", 0], "--frame-interval must lie between"),
-        ([tracks, "--output", "curves.csv", "--max-lag", 0], "max_lag"),
+        ([tracks, "--output", "curves.csv", "--max-lag", 0], "--max-lag must lie between"),
     ):
         assert message in fails("dynamics", *words)

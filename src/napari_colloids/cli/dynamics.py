@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.dynamics.link_settings import Timing
+from napari_colloids.dynamics.relaxation_settings import RelaxationSettings
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
-from napari_colloids.settings import HOW, INPUT, changed
+from napari_colloids.settings import INPUT, changed
 
 if TYPE_CHECKING:
     from napari_colloids.dynamics import Relaxation
@@ -32,6 +34,7 @@ _WIDTH = 12
 
 
 @takes_settings(Timing, "timing")
+@takes_settings(RelaxationSettings, "how")
 def dynamics(
     *,
     tracks: Annotated[
@@ -41,55 +44,7 @@ def dynamics(
     timing: Mapping[str, object],
     voxel_size: VoxelSize = None,
     columns: Columns = None,
-    diameter: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PX",
-            help="Diameter of a particle in lateral voxels.  [default: first peak of g(r)]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    errors: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X",
-            help="Standard errors of a position in voxels, of all particles.  [default: those of the table]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    q: Annotated[
-        float | None,
-        typer.Option(
-            "--q",
-            metavar="PER_PX",
-            help="Wave number of F_s per lateral voxel.  [default: 2 pi / diameter]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
-    q_um: Annotated[
-        float | None,
-        typer.Option("--q-um", metavar="PER_UM", help="The same per micrometre.", rich_help_panel=HOW),
-    ] = None,
-    axes: Annotated[
-        str,
-        typer.Option(metavar="AXES", help="Axes of the displacements: yx leaves out z.", rich_help_panel=HOW),
-    ] = "zyx",
-    max_lag: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Longest lag in frames.  [default: half the series]", rich_help_panel=HOW),
-    ] = None,
-    subtract_drift: Annotated[
-        bool,
-        typer.Option("--subtract-drift", help="Subtract the mean motion of all particles.", rich_help_panel=HOW),
-    ] = False,
-    cage_relative: Annotated[
-        bool,
-        typer.Option(
-            "--cage-relative",
-            help="Take displacements relative to the mean of those of the neighbours.",
-            rich_help_panel=HOW,
-        ),
-    ] = False,
+    how: Mapping[str, object],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +66,7 @@ def dynamics(
         raise ColloidsError(f"'{output}' has another ending than .csv, in which the curves are written.")
     if output is not None and output.resolve() == tracks.resolve():
         raise ColloidsError(f"The output {output} is also the input; choose another name.")
+    settings = changed(RelaxationSettings(), how, "option")
     particles = read_particles(tracks, columns=column_map(columns), voxel_size=voxel_size)
     source = dict(particles.attrs)
     interval = changed(Timing(), timing, "option").frame_interval
@@ -119,16 +75,9 @@ def dynamics(
     def computed() -> "Relaxation":
         return relaxation(
             with_micrometres(particles, voxel_size),
-            q=q,
-            q_um=q_um,
-            diameter=diameter,
-            axes=axes,
-            errors=errors,
-            subtract_drift=subtract_drift,
-            cage_relative=cage_relative,
             frame_interval=interval,
             voxel_size=voxel_size,
-            max_lag=max_lag,
+            **asdict(settings),
         )
 
     if output is None:

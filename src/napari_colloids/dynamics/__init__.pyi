@@ -8,8 +8,10 @@ from .link_settings import LinkSettings as LinkSettings
 from .linking import iter_link as iter_link
 from .linking import link as link
 from .nonaffine import nonaffine_displacement as nonaffine_displacement
+from .relaxation import iter_relaxation as iter_relaxation
 from .relaxation import relaxation as relaxation
 from .relaxation_result import Relaxation as Relaxation
 from .relaxation_result import relaxation_time as relaxation_time
+from .relaxation_settings import RelaxationSettings as RelaxationSettings
 from .van_hove import VanHove as VanHove
 from .van_hove import van_hove as van_hove

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from napari_colloids import particle_table, read_particles, relaxation, write_particles
+from napari_colloids.dynamics import coherent_scattering
 
 COUNT, FRAMES, STEP, ERRORS = 1000, 12, 0.4, (0.5, 0.2, 0.2)
 
@@ -73,6 +74,22 @@ def test_output_has_a_row_a_lag_and_words_say_the_same(tracks, run, capsys):
     assert "tau_alpha" in shown.out
     assert "voxels 0.1 x 0.1 x 0.1 µm" in shown.out
     assert shown.err == ""
+
+
+def test_coherent_function_stands_beside_that_of_single_particles(tracks, run, capsys):
+    words = ["--q", 2, "--max-lag", 3, "--axes", "yx", "--coherent"]
+    assert run("dynamics", tracks, *words, "--output", "curves.csv", "--json") == 0
+    found, written = json.loads(capsys.readouterr().out), pd.read_csv("curves.csv")
+    expected = coherent_scattering(read_particles(tracks), q=2.0, max_lag=3, axes="yx")
+    for name in ("f_coherent", "f_coherent_raw", "f_coherent_err"):
+        assert found[name] == pytest.approx(getattr(expected, name).tolist())
+        np.testing.assert_allclose(written[name], getattr(expected, name))
+    assert found["structure_factor"] == pytest.approx(expected.structure_factor)
+    np.testing.assert_allclose(written["lag"], [1, 2, 3])
+    assert run("dynamics", tracks, *words) == 0
+    heading, first = capsys.readouterr().out.splitlines()[:2]
+    assert heading.split()[-1] == "F/S"
+    assert float(first.split()[-1]) == pytest.approx(expected.f_coherent[0], rel=1e-3)
 
 
 def test_options_reach_the_computation(tracks, run, capsys):

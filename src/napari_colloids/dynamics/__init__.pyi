@@ -1,4 +1,6 @@
 from .cage_relative import cage_relative_displacements as cage_relative_displacements
+from .coherent_result import CoherentScattering as CoherentScattering
+from .coherent_scattering import coherent_scattering as coherent_scattering
 from .collective_overlap import collective_overlap as collective_overlap
 from .diffusion import Diffusion as Diffusion
 from .diffusion import diffusion_coefficient as diffusion_coefficient

@@ -44,14 +44,14 @@ def wave_vectors(q: float, places: list[int], number: int) -> Array:
     numpy.ndarray
         Shape ``(number, 3)``.
     """
-    step, directions = np.arange(number), np.ones((1, 1))
+    step, directions = np.arange(number, dtype=np.float64), np.ones((1, 1))
     if len(places) == 2:
         angle = np.pi * (step + 0.5) / number
-        directions = np.asarray(np.column_stack([np.sin(angle), np.cos(angle)]), dtype=float)
+        directions = np.column_stack([np.sin(angle), np.cos(angle)])
     elif len(places) == 3:
         height, angle = (step + 0.5) / number, _GOLDEN_ANGLE * step
         radius = np.sqrt(1 - height**2)
-        directions = np.asarray(np.column_stack([height, radius * np.sin(angle), radius * np.cos(angle)]), dtype=float)
+        directions = np.column_stack([height, radius * np.sin(angle), radius * np.cos(angle)])
     waves = np.zeros((len(directions), 3))
     waves[:, places] = q * directions
     return waves

@@ -1,6 +1,7 @@
 """What localisation errors do to the relaxation of a suspension, and what is left of it once they are corrected.
 
 python measurements/dynamics.py                      (free and dense hard spheres, axial errors of .1 and .2 diameters)
+python measurements/dynamics.py --coherent           (coherent scattering function of the dense ones, also with misses)
 python measurements/dynamics.py --large 500000       (time and memory for as many particles in ten frames)
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import napari_colloids as nc
+from napari_colloids.dynamics import coherent_scattering, collective_overlap, nonaffine_displacement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", type=int, help="number of particles of a frame")
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--coherent", action="store_true", help="the coherent scattering function alone")
     options = parser.parse_args()
     if options.large:
         large(options.large)
+        return
+    if options.coherent:
+        coherent(options.frames)
         return
     print("| system | errors | lag | | MSD / .001 d² | F_s | Q | chi_4 | alpha_2 |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -60,6 +66,28 @@ def compare(system: str, words: str, truth: pd.DataFrame, errors: np.ndarray) ->
             print(f"| {system} | {words} | {lag} | {name} | {numbers}{scatter} |")
 
 
+def coherent(frames: int) -> None:
+    """Print S(q) and F/S at the first peak of dense hard spheres: true, as measured and corrected, and with misses."""
+    truth = nc.simulate_brownian(
+        shape=(64, 64, 64), radius=RADIUS, volume_fraction=0.5, frames=frames, step=0.5, seed=1
+    ).trajectories
+    rng = np.random.default_rng(0)
+    print("| errors | | S | F/S, lag 1 | lag 4 | lag 12 |\n|---|---|---|---|---|---|")
+    for words, errors in {"none": (0.0, 0.0, 0.0), **ERRORS}.items():
+        blur = 2 * RADIUS * np.array(errors)
+        seen = truth.copy()
+        seen[["z", "y", "x"]] += rng.normal(0, 1, (len(truth), 3)) * blur
+        for what, table in {"": seen, ", 5 % missed": seen[rng.random(len(seen)) > 0.05]}.items():
+            found = coherent_scattering(table, diameter=2 * RADIUS, errors=tuple(blur), max_lag=12)
+            rows = [int(np.flatnonzero(found.lag == lag)[0]) for lag in (1, 4, 12)]
+            s, raw = f"{found.structure_factor:.3f}", f"{found.structure_factor_raw:.3f}"
+            curve = " | ".join(f"{found.f_coherent[row]:.3f} ± {found.f_coherent_err[row]:.3f}" for row in rows)
+            if any(errors):
+                measured = " | ".join(f"{found.f_coherent_raw[row]:.3f}" for row in rows)
+                print(f"| {words}{what} | as measured | {raw} | {measured} |")
+            print(f"| {words}{what} | {'corrected' if any(errors) else ''} | {s} | {curve} |")
+
+
 def large(count: int) -> None:
     """Time all that reads many particles, and tell the peak memory of the process."""
     rng, edge = np.random.default_rng(0), int(np.ceil(count ** (1 / 3)))
@@ -73,13 +101,12 @@ def large(count: int) -> None:
     )
     del start, paths
     print(f"table of {len(tracks)} rows: peak {_peak():.1f} GB")
-    from napari_colloids.dynamics import collective_overlap, nonaffine_displacement
-
     for name, call in {
         "relaxation": lambda: nc.relaxation(tracks),
         "relaxation, cage-relative": lambda: nc.relaxation(tracks, cage_relative=True, cutoff=14),
         "D2min of two frames": lambda: nonaffine_displacement(tracks, 0, 3, cutoff=14),
         "collective overlap": lambda: collective_overlap(tracks, diameter=10),
+        "coherent scattering function": lambda: coherent_scattering(tracks, diameter=10),
     }.items():
         began = time.perf_counter()
         call()

@@ -17,6 +17,7 @@ from napari_colloids import ColloidsError, Options, Parameters
 from napari_colloids.detection import METHODS
 from napari_colloids.detection.options import OptionChanges
 from napari_colloids.dynamics.link_settings import LinkChanges, LinkSettings, Timing
+from napari_colloids.dynamics.relaxation_settings import RelaxationChanges, RelaxationSettings
 from napari_colloids.settings import PLACEHOLDER, Setting, changed, check_settings, settings_of, takes_settings
 from napari_colloids.simulation import ARRANGEMENTS
 from napari_colloids.simulation.parameters import ParameterChanges
@@ -147,7 +148,10 @@ def test_a_function_shows_settings_in_its_signature_and_docstring():
     assert function(1, width=2.0) == (1, "image", {"width": 2.0})
 
 
-GROUPS = [Options, Parameters, LinkSettings, Timing, StructureSettings, MeasurementSettings, TccSettings]
+GROUPS = [
+    *(Options, Parameters, LinkSettings, Timing, RelaxationSettings),
+    *(StructureSettings, MeasurementSettings, TccSettings),
+]
 SETTINGS = [
     pytest.param(one, id=f"{group.__name__}.{one.name}") for group in GROUPS for one in settings_of(group).values()
 ]
@@ -189,6 +193,7 @@ def test_choices_are_those_of_the_type(one):
         (Options, OptionChanges),
         (Parameters, ParameterChanges),
         (LinkSettings, LinkChanges),
+        (RelaxationSettings, RelaxationChanges),
         (StructureSettings, StructureChanges),
         (MeasurementSettings, MeasurementChanges),
         (TccSettings, TccChanges),
@@ -207,6 +212,7 @@ def test_typed_keywords_are_the_fields_with_their_types(group, changes):
         (nc.simulate, Parameters),
         (nc.simulate_brownian, Parameters),
         (nc.link, LinkSettings),
+        (nc.relaxation, RelaxationSettings),
         (nc.local_structure, StructureSettings),
         (nc.measure_structure, MeasurementSettings),
         (topological_clusters, TccSettings),

@@ -45,7 +45,7 @@ TRACKS = nc.particle_table(POSITIONS, frame=[0, 1, 2], particle=[0, 0, 0])
         (lambda: nc.diffusion_coefficient(nc.mean_squared_displacement(TRACKS), lags="all"), "lags must be a whole"),
         (lambda: nc.relaxation(POSITIONS, q=1.0), "not list"),
         (lambda: nc.relaxation(TRACKS, q="long"), "q must be a number"),
-        (lambda: nc.relaxation(TRACKS, q=1.0, axes=2), "axes must be letters"),
+        (lambda: nc.relaxation(TRACKS, q=1.0, axes=2), "axes must be a text"),
         (lambda: nc.relaxation(TRACKS, q=1.0, errors=VOLUME), "errors must be 3 numbers"),
         (lambda: nc.pair_correlation(POSITIONS, shape=16), "shape must be 3 numbers"),
         (lambda: nc.pair_correlation(POSITIONS, diameter=-1), "positive diameter"),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from napari_colloids import particle_table, read_particles, relaxation, write_particles
+from napari_colloids.dynamics import coherent_scattering
 
 COUNT, FRAMES, STEP, ERRORS = 1000, 12, 0.4, (0.5, 0.2, 0.2)
 
@@ -75,6 +76,22 @@ def test_output_has_a_row_a_lag_and_words_say_the_same(tracks, run, capsys):
     assert shown.err == ""
 
 
+def test_coherent_function_stands_beside_that_of_single_particles(tracks, run, capsys):
+    words = ["--q", 2, "--max-lag", 3, "--axes", "yx", "--coherent"]
+    assert run("dynamics", tracks, *words, "--output", "curves.csv", "--json") == 0
+    found, written = json.loads(capsys.readouterr().out), pd.read_csv("curves.csv")
+    expected = coherent_scattering(read_particles(tracks), q=2.0, max_lag=3, axes="yx")
+    for name in ("f_coherent", "f_coherent_raw", "f_coherent_err"):
+        assert found[name] == pytest.approx(getattr(expected, name).tolist())
+        np.testing.assert_allclose(written[name], getattr(expected, name))
+    assert found["structure_factor"] == pytest.approx(expected.structure_factor)
+    np.testing.assert_allclose(written["lag"], [1, 2, 3])
+    assert run("dynamics", tracks, *words) == 0
+    heading, first = capsys.readouterr().out.splitlines()[:2]
+    assert heading.split()[-1] == "F/S"
+    assert float(first.split()[-1]) == pytest.approx(expected.f_coherent[0], rel=1e-3)
+
+
 def test_options_reach_the_computation(tracks, run, capsys):
     expected = relaxation(
         read_particles(tracks), q=2.0, axes="yx", errors=(1, 0.1, 0.1), subtract_drift=True, cage_relative=True
@@ -111,11 +128,11 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(tracks, table, fails):
         ([tracks, "--output", "curves.txt"], ".csv"),
         ([tracks, "--output", tracks], "also the input"),
         ([tracks, "--output", "no/curves.csv"], "folder"),
-        ([tracks, "--output", "curves.csv", "--q", -1], "q must be positive"),
+        ([tracks, "--output", "curves.csv", "--q", -1], "--q must lie between"),
         ([tracks, "--q", 1, "--q-um", 1], "not both"),
         (["bare.csv", "--q-um", 1], "voxel size"),
         ([tracks, "--axes", "t"], "axes"),
         ([tracks, "--frame-interval", 0], "--frame-interval must lie between"),
-        ([tracks, "--output", "curves.csv", "--max-lag", 0], "max_lag"),
+        ([tracks, "--output", "curves.csv", "--max-lag", 0], "--max-lag must lie between"),
     ):
         assert message in fails("dynamics", *words)

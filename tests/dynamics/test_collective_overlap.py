@@ -70,7 +70,7 @@ def test_what_makes_no_sense_is_refused():
     for call, words in (
         (lambda: collective_overlap(table.drop(columns="frame"), diameter=5), "'frame'"),
         (lambda: collective_overlap(table), "diameter"),
-        (lambda: collective_overlap(table, diameter=-1), "positive diameter"),
+        (lambda: collective_overlap(table, diameter=-1), "diameter must lie between"),
         (lambda: collective_overlap(table[:0], diameter=5), "have a frame"),
         (lambda: collective_overlap(table, diameter=5, max_lag=0), "max_lag"),
     ):

@@ -349,11 +349,11 @@ def test_result_is_shown_drawn_and_told(noisy):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"q": 0.0}, "q must be positive"),
+        ({"q": 0.0}, "q must lie between"),
         ({"q": "1"}, "q must be a number"),
         ({"q": 1.0, "q_um": 1.0}, "not both"),
         ({"q": None, "q_um": 1.0}, "voxel size"),
-        ({"diameter": -1}, "diameter must be positive"),
+        ({"diameter": -1}, "diameter must lie between"),
         ({"overlap_diameters": 0}, "overlap_diameters"),
         ({"axes": "ab"}, "axes must be letters"),
         ({"axes": "xx"}, "axes must be letters"),

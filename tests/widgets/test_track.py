@@ -57,7 +57,12 @@ def measured(widget, qtbot):
 def press_link(widget, qtbot, click):
     click(widget.button)
     assert widget.button.text() == "Cancel"
-    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    linked(widget, qtbot)
+
+
+def linked(widget, qtbot):
+    """Wait until the particles have been linked, and their trajectories evaluated."""
+    qtbot.waitUntil(lambda: not widget.busy and not widget.curves.button.busy, timeout=TIMEOUT)
 
 
 def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, export, found, tmp_path):
@@ -86,15 +91,15 @@ def test_points_become_tracks_a_plot_and_a_table(viewer, qtbot, click, export, f
     error = f"localisation error at most {diffusion.localisation_error:.2g} µm"
     for part in ("50 trajectories", "mean length 8.0", f"{diffusion.coefficient:.3g} µm²/frame", error):
         assert part in widget.status.text()
-    (dots, line) = widget.plot.axes.get_lines()
+    (dots, line) = widget.curves.plot.axes.get_lines()
     assert len(dots.get_xdata()) == 4
-    assert widget.plot.axes.get_xscale() == "log"
+    assert widget.curves.plot.axes.get_xscale() == "log"
     assert len(line.get_xdata()) > 1
 
     widget.controls["frame_interval"].value = 0.5
     assert f"{2 * diffusion.coefficient:.3g} µm²/s" in widget.status.text()
-    assert widget.plot.axes.get_xlabel() == "lag (s)"
-    np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_xdata(), [0.5, 1.0, 1.5, 2.0])
+    assert widget.curves.plot.axes.get_xlabel() == "lag (s)"
+    np.testing.assert_allclose(widget.curves.plot.axes.get_lines()[0].get_xdata(), [0.5, 1.0, 1.5, 2.0])
 
     export(widget, tmp_path / "tracks.csv")
     written = read_particles(tmp_path / "tracks.csv")
@@ -265,7 +270,7 @@ def test_cancelling_stays_so_when_points_are_added(viewer, qtbot, click, found, 
     assert widget.button.text() == "Cancelling…"
     assert not widget.button.isEnabled()
     goes_on.set()
-    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    linked(widget, qtbot)
     assert widget.status.text().startswith("Cancelled")
     assert widget.button.isEnabled()
     measured(widget, qtbot)
@@ -285,7 +290,7 @@ def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, 
     assert widget.points.value is other
     assert widget.controls["search_range"].native.suffix() == " px"
     goes_on.set()
-    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    linked(widget, qtbot)
     measured(widget, qtbot)
     used = typed or suggest_search_range(layers.table_of(points)) * 0.1
     assert f"search range {used:.3g} µm" in widget.status.text()
@@ -299,7 +304,7 @@ def test_a_range_does_not_outlive_its_layer(viewer, qtbot, click, found, typed, 
     qtbot.wait(50)
     widget.controls["search_range"].value = 0.2
     goes_on.set()
-    qtbot.waitUntil(lambda: widget.button.text() == "Link", timeout=TIMEOUT)
+    linked(widget, qtbot)
     measured(widget, qtbot)
     assert widget.controls["search_range"].value == 0.2
 

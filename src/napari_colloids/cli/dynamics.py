@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,15 @@ from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.settings import takes_settings
 from napari_colloids.cli.tables import Columns, VoxelSize, column_map, say_how_read
 from napari_colloids.dynamics.link_settings import Timing
+from napari_colloids.dynamics.relaxation_settings import RelaxationSettings
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import HOW, INPUT, changed
 
 if TYPE_CHECKING:
-    from napari_colloids.dynamics import Relaxation
+    import pandas as pd
+
+    from napari_colloids.dynamics import CoherentScattering, Relaxation
 
 #: Curves of the table in words, with their headings; the lag comes first.
 _SHOWN = {
@@ -27,11 +31,14 @@ _SHOWN = {
     "alpha2": "alpha_2",
     "survivors": "survivors",
 }
+#: Columns of the coherent function.
+_COHERENT = ["f_coherent", "f_coherent_raw", "f_coherent_err"]
 #: Width of a column of that table.
 _WIDTH = 12
 
 
 @takes_settings(Timing, "timing")
+@takes_settings(RelaxationSettings, "how")
 def dynamics(
     *,
     tracks: Annotated[
@@ -41,52 +48,12 @@ def dynamics(
     timing: Mapping[str, object],
     voxel_size: VoxelSize = None,
     columns: Columns = None,
-    diameter: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PX",
-            help="Diameter of a particle in lateral voxels.  [default: first peak of g(r)]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    errors: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="Z Y X",
-            help="Standard errors of a position in voxels, of all particles.  [default: those of the table]",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    q: Annotated[
-        float | None,
-        typer.Option(
-            "--q",
-            metavar="PER_PX",
-            help="Wave number of F_s per lateral voxel.  [default: 2 pi / diameter]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
-    q_um: Annotated[
-        float | None,
-        typer.Option("--q-um", metavar="PER_UM", help="The same per micrometre.", rich_help_panel=HOW),
-    ] = None,
-    axes: Annotated[
-        str,
-        typer.Option(metavar="AXES", help="Axes of the displacements: yx leaves out z.", rich_help_panel=HOW),
-    ] = "zyx",
-    max_lag: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Longest lag in frames.  [default: half the series]", rich_help_panel=HOW),
-    ] = None,
-    subtract_drift: Annotated[
-        bool,
-        typer.Option("--subtract-drift", help="Subtract the mean motion of all particles.", rich_help_panel=HOW),
-    ] = False,
-    cage_relative: Annotated[
+    how: Mapping[str, object],
+    coherent: Annotated[
         bool,
         typer.Option(
-            "--cage-relative",
-            help="Take displacements relative to the mean of those of the neighbours.",
+            "--coherent",
+            help="Evaluate the coherent scattering function F(q, t) / S(q), too.",
             rich_help_panel=HOW,
         ),
     ] = False,
@@ -101,7 +68,7 @@ def dynamics(
     ] = False,
 ) -> None:
     """Evaluate trajectories: MSD, F_s, overlap, chi_4 and alpha_2, corrected for the localisation errors."""
-    from napari_colloids.dynamics import relaxation
+    from napari_colloids.dynamics import coherent_scattering, relaxation
     from napari_colloids.io import atomic_write, read_particles
     from napari_colloids.jsonable import jsonable
     from napari_colloids.particles import implied_voxel_size, with_micrometres
@@ -111,51 +78,82 @@ def dynamics(
         raise ColloidsError(f"'{output}' has another ending than .csv, in which the curves are written.")
     if output is not None and output.resolve() == tracks.resolve():
         raise ColloidsError(f"The output {output} is also the input; choose another name.")
+    settings = changed(RelaxationSettings(), how, "option")
     particles = read_particles(tracks, columns=column_map(columns), voxel_size=voxel_size)
     source = dict(particles.attrs)
     interval = changed(Timing(), timing, "option").frame_interval
     interval = checked_frame_interval(source.get("frame_interval") if interval is None else interval)
 
-    def computed() -> "Relaxation":
-        return relaxation(
-            with_micrometres(particles, voxel_size),
-            q=q,
-            q_um=q_um,
-            diameter=diameter,
-            axes=axes,
-            errors=errors,
-            subtract_drift=subtract_drift,
-            cage_relative=cage_relative,
+    table = with_micrometres(particles, voxel_size)
+
+    def computed() -> "tuple[Relaxation, CoherentScattering | None]":
+        found = relaxation(table, frame_interval=interval, voxel_size=voxel_size, **asdict(settings))
+        if not coherent:
+            return found, None
+        return found, coherent_scattering(
+            table,
+            q=None if found.unit == "um" else found.q,
+            q_um=found.q if found.unit == "um" else None,
+            axes=settings.axes,
+            errors=settings.errors,
+            subtract_drift=settings.subtract_drift,
             frame_interval=interval,
             voxel_size=voxel_size,
-            max_lag=max_lag,
+            max_lag=settings.max_lag,
         )
 
     if output is None:
-        found = computed()
+        found, waves = computed()
     else:
         with atomic_write(output) as path:  # which finds out before the long work whether it can be written
-            found = computed()
-            found.to_frame().to_csv(path, index=False)
+            found, waves = computed()
+            curves_table(found, waves).to_csv(path, index=False)
     say_how_read(tracks, particles)
     if as_json:
-        typer.echo(json.dumps(jsonable(found.as_dict())))
+        typer.echo(json.dumps(jsonable(found.as_dict() | coherent_figures(found, waves))))
         return
-    for notice in found.notices:
+    for notice in all_notices(found, waves):
         typer.echo(f"{tracks.name}: {notice}", err=True)
     size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
     assumed = str(source.get("assumed", "")) if voxel_size is None else ""
-    typer.echo(f"{relaxation_table(found)}\n{voxel_words(size, assumed, remedy='--voxel-size')}")
+    typer.echo(f"{relaxation_table(found, waves)}\n{voxel_words(size, assumed, remedy='--voxel-size')}")
 
 
-def relaxation_table(found: "Relaxation") -> str:
+def curves_table(found: "Relaxation", waves: "CoherentScattering | None") -> "pd.DataFrame":
+    """Return the curves with a row a lag; those of the coherent function are empty at lags that it has not."""
+    table = found.to_frame()
+    if waves is None:
+        return table
+    return table.join(waves.to_frame().set_index("lag")[_COHERENT], on="lag")
+
+
+def all_notices(found: "Relaxation", waves: "CoherentScattering | None") -> list[str]:
+    """Return what the user should know of both, each once."""
+    return list(dict.fromkeys(found.notices + (waves.notices if waves is not None else [])))
+
+
+def coherent_figures(found: "Relaxation", waves: "CoherentScattering | None") -> dict[str, object]:
+    """Return what the JSON object says of the coherent function; nothing where it was not asked for."""
+    if waves is None:
+        return {}
+    table = curves_table(found, waves)
+    return {
+        **{name: table[name].to_numpy() for name in _COHERENT},
+        "structure_factor": waves.structure_factor,
+        "structure_factor_raw": waves.structure_factor_raw,
+        "notices": all_notices(found, waves),
+    }
+
+
+def relaxation_table(found: "Relaxation", waves: "CoherentScattering | None" = None) -> str:
     """Return the curves of a relaxation as a table of text, and the relaxation time."""
-    unit = found.unit
+    unit, table = found.unit, curves_table(found, waves)
     time = found.lag if found.lag_s is None else found.lag_s
-    headings = [f"lag [{'frames' if found.lag_s is None else 's'}]", f"MSD [{unit}^2]", *list(_SHOWN.values())[1:]]
+    shown = _SHOWN if waves is None else {**_SHOWN, "f_coherent": "F/S"}
+    headings = [f"lag [{'frames' if found.lag_s is None else 's'}]", f"MSD [{unit}^2]", *list(shown.values())[1:]]
     lines = ["".join(f"{heading:>{max(_WIDTH, len(heading) + 2)}}" for heading in headings)]
     widths = [max(_WIDTH, len(heading) + 2) for heading in headings]
-    for values in zip(time, *(getattr(found, name) for name in _SHOWN), strict=True):
+    for values in zip(time, *(table[name] for name in shown), strict=True):
         lines.append("".join(f"{value:>{width}.4g}" for value, width in zip(values, widths, strict=True)))
     tau = "not reached"
     if found.tau_alpha is not None:

@@ -14,7 +14,10 @@ from napari_colloids.settings import Field, settings_of
 Command = Callable[..., int | None]
 
 #: Words of which the text of an option has one, so that it tells the unit of a value in this unit.
-_UNIT_WORDS = {"px": "voxels", "voxels": "voxel", "µm": "micrometres"}
+_UNIT_WORDS = {
+    **{"px": "voxels", "voxels": "voxel", "µm": "micrometres"},
+    **{"1/px": "per lateral voxel", "1/µm": "per micrometre"},
+}
 
 
 def takes_settings(group: type, parameter: str, *, but: Collection[str] = ()) -> Callable[[Command], Command]:

@@ -1,4 +1,6 @@
 from .cage_relative import cage_relative_displacements as cage_relative_displacements
+from .coherent_result import CoherentScattering as CoherentScattering
+from .coherent_scattering import coherent_scattering as coherent_scattering
 from .collective_overlap import collective_overlap as collective_overlap
 from .diffusion import Diffusion as Diffusion
 from .diffusion import diffusion_coefficient as diffusion_coefficient
@@ -8,8 +10,10 @@ from .link_settings import LinkSettings as LinkSettings
 from .linking import iter_link as iter_link
 from .linking import link as link
 from .nonaffine import nonaffine_displacement as nonaffine_displacement
+from .relaxation import iter_relaxation as iter_relaxation
 from .relaxation import relaxation as relaxation
 from .relaxation_result import Relaxation as Relaxation
 from .relaxation_result import relaxation_time as relaxation_time
+from .relaxation_settings import RelaxationSettings as RelaxationSettings
 from .van_hove import VanHove as VanHove
 from .van_hove import van_hove as van_hove

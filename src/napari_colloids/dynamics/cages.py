@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,9 +75,10 @@ def shell_radius(tracks: pd.DataFrame, voxel_size: Sequence[float] | None, cutof
     except ColloidsError:  # all lie in one plane, or alone
         radius = math.nan
     if not math.isfinite(radius):
-        radius = _SHELL_SPACINGS * 2 * suggest_search_range(some, voxel_size=voxel_size) * lateral
+        with suppress(ColloidsError):  # a single particle
+            radius = _SHELL_SPACINGS * 2 * suggest_search_range(some, voxel_size=voxel_size) * lateral
     if not radius > 0:
-        raise ColloidsError("The particles of a frame all lie in one place: give a cutoff.")
+        raise ColloidsError("The particles do not tell which of them are neighbours: give a cutoff.")
     return radius
 
 

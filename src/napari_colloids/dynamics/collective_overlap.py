@@ -14,11 +14,10 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from napari_colloids.dynamics.cages import distance_of_neighbours
-from napari_colloids.dynamics.relaxation import OVERLAP_DIAMETERS
+from napari_colloids.dynamics.relaxation_settings import RelaxationSettings
 from napari_colloids.dynamics.time_lags import origins, spread_lags
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import check_particles, positions_of
-from napari_colloids.settings import check_value
 from napari_colloids.stack import checked_frame_interval
 from napari_colloids.structure.inputs import require_columns
 from napari_colloids.structure.scaling import scaling_of
@@ -42,7 +41,7 @@ def collective_overlap(
     particles: pd.DataFrame,
     *,
     diameter: float | None = None,
-    overlap_diameters: float = OVERLAP_DIAMETERS,
+    overlap_diameters: float = RelaxationSettings.overlap_diameters,
     frame_interval: float | None = None,
     voxel_size: Sequence[float] | None = None,
     max_lag: int | None = None,
@@ -118,9 +117,7 @@ def collective_overlap(
     """
     seconds = checked_frame_interval(frame_interval)
     require_columns(particles, ["frame"], "the overlap needs the particles of a time series.")
-    check_value("diameter", diameter, float | None)
-    check_value("overlap_diameters", overlap_diameters, float, low=1e-6)
-    check_value("max_lag", max_lag, int | None, low=1, unit="frames")
+    RelaxationSettings(diameter=diameter, overlap_diameters=overlap_diameters, max_lag=max_lag)  # which checks them
     table = check_particles(particles)
     if len(table) == 0 or table["frame"].isna().any():
         raise ColloidsError("The overlap needs particles that all have a frame.")

@@ -7,7 +7,7 @@ Qian, Sheetz and Elson, Biophys. J. 60, 910 (1991): averages over overlapping ti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -169,7 +169,8 @@ def plot_mean_squared_displacement(msd: pd.DataFrame, ax: Axes | None = None) ->
     ax.set_ylabel(f"MSD ({unit_symbol(unit)}²)")
     positive = msd["msd"].to_numpy(dtype=float) > 0
     if positive.any():  # an empty axis has no range for a logarithm
-        _log_axes(ax)
+        log_axis(ax, "x")
+        log_axis(ax, "y")
     ax.plot(msd[time][positive], msd["msd"][positive], "o", markersize=4, label="MSD")
     return ax
 
@@ -193,13 +194,20 @@ def checked_unit(msd: pd.DataFrame) -> str:
     return str(msd.attrs["unit"])
 
 
-def _log_axes(ax: Axes) -> None:
-    """Make both axes logarithmic, with ticks at 1, 2 and 5: an MSD often spans less than a decade."""
+def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with ticks at 1, 2 and 5: a curve often spans less than a decade.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    which
+        ``"x"`` or ``"y"``.
+    """
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FormatStrFormatter("%.2g"))
-        axis.set_minor_locator(NullLocator())
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FormatStrFormatter("%.2g"))
+    axis.set_minor_locator(NullLocator())

@@ -11,54 +11,44 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.dynamics.cages import distance_of_neighbours, shell_radius
+from napari_colloids.dynamics.cages import shell_radius
 from napari_colloids.dynamics.moments import averages, jackknife
 from napari_colloids.dynamics.overlap_errors import overlap_shift
 from napari_colloids.dynamics.relaxation_result import Relaxation
+from napari_colloids.dynamics.relaxation_settings import RelaxationSettings
 from napari_colloids.dynamics.sampling import sample
+from napari_colloids.dynamics.scales import scales
 from napari_colloids.dynamics.susceptibility import susceptibility
 from napari_colloids.dynamics.time_lags import spread_lags
 from napari_colloids.dynamics.tracks import checked_axes, checked_tracks
-from napari_colloids.errors import ColloidsError
-from napari_colloids.plotting import unit_symbol
-from napari_colloids.settings import check_value
+from napari_colloids.progress import result_of
+from napari_colloids.settings import changed, takes_settings
 from napari_colloids.stack import checked_frame_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+    from typing import Unpack
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_colloids.dynamics.relaxation_settings import RelaxationChanges
     from napari_colloids.dynamics.sampling import Sampled
-    from napari_colloids.dynamics.tracks import Tracks
+    from napari_colloids.progress import Progress
 
     Array = NDArray[np.float64]
 
-#: Distance of the overlap in diameters: about the farthest that a particle moves in its cage.
-OVERLAP_DIAMETERS = 0.3
-#: Starting times of a lag that are averaged, at most.
-MAX_ORIGINS = 100
 #: Standard error of the non-Gaussian parameter from which it is told that it says nothing.
 _UNSURE_ALPHA2 = 0.3
 
 
+@takes_settings(RelaxationSettings)
 def relaxation(
     tracks: pd.DataFrame,
     *,
-    q: float | None = None,
-    q_um: float | None = None,
-    diameter: float | None = None,
-    overlap_diameters: float = OVERLAP_DIAMETERS,
-    axes: str = "zyx",
-    errors: Sequence[float] | None = None,
-    subtract_drift: bool = False,
-    cage_relative: bool = False,
-    cutoff: float | None = None,
     frame_interval: float | None = None,
     voxel_size: Sequence[float] | None = None,
-    max_lag: int | None = None,
-    max_origins: int = MAX_ORIGINS,
+    **settings: Unpack[RelaxationChanges],
 ) -> Relaxation:
     r"""Return how a suspension relaxes: MSD, F_s, overlap, four-point susceptibility and non-Gaussian parameter.
 
@@ -79,33 +69,11 @@ def relaxation(
     tracks
         Particle table with ``frame`` and ``particle``, as `link` returns it, and the standard errors ``z_err, y_err,
         x_err`` where the particles were refined. Frames may be missing. Channels are averaged together.
-    q, q_um
-        Wave number per lateral voxel, or per micrometre; None takes :math:`2 \pi` over the diameter.
-    diameter
-        In lateral voxels; None takes the first peak of g(r) or, where there is none, twice the median radius of the
-        table, else :math:`2 \pi / q`.
-    overlap_diameters
-        Distance :math:`a` of the overlap in diameters.
-    axes
-        Axes along which displacements are taken: ``"yx"`` leaves out z, where the errors are largest.
-    errors
-        Standard errors of a position along z, y, x in voxels, of all particles; None takes those of the table.
-    subtract_drift
-        Whether to subtract the mean motion of all particles.
-    cage_relative
-        Whether to take displacements relative to the mean of those of the neighbours, as
-        `cage_relative_displacements` does.
-    cutoff
-        Distance within which particles are neighbours, in lateral voxels; None takes the first minimum of g(r).
     frame_interval
         Seconds between frames, or None.
     voxel_size
         Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
-    max_lag
-        Longest lag in frames; None takes half the series, or the first four of a short one. Of more than twenty, twelve
-        a decade are evaluated.
-    max_origins
-        Starting times of a lag that are averaged, at most; they are evenly spread.
+    {settings}
 
     Returns
     -------
@@ -172,25 +140,52 @@ def relaxation(
     >>> print(f"{result.fs[0]:.2f}, not {result.fs_raw[0]:.2f}; in theory {np.exp(-2 * 0.1**2):.2f}")
     0.98, not 0.84; in theory 0.98
     """
+    return result_of(iter_relaxation(tracks, frame_interval=frame_interval, voxel_size=voxel_size, **settings))
+
+
+@takes_settings(RelaxationSettings)
+def iter_relaxation(
+    tracks: pd.DataFrame,
+    *,
+    frame_interval: float | None = None,
+    voxel_size: Sequence[float] | None = None,
+    **settings: Unpack[RelaxationChanges],
+) -> Generator[Progress, None, Relaxation]:
+    """Evaluate as `relaxation` does, and yield `Progress` after each pair of frames.
+
+    Parameters
+    ----------
+    tracks, frame_interval, voxel_size
+        As in `relaxation`, which returns the same result.
+    {settings}
+
+    Examples
+    --------
+    >>> from napari_colloids import particle_table
+    >>> from napari_colloids.dynamics import iter_relaxation
+    >>> tracks = particle_table([[5, 5, 0], [5, 5, 1], [5, 5, 2]], frame=[0, 1, 2], particle=[0, 0, 0])
+    >>> for progress in iter_relaxation(tracks, q=1.0):
+    ...     print(progress.message)
+    Compared frame 1 of 3 with later ones.
+    Compared frame 1 of 3 with later ones.
+    Compared frame 2 of 3 with later ones.
+    """
     seconds = checked_frame_interval(frame_interval)
-    places = checked_axes(axes)
-    check_value("cage_relative", cage_relative, bool)
-    check_value("max_lag", max_lag, int | None, low=1, unit="frames")
-    check_value("max_origins", max_origins, int, low=1)
-    check_value("overlap_diameters", overlap_diameters, float, low=1e-6)
-    moving = checked_tracks(tracks, voxel_size=voxel_size, errors=errors, subtract_drift=subtract_drift)
+    how = changed(RelaxationSettings(), settings, "setting of the relaxation")
+    places = checked_axes(how.axes)
+    moving = checked_tracks(tracks, voxel_size=voxel_size, errors=how.errors, subtract_drift=how.subtract_drift)
     notices = list(moving.notices)
-    wave, length = _scales(tracks, moving, q, q_um, diameter, voxel_size, notices)
-    shell = shell_radius(tracks, voxel_size, cutoff) if cage_relative else None
-    distance = overlap_diameters * length
-    sampled = sample(
+    wave, length = scales(tracks, moving.scaling, how, voxel_size, notices)
+    shell = shell_radius(tracks, voxel_size, how.cutoff) if how.cage_relative else None
+    distance = how.overlap_diameters * length
+    sampled = yield from sample(
         moving,
-        spread_lags(moving.frames, max_lag),
+        spread_lags(moving.frames, how.max_lag),
         places=places,
         q=wave,
         distance=distance,
         shell=shell,
-        max_origins=max_origins,
+        max_origins=how.max_origins,
     )
     if len(sampled.lags) == 0:
         notices.append("No particle is in two frames that are compared: there are no lags.")
@@ -242,52 +237,6 @@ def relaxation(
         axes="".join("zyx"[place] for place in places),
         notices=notices,
     )
-
-
-def _scales(
-    tracks: pd.DataFrame,
-    moving: Tracks,
-    q: float | None,
-    q_um: float | None,
-    diameter: float | None,
-    voxel_size: Sequence[float] | None,
-    notices: list[str],
-) -> tuple[float, float]:
-    """Return the wave number and the diameter in the unit of the tracks.
-
-    Raises
-    ------
-    ColloidsError
-        If one makes no sense, or neither is given and the particles do not tell them.
-    """
-    lateral = moving.scaling.lateral
-    for name, value in (("q", q), ("q_um", q_um), ("diameter", diameter)):
-        check_value(name, value, float | None)
-        if value is not None and value <= 0:
-            raise ColloidsError(f"{name} must be positive, not {value:g}.")
-    if q is not None and q_um is not None:
-        raise ColloidsError("Give q per voxel or q_um per micrometre, not both.")
-    if q_um is not None and moving.scaling.unit != "um":
-        raise ColloidsError("q_um per micrometre needs the voxel size: give voxel_size, or q per voxel.")
-    wave = q_um if q is None else q / lateral
-    length = (distance_of_neighbours(tracks, voxel_size) if diameter is None else diameter) * lateral
-    if not np.isfinite(length) and "radius" in tracks:
-        length = 2 * float(tracks["radius"].median()) * lateral
-        notices.append(
-            f"These particles show no distance between neighbours: their median diameter of {length:.3g} "
-            f"{unit_symbol(moving.scaling.unit)} was taken for it."
-        )
-    if not 0 < length < np.inf:
-        if wave is None:
-            raise ColloidsError(
-                "These particles show no distance between neighbours, from which q would be taken: give q or diameter."
-            )
-        length = 2 * np.pi / wave
-        notices.append(
-            f"These particles show no distance between neighbours: the overlap is in parts of 2 pi / q = {length:.3g} "
-            f"{unit_symbol(moving.scaling.unit)}."
-        )
-    return (2 * np.pi / length if wave is None else float(wave)), float(length)
 
 
 def _corrected_overlap(sampled: Sampled, overlap: Array, notices: list[str]) -> Array:

@@ -12,9 +12,10 @@ from napari_colloids.dynamics.cages import neighbour_matrix, relative_to_cage
 from napari_colloids.dynamics.moments import blocks_of, number_of_sums, sums
 from napari_colloids.dynamics.overlap_errors import length_counts
 from napari_colloids.dynamics.time_lags import origins
+from napari_colloids.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
@@ -135,8 +136,8 @@ def sample(
     distance: float,
     shell: float | None,
     max_origins: int,
-) -> Sampled:
-    """Sum over the displacements of all lags that occur.
+) -> Generator[Progress, None, Sampled]:
+    """Sum over the displacements of all lags that occur, and yield `Progress` after each pair of frames.
 
     Parameters
     ----------
@@ -157,7 +158,8 @@ def sample(
     lengths: list[Array] = [np.zeros(0) for _ in lags]
     variances: list[list[Array]] = [[] for _ in lags]
     for moved in displacements(moving, lags, shell, max_origins):
-        lag, frame = moved.lag, moving.rows(moved.start)
+        lag, frame, frames = moved.lag, moving.rows(moved.start), len(moving.frames)
+        yield Progress(moved.start, frames, f"Compared frame {moved.start + 1} of {frames} with later ones.")
         tracked[lag] += moved.tracked
         first[lag] += frame.stop - frame.start
         if len(moved.rows) == 0:

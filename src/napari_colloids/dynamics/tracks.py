@@ -133,7 +133,7 @@ def checked_tracks(
     if np.any((np.diff(frames) == 0) & (np.diff(particle) == 0)):
         raise ColloidsError("A particle is in the same frame twice: link the particles again.")
     occupied, first = np.unique(frames, return_index=True)
-    variances, notices = _variances(table, errors, scaling.scale)
+    variances, notices = position_variances(table, errors, scaling.scale)
     return Tracks(
         frames=occupied,
         first=np.append(first, len(frames)).astype(np.int64),
@@ -159,8 +159,25 @@ def checked_axes(axes: str) -> list[int]:
     return sorted(POSITION.index(axis) for axis in axes)
 
 
-def _variances(table: pd.DataFrame, errors: Sequence[float] | None, scale: Array) -> tuple[Array | None, list[str]]:
-    """Return the variances of the errors in the order of the table, and what to say about them."""
+def position_variances(
+    table: pd.DataFrame, errors: Sequence[float] | None, scale: Array
+) -> tuple[Array | None, list[str]]:
+    """Return the variances of the errors in the order of the table, and what to say about them.
+
+    Parameters
+    ----------
+    table
+        Particle table, with the standard errors of the positions or without.
+    errors
+        Standard errors along z, y, x in voxels, of all particles; None takes those of the table.
+    scale
+        Edges of a voxel, shape ``(3,)``.
+
+    Returns
+    -------
+    tuple
+        Variances in the squared unit of the scale, shape ``(M, 3)`` or ``(1, 3)``, or None; and notices.
+    """
     if errors is not None:
         return (np.asarray(errors, dtype=float)[None] * scale) ** 2, []
     if not set(_ERRORS) <= set(table.columns):

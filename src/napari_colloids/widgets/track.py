@@ -1,9 +1,8 @@
-"""The Track dock: trajectories of a time series, mean squared displacement, export."""
+"""The Track dock: trajectories of a time series, how their particles move, export."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from weakref import ref
@@ -26,12 +25,12 @@ from napari_colloids.widgets.parts.controls import Form, beside, control, contro
 from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
-from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.saving import READ_FILTER
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import Task, call
+from napari_colloids.widgets.track_curves import TrackCurves, Trajectories
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -84,18 +83,12 @@ class TrackWidget(Panel):
             prepare=self._asked_for,
             cancel_tip="Stop after the frame that is being linked.",
         )
-        self.plot = ResultPlot(
-            190,
-            "Mean squared displacement against the lag, over all particles and starting times; the line is 6 D t plus "
-            "what the localisation error adds.",
-            xlabel="lag (frames)",
-            ylabel="MSD (px²)",
-        )
-        self.export = ExportButton(self.status, self._collect)
+        self.export = ExportButton(self.status, self._collect, "Export tracks…")
         self._offer_export(False)
+        self.curves = TrackCurves(self.status, self.button, self.export)
         search_range, *others = self.controls.values()
         form = Form([beside(self.points, self.open), beside(search_range, self.suggest), *others])
-        self.add(form, self.button, self.button.bar.native, self.status, self.plot, self.export)
+        self.add(form, self.button, self.button.bar.native, self.status, self.curves)
         self._connect()
         kept = ("memory", "min_length", "subtract_drift", "predict_motion")
         remember("track", (self.controls[name] for name in kept))
@@ -131,6 +124,7 @@ class TrackWidget(Panel):
         self.button.began.connect(self._refresh)
         self.button.succeeded.connect(self._on_linked)
         self.button.ended.connect(self._on_ended)
+        self.curves.evaluated.connect(self._say)
 
     def _refresh(self) -> None:
         ready = self.points.value is not None
@@ -212,6 +206,7 @@ class TrackWidget(Panel):
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
+        self.curves.take(Trajectories(result.tracks, request.voxel_size, request.layer_name, result.note))
         self._show(request.frame_interval)
         self._offer_export(len(result.tracks) > 0)
         if len(result.tracks):
@@ -221,14 +216,16 @@ class TrackWidget(Panel):
 
     def _show(self, seconds: float | None) -> None:
         """Show the result in seconds, or in frames where their interval is unknown."""
-        from napari_colloids.dynamics import plot_mean_squared_displacement
-
         if self._result is None:
             return
         self._seconds = seconds
-        msd, diffusion = self._result.motion(seconds)
-        self.plot.show_result(diffusion.plot if diffusion else partial(plot_mean_squared_displacement, msd))
-        self.status.say(tracks_summary(self._result, diffusion))
+        self.curves.show_motion(seconds, self._result.diffusion(seconds))
+        self._say()
+
+    def _say(self) -> None:
+        if self._result is not None:
+            summary = tracks_summary(self._result, self._result.diffusion(self._seconds))
+            self.status.say("<br>".join([summary, *self.curves.lines()]))
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", READ_FILTER)
@@ -292,15 +289,15 @@ class _Trajectories:
             **{name: self.tracks.attrs[name] for name in ("search_range", "common_motion", "notices")},
         }
 
-    def motion(self, seconds: float | None) -> tuple[pd.DataFrame, Diffusion | None]:
-        """Return the mean squared displacement and the diffusion coefficient, in seconds where these are known."""
+    def diffusion(self, seconds: float | None) -> Diffusion | None:
+        """Return the diffusion coefficient, in seconds where these are known; None of too few frames."""
         from napari_colloids.dynamics import diffusion_coefficient
 
         msd = self.msd if seconds is None else self.msd.assign(lag_s=self.msd["lag"] * seconds)
         try:
-            return msd, diffusion_coefficient(msd)
-        except ColloidsError:  # too few frames
-            return msd, None
+            return diffusion_coefficient(msd)
+        except ColloidsError:
+            return None
 
 
 def _link(table: pd.DataFrame, request: _LinkRequest) -> Generator[Progress, None, _Trajectories]:

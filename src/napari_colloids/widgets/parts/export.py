@@ -37,8 +37,8 @@ class ExportButton(RunButton):
     Once begun it is written to the end, also if the widget is closed meanwhile.
     """
 
-    def __init__(self, status: Status, collect: Callable[[], Export]) -> None:
-        super().__init__("Export CSV…", status, doing="Exporting", prepare=self._ask)
+    def __init__(self, status: Status, collect: Callable[[], Export], label: str = "Export CSV…") -> None:
+        super().__init__(label, status, doing="Exporting", prepare=self._ask)
         self._collect = collect
         self.succeeded.connect(status.say)
 

@@ -85,10 +85,10 @@ def test_words_plots_and_table_are_those_of_the_library(viewer, fluid, expected,
     assert widget.plot.axes.get_xlabel() == "r (µm)"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.g.g)
     (band,) = widget.plot.axes.collections
-    assert to_hex(band.get_facecolor()[0]) == widget.plot.curve, "the error has the colour of its line"
+    assert to_hex(band.get_facecolor()[0]) == widget.plot.look.curves[0], "the error has the colour of its line"
     widget.show_what.value = "s"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.s.s)
-    assert to_hex(widget.plot.axes.collections[0].get_edgecolor()[0]) == widget.plot.ink
+    assert to_hex(widget.plot.axes.collections[0].get_edgecolor()[0]) == widget.plot.look.ink
     alone = expected.s.plot().get_ylim()
     assert widget.plot.axes.get_ylim() == pytest.approx(alone), "not the limits of what was shown before"
     assert labels_of(widget.plot.axes) == ["from g(r)", THEORY, "direct"]

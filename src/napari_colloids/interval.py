@@ -37,6 +37,11 @@ class Interval:
         reach = _QUANTILE * deviation
         return cls(value, max(value - reach, 0.0), value + reach)
 
+    @property
+    def deviation(self) -> float:
+        """The standard deviation that the upper end is for, as in `of_normal`."""
+        return (self.high - self.value) / _QUANTILE
+
     def __repr__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 

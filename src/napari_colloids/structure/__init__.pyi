@@ -1,6 +1,7 @@
 from .bond_order import bond_order as bond_order
 from .bond_order import nearest_bonds as nearest_bonds
 from .bond_order import tetrahedrality as tetrahedrality
+from .by_frame import structure_by_frame as structure_by_frame
 from .excess_entropy import excess_entropy as excess_entropy
 from .hard_sphere_theory import hard_sphere_contact_value as hard_sphere_contact_value
 from .hard_sphere_theory import hard_sphere_structure_factor as hard_sphere_structure_factor

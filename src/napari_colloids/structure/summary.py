@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.jsonable import jsonable
+from napari_colloids.particles import POSITION, implied_voxel_size
 from napari_colloids.plotting import unit_symbol
 from napari_colloids.progress import Progress, as_step, result_of
+from napari_colloids.settings import check_value
+from napari_colloids.structure.by_frame import structure_by_frame
 from napari_colloids.structure.excess_entropy import excess_entropy
 from napari_colloids.structure.frames import frames_of
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.local_structure import iter_local_structure, mean_diameter
 from napari_colloids.structure.pair_correlation import pair_correlation
+from napari_colloids.structure.slab import slab_of
 from napari_colloids.structure.structure_factor import structure_factor
 from napari_colloids.structure.volume_fraction import volume_fraction
 
@@ -62,6 +66,8 @@ class Structure:
         ``"um"``, or ``"px"`` for lateral voxels.
     notices
         What the user should know.
+    by_frame
+        What `structure_by_frame` returns, where there are several frames.
 
     See Also
     --------
@@ -87,6 +93,7 @@ class Structure:
     density: float
     unit: str
     notices: tuple[str, ...]
+    by_frame: pd.DataFrame | None = None
 
     @property
     def inside(self) -> pd.DataFrame:
@@ -142,6 +149,7 @@ class Structure:
             "excess_entropy": self.excess_entropy,
             "inside": self.averages(),
             "notices": self.notices,
+            "by_frame": None if self.by_frame is None else self.by_frame.to_dict("list"),
         }
         return {name: jsonable(value) for name, value in figures.items()}
 
@@ -157,6 +165,7 @@ def measure_structure(
     voxel_size: Sequence[float] | None = None,
     diameter: float | None = None,
     neighbours: int | None = None,
+    slab: tuple[float, float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Structure:
     """Measure g(r), S(q), the volume fraction and the local structure of a sample.
@@ -174,6 +183,9 @@ def measure_structure(
         In lateral voxels, in place of the radii of the table.
     neighbours
         As in `local_structure`.
+    slab
+        Smallest and largest z in voxels (whose centres lie at integers) of the part that is measured, as though the
+        stack ended there; only particles in it are counted and returned. None takes all.
     progress
         Called with the number of steps done and their total.
 
@@ -199,7 +211,9 @@ def measure_structure(
     >>> len(result.inside), round(result.averages()["neighbours"], 3), round(result.averages()["q6"], 3)
     (27, 6.0, 0.354)
     """
-    steps = iter_structure(particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
+    steps = iter_structure(
+        particles, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours, slab=slab
+    )
     return result_of(steps, progress)
 
 
@@ -210,12 +224,13 @@ def iter_structure(
     voxel_size: Sequence[float] | None = None,
     diameter: float | None = None,
     neighbours: int | None = None,
+    slab: tuple[float, float] | None = None,
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    particles, shape, voxel_size, diameter, neighbours
+    particles, shape, voxel_size, diameter, neighbours, slab
         As in `measure_structure`.
 
     Yields
@@ -235,6 +250,13 @@ def iter_structure(
     """
     table = checked_particles(particles)
     shape = _searched_shape(table) if shape is None else shape
+    window_notices, positions = _window_notices(shape), table[POSITION]
+    if slab is not None:
+        check_value("slab", slab, tuple[float, float], unit="voxels")
+        # Positions that are moved no longer tell how long a voxel is.
+        voxel_size = implied_voxel_size(table) if voxel_size is None else voxel_size
+        table, shape, inside = slab_of(table, shape, slab)
+        positions = positions[inside]
     local = iter_local_structure(table, shape=shape, voxel_size=voxel_size, diameter=diameter, neighbours=neighbours)
     result = yield from as_step(Progress(0, 3, "bond order and Voronoi cells"), local)
     yield Progress(1, 3, "g(r)")
@@ -246,16 +268,19 @@ def iter_structure(
     s = structure_factor(table, shape=shape, voxel_size=voxel_size)
     seen = frames_of(table, shape, voxel_size)
     density = float(np.mean([len(frame) for frame in seen.positions])) / seen.window.volume
+    several = "frame" in table and table["frame"].nunique() > 1
+    sizes = {"shape": shape, "voxel_size": voxel_size, "diameter": diameter}
     return Structure(
-        result,
+        result.assign(**{name: positions[name].to_numpy() for name in POSITION}),
         g,
         s,
-        volume_fraction(result, shape=shape, voxel_size=voxel_size, diameter=diameter),
+        volume_fraction(result, **sizes),
         excess_entropy(g, density),
         size * seen.scaling.lateral,
         density,
         seen.unit,
-        (*_window_notices(result, shape), *_error_notices(result, seen.scaling.aspect, size)),
+        (*window_notices, *_inside_notices(result), *_error_notices(result, seen.scaling.aspect, size)),
+        structure_by_frame(result, **sizes) if several else None,
     )
 
 
@@ -269,18 +294,21 @@ def _searched_shape(table: pd.DataFrame) -> tuple[float, float, float] | None:
     return z, y, x
 
 
-def _window_notices(table: pd.DataFrame, shape: Sequence[float] | None) -> list[str]:
+def _window_notices(shape: Sequence[float] | None) -> list[str]:
     """Return what is to be said of the window."""
-    notices = []
-    if shape is None:
-        notices.append("The shape of the stack is unknown: the box that the particles fill was taken.")
+    known = shape is not None
+    return [] if known else ["The shape of the stack is unknown: the box that the particles fill was taken."]
+
+
+def _inside_notices(table: pd.DataFrame) -> list[str]:
+    """Return what is to be said of the particles inside."""
     inside = int((table["interior"] == 1).sum())
-    if inside < _FEW_INSIDE:
-        notices.append(
-            f"Only {inside} of {len(table)} particles lie so far inside all faces (3 mean spacings) that their bond "
-            "order is that of the bulk: the window is small."
-        )
-    return notices
+    if inside >= _FEW_INSIDE:
+        return []
+    return [
+        f"Only {inside} of {len(table)} particles lie so far inside all faces (3 mean spacings) that their bond order "
+        "is that of the bulk: the window is small."
+    ]
 
 
 def _error_notices(table: pd.DataFrame, aspect: np.ndarray, diameter: float) -> list[str]:

@@ -63,7 +63,7 @@ def structure_by_frame(
     >>> crystal.loc[crystal["frame"] == 1, ["z", "y", "x"]] += np.random.default_rng(0).normal(0, 1, (729, 3))
     >>> found = structure_by_frame(local_structure(crystal, shape=(90, 90, 90), diameter=9), shape=(90, 90, 90))
     >>> found["q6_averaged"].round(2).tolist()
-    [0.35, 0.24]
+    [0.35, 0.11]
     """
     if "frame" not in table:
         raise ColloidsError("The structure of each frame needs a table with the column 'frame'.")

@@ -268,19 +268,20 @@ def iter_structure(
     s = structure_factor(table, shape=shape, voxel_size=voxel_size)
     seen = frames_of(table, shape, voxel_size)
     density = float(np.mean([len(frame) for frame in seen.positions])) / seen.window.volume
-    several = "frame" in table and table["frame"].nunique() > 1
-    sizes = {"shape": shape, "voxel_size": voxel_size, "diameter": diameter}
+    by_frame = None
+    if "frame" in table and table["frame"].nunique() > 1:
+        by_frame = structure_by_frame(result, shape=shape, voxel_size=voxel_size, diameter=diameter)
     return Structure(
         result.assign(**{name: positions[name].to_numpy() for name in POSITION}),
         g,
         s,
-        volume_fraction(result, **sizes),
+        volume_fraction(result, shape=shape, voxel_size=voxel_size, diameter=diameter),
         excess_entropy(g, density),
         size * seen.scaling.lateral,
         density,
         seen.unit,
         (*window_notices, *_inside_notices(result), *_error_notices(result, seen.scaling.aspect, size)),
-        structure_by_frame(result, **sizes) if several else None,
+        by_frame,
     )
 
 

@@ -338,6 +338,7 @@ def test_only_a_range_of_z_is_measured(viewer, fluid, qtbot, click, export, tmp_
     inside = fluid["z"] <= 49.5
     part = measure_structure(fluid, shape=(EDGE,) * 3, voxel_size=(SIZE,) * 3, slab=(-1, 49.5))
     assert f"{inside.sum()} particles" in widget.status.text()
+    assert "Only between z = the start and 4.95 (µm)" in widget.status.text()
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), part.g.g)
     assert points.features["q6"][~inside].isna().all()
     assert not points.features["interior"][~inside].any()

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from napari.layers import Points
 
-    from napari_colloids.structure import Structure
+    from napari_colloids.stack import VoxelSize
     from napari_colloids.widgets.parts.task import Work
 
 _TIP = (
@@ -171,7 +171,7 @@ class StructureWidget(Panel):
                 entries.item(index).setEnabled(points is not None and points.ndim >= 4)
         self._refresh()
         if self._done is not None and not self.button.busy:
-            self.status.say(structure_summary(self._done.found, list(self._done.found.notices)))
+            self.status.say(structure_summary(self._done))
         self._draw()
 
     def _set_unit(self, unit: str) -> None:
@@ -235,7 +235,7 @@ class StructureWidget(Panel):
 
     def _on_measured(self, measured: Measured) -> None:
         asked, points = measured.asked, measured.asked.points()
-        notices = list(measured.found.notices)
+        notices = []
         if points is None or points not in self._viewer.layers:
             self.status.say(notice("The points were removed meanwhile: nothing was kept."))
             return
@@ -248,7 +248,7 @@ class StructureWidget(Panel):
         self.comparison.keep(points, measured)
         if points is not self.points.value:
             notices.append(f"This is '{points.name}', which is no longer the layer that is chosen.")
-        self.status.say(structure_summary(measured.found, notices))
+        self.status.say(structure_summary(measured, *notices))
         self._refresh()
         self._draw()
 
@@ -258,8 +258,11 @@ class StructureWidget(Panel):
             for layer in (self.points.value, *self.comparison.compared())
             if (measured := self.comparison.of(layer)) is not None and layer is not None
         ]
+        what = self.show_what.value
+        if what.startswith(_TIMED):
+            shown = [one for one in shown if one.found.by_frame is not None] or shown[:1]
         if shown:
-            self.plot.show_result(_plot_of(shown, self.show_what.value), curves=len(shown))
+            self.plot.show_result(_plot_of(shown, what), curves=len(shown))
         else:
             self.plot.show_result(plot_nothing)
 
@@ -288,7 +291,7 @@ def _slab_control() -> Row:
         "Measure only between these two depths, as though the stack ended there: z as in the table, 0 at the middle of "
         "the first slice. In micrometres where the voxel size is known, else in voxels."
     )
-    ends = {"z_from": "from the first", "z_to": "to the last"}
+    ends = {"z_from": "start", "z_to": "end"}
     boxes = [NumberBox(None, 0, _MAX_DEPTH, unset=words, name=name, tooltip=tooltip) for name, words in ends.items()]
     return Row(boxes, name="slab", label="Range of z", tooltip=tooltip)
 
@@ -321,7 +324,17 @@ def _columns(first: dict[str, str], value: str, *, name: str, label: str, toolti
     return box
 
 
-def structure_summary(found: Structure, notices: list[str]) -> str:
-    """Summarise a structure in words."""
+def structure_summary(measured: Measured, *more: str) -> str:
+    """Summarise a structure in words, with more notices."""
+    found, slab = measured.found, measured.asked.slab
     first, *others = map(html.escape, found.lines())
+    notices = [*([] if slab is None else [_words_of(slab, measured.asked.voxel_size)]), *found.notices, *more]
     return "<br>".join([f"<b>{first}</b>", *others, *map(notice, notices)])
+
+
+def _words_of(slab: tuple[float, float], voxel_size: VoxelSize | None) -> str:
+    height, unit = (1.0, "voxels") if voxel_size is None else (voxel_size[0], unit_symbol("um"))
+    low, high = (f"{height * end:.4g}" for end in slab)
+    start = "the start" if slab[0] == -_FAR else low
+    end = "the end" if slab[1] == _FAR else high
+    return f"Only between z = {start} and {end} ({unit}): what lies beyond was left out, also as neighbours."

@@ -136,27 +136,26 @@ def _edges(values: Array, column: str) -> Array:
 
 def plot_over_time(shown: Sequence[Shown], quantity: str, axes: Axes) -> Axes:
     """Draw one of `OVER_TIME` against time, with standard errors; of one layer, the mean over frames as a line."""
-    timed = [(one, one.found.by_frame) for one in shown if one.found.by_frame is not None]
-    seconds = all(one.frame_interval is not None for one, _ in timed)
-    axes.set(xlabel="time (s)" if seconds and timed else "frame", ylabel=OVER_TIME[quantity])
-    for one, table in timed:
+    series = [(one, one.found.by_frame) for one in shown if one.found.by_frame is not None]
+    if not series:
+        return _say(axes, "a time series is needed")
+    seconds = all(one.frame_interval is not None for one, _ in series)
+    axes.set(xlabel="time (s)" if seconds else "frame", ylabel=OVER_TIME[quantity])
+    if not any(table[quantity].notna().any() for _, table in series):
+        return _say(axes, "no particle is far enough inside")
+    for one, table in series:
         frame, value, error = table[["frame", quantity, f"{quantity}_err"]].to_numpy(dtype=float).T
         time = frame * ((one.frame_interval or 1.0) if seconds else 1.0)
         axes.errorbar(time, value, error, fmt="o-", markersize=3, elinewidth=0.7, label=one.name)
-    if not timed:
-        return _say(axes, "a time series is needed")
-    if not any(table[quantity].notna().any() for _, table in timed):
-        return _say(axes, "no particle is far enough inside")
-    if len(shown) > 1:
-        axes.legend()
-    else:
-        axes.axhline(timed[0][1][quantity].mean(), linestyle="--", zorder=1, label="mean")
-        axes.legend()
+    if len(series) == 1:
+        axes.axhline(series[0][1][quantity].mean(), linestyle="--", zorder=1, label="mean")
+    axes.legend()
     return axes
 
 
 def plot_nothing(axes: Axes) -> Axes:
     """Say that there is nothing to draw yet."""
+    axes.set(xticks=[], yticks=[])
     return _say(axes, "not measured yet")
 
 

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 _FORMATS = {".png": "Picture (*.png)", ".svg": "Drawing (*.svg)", ".csv": "Numbers of the curves (*.csv)"}
 #: Width and height in inches of a picture, those of a column of a journal (86 mm), and its dots per inch.
 _SIZE_INCH, _DPI = (3.39, 2.54), 300
+#: Of the button: small, and grey that suits both themes.
+_STYLE = (
+    "QToolButton { font-size: 10px; padding: 0px 3px; margin: 0px; border: none; border-radius: 3px;"
+    " background-color: rgba(128, 128, 128, 50); } "
+    "QToolButton:hover:enabled { background-color: rgba(128, 128, 128, 120); }"
+)
 #: Distance from the corner of the plot in pixels.
 _MARGIN_PX = 1
 
@@ -56,6 +62,7 @@ class SaveButton(QToolButton):
         self._task.succeeded.connect(self._say)
         self._task.failed.connect(self._fail)
         self.action = QAction("Save plot…", plot)
+        self.action.setIconText(self.action.text())  # else without its dots on the button
         self.action.setToolTip(
             wrapped("Save this plot as a picture on white, 86 mm wide (PNG at 300 dpi, or SVG), or its curves as CSV.")
         )
@@ -63,7 +70,7 @@ class SaveButton(QToolButton):
         self.setDefaultAction(self.action)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.setAutoRaise(True)
-        self.setStyleSheet("QToolButton { font-size: 10px; padding: 0px 2px; margin: 0px; border: none; }")
+        self.setStyleSheet(_STYLE)
         plot.addAction(self.action)
         plot.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 

@@ -278,6 +278,7 @@ def test_layers_are_compared_in_one_plot(viewer, fluid, blurred, expected, qtbot
     measure(widget, qtbot, click)
     found = add(viewer, blurred)
     assert widget.points.value is found
+    assert widget.status.text() == ""
     assert "not measured yet" in [text.get_text() for text in widget.plot.axes.texts]
     assert not widget.export.isEnabled()
     (box,) = widget.comparison.boxes.values()
@@ -306,6 +307,7 @@ def test_layers_are_compared_in_one_plot(viewer, fluid, blurred, expected, qtbot
     assert labels_of(axes) == ["found", "the truth"]
     assert next(iter(widget.comparison.boxes.values())).text() == "the truth"
     widget.points.value = truth
+    assert html.escape(expected.lines()[0]) in widget.status.text()
     assert [line.get_text() for line in axes.texts] == []
     assert axes.get_legend() is None, "found is not ticked"
     assert list(widget.comparison.boxes) == [found]
@@ -376,6 +378,7 @@ def test_what_changes_with_time_is_drawn_by_frame(viewer, fluid, qtbot, click):
     assert values[0] == pytest.approx(0.4, abs=0.02)
     assert values[1] == pytest.approx(0.2, abs=0.02)
     assert mean == pytest.approx(values.mean())
+    assert to_hex(axes.collections[0].get_color()[0]) == widget.plot.look.curves[0], "errors as their curve"
     widget.show_what.value = "time:q6_averaged"
     means = widget._done.found.inside.groupby("frame")["q6_averaged"].mean()
     np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), means.reindex([0, 1]))

@@ -170,8 +170,8 @@ class StructureWidget(Panel):
             if str(entry).startswith(_TIMED):
                 entries.item(index).setEnabled(points is not None and points.ndim >= 4)
         self._refresh()
-        if self._done is not None and not self.button.busy:
-            self.status.say(structure_summary(self._done))
+        if not self.button.busy:
+            self.status.say("" if self._done is None else structure_summary(self._done))
         self._draw()
 
     def _set_unit(self, unit: str) -> None:

@@ -148,7 +148,7 @@ def plot_over_time(shown: Sequence[Shown], quantity: str, axes: Axes) -> Axes:
         time = frame * ((one.frame_interval or 1.0) if seconds else 1.0)
         axes.errorbar(time, value, error, fmt="o-", markersize=3, elinewidth=0.7, label=one.name)
     if len(series) == 1:
-        axes.axhline(series[0][1][quantity].mean(), linestyle="--", zorder=1, label="mean")
+        axes.axhline(series[0][1][quantity].mean(), color="0.5", linestyle="--", zorder=1, label="mean")
     axes.legend()
     return axes
 

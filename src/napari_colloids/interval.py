@@ -47,6 +47,11 @@ class Interval:
         reach = NORMAL_QUANTILE * deviation
         return cls(value, min([value, *others]) - reach, max([value, *others]) + reach)
 
+    @property
+    def deviation(self) -> float:
+        """The standard deviation that the upper end is for, as in `of_normal`."""
+        return (self.high - self.value) / NORMAL_QUANTILE
+
     def __repr__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 

@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 from napari_colloids.dynamics import Diffusion
 from napari_colloids.scoring.ranking import PrecisionRecallCurve
 from napari_colloids.widgets.parts.panel import Panel
-from napari_colloids.widgets.parts.plots import CURVE_COLOURS, ConfidenceHistogram, ResultPlot
+from napari_colloids.widgets.parts.plot_look import CURVE_COLOURS
+from napari_colloids.widgets.parts.plots import ConfidenceHistogram, ResultPlot
 
 
 def histogram():

@@ -19,8 +19,9 @@ from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.structure import LOCAL_COLUMNS, measure_structure
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.structure import StructureWidget, _measure
-from napari_colloids.widgets.structure_plots import THEORY
+from napari_colloids.widgets.structure import StructureWidget
+from napari_colloids.widgets.structure_plots import CONTACT, THEORY
+from napari_colloids.widgets.structure_request import measure as measured_in_steps
 
 TIMEOUT = 60_000
 EDGE, SIZE = 72, 0.1
@@ -48,9 +49,9 @@ def expected(fluid):
     return measure_structure(fluid, shape=(EDGE,) * 3, voxel_size=(SIZE,) * 3)
 
 
-def add(viewer, table, *, image=True, place=PLACE, **note):
+def add(viewer, table, *, image=True, place=PLACE, name="found", **note):
     parent = viewer.add_image(np.zeros((EDGE,) * 3, np.uint8), name="stack", **PLACE) if image else None
-    return add_layer(viewer, layers.particle_layer_data(table, place, name="found", note=note), parent)
+    return add_layer(viewer, layers.particle_layer_data(table, place, name=name, note=note), parent)
 
 
 def docked(viewer):
@@ -84,11 +85,16 @@ def test_words_plots_and_table_are_those_of_the_library(viewer, fluid, expected,
 
     assert widget.plot.axes.get_xlabel() == "r (µm)"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.g.g)
+    mark = widget.plot.axes.get_lines()[-1]
+    phi = expected.volume_fraction.value
+    assert mark.get_xydata().tolist() == [[expected.diameter, pytest.approx((1 - phi / 2) / (1 - phi) ** 3)]]
+    assert labels_of(widget.plot.axes) == ["g(r)", CONTACT]
+    assert widget.plot.axes.get_ylim()[1] > mark.get_ydata()[0]
     (band,) = widget.plot.axes.collections
-    assert to_hex(band.get_facecolor()[0]) == widget.plot.curve, "the error has the colour of its line"
+    assert to_hex(band.get_facecolor()[0]) == widget.plot.look.curves[0], "the error has the colour of its line"
     widget.show_what.value = "s"
     np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), expected.s.s)
-    assert to_hex(widget.plot.axes.collections[0].get_edgecolor()[0]) == widget.plot.ink
+    assert to_hex(widget.plot.axes.collections[0].get_edgecolor()[0]) == widget.plot.look.ink
     alone = expected.s.plot().get_ylim()
     assert widget.plot.axes.get_ylim() == pytest.approx(alone), "not the limits of what was shown before"
     assert labels_of(widget.plot.axes) == ["from g(r)", THEORY, "direct"]
@@ -222,9 +228,9 @@ def goes_on(monkeypatch):
 
     def later(*args):
         event.wait(TIMEOUT / 1000)
-        return (yield from _measure(*args))
+        return (yield from measured_in_steps(*args))
 
-    monkeypatch.setattr("napari_colloids.widgets.structure._measure", later)
+    monkeypatch.setattr("napari_colloids.widgets.structure.measure", later)
     return event
 
 
@@ -257,3 +263,125 @@ def test_neighbours_and_what_is_shown_are_remembered(viewer):
     first.show_what.value = "q6"
     second = docked(viewer)
     assert (second.controls["neighbours"].value, second.show_what.value) == (14, "q6")
+
+
+@pytest.fixture(scope="module")
+def blurred(fluid):
+    """The fluid with errors of a tenth of a diameter."""
+    noise = np.random.default_rng(0).normal(0, 0.8, (len(fluid), 3))
+    return fluid.assign(**{name: fluid[name] + noise[:, axis] for axis, name in enumerate("zyx")})
+
+
+def test_layers_are_compared_in_one_plot(viewer, fluid, blurred, expected, qtbot, click):
+    truth = add(viewer, fluid, name="truth")
+    widget = docked(viewer)
+    measure(widget, qtbot, click)
+    found = add(viewer, blurred)
+    assert widget.points.value is found
+    assert widget.status.text() == ""
+    assert "not measured yet" in [text.get_text() for text in widget.plot.axes.texts]
+    assert not widget.export.isEnabled()
+    (box,) = widget.comparison.boxes.values()
+    click(box)
+    assert labels_of(widget.plot.axes) == ["g(r)", CONTACT], "alone, as it is not measured beside"
+    measure(widget, qtbot, click)
+    axes = widget.plot.axes
+    assert labels_of(axes) == ["found", "truth", CONTACT]
+    first, second, *others = axes.get_lines()
+    np.testing.assert_allclose(second.get_ydata(), expected.g.g)
+    assert first.get_ydata().max() < second.get_ydata().max()
+    assert [line.get_color() for line in (first, second)] == list(widget.plot.look.curves[:2])
+    assert {line.get_color() for line in others} == {widget.plot.look.ink}
+    bands = [to_hex(band.get_facecolor()[0]) for band in axes.collections]
+    assert bands == list(widget.plot.look.curves[:2])
+
+    widget.show_what.value = "s"
+    assert labels_of(axes) == ["found", "truth", THEORY], "the theory once"
+    np.testing.assert_allclose(axes.get_lines()[1].get_ydata(), expected.s.s)
+    widget.show_what.value = "q6"
+    assert labels_of(axes) == ["found", "truth"]
+    for line in axes.get_lines():
+        assert line.get_ydata().sum() == pytest.approx(1), "parts of the particles of each"
+
+    truth.name = "the truth"
+    assert labels_of(axes) == ["found", "the truth"]
+    assert next(iter(widget.comparison.boxes.values())).text() == "the truth"
+    widget.points.value = truth
+    assert html.escape(expected.lines()[0]) in widget.status.text()
+    assert [line.get_text() for line in axes.texts] == []
+    assert axes.get_legend() is None, "found is not ticked"
+    assert list(widget.comparison.boxes) == [found]
+    widget.points.value = found
+    assert labels_of(axes) == ["found", "the truth"], "as it was chosen before"
+    viewer.layers.remove(truth)
+    assert not widget.comparison.boxes
+    assert axes.get_legend() is None
+    assert sum(bar.get_height() for bar in axes.patches) > 0
+
+
+def test_layers_in_other_units_are_not_compared(viewer, fluid, qtbot, click):
+    add(viewer, fluid, image=False, place={}, name="in voxels")
+    widget = docked(viewer)
+    measure(widget, qtbot, click)
+    add(viewer, fluid, image=False)
+    measure(widget, qtbot, click)
+    (box,) = widget.comparison.boxes.values()
+    assert not box.isEnabled()
+    assert "in px" in box.toolTip()
+
+
+def test_only_a_range_of_z_is_measured(viewer, fluid, qtbot, click, export, tmp_path):
+    points = add(viewer, fluid)
+    widget = docked(viewer)
+    low, high = widget.slab.parts()
+    assert low.native.suffix() == " µm"
+    high.value = 4.95
+    measure(widget, qtbot, click)
+    inside = fluid["z"] <= 49.5
+    part = measure_structure(fluid, shape=(EDGE,) * 3, voxel_size=(SIZE,) * 3, slab=(-1, 49.5))
+    assert f"{inside.sum()} particles" in widget.status.text()
+    assert "Only between z = the start and 4.95 (µm)" in widget.status.text()
+    np.testing.assert_allclose(widget.plot.axes.get_lines()[0].get_ydata(), part.g.g)
+    assert points.features["q6"][~inside].isna().all()
+    assert not points.features["interior"][~inside].any()
+    np.testing.assert_array_equal(points.features["q6"][inside], part.particles["q6"])
+    export(widget, tmp_path / "slab.csv")
+    written = read_particles(tmp_path / "slab.csv")
+    assert len(written) == inside.sum()
+    assert written.attrs["options"]["slab"][1] == pytest.approx(49.5)
+    low.value = 6
+    click(widget.button)
+    assert "must end above" in widget.status.text()
+    low.value, high.value = 50, None
+    click(widget.button)
+    assert "give a wider one" in widget.status.text()
+    add(viewer, fluid, image=False, place={}, name="in voxels")
+    assert widget.slab.value == (None, None), "of other units"
+    assert low.native.suffix() == " voxels"
+
+
+def test_what_changes_with_time_is_drawn_by_frame(viewer, fluid, qtbot, click):
+    series = pd.concat([fluid.assign(frame=0), fluid.iloc[::2].assign(frame=1)], ignore_index=True)
+    place = {name: ((2.0, "s", "t")[i], *values) for i, (name, values) in enumerate(PLACE.items())}
+    widget = docked(viewer)
+    entries = widget.show_what.native.model()
+    add(viewer, fluid)
+    assert not entries.item(2).isEnabled()
+    add(viewer, series, image=False, place=place, name="series")
+    assert entries.item(2).isEnabled()
+    widget.show_what.value = "time:volume_fraction"
+    measure(widget, qtbot, click)
+    axes = widget.plot.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "volume fraction")
+    values, mean = axes.get_lines()[0].get_ydata(), axes.get_lines()[-1].get_ydata()[0]
+    assert axes.get_lines()[0].get_xdata().tolist() == [0, 2]
+    assert values[0] == pytest.approx(0.4, abs=0.02)
+    assert values[1] == pytest.approx(0.2, abs=0.02)
+    assert mean == pytest.approx(values.mean())
+    assert to_hex(axes.collections[0].get_color()[0]) == widget.plot.look.curves[0], "errors as their curve"
+    widget.show_what.value = "time:q6_averaged"
+    means = widget._done.found.inside.groupby("frame")["q6_averaged"].mean()
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), means.reindex([0, 1]))
+    widget.points.value = viewer.layers["found"]
+    measure(widget, qtbot, click)
+    assert "a time series is needed" in [text.get_text() for text in axes.texts]

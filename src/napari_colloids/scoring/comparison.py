@@ -132,7 +132,7 @@ class Comparison:
         """
         drawn = axes_or_new(ax)
         for axis, values in zip(POSITION, self.displacement.T, strict=True):
-            drawn.hist(values, bins="auto", histtype="step", label=axis)
+            drawn.stairs(*np.histogram(values, bins="auto"), label=axis)
         drawn.set_xlabel("displacement (voxels)")
         drawn.set_ylabel("particles")
         drawn.legend(frameon=False, labelcolor="linecolor")  # on a dark background, too

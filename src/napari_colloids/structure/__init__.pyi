@@ -1,6 +1,7 @@
 from .bond_order import bond_order as bond_order
 from .bond_order import nearest_bonds as nearest_bonds
 from .bond_order import tetrahedrality as tetrahedrality
+from .by_frame import structure_by_frame as structure_by_frame
 from .degraded import degraded as degraded
 from .directional_pair_correlation import directional_pair_correlation as directional_pair_correlation
 from .excess_entropy import excess_entropy as excess_entropy

@@ -55,6 +55,8 @@ class Structure:
     again
         The structures of these particles with their errors (localisation errors, missed and false particles) made once
         and twice more, from which `bands` are; none where no errors are known.
+    by_frame
+        What `structure_by_frame` returns, where there are several frames.
 
     See Also
     --------
@@ -82,6 +84,7 @@ class Structure:
     notices: tuple[str, ...]
     errors: dict[str, float]
     again: tuple[Structure, ...] = ()
+    by_frame: pd.DataFrame | None = None
 
     @property
     def inside(self) -> pd.DataFrame:
@@ -174,6 +177,7 @@ class Structure:
             "inside": self.averages(),
             "bands": {name: band.as_dict() for name, band in self.bands().items()},
             "notices": self.notices,
+            "by_frame": None if self.by_frame is None else self.by_frame.to_dict("list"),
         }
         return {name: jsonable(value) for name, value in figures.items()}
 

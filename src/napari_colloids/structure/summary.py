@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_colloids.particles import positions_of
+from napari_colloids.particles import POSITION, implied_voxel_size, positions_of
 from napari_colloids.progress import Progress, as_step, result_of
-from napari_colloids.settings import changed, takes_settings
+from napari_colloids.settings import changed, check_value, takes_settings
+from napari_colloids.structure.by_frame import structure_by_frame
 from napari_colloids.structure.degraded import degraded, has_errors
 from napari_colloids.structure.excess_entropy import excess_entropy
 from napari_colloids.structure.frames import frames_of, searched_shape
@@ -19,6 +20,7 @@ from napari_colloids.structure.local_structure import iter_local_structure, mean
 from napari_colloids.structure.notices import error_notices, window_notices
 from napari_colloids.structure.pair_correlation import pair_correlation
 from napari_colloids.structure.settings import MeasurementSettings
+from napari_colloids.structure.slab import slab_of
 from napari_colloids.structure.structure_factor import structure_factor
 from napari_colloids.structure.structure_result import AVERAGED, Structure
 from napari_colloids.structure.volume_fraction import volume_fraction
@@ -45,6 +47,7 @@ def measure_structure(
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
+    slab: tuple[float, float] | None = None,
     progress: Callable[[int, int], None] | None = None,
     **settings: Unpack[MeasurementChanges],
 ) -> Structure:
@@ -59,6 +62,9 @@ def measure_structure(
         all of it was searched, else the box that the particles fill.
     voxel_size
         Micrometres ``(z, y, x)``; None takes what the table's columns in micrometres imply.
+    slab
+        Smallest and largest z in voxels (whose centres lie at integers) of the part that is measured, as though the
+        stack ended there; only particles in it are counted and returned. None takes all.
     progress
         Called with the number of steps done and their total.
     {settings}
@@ -85,7 +91,7 @@ def measure_structure(
     >>> len(result.inside), round(result.averages()["neighbours"], 3), round(result.averages()["q6"], 3)
     (27, 6.0, 0.354)
     """
-    return result_of(iter_structure(particles, shape=shape, voxel_size=voxel_size, **settings), progress)
+    return result_of(iter_structure(particles, shape=shape, voxel_size=voxel_size, slab=slab, **settings), progress)
 
 
 @takes_settings(MeasurementSettings)
@@ -94,13 +100,14 @@ def iter_structure(
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
+    slab: tuple[float, float] | None = None,
     **settings: Unpack[MeasurementChanges],
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure in steps, for worker threads; closing the generator cancels.
 
     Parameters
     ----------
-    particles, shape, voxel_size
+    particles, shape, voxel_size, slab
         As in `measure_structure`.
     {settings}
 
@@ -122,6 +129,13 @@ def iter_structure(
     table = checked_particles(particles)
     shape = searched_shape(table) if shape is None else shape
     how = changed(MeasurementSettings(), settings, "setting of the structure")
+    searched, positions = shape, table[POSITION]
+    if slab is not None:
+        check_value("slab", slab, tuple[float, float], unit="voxels")
+        # Positions that are moved no longer tell how long a voxel is.
+        voxel_size = implied_voxel_size(table) if voxel_size is None else voxel_size
+        table, shape, inside = slab_of(table, shape, slab)
+        positions = positions[inside]
     recall, precision = (1.0 if value is None else value for value in (how.recall, how.precision))
     disturbed = has_errors(table) or recall < 1 or precision < 1
     repeats = _REPEATS if how.bands and disturbed else 0
@@ -133,7 +147,12 @@ def iter_structure(
         table = degraded(table, errors=errors, recall=recall, precision=precision, shape=shape, seed=number)
         started = Progress(number * _STEPS, total, "")
         again.append((yield from _iter_once(table, shape, voxel_size, how, started)))
-    return replace(found, again=tuple(again))
+    return replace(
+        found,
+        particles=found.particles.assign(**{name: positions[name].to_numpy() for name in POSITION}),
+        notices=(*window_notices(found.particles, searched), *found.notices),
+        again=tuple(again),
+    )
 
 
 def _iter_once(
@@ -158,6 +177,9 @@ def _iter_once(
     s = structure_factor(table, shape=shape, voxel_size=voxel_size)
     seen = frames_of(table, shape, voxel_size)
     density = float(np.mean([len(frame) for frame in seen.positions])) / seen.window.volume
+    by_frame = None
+    if "frame" in table and table["frame"].nunique() > 1:
+        by_frame = structure_by_frame(result, shape=shape, voxel_size=voxel_size, diameter=how.diameter)
     return Structure(
         result,
         g,
@@ -167,8 +189,9 @@ def _iter_once(
         size * seen.scaling.lateral,
         density,
         seen.unit,
-        (*window_notices(result, shape), *error_notices(result, seen.scaling.aspect, size)),
+        tuple(error_notices(result, seen.scaling.aspect, size)),
         _standard_errors(result, seen),
+        by_frame=by_frame,
     )
 
 

@@ -36,12 +36,13 @@ def has_columns(layer: Points | None) -> bool:
     return layer is not None and set(LOCAL_COLUMNS) <= set(layer.features)
 
 
-def add_columns(viewer: ViewerModel, layer: Points, table: pd.DataFrame) -> None:
+def add_columns(viewer: ViewerModel, layer: Points, table: pd.DataFrame, inside: NDArray[np.bool_]) -> None:
     """Add the columns of the structure of the points on show, in their order, and colour the layer anew.
 
-    Points that are hidden get what a point has that is added by hand.
+    `inside` tells which of them were measured. All others get what a point has that is added by hand.
     """
-    shown = np.asarray(layer.shown, dtype=bool)
+    shown = np.array(layer.shown, dtype=bool)
+    shown[shown] = inside
     features, defaults = layer.features.copy(), layer.feature_defaults
     unknown = layers.added_by_hand(table[list(LOCAL_COLUMNS)])
     for name, value in unknown.items():

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from qtpy.QtCore import QEvent, Signal
 
-from napari_colloids.widgets.layers.layers import COLOURS, CONFIDENCE_COLOURS
+from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS
 from napari_colloids.widgets.parts.own_control import wrapped
+from napari_colloids.widgets.parts.plot_look import Drawing, Look
+from napari_colloids.widgets.parts.plot_saving import SaveButton
 from napari_colloids.widgets.parts.status import is_light
 
 if TYPE_CHECKING:
@@ -19,13 +21,10 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.backend_bases import MouseEvent
-    from matplotlib.collections import Collection
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
-    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtGui import QResizeEvent, QWheelEvent
 
-#: Of curves, on a dark background and on a light one.
-CURVE_COLOURS = (COLOURS["true positives"], "#00708a")
 _HISTOGRAM_BINS = 40
 
 
@@ -34,7 +33,8 @@ class Canvas(FigureCanvasQTAgg):
 
     #: Draws what is on show.
     _draw: Callable[[], object] | None = None
-    ink = paper = curve = ""
+    #: Of the theme that it was drawn in.
+    look = Look.on_paper()
 
     def __init__(self, height: int) -> None:
         super().__init__(Figure(figsize=(2.8, height / 100), dpi=100, layout="constrained"))
@@ -48,29 +48,21 @@ class Canvas(FigureCanvasQTAgg):
     def changeEvent(self, event: QEvent) -> None:
         """Follow napari's theme."""
         super().changeEvent(event)
-        changed = event.type() == QEvent.Type.PaletteChange and self._theme() != (self.paper, self.ink)
+        changed = event.type() == QEvent.Type.PaletteChange and self._theme() != self.look
         if changed and self._draw is not None:
             self._show(self._draw)
 
-    def _theme(self) -> tuple[str, str]:
+    def _theme(self) -> Look:
         palette = self.palette()
-        return palette.window().color().name(), palette.windowText().color().name()
+        return Look.of_theme(palette.window().color().name(), palette.windowText().color().name(), is_light(self))
 
     def _show(self, draw: Callable[[], object]) -> None:
         """Draw on empty axes in the colours of the theme, and anew whenever these change."""
         self._draw = draw
-        self.paper, self.ink = self._theme()
-        self.curve = CURVE_COLOURS[is_light(self)]
-        self.figure.set_facecolor(self.paper)
+        self.look = self._theme()
         self.axes.clear()
-        self.axes.set_facecolor(self.paper)
         draw()
-        self.axes.tick_params(colors=self.ink, labelsize=7, length=2)
-        for axis in (self.axes.xaxis, self.axes.yaxis):
-            axis.label.set(color=self.ink, fontsize=7)
-        for name, spine in self.axes.spines.items():
-            spine.set_visible(name in ("left", "bottom"))
-            spine.set_color(self.ink)
+        self.look.paint(self.axes)
         self.draw_idle()
 
 
@@ -98,7 +90,7 @@ class ConfidenceHistogram(Canvas):
         colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
         self.axes.bar(centres, counts, width=1 / _HISTOGRAM_BINS, color=colours)
         self.axes.set(xlim=(0, 1), ylim=(0, max(int(counts.max()), 1) * 1.08), xlabel="confidence", ylabel="points")
-        self._line = self.axes.axvline(self._threshold, color=self.ink, linewidth=1.2)
+        self._line = self.axes.axvline(self._threshold, color=self.look.ink, linewidth=1.2)
 
     def show_threshold(self, threshold: float) -> None:
         """Move the threshold line."""
@@ -114,33 +106,23 @@ class ConfidenceHistogram(Canvas):
 
 
 class ResultPlot(Canvas):
-    """Plot by the ``plot`` method of a result: its first line in the colour of data, the others in that of text."""
+    """Plot by the ``plot`` method of a result, which can be saved; see `Drawing` for its colours."""
 
     def __init__(self, height: int, tooltip: str, **empty: object) -> None:
         """Begin with empty axes that have these properties."""
         super().__init__(height)
         self.setToolTip(wrapped(tooltip))
-        self.show_result(lambda axes: axes.set(**empty))
+        self._drawing = Drawing(lambda axes: axes.set(**empty))
+        self.save = SaveButton(self, lambda: self._drawing)
+        self.show_result(self._drawing.plot)
 
-    def show_result(self, plot: Callable[[Axes], object]) -> None:
-        """Draw by the result's own ``plot``."""
-        self._show(lambda: self._draw_result(plot))
+    def show_result(self, plot: Callable[[Axes], object], curves: int = 1) -> None:
+        """Draw by the result's own ``plot``, whose first lines are so many curves of data."""
+        self._drawing = Drawing(plot, curves)
+        self._show(lambda: self._drawing.draw(self.axes, self.look))
+        self.save.action.setEnabled(self.axes.has_data())
 
-    def _draw_result(self, plot: Callable[[Axes], object]) -> None:
-        plot(self.axes)
-        self.axes.grid(color=self.ink, alpha=0.15, linewidth=0.5)
-        bands = [(band, _rgb(band)) for band in self.axes.collections]
-        for number, line in enumerate(self.axes.get_lines()):
-            colour = self.ink if number else self.curve
-            for band, its_colour in bands:  # the errors of a line have its colour
-                if its_colour == to_rgb(line.get_color()):
-                    band.set_color(to_rgba(colour, band.get_alpha()))
-            line.set(color=colour, linewidth=1.0 if number else 1.5)
-        if self.axes.get_lines() and self.axes.get_legend() is not None:  # in the colours that the lines have now
-            self.axes.legend(frameon=False, fontsize=7, labelcolor="linecolor")
-
-
-def _rgb(band: Collection) -> tuple[float, ...]:
-    """Return the colour of a band, or of error bars, without what shines through."""
-    colours = np.vstack([band.get_facecolor(), band.get_edgecolor()])
-    return tuple(map(float, colours[0, :3])) if len(colours) else ()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the button in its corner."""
+        super().resizeEvent(event)
+        self.save.place()

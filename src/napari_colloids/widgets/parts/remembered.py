@@ -28,7 +28,14 @@ def remember(group: str, controls: Iterable[BaseValueWidget[Any]]) -> None:
         if stored is not None:
             with suppress(TypeError, ValueError, OverflowError):  # one that no longer fits: an older version wrote it
                 control.value = json.loads(stored)
-        control.changed.connect(lambda value, key=key: _store(key, value))
+        control.changed.connect(lambda value, key=key: store(key, value))
+
+
+def recall(key: str) -> object:
+    """Return what was kept under a key; None where nothing was, or what no longer can be read."""
+    with suppress(TypeError, ValueError):
+        return json.loads(_settings().value(key))
+    return None
 
 
 def preferences() -> Any | None:
@@ -45,7 +52,8 @@ def _settings() -> QSettings:
     return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PLUGIN, PLUGIN)
 
 
-def _store(key: str, value: object) -> None:
+def store(key: str, value: object) -> None:
+    """Keep a value under a key."""
     settings = _settings()
     settings.setValue(key, json.dumps(value))
     settings.sync()

@@ -24,6 +24,17 @@ def notice(text: str) -> str:
     return f"<span {_NOTICE_MARK}>{html.escape(text)}</span>"
 
 
+def status_near(widget: QWidget) -> Status | None:
+    """Return the status line of the dock that a widget stands in; None where there is none."""
+    around = widget.parentWidget()
+    while around is not None:
+        found = around.findChildren(Status)
+        if found:
+            return found[0]
+        around = around.parentWidget()
+    return None
+
+
 class Status(QLabel):
     """Line of text for results and errors."""
 

@@ -75,6 +75,46 @@ def test_what_cannot_be_used_is_refused(fails, folder, sample):
     assert "other.csv" in fails("structure", "other.csv")
 
 
+def test_g_of_classes_and_directions(run, folder, sample, capsys):
+    write_particles("found.csv", sample.assign(channel=np.arange(len(sample)) % 2))
+    window = ["--shape", 88, 88, 88, "--diameter", 8]
+    assert run("structure", "found.csv", *window, "--partial", "channel", "--directions", 2, "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert list(figures["partials"]) == ["channel 0 - channel 0", "channel 0 - channel 1", "channel 1 - channel 1"]
+    assert list(figures["directions"]) == ["|cos| < 0.5", "|cos| >= 0.5"]
+    r, g = (np.array(figures["directions"]["|cos| < 0.5"][name]) for name in "rg")
+    assert 0.78 < r[g.argmax()] < 0.9
+
+
+def test_a_simulation_gets_the_errors_of_the_sample(run, folder, sample, capsys):
+    rng = np.random.default_rng(0)
+    sigma = np.array([0.6, 0.3, 0.3])
+    measured = sample.assign(z_err=sigma[0], y_err=sigma[1], x_err=sigma[2])
+    measured[["z", "y", "x"]] += sigma * rng.standard_normal((len(sample), 3))
+    write_particles("found.csv", measured.drop(columns=["z_um", "y_um", "x_um"]))
+    window = ["--shape", 88, 88, 88, "--voxel-size", 0.1, 0.1, 0.1, "--no-bands"]
+    assert run("structure", "found.csv", *window, "--degrade", "fluid", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    simulation = figures["simulation"]
+    curves = figures["g"], simulation["exact"]["g"], simulation["degraded"]["g"]
+    peak, exact, degraded = (max(curve["g"]) for curve in curves)
+    assert degraded == pytest.approx(peak, rel=0.12)
+    assert exact > 1.25 * degraded
+    write_particles("simulated.csv", sample.drop(columns=["z_um", "y_um", "x_um"]))
+    assert run("structure", "found.csv", *window, "--degrade", "simulated.csv") == 0
+    assert "simulation with these errors: g(r) highest" in capsys.readouterr().out
+
+
+def test_simulations_and_classes_that_cannot_be_had_are_refused(fails, folder, sample):
+    write_particles("found.csv", sample)
+    assert "needs the shape of the window" in fails("structure", "found.csv", "--degrade", "fluid")
+    window = ["--shape", 88, 88, 88]
+    assert "errors of the sample are not known" in fails("structure", "found.csv", *window, "--degrade", "fluid")
+    assert "missing.csv" in fails("structure", "found.csv", *window, "--degrade", "missing.csv")
+    assert "no column 'species'" in fails("structure", "found.csv", "--partial", "species")
+    assert "takes a column and cuts" in fails("structure", "found.csv", "--partial", "radius:large")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a script is no program there")
 def test_topological_clusters_of_a_program_of_the_user(run, folder, sample, capsys, tcc_stand_in):
     write_particles("found.csv", sample)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_colloids.cli.clusters import Tcc, TccInputFolder, check_cluster_options
+from napari_colloids.cli.comparisons import Degrade, Directions, Partial, comparison_of, partial_of
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
@@ -39,6 +40,9 @@ def structure(
     voxel_size: VoxelSize = None,
     columns: Columns = None,
     how: Mapping[str, object],
+    partial: Partial = None,
+    directions: Directions = None,
+    degrade: Degrade = None,
     tcc: Tcc = None,
     tcc_input: TccInputFolder = None,
     clusters: Mapping[str, object],
@@ -62,7 +66,13 @@ def structure(
     from napari_colloids.particles import implied_voxel_size, with_micrometres
     from napari_colloids.progress import result_of
     from napari_colloids.stack import checked_voxel_size
-    from napari_colloids.structure import iter_structure, iter_topological_clusters, write_tcc_input
+    from napari_colloids.structure import (
+        directional_pair_correlation,
+        iter_structure,
+        iter_topological_clusters,
+        write_tcc_input,
+    )
+    from napari_colloids.structure.frames import searched_shape
 
     settings = asdict(changed(MeasurementSettings(), how, "option"))
     check_cluster_options(tcc, tcc_input, clusters, other_output=output is not None or as_json)
@@ -97,7 +107,23 @@ def structure(
     steps = iter_structure(measured, shape=shape, voxel_size=voxel_size, **settings)
     with progress_bar("structure", unit="step") as show:
         found = result_of(steps, show)
-    figures = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
+    figures: dict[str, object] = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
+    window = shape or searched_shape(particles)
+    curves: dict[str, object] = {}
+    if partial is not None:
+        curves["partials"] = partial_of(
+            partial, measured, shape=window, voxel_size=voxel_size, diameter=diameter
+        ).as_dict()
+    if directions is not None:
+        curves["directions"] = directional_pair_correlation(
+            measured, directions=directions, shape=window, voxel_size=voxel_size, diameter=diameter
+        ).as_dict()
+    lines = [] if found_clusters is None else [found_clusters.line()]
+    if degrade is not None:
+        comparing = comparison_of(degrade, found, shape=window, voxel_size=voxel_size, **settings)
+        with progress_bar("simulation", unit="step") as show:
+            compared = result_of(comparing, show)
+        curves["simulation"], lines = compared.as_dict(), [*lines, *compared.lines()]
     if output is not None:
         given: dict[str, object] = {"shape": shape, "voxel_size": voxel_size}
         geometry = {key: source[key] for key in (*given, "frame_interval") if key in source}
@@ -116,9 +142,8 @@ def structure(
     for notice in dict.fromkeys((*found.notices, *(found_clusters.notices if found_clusters is not None else ()))):
         typer.echo(f"{table.name}: {with_hint(notice)}", err=True)
     if as_json:
-        typer.echo(json.dumps({**found.as_dict(), **figures}))
+        typer.echo(json.dumps({**found.as_dict(), **figures, **curves}))
         return
     size = checked_voxel_size(voxel_size) or implied_voxel_size(particles)
     assumed = str(source.get("assumed", "")) if voxel_size is None else ""
-    lines = found.lines() if found_clusters is None else [*found.lines(), found_clusters.line()]
-    typer.echo("\n".join([*lines, voxel_words(size, assumed, remedy="--voxel-size")]))
+    typer.echo("\n".join([*found.lines(), *lines, voxel_words(size, assumed, remedy="--voxel-size")]))

@@ -2,6 +2,7 @@ from .arrangement import ARRANGEMENTS as ARRANGEMENTS
 from .brownian import BrownianSimulation as BrownianSimulation
 from .brownian import simulate_brownian as simulate_brownian
 from .challenge import challenge_parameters as challenge_parameters
+from .fluid import hard_sphere_fluid as hard_sphere_fluid
 from .parameters import PRESETS as PRESETS
 from .parameters import Parameters as Parameters
 from .scene import Simulation as Simulation

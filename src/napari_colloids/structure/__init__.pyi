@@ -17,6 +17,8 @@ from .pair_correlation import PairCorrelation as PairCorrelation
 from .pair_correlation import pair_correlation as pair_correlation
 from .pair_correlations import PairCorrelations as PairCorrelations
 from .partial_pair_correlation import partial_pair_correlation as partial_pair_correlation
+from .simulation_comparison import SimulationComparison as SimulationComparison
+from .simulation_comparison import iter_simulation_comparison as iter_simulation_comparison
 from .structure_factor import StructureFactor as StructureFactor
 from .structure_factor import structure_factor as structure_factor
 from .structure_result import Structure as Structure

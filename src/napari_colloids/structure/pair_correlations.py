@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_colloids.jsonable import jsonable
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.structure.pair_correlation import PairCorrelation
 
@@ -64,9 +65,9 @@ class PairCorrelations:
             columns |= {f"g {name}": part.g, f"error {name}": part.error}
         return pd.DataFrame(columns)
 
-    def as_dict(self) -> dict[str, dict[str, Array]]:
-        """Return ``r``, ``g`` and ``error`` of each part by its name."""
-        return {name: {"r": part.r, "g": part.g, "error": part.error} for name, part in self.parts.items()}
+    def as_dict(self) -> dict[str, object]:
+        """Return ``r``, ``g`` and ``error`` of each part by its name, as lists; NaN becomes None."""
+        return {name: jsonable({"r": part.r, "g": part.g, "error": part.error}) for name, part in self.parts.items()}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw g(r) of all parts with their standard errors.

@@ -14,6 +14,7 @@ from napari_colloids.plotting import unit_symbol
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from napari_colloids.structure.pair_correlation import PairCorrelation
@@ -127,6 +128,23 @@ class Structure:
         ends = np.array([self.g.g, *_before(self.g.g, *again)])
         error = NORMAL_QUANTILE * self.g.error
         return np.maximum(ends.min(axis=0) - error, 0.0), ends.max(axis=0) + error
+
+    def plot_pair_correlation(self, ax: Axes | None = None) -> Axes:
+        """Draw g(r) with its standard error and, paler, the interval of `g_band` where errors are known.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = self.g.plot(ax)
+        if self.again:
+            ax.fill_between(self.g.r, *self.g_band(), color=ax.lines[0].get_color(), alpha=0.15, linewidth=0)
+        return ax
 
     def __repr__(self) -> str:
         return "Structure(" + "\n          ".join(self.lines()) + ")"

@@ -14,8 +14,9 @@ from qtpy.QtCore import Qt
 from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import COLUMNS
 from napari_colloids.plotting import unit_symbol
+from napari_colloids.settings import settings_of
 from napari_colloids.structure import LOCAL_COLUMNS
-from napari_colloids.structure.settings import MeasurementSettings
+from napari_colloids.structure.settings import MeasurementSettings, StructureSettings
 from napari_colloids.widgets.layers import layers, order_colours, places
 from napari_colloids.widgets.layers.origin import image_of
 from napari_colloids.widgets.layers.writer import origin_of
@@ -24,7 +25,7 @@ from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.own_control import wrapped
-from napari_colloids.widgets.parts.panel import Panel
+from napari_colloids.widgets.parts.panel import Panel, folded
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
@@ -103,14 +104,20 @@ class StructureWidget(Panel):
         self.comparison = Comparison(self._viewer)
         self.plot = ResultPlot(
             190,
-            "g(r) and S(q) with their errors; the theory is that of hard spheres of one size. Shaded: waves too long "
-            "for the window, where S(q) is not to be trusted. Over time: standard errors, dashed the mean.",
+            "g(r) and S(q) with their errors (paler: what errors of the positions leave); the theory is that of hard "
+            "spheres of one size. Shaded: waves too long for the window, where S(q) is not to be trusted. Over time: "
+            "standard errors, dashed the mean.",
             xlabel="r",
             ylabel="g(r)",
         )
         self.export = ExportButton(self.status, self._collect)
+        basic = settings_of(StructureSettings)
         self.add(
-            Form([self.points, self.slab, *self.controls.values()]),
+            Form([self.points, self.slab, *(self.controls[name] for name in basic)]),
+            folded(
+                Form([control for name, control in self.controls.items() if name not in basic]),
+                "What is known of the detection: errors of the positions are taken from the points.",
+            ),
             self.button,
             self.button.bar.native,
             self.status,
@@ -120,7 +127,7 @@ class StructureWidget(Panel):
             Form([self.colour_by]),
             self.export,
         )
-        remember("structure", (self.controls["neighbours"], self.show_what))
+        remember("structure", (self.controls["neighbours"], self.controls["bands"], self.show_what))
         self.points.changed.connect(self._on_points)
         self.show_what.changed.connect(self._draw)
         self.comparison.changed.connect(self._draw)

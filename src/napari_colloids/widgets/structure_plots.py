@@ -49,7 +49,7 @@ def plot_pair_correlation(shown: Sequence[Shown], axes: Axes) -> Axes:
     """Draw g(r), with the contact value of a fluid of hard spheres as a mark where the first one is such a fluid."""
     first = shown[0].found
     if len(shown) == 1:
-        first.g.plot(axes)
+        first.plot_pair_correlation(axes)
     else:
         for one in shown:
             g = one.found.g

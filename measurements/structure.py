@@ -4,6 +4,7 @@ python measurements/structure.py fluids       # windows of 12 diameters against 
 python measurements/structure.py detections   # found by the network and refined, beside the true positions
 python measurements/structure.py detections --tcc PROGRAM   # the same, and topological clusters
 python measurements/structure.py clusters --tcc PROGRAM     # what errors and missed particles do to clusters
+python measurements/structure.py bands        # intervals from errors made once more, beside the exact figures
 python measurements/structure.py large        # 500,000 particles: seconds and memory, beside freud's own
 """
 
@@ -18,9 +19,11 @@ import pandas as pd
 
 import napari_colloids as nc
 from napari_colloids.particles import particle_table
+from napari_colloids.simulation import hard_sphere_fluid
 from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.simulation.hard_spheres import HardSpheres
 from napari_colloids.structure import (
+    degraded,
     hard_sphere_contact_value,
     hard_sphere_structure_factor,
     local_structure,
@@ -132,6 +135,29 @@ def clusters(seed: int, tcc: str) -> None:
         print("|", " | ".join([name.replace("%", " %"), *cells]), f"| {found.inside} inside", flush=True)
 
 
+def bands(seed: int) -> None:
+    """Compare the intervals of a structure with its exact figures, for three sizes of the errors."""
+    print("| errors / d | | exact | measured | interval |")
+    print("|---|---|---|---|---|")
+    shape = (WINDOW,) * 3
+    exact = hard_sphere_fluid(shape, volume_fraction=0.52, radius=DIAMETER / 2, polydispersity=0.05, seed=seed)
+    true = measure_structure(exact, shape=shape)
+    for part in (0.02, 0.05, 0.1):
+        sigma = part * DIAMETER
+        table = degraded(exact, errors=[sigma] * 3, seed=seed).assign(z_err=sigma, y_err=sigma, x_err=sigma)
+        found = measure_structure(table, shape=shape)
+        for name in ("neighbours", "q6", "q6_averaged", "voronoi_spread"):
+            band, value = found.bands()[name], true.figures()[name]
+            print(
+                f"| {part:g} | {name} | {value:.3f} | {band.value:.3f} | {band.low:.3f} to {band.high:.3f} |",
+                flush=True,
+            )
+        low, high = found.g_band()
+        held = np.mean((true.g.g >= low) & (true.g.g <= high))
+        peaks = [f"{curve.max():.2f}" for curve in (true.g.g, found.g.g, high)]
+        print(f"| {part:g} | g(r), highest | {peaks[0]} | {peaks[1]} | to {peaks[2]}; holds {held:.0%} of g(r) |")
+
+
 def large(seed: int) -> None:
     """Measure seconds and memory of many particles, beside freud's order parameters and cells alone."""
     import freud
@@ -156,7 +182,7 @@ def large(seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fluids", "detections", "clusters", "large"])
+    parser.add_argument("what", choices=["fluids", "detections", "clusters", "bands", "large"])
     parser.add_argument("--seed", type=int, default=17_000)
     parser.add_argument("--tcc", metavar="PROGRAM", help="a TCC program of your own")
     given = parser.parse_args()
@@ -165,4 +191,4 @@ if __name__ == "__main__":
     elif given.what == "clusters":
         clusters(given.seed, given.tcc or parser.error("clusters needs --tcc"))
     else:
-        {"fluids": fluids, "large": large}[given.what](given.seed)
+        {"fluids": fluids, "bands": bands, "large": large}[given.what](given.seed)

@@ -9,6 +9,8 @@ import pandas as pd
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.interval import Interval
+from napari_colloids.particles import positions_of
+from napari_colloids.structure.frames import frames_of
 from napari_colloids.structure.volume_fraction import volume_fraction
 
 if TYPE_CHECKING:
@@ -38,9 +40,8 @@ def structure_by_frame(
     -------
     pandas.DataFrame
         ``frame``; ``particles`` and how many of them are ``interior``; ``volume_fraction``, and the means over the
-        interior particles ``q6_averaged`` and ``crystalline``, each with its standard error (``..._err``). That of a
-        mean is :math:`s / \sqrt{N}`, with the scatter :math:`s` between :math:`N` particles: neighbours are alike, and
-        so it is rather too small. NaN where there is nothing to take it of.
+        interior particles ``q6_averaged`` and ``crystalline``, each with its standard error (``..._err``) from the
+        scatter between eight parts of the window. NaN where there is nothing to take it of.
 
     Raises
     ------
@@ -67,14 +68,16 @@ def structure_by_frame(
     """
     if "frame" not in table:
         raise ColloidsError("The structure of each frame needs a table with the column 'frame'.")
+    seen = frames_of(table, shape, voxel_size)
     rows = []
     for frame, part in table.groupby("frame"):
         inside = part[part["interior"] == 1]
         row: dict[str, object] = {"frame": frame, "particles": len(part), "interior": len(inside)}
         fraction = _fraction(part, shape, voxel_size, diameter)
         row |= {"volume_fraction": fraction.value, "volume_fraction_err": fraction.deviation}
+        positions = positions_of(inside) * seen.scaling.scale
         for name in AVERAGED:
-            error = inside[name].std() / len(inside) ** 0.5 if len(inside) > 1 else np.nan
+            error = seen.window.standard_error(inside[name].to_numpy(dtype=float), positions)
             row |= {name: inside[name].mean(), f"{name}_err": error}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -208,3 +208,12 @@ def test_volume_fraction_of_few_particles_is_that_of_all():
     found = volume_fraction(local_structure(table, shape=(80,) * 3), shape=(80,) * 3)
     assert found.value == pytest.approx(0.3, abs=0.002)
     assert found.high - found.low > 0.03
+
+
+def test_many_particles_in_blocks_have_the_order_of_all_together(monkeypatch, gas):
+    table = gas(800, (60, 60, 60), 11)
+    whole = local_structure(table, shape=(60, 60, 60))
+    monkeypatch.setattr(sys.modules[bond_order.__module__], "_BLOCK_PARTICLES", 77)
+    in_blocks = local_structure(table.sample(frac=1, random_state=1), shape=(60, 60, 60)).loc[whole.index]
+    for name in ("q4", "q6", "w6", "q4_averaged", "q6_averaged", "solid_bonds", "voronoi_volume"):
+        np.testing.assert_allclose(in_blocks[name], whole[name], atol=1e-6, err_msg=name)

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from napari_colloids.compiled import compiled
 from napari_colloids.structure.libraries import freud
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _MIN_SOLID_PRODUCT = 0.7
 #: Part of the bonds of a particle that are solid in a crystal: seven of twelve.
 _MIN_SOLID_FRACTION = 7 / 12
+#: Particles whose bonds freud sees at a time, beside those that they are bonded to.
+_BLOCK_PARTICLES = 50_000
 #: Neighbours that tetrahedrality is taken of.
 _TETRAHEDRON = 4
 
@@ -112,10 +115,27 @@ def bond_order(positions: Array, bonds: Bonds) -> dict[str, Array]:
 
 def _steinhardt(positions: Array, bonds: Bonds, degree: int) -> tuple[Array, Array, NDArray[np.complex128]]:
     """Return q, w and the harmonics, shape ``(N, 2 l + 1)``; NaN without neighbours."""
+    count = len(positions)
+    q, w = np.full(count, np.nan), np.full(count, np.nan)
+    harmonics = np.zeros((count, 2 * degree + 1), complex)
+    for start in range(0, count, _BLOCK_PARTICLES):
+        stop = min(start + _BLOCK_PARTICLES, count)
+        own = bonds[slice(*np.searchsorted(bonds[:, 0], [start, stop]))]
+        # The particles of the block, and their neighbours outside it.
+        seen = np.concatenate([np.arange(start, stop), np.setdiff1d(own[:, 1], np.arange(start, stop))])
+        order = np.argsort(seen)
+        local = np.column_stack([own[:, 0] - start, order[np.searchsorted(seen, own[:, 1], sorter=order)]])
+        for whole, part in zip((q, w, harmonics), _of_block(positions[seen], local, degree), strict=True):
+            whole[start:stop] = part[: stop - start]
+    return q, w, harmonics
+
+
+def _of_block(positions: Array, bonds: Bonds, degree: int) -> tuple[Array, Array, NDArray[np.complex128]]:
+    """Return q, w and the harmonics of particles that are in memory at a time."""
     library = freud()
-    vectors = positions[bonds[:, 1]] - positions[bonds[:, 0]]
     middle = (positions.max(axis=0) + positions.min(axis=0)) / 2
-    box = library.box.Box(*(2 * np.ptp(positions, axis=0) + 2 * np.abs(vectors).max()))
+    vectors = positions[bonds[:, 1]] - positions[bonds[:, 0]]
+    box = library.box.Box(*(2 * np.ptp(positions, axis=0) + 2 * np.abs(vectors).max(initial=1.0)))
     nlist = library.locality.NeighborList.from_arrays(len(positions), len(positions), *bonds.T, vectors)
     found = library.order.Steinhardt(degree, wl=True, wl_normalize=True)
     found.compute((box, positions - middle), neighbors=nlist)
@@ -137,8 +157,21 @@ def _solid_bonds(harmonics: NDArray[np.complex128], bonds: Bonds, count: int) ->
     """Return the number of solid bonds of each particle."""
     lengths = np.linalg.norm(harmonics, axis=1, keepdims=True)
     unit = np.divide(harmonics, lengths, out=np.zeros_like(harmonics), where=lengths > 0)
-    products = np.einsum("ij,ij->i", unit[bonds[:, 0]], unit[bonds[:, 1]].conj()).real
-    return np.bincount(bonds[:, 0], products > _MIN_SOLID_PRODUCT, minlength=count).astype(float)
+    return _count_solid(unit.view(float), bonds, count)
+
+
+@compiled
+def _count_solid(unit: Array, bonds: Bonds, count: int) -> Array:
+    """Count the bonds of each particle whose two vectors, shape ``(N, M)``, have a large product."""
+    found = np.zeros(count)
+    for k in range(len(bonds)):
+        i, j = bonds[k, 0], bonds[k, 1]
+        product = 0.0
+        for m in range(unit.shape[1]):
+            product += unit[i, m] * unit[j, m]
+        if product > _MIN_SOLID_PRODUCT:
+            found[i] += 1
+    return found
 
 
 def tetrahedrality(positions: Array) -> Array:

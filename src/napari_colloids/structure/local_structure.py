@@ -148,6 +148,9 @@ def iter_local_structure(
     for number, rows in enumerate(groups):
         yield Progress(number, len(groups), "bond order and Voronoi cells")
         positions = positions_of(table.iloc[rows]) * seen.scaling.scale
+        # Particles that lie together follow each other, so that blocks of them have most of their neighbours.
+        order = np.argsort(positions[:, np.argmax(np.ptp(positions, axis=0))], kind="stable")
+        rows, positions = rows[order], positions[order]
         made = _of_frame(positions, seen.window, how.neighbours, size)
         made["local_volume_fraction"] = 4 / 3 * np.pi * (radii[rows] * lateral) ** 3 / made["voronoi_volume"]
         for name, values in made.items():

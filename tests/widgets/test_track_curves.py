@@ -258,3 +258,14 @@ def test_a_setting_that_changes_meanwhile_is_what_is_evaluated(viewer, qtbot, cl
     qtbot.waitUntil(lambda: widget.curves.found.q == 6.0, timeout=TIMEOUT)
     done(widget, qtbot)
     assert "q = 6 /µm" in widget.status.text()
+
+
+def test_the_dialog_opens_in_the_folder_of_the_last_file(qtbot, click, dock, found, tmp_path, monkeypatch):
+    widget = dock(found)
+    proposed = []
+    answer = str(tmp_path / "curves.csv"), "Table of curves (*.csv)"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *asked: proposed.append(asked[2]) or answer)
+    for _ in range(2):
+        click(widget.curves.export)
+        qtbot.waitUntil(lambda: not widget.curves.export.busy, timeout=TIMEOUT)
+    assert proposed[1] == str(tmp_path / "found tracks curves.csv")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids.detection import Record
 from napari_colloids.errors import ColloidsError
@@ -18,12 +15,13 @@ from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.run_button import RunButton
-from napari_colloids.widgets.parts.saving import file_name
+from napari_colloids.widgets.parts.saving import ask_for_file
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     import napari
     from napari.layers import Image, Points
@@ -115,11 +113,8 @@ class AssessWidget(Panel):
     def _ask(self) -> Work | None:
         if self._done is None:
             return None
-        proposal = file_name(f"{self._done.name} report") + ".html"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the report", proposal, _FILTER)
-        if not path:
-            return None
-        return _writing(self._done, Path(path) if Path(path).suffix else Path(f"{path}.html"))
+        path = ask_for_file(self, "Save the report", f"{self._done.name} report", _FILTER, [".html", ".htm"])
+        return None if path is None else _writing(self._done, path)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_colloids.dynamics import RelaxationSettings
 from napari_colloids.errors import ColloidsError
@@ -20,13 +19,14 @@ from napari_colloids.widgets.parts.panel import across, folded
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
-from napari_colloids.widgets.parts.saving import file_name
+from napari_colloids.widgets.parts.saving import ask_for_file
 from napari_colloids.widgets.parts.status import notice
 from napari_colloids.widgets.parts.task import call
 from napari_colloids.widgets.track_plots import QUANTITIES, plot_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     import pandas as pd
     from magicgui.widgets import ComboBox
@@ -214,12 +214,8 @@ class TrackCurves(QWidget):
 
     def _ask(self) -> Work | None:
         name = "particles" if self._of is None else self._of.name
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Export the curves", f"{file_name(name)} curves.csv", "Table of curves (*.csv)"
-        )
-        if not path:
-            return None
-        return self._writing(Path(path if path.lower().endswith(".csv") else f"{path}.csv"))
+        path = ask_for_file(self, "Export the curves", f"{name} curves", "Table of curves (*.csv)", [".csv"])
+        return None if path is None else self._writing(path)
 
     def _writing(self, path: Path) -> Work:
         found, done = self.found, self._done

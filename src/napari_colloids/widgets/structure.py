@@ -144,10 +144,13 @@ class StructureWidget(Panel):
         points = self.points.value
         known = points is not None and places.voxel_size_of(points) is not None
         self._set_unit(unit_symbol("um") if known else "voxels")
+        series = points is not None and points.ndim >= 4
         entries = self.show_what.native.model()
         for index, entry in enumerate(self.show_what.choices):
             if str(entry).startswith(_TIMED):
-                entries.item(index).setEnabled(points is not None and points.ndim >= 4)
+                entries.item(index).setEnabled(series)
+        if points is not None and not series and self.show_what.value.startswith(_TIMED):
+            self.show_what.value = "g"
         self._refresh()
         if not self.button.busy:
             self.status.say("" if self._done is None else structure_summary(self._done))

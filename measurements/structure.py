@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 import napari_colloids as nc
 from napari_colloids.particles import particle_table
 from napari_colloids.simulation import hard_sphere_fluid
-from napari_colloids.simulation.arrangement import Composition, arrange
+from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange
 from napari_colloids.simulation.hard_spheres import HardSpheres
 from napari_colloids.structure import (
     degraded,
@@ -34,34 +36,59 @@ from napari_colloids.structure import (
     volume_fraction,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 #: Window in voxels, and diameter of the spheres in it.
 WINDOW, DIAMETER = 120, 10
 #: Topological clusters whose populations are told.
 CLUSTERS = ("8B", "9B", "10B", "11F", "12E", "FCC")
 
 
-def windows(phi: float, count: int, seed: int) -> pd.DataFrame:
-    """Return windows of 12 diameters of independent equilibrium fluids, a frame each."""
-    frames = []
+def boxes(phi: float, count: int, seed: int) -> Iterator[Arrangement]:
+    """Yield periodic boxes of 16 diameters of independent equilibrium fluids; lengths are in diameters."""
     for number in range(count):
         rng = np.random.default_rng(seed + number)
         spheres = HardSpheres(arrange("random", (16.0,) * 3, Composition(phi, 0.5), rng))
         spheres.move(0.7, rng)
-        places = spheres.arrangement().positions
-        inside = np.all(places < WINDOW / DIAMETER, axis=1)
-        frames.append(particle_table(DIAMETER * places[inside] - 0.5, frame=number))
-    return pd.concat(frames, ignore_index=True)
+        yield spheres.arrangement()
+
+
+def window_of(box: Arrangement, number: int) -> pd.DataFrame:
+    """Return the window of 12 diameters that is seen of a box, as a frame."""
+    inside = np.all(box.positions < WINDOW / DIAMETER, axis=1)
+    return particle_table(DIAMETER * box.positions[inside] - 0.5, frame=number)
+
+
+def periodic_g(all_boxes: Sequence[Arrangement], edges: np.ndarray) -> np.ndarray:
+    """Return g(r) of whole periodic boxes in bins of the distance, in diameters."""
+    counted, expected = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
+    for box in all_boxes:
+        tree = cKDTree(box.positions, boxsize=box.box)
+        counted += np.diff(tree.count_neighbors(tree, edges))
+        number = len(box.positions)
+        expected += number * (number - 1) / np.prod(box.box) * 4 / 3 * np.pi * np.diff(edges**3)
+    return counted / expected
+
+
+def theoretical_g(r: np.ndarray, phi: float) -> np.ndarray:
+    """Return g(r) after Percus and Yevick, Verlet and Weis, from their S(q), beyond contact; r in diameters."""
+    q = np.arange(0.005, 250, 0.01)
+    part = (hard_sphere_structure_factor(q, phi, 1.0) - 1) * q**2 * np.exp(-((q / 125) ** 2))
+    return 1 + np.sinc(np.outer(r, q) / np.pi) @ part * 0.01 / (2 * np.pi**2 * 6 * phi / np.pi)
 
 
 def fluids(seed: int) -> None:
     """Compare fluids in a window with theory."""
     print(
-        "| volume fraction | found | g at contact, theory | found | S(q) from g(r): mean deviation | largest | direct |"
+        "| volume fraction | found | g at contact, theory | found | g(r) against the periodic box, mean | "
+        "against theory | S(q) from g(r) against theory, mean | largest | direct |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|" + "---|" * 9)
     shape = (WINDOW,) * 3
     for phi in (0.1, 0.3, 0.45):
-        table = windows(phi, 12, seed)
+        every = list(boxes(phi, 24, seed))
+        table = pd.concat([window_of(box, number) for number, box in enumerate(every)], ignore_index=True)
         local = local_structure(table, shape=shape, diameter=DIAMETER)
         fraction = volume_fraction(local, shape=shape, diameter=DIAMETER)
         g = pair_correlation(table, shape=shape, cutoff=4 * DIAMETER, bins=400)
@@ -72,6 +99,12 @@ def fluids(seed: int) -> None:
         counted = s.q * DIAMETER > 4
         off, direct = (np.abs(values / theory - 1)[counted] for values in (s.s, s.direct))
         cells = [phi, f"{fraction.value:.4f}", f"{hard_sphere_contact_value(phi):.3f}", f"{contact:.3f}"]
+        edges = np.linspace(0, 4, 41)
+        coarse = pair_correlation(table, shape=shape, cutoff=4 * DIAMETER, bins=40)
+        r = coarse.r / DIAMETER
+        within = (r > 1.1) & (r < 4)
+        for reference in (periodic_g(every, edges), theoretical_g(r, phi)):
+            cells.append(f"{np.abs(coarse.g / reference - 1)[within].mean():.1%}")
         cells += [f"{off.mean():.1%}", f"{off.max():.1%}", f"{direct.mean():.1%}"]
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 

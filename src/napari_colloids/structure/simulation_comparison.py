@@ -154,7 +154,7 @@ def iter_simulation_comparison(
     >>> sample = nc.measure_structure(measured, shape=(60, 60, 60), bands=False)
     >>> simulation = hard_sphere_fluid((60, 60, 60), volume_fraction=0.45, radius=4, seed=2)
     >>> found = result_of(iter_simulation_comparison(sample, simulation, shape=(60, 60, 60)))
-    >>> peaks = [one.g.g.max() for one in (found.sample, found.degraded, found.exact)]
+    >>> peaks = [float(one.g.g.max()) for one in (found.sample, found.degraded, found.exact)]
     >>> abs(peaks[0] / peaks[1] - 1) < 0.1, peaks[0] / peaks[2] < 0.8
     (True, True)
     """

@@ -104,7 +104,7 @@ def fluids(seed: int) -> None:
         r = coarse.r / DIAMETER
         within = (r > 1.1) & (r < 4)
         for reference in (periodic_g(every, edges), theoretical_g(r, phi)):
-            cells.append(f"{np.abs(coarse.g / reference - 1)[within].mean():.1%}")
+            cells.append(f"{np.abs(coarse.g[within] / reference[within] - 1).mean():.1%}")
         cells += [f"{off.mean():.1%}", f"{off.max():.1%}", f"{direct.mean():.1%}"]
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 

@@ -82,49 +82,69 @@ def partial_of(
     )
 
 
+def simulation_of(simulation: str, shape: "Sequence[float] | None") -> "pd.DataFrame | None":
+    """Return the simulation that an option asks for: its table, or None for a fluid like the sample.
+
+    Parameters
+    ----------
+    simulation
+        Path of a table, or `FLUID`.
+    shape
+        Shape of the sample's window in voxels, which that of a fluid is.
+
+    Raises
+    ------
+    ColloidsError
+        If the table cannot be read, or the window of a fluid is unknown.
+    """
+    from napari_colloids.io import read_particles
+
+    if simulation != FLUID:
+        return read_particles(Path(simulation))
+    if shape is None:
+        raise ColloidsError("--degrade fluid needs the shape of the window: give it (--shape).")
+    return None
+
+
 def comparison_of(
-    simulation: str,
+    simulation: "pd.DataFrame | None",
     sample: "Structure",
     *,
     shape: "Sequence[float] | None",
     voxel_size: "Sequence[float] | None",
     **settings: "Unpack[MeasurementChanges]",
 ) -> "Generator[Progress, None, SimulationComparison]":
-    """Measure the simulation that an option asks for, in steps.
+    """Measure a simulation as `simulation_of` returns it beside a sample, in steps.
 
     Parameters
     ----------
     simulation
-        Path of its table, or `FLUID`.
-    sample
-        Structure of the sample.
-    shape
-        Shape of the sample's window in voxels, which that of a fluid is; a table has its own.
+        A table has a window of its own.
+    sample, shape, voxel_size, settings
+        Structure of the sample, its window, and how it was measured.
 
     Raises
     ------
     ColloidsError
-        If the table cannot be read, or a fluid would need what is not known.
+        If a fluid would need what is not known, or the errors of the sample are not.
     """
-    from napari_colloids.io import read_particles
     from napari_colloids.structure import iter_simulation_comparison
     from napari_colloids.structure.frames import searched_shape
 
-    if simulation == FLUID:
-        table, window = _fluid(sample, shape), shape
+    if simulation is not None:
+        shape = searched_shape(simulation)
+    elif shape is not None:
+        simulation = _fluid(sample, shape)
     else:
-        table = read_particles(Path(simulation))
-        window = searched_shape(table)
-    return iter_simulation_comparison(sample, table, shape=window, voxel_size=voxel_size, **settings)
+        raise ColloidsError("A fluid like the sample needs the shape of its window: give it.")
+    return iter_simulation_comparison(sample, simulation, shape=shape, voxel_size=voxel_size, **settings)
 
 
-def _fluid(sample: "Structure", shape: "Sequence[float] | None") -> "pd.DataFrame":
+def _fluid(sample: "Structure", shape: "Sequence[float]") -> "pd.DataFrame":
     """Return hard spheres of the volume fraction and the sizes of a sample, in its window."""
     from napari_colloids.simulation import hard_sphere_fluid
     from napari_colloids.structure.scaling import scaling_of
 
-    if shape is None:
-        raise ColloidsError("--degrade fluid needs the shape of the window: give it (--shape).")
     if sample.volume_fraction is None:
         raise ColloidsError("--degrade fluid needs the volume fraction, for which radii are missing: give --diameter.")
     scaling = scaling_of(sample.particles)

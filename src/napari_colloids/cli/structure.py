@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_colloids.cli.clusters import Tcc, TccInputFolder, check_cluster_options
-from napari_colloids.cli.comparisons import Degrade, Directions, Partial, comparison_of, partial_of
+from napari_colloids.cli.comparisons import Degrade, Directions, Partial, comparison_of, partial_of, simulation_of
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
@@ -90,6 +90,17 @@ def structure(
         say_how_read(table, particles)
         typer.echo(f"{tcc_input}: input of TCC, {len(measured)} particles; run TCC there", err=True)
         return
+    window = shape or searched_shape(particles)
+    curves: dict[str, object] = {}
+    if partial is not None:
+        curves["partials"] = partial_of(
+            partial, measured, shape=window, voxel_size=voxel_size, diameter=diameter
+        ).as_dict()
+    if directions is not None:
+        curves["directions"] = directional_pair_correlation(
+            measured, directions=directions, shape=window, voxel_size=voxel_size, diameter=diameter
+        ).as_dict()
+    simulation = None if degrade is None else simulation_of(degrade, window)
     found_clusters = None
     if tcc is not None:  # first, as a program that cannot be run is known at once
         searching = iter_topological_clusters(
@@ -108,19 +119,9 @@ def structure(
     with progress_bar("structure", unit="step") as show:
         found = result_of(steps, show)
     figures: dict[str, object] = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
-    window = shape or searched_shape(particles)
-    curves: dict[str, object] = {}
-    if partial is not None:
-        curves["partials"] = partial_of(
-            partial, measured, shape=window, voxel_size=voxel_size, diameter=diameter
-        ).as_dict()
-    if directions is not None:
-        curves["directions"] = directional_pair_correlation(
-            measured, directions=directions, shape=window, voxel_size=voxel_size, diameter=diameter
-        ).as_dict()
     lines = [] if found_clusters is None else [found_clusters.line()]
     if degrade is not None:
-        comparing = comparison_of(degrade, found, shape=window, voxel_size=voxel_size, **settings)
+        comparing = comparison_of(simulation, found, shape=window, voxel_size=voxel_size, **settings)
         with progress_bar("simulation", unit="step") as show:
             compared = result_of(comparing, show)
         curves["simulation"], lines = compared.as_dict(), [*lines, *compared.lines()]

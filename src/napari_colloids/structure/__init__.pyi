@@ -31,4 +31,5 @@ from .topological_clusters import iter_topological_clusters as iter_topological_
 from .topological_clusters import topological_clusters as topological_clusters
 from .volume_fraction import volume_fraction as volume_fraction
 from .voronoi import VoronoiCells as VoronoiCells
+from .voronoi import laguerre_cells as laguerre_cells
 from .voronoi import voronoi_cells as voronoi_cells

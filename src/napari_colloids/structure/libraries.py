@@ -25,3 +25,20 @@ def freud() -> ModuleType:
             'Voronoi cells and bond order need one more package: pip install "napari-colloids[structure]".'
         ) from error
     return library
+
+
+def multivoro() -> ModuleType:
+    """Return the library multivoro.
+
+    Raises
+    ------
+    ColloidsError
+        If it is not installed.
+    """
+    try:
+        import multivoro as library
+    except ImportError as error:
+        raise ColloidsError(
+            'Laguerre cells need one more package, which is not there for Windows: pip install "multivoro>=0.1.3".'
+        ) from error
+    return library

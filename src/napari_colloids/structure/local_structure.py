@@ -14,7 +14,7 @@ from napari_colloids.structure.frames import frames_of, rows_by_frame
 from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.neighbours import neighbour_distance
 from napari_colloids.structure.settings import StructureSettings
-from napari_colloids.structure.voronoi import voronoi_cells
+from napari_colloids.structure.voronoi import laguerre_cells, voronoi_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -69,15 +69,16 @@ def local_structure(
     pandas.DataFrame
         The table, with the columns ``neighbours`` (their number), ``q4``, ``q6``, ``w6``, ``q4_averaged``,
         ``q6_averaged``, ``solid_bonds`` (their number), ``crystalline`` (1 where seven of twelve bonds are solid),
-        ``tetrahedrality``, ``voronoi_volume`` (cubic micrometres where the voxel size is known, else cubic lateral
-        voxels), ``local_volume_fraction`` (volume of the particle over that of its cell; NaN without a radius) and
-        ``interior``: 1 at least 3 mean spacings and 2.5 diameters inside all faces, where all these are those of the
-        bulk, else 0: do not use them there. ``attrs["unit"]`` is ``"um"`` or ``"px"``.
+        ``tetrahedrality``, ``voronoi_volume`` (of the Voronoi or Laguerre cell; cubic micrometres where the voxel size
+        is known, else cubic lateral voxels), ``local_volume_fraction`` (volume of the particle over that of its cell;
+        NaN without a radius) and ``interior``: 1 at least 3 mean spacings and 2.5 diameters inside all faces, where all
+        these are those of the bulk, else 0: do not use them there. ``attrs["unit"]`` is ``"um"`` or ``"px"``.
 
     Raises
     ------
     ColloidsError
-        If freud is not installed, no frame has two particles, or a setting cannot be used.
+        If freud, or for Laguerre cells multivoro, is not installed, no frame has two particles, or a setting cannot be
+        used.
 
     See Also
     --------
@@ -151,8 +152,9 @@ def iter_local_structure(
         # Particles that lie together follow each other, so that blocks of them have most of their neighbours.
         order = np.argsort(positions[:, np.argmax(np.ptp(positions, axis=0))], kind="stable")
         rows, positions = rows[order], positions[order]
-        made = _of_frame(positions, seen.window, how.neighbours, size)
-        made["local_volume_fraction"] = 4 / 3 * np.pi * (radii[rows] * lateral) ** 3 / made["voronoi_volume"]
+        sizes = radii[rows] * lateral
+        made = _of_frame(positions, sizes, seen.window, how, size)
+        made["local_volume_fraction"] = 4 / 3 * np.pi * sizes**3 / made["voronoi_volume"]
         for name, values in made.items():
             columns[name][rows] = values
     result = table.assign(**{name: _typed(name, columns[name]) for name in LOCAL_COLUMNS})
@@ -195,10 +197,12 @@ def _radii(table: pd.DataFrame, diameter: float | None) -> Array:
     return table["radius"].to_numpy(dtype=float) if "radius" in table else np.full(len(table), np.nan)
 
 
-def _of_frame(positions: Array, window: Window, neighbours: int | None, diameter: float) -> dict[str, Array]:
-    """Return the columns of one frame, but for the local volume fraction; `diameter` in the unit of the positions."""
-    cells = voronoi_cells(positions, window)
-    bonds = cells.bonds if neighbours is None else nearest_bonds(positions, neighbours)
+def _of_frame(
+    positions: Array, radii: Array, window: Window, how: StructureSettings, diameter: float
+) -> dict[str, Array]:
+    """Return the columns of one frame, but for the local volume fraction; all lengths in the unit of the positions."""
+    cells = laguerre_cells(positions, radii, window) if how.laguerre else voronoi_cells(positions, window)
+    bonds = cells.bonds if how.neighbours is None else nearest_bonds(positions, how.neighbours)
     return {
         **bond_order(positions, bonds),
         "tetrahedrality": tetrahedrality(positions),

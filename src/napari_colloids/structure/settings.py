@@ -52,9 +52,23 @@ class StructureSettings:
             more="By faces they are 14 in a body-centred and 6 in a simple cubic crystal.",
         ),
     ] = None
+    laguerre: Annotated[
+        bool,
+        Setting(
+            label="Laguerre cells",
+            help="Weight Voronoi cells by the radii of the particles (Laguerre cells, radical Voronoi tessellation, "
+            "power diagram), so that the face between two lies where they touch: for particles of several sizes.",
+            group=HOW,
+            more="Needs the package multivoro and radii.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def local(self) -> StructureChanges:
+        """Return the settings of the local structure as keywords."""
+        return {"diameter": self.diameter, "neighbours": self.neighbours, "laguerre": self.laguerre}
 
 
 class StructureChanges(TypedDict, total=False):
@@ -62,6 +76,7 @@ class StructureChanges(TypedDict, total=False):
 
     diameter: float | None
     neighbours: int | None
+    laguerre: bool
 
 
 @documented

@@ -173,9 +173,7 @@ def iter_simulation_comparison(
     disturbed = degraded(table, errors=errors, recall=recall, precision=precision, shape=shape, seed=seed)
     measured = []
     for number, one in enumerate((table, disturbed)):
-        steps = iter_structure(
-            one, shape=shape, voxel_size=voxel_size, diameter=how.diameter, neighbours=how.neighbours, bands=False
-        )
+        steps = iter_structure(one, shape=shape, voxel_size=voxel_size, **how.local(), bands=False)
         message = ("simulation", "simulation with these errors")[number]
         measured.append((yield from as_step(Progress(number, 2, message), steps)))
     return SimulationComparison(sample, *measured)

@@ -164,9 +164,7 @@ def _iter_once(
 ) -> Generator[Progress, None, Structure]:
     """Measure the structure of a table, some of all steps being done."""
     done, total, _ = started
-    local = iter_local_structure(
-        table, shape=shape, voxel_size=voxel_size, diameter=how.diameter, neighbours=how.neighbours
-    )
+    local = iter_local_structure(table, shape=shape, voxel_size=voxel_size, **how.local())
     result = yield from as_step(Progress(done, total, "bond order and Voronoi cells"), local)
     yield Progress(done + 1, total, "g(r)")
     size = mean_diameter(table, how.diameter, voxel_size)

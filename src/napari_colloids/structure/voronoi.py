@@ -1,8 +1,9 @@
-"""Voronoi cells of particles in a finite window, and the neighbours that share a face of them.
+"""Voronoi and Laguerre cells of particles in a finite window, and the neighbours that share a face of them.
 
 References
 ----------
-Rycroft, Chaos 19, 041111 (2009): Voro++, which freud computes the cells with.
+Rycroft, Chaos 19, 041111 (2009): Voro++, which freud and multivoro compute the cells with.
+Imai, Iri and Murota, SIAM J. Comput. 14, 93 (1985): the Voronoi diagram in the Laguerre geometry.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import greedy_suppression
-from napari_colloids.structure.libraries import freud
+from napari_colloids.structure.libraries import freud, multivoro
+from napari_colloids.structure.polyhedra import face_areas, polyhedron_volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,12 +37,13 @@ _COINCIDENT_SPACINGS, _COINCIDENT_EDGES = 1e-4, 1e-5
 
 
 class VoronoiCells(NamedTuple):
-    """Voronoi cells of particles.
+    """Voronoi or Laguerre cells of particles.
 
     Attributes
     ----------
     volumes
-        Shape ``(N,)``; NaN for a particle at the place of an earlier one, which has no cell and no neighbours.
+        Shape ``(N,)``; NaN for a particle at the place of an earlier one, and for one within a far larger one, which
+        have no cell and no neighbours.
     bonds
         Pairs of neighbours, shape ``(M, 2)``, sorted by the first; each pair is there both ways.
     """
@@ -74,6 +78,50 @@ def voronoi_cells(positions: Array, window: Window) -> VoronoiCells:
     return VoronoiCells(volumes, apart[bonds])
 
 
+def laguerre_cells(positions: Array, radii: Array, window: Window) -> VoronoiCells:
+    r"""Return the Laguerre cells (radical Voronoi cells, power diagram) of particles.
+
+    The cell of a sphere has the points :math:`\mathbf r` whose power :math:`|\mathbf r - \mathbf r_i|^2 - R_i^2` is
+    least for it, so that the face between two spheres lies where they touch, whatever their sizes. Of equal spheres
+    they are the Voronoi cells. Neighbours are those of `voronoi_cells`.
+
+    Parameters
+    ----------
+    positions
+        Shape ``(N, 3)``.
+    radii
+        Shape ``(N,)``, in the unit of the positions.
+    window
+        That they were seen in.
+
+    Raises
+    ------
+    ColloidsError
+        If multivoro is not installed, or a radius is unknown.
+
+    Examples
+    --------
+    A large sphere takes more of the space between two than a small one:
+
+    >>> import numpy as np
+    >>> from napari_colloids.structure import laguerre_cells
+    >>> from napari_colloids.structure.window import Window
+    >>> places = np.array([[5.0, 5.0, 2.0], [5.0, 5.0, 8.0]])
+    >>> cells = laguerre_cells(places, np.array([1.0, 3.0]), Window(np.zeros(3), np.full(3, 10.0)))
+    >>> bool(cells.volumes[1] > cells.volumes[0])
+    True
+    """
+    volumes = np.full(len(positions), np.nan)
+    if not np.isfinite(radii).all():
+        raise ColloidsError("Laguerre cells need the radius of every particle: give a diameter, or take Voronoi cells.")
+    spacing = (window.volume / max(len(positions), 1)) ** (1 / 3)
+    apart = _apart(positions, spacing)
+    if len(apart) < 2:
+        return VoronoiCells(volumes, np.zeros((0, 2), np.intp))
+    volumes[apart], bonds = _weighted_cells(positions[apart], radii[apart], spacing)
+    return VoronoiCells(volumes, apart[bonds])
+
+
 def _apart(positions: Array, spacing: float) -> NDArray[np.intp]:
     """Return the particles that do not lie at the place of an earlier one."""
     if len(positions) < 2:
@@ -97,5 +145,32 @@ def _cells(positions: Array, spacing: float) -> tuple[Array, NDArray[np.intp]]:
     surface = np.bincount(bonds[:, 0], areas, minlength=count)
     # Over the padding, particles see their images.
     direct = np.all(np.abs(positions[bonds[:, 0]] - positions[bonds[:, 1]]) <= edges / 2, axis=1)
-    shared = direct & (areas >= _MIN_FACE_FRACTION * surface[bonds].min(axis=1))
-    return np.asarray(found.volumes, dtype=float), bonds[shared]
+    return np.asarray(found.volumes, dtype=float), bonds[direct & _are_shared(bonds, areas, surface)]
+
+
+def _are_shared(bonds: NDArray[np.intp], areas: Array, surface: Array) -> NDArray[np.bool_]:
+    """Whether the face of a bond is large enough for its particles to be neighbours."""
+    return np.asarray(areas >= _MIN_FACE_FRACTION * surface[bonds].min(axis=1))
+
+
+def _weighted_cells(positions: Array, radii: Array, spacing: float) -> tuple[Array, NDArray[np.intp]]:
+    """Return volumes and neighbours of spheres that lie apart, between walls beyond them."""
+    beyond = _PADDING_SPACINGS / 2 * spacing
+    limits = np.array([positions.min(axis=0) - beyond, positions.max(axis=0) + beyond])
+    cells = multivoro().compute_voronoi(positions, limits=limits, radii=radii)
+    volumes, surface = np.full(len(cells), np.nan), np.zeros(len(cells))
+    bonds, areas = [np.zeros((0, 2), np.intp)], [np.zeros(0)]
+    for number, cell in enumerate(cells):
+        if not cell.is_successful:
+            continue
+        corners, faces = cell.get_vertices(), np.asarray(cell.get_face_vertices(), np.intp)
+        others = np.asarray(cell.get_neighbors(), np.intp)
+        sizes = face_areas(corners, faces, len(others))
+        volumes[number], surface[number] = polyhedron_volume(corners, faces), sizes.sum()
+        between = others >= 0  # the walls have negative numbers
+        bonds.append(np.column_stack([np.full(between.sum(), number), others[between]]))
+        areas.append(sizes[between])
+    bonds, areas = np.concatenate(bonds), np.concatenate(areas)
+    shared = bonds[_are_shared(bonds, areas, surface)]
+    # A face next to nothing may be there in one of its cells only.
+    return volumes, np.unique(np.concatenate([shared, shared[:, ::-1]]), axis=0)

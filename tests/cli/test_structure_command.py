@@ -1,6 +1,7 @@
 """``napari-colloids structure``: g(r), S(q), volume fraction and a table of the order of each particle."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -143,6 +144,11 @@ def test_topological_clusters_of_a_program_of_the_user(run, folder, sample, caps
     shown = capsys.readouterr()
     assert f"In topological clusters, of {len(inside)} particles inside: 13A " in shown.out
     assert "topological clusters need 98 % (--recall)." in shown.err
+    assert run("structure", "found.csv", *window, "--tcc-input", "folder") == 0
+    subprocess.run([tcc_stand_in], cwd="folder", check=True, stdout=subprocess.DEVNULL)
+    capsys.readouterr()
+    assert run("structure", "found.csv", *window, "--tcc", "folder") == 0
+    assert capsys.readouterr().out == shown.out
 
 
 def test_the_input_of_tcc_alone(run, folder, sample, capsys):

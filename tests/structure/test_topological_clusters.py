@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -296,3 +297,27 @@ def test_names_of_clusters_are_columns_of_tables():
     assert len(set(TCC_CLUSTERS)) == 41
     table = particle_table([[1, 1, 1]], tcc_8B=1, tcc_FCC=0)
     assert table["tcc_8B"].dtype == np.int64
+
+
+@runs_scripts
+def test_a_run_elsewhere_gives_what_a_run_here_gives(tmp_path, tcc_stand_in):
+    table = pd.concat([particle_table(cubic() + shift, frame=frame) for frame, shift in enumerate((0.0, 0.3))])
+    window = {"shape": (60, 60, 60), "diameter": 8.0}
+    here = topological_clusters(table, tcc_stand_in, bond_cutoff=1.8, **window)
+    write_tcc_input(tmp_path, table, bond_cutoff=1.8, **window)
+    subprocess.run([tcc_stand_in], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    for folder in (tmp_path, tmp_path / "raw_output"):
+        elsewhere = topological_clusters(table, folder, **window)
+        pd.testing.assert_frame_equal(elsewhere.particles, here.particles)
+        assert elsewhere.populations == here.populations
+        assert (elsewhere.bond_cutoff, elsewhere.voronoi_parameter) == (1.8, 0.82)
+    with pytest.raises(ColloidsError, match="run of TCC that is over: bond_cutoff"):
+        topological_clusters(table, tmp_path, bond_cutoff=2.0, **window)
+    (tmp_path / "inputparameters.ini").unlink()
+    assert topological_clusters(table, tmp_path, **window).as_dict()["bond_cutoff"] is None
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    write_tcc_input(tmp_path, cubic(), shape=(60, 60, 60), diameter=8)
+    with pytest.raises(ColloidsError, match="no results of TCC"):
+        topological_clusters(cubic(), tmp_path, shape=(60, 60, 60), diameter=8)

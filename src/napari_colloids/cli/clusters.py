@@ -13,8 +13,9 @@ Tcc = Annotated[
     str | None,
     typer.Option(
         "--tcc",
-        metavar="PROGRAM",
-        help="Your own program TCC: tells which topological clusters each particle is in.",
+        metavar="PROGRAM|FOLDER",
+        help="Your own program TCC: tells which topological clusters each particle is in. Or the folder of --tcc-input "
+        "in which it was run elsewhere.",
         rich_help_panel=CLUSTERS,
     ),
 ]
@@ -38,7 +39,7 @@ def check_cluster_options(
     Parameters
     ----------
     tcc, tcc_input
-        Program, and folder for its input.
+        Program or folder of its results, and folder for its input.
     clusters
         Settings that were given, by name.
     other_output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import TCC_CLUSTERS
 from napari_colloids.structure.frames import rows_by_frame
 from napari_colloids.structure.inputs import checked_particles
+from napari_colloids.structure.tcc_input import PARAMETERS
 
 if TYPE_CHECKING:
     import os
@@ -108,6 +110,24 @@ def memberships(folder: Path, counts: Sequence[int]) -> dict[str, list[NDArray[n
         return {name: _read(file, counts) for name, file in named}
     except OSError as error:
         raise ColloidsError(f"TCC's results in '{folder}' cannot be read: {error.strerror or error}.") from error
+
+
+def run_parameters(folder: Path) -> tuple[float, float]:
+    """Return the longest bond, in diameters, and the Voronoi parameter that TCC was run with; NaN where unknown.
+
+    Parameters
+    ----------
+    folder
+        That the program was run in, or its folder of results.
+    """
+    parameters = configparser.ConfigParser()
+    place = folder.parent if folder.name == RESULTS else folder
+    try:
+        parameters.read_string((place / PARAMETERS).read_text(encoding="ascii"))
+        simulation = parameters["Simulation"]
+        return float(simulation["rcutAA"]), float(simulation["voronoi_parameter"])
+    except (OSError, ValueError, KeyError, configparser.Error):
+        return np.nan, np.nan
 
 
 def _read(file: Path, counts: Sequence[int]) -> list[NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ from napari_colloids.structure.inputs import checked_particles
 from napari_colloids.structure.local_structure import interior_margin
 from napari_colloids.structure.notices import error_notices, recall_notices, window_notices
 from napari_colloids.structure.tcc_input import tcc_input
-from napari_colloids.structure.tcc_output import memberships, with_clusters
+from napari_colloids.structure.tcc_output import memberships, run_parameters, with_clusters
 from napari_colloids.structure.tcc_program import checked_program, run_tcc
 from napari_colloids.structure.tcc_settings import TccSettings
 
@@ -50,9 +50,9 @@ class TopologicalClusters:
     populations
         Fraction of the particles inside that are in a cluster, by the name of the cluster; NaN where none are inside.
     bond_cutoff
-        Longest bond in diameters.
+        Longest bond in diameters; NaN where a run elsewhere does not say.
     voronoi_parameter
-        Of the modified Voronoi construction.
+        Of the modified Voronoi construction; NaN likewise.
     notices
         What the user should know.
 
@@ -130,7 +130,8 @@ def topological_clusters(
         Particle table, or array of shape ``(N, 3)``: z, y, x in voxels. Frames and channels are each on their own.
     program
         Path of the program TCC (github.com/royallgroup/TCC, GPL-3), which is not part of this package; see
-        ``docs/structure.md``. It is run once a frame in a temporary folder, without arguments.
+        ``docs/structure.md``. It is run once a frame in a temporary folder, without arguments. Or the folder of
+        `write_tcc_input`, in which the program was run elsewhere: its results are read.
     shape, voxel_size, diameter
         As in `write_tcc_input`.
     recall
@@ -146,12 +147,13 @@ def topological_clusters(
     Raises
     ------
     ColloidsError
-        If the program is missing, fails, takes too long or writes what cannot be read, no frame has two particles, or a
-        setting cannot be used.
+        If the program is missing, fails, takes too long or writes what cannot be read, no frame has two particles, a
+        setting cannot be used, or there are settings for a run that is over.
 
     See Also
     --------
-    write_tcc_input, read_tcc_clusters : The same in two steps, to run the program elsewhere.
+    write_tcc_input : Write the input only, to run the program elsewhere.
+    read_tcc_clusters : Read its results without counting them.
     local_structure : Order of each particle, which is less sensitive to errors.
 
     Notes
@@ -216,15 +218,25 @@ def iter_topological_clusters(
     ColloidsError
         As `topological_clusters` does.
     """
-    path = checked_program(program)
+    folder = Path(program) if Path(program).is_dir() else None
+    if folder is not None and settings:
+        raise ColloidsError(
+            f"'{folder}' holds a run of TCC that is over: {', '.join(settings)} cannot be changed; leave it out, or "
+            "give the program."
+        )
+    path = Path() if folder is not None else checked_program(program)
     how = changed(TccSettings(), settings, "setting of the clusters")
     table = checked_particles(particles)
     shape = searched_shape(table) if shape is None else shape
     given = tcc_input(table, shape, voxel_size, diameter, how)
     columns: dict[str, NDArray[np.int64]] = {}
+    run_before = {} if folder is None else memberships(folder, [len(rows) for rows in given.rows])
+    cutoff, voronoi_parameter = (given.cutoff, given.voronoi_parameter) if folder is None else run_parameters(folder)
     for number, rows in enumerate(given.rows):
         step = Progress(number, len(given.rows), "topological clusters")
-        found = yield from as_step(step, _of_frame(given, number, path, how.time_limit))
+        found = {name: frames[number] for name, frames in run_before.items()}
+        if folder is None:
+            found = yield from as_step(step, _of_frame(given, number, path, how.time_limit))
         for name, members in found.items():
             columns.setdefault(name, np.zeros(len(table), dtype=np.int64))[rows] = members
     result = with_clusters(table, columns).assign(interior=_interior(table, given))
@@ -237,7 +249,7 @@ def iter_topological_clusters(
         *error_notices(result, scaling.aspect, given.size / scaling.lateral),
         *recall_notices(recall),
     )
-    return TopologicalClusters(result, populations, given.cutoff, given.voronoi_parameter, notices)
+    return TopologicalClusters(result, populations, cutoff, voronoi_parameter, notices)
 
 
 def _of_frame(

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from qtpy.QtWidgets import QFileDialog
 
 from napari_colloids import relaxation
-from napari_colloids.dynamics import RelaxationSettings, link
+from napari_colloids.dynamics import RelaxationSettings, coherent_scattering, link
 from napari_colloids.particles import particle_table
 from napari_colloids.settings import settings_of
 from napari_colloids.widgets.layers import layers
@@ -103,6 +103,11 @@ def test_each_quantity_is_drawn_corrected_and_as_measured(viewer, qtbot, dock, f
     widget.curves.show_what.value = "survivors"
     (survivors,) = lines(widget).values()
     np.testing.assert_allclose(survivors, expected.survivors)
+    widget.curves.show_what.value = "f_coherent"
+    coherent = coherent_scattering(link(layers.table_of(viewer.layers["found"])), q_um=expected.q, frame_interval=0.5)
+    assert axes.get_ylabel() == f"F(q, t) / S(q), q = {expected.q:.3g} /µm"
+    np.testing.assert_allclose(lines(widget)["corrected"], coherent.f_coherent)
+    np.testing.assert_allclose(lines(widget)["as measured"], coherent.f_coherent_raw)
     assert f"F_s at q = {expected.q:.3g} /µm" in widget.status.text()
     assert "64 trajectories" in widget.status.text()
     widget.controls["frame_interval"].value = None
@@ -169,7 +174,10 @@ def test_curves_are_exported_with_what_they_came_from(viewer, qtbot, click, dock
     assert asked["name"] == "found tracks curves.csv"
     written = pd.read_csv(tmp_path / "curves v1.2.csv")
     expected = expected_of(viewer)
-    pd.testing.assert_frame_equal(written, expected.to_frame(), check_dtype=False)
+    plain = expected.to_frame()
+    pd.testing.assert_frame_equal(written[list(plain)], plain, check_dtype=False)
+    coherent = coherent_scattering(link(layers.table_of(viewer.layers["found"])), q_um=expected.q)
+    np.testing.assert_allclose(written["f_coherent"], coherent.f_coherent)
     note = json.loads((tmp_path / "curves v1.2.csv.json").read_text(encoding="utf-8"))
     assert note["relaxation"]["q"] == pytest.approx(expected.q)
     assert note["relaxation"]["options"]["axes"] == "zyx"

@@ -18,8 +18,6 @@ from napari_colloids.formatting import voxel_words
 from napari_colloids.settings import HOW, INPUT, changed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from napari_colloids.dynamics import CoherentScattering, Relaxation
 
 #: Curves of the table in words, with their headings; the lag comes first.
@@ -31,8 +29,6 @@ _SHOWN = {
     "alpha2": "alpha_2",
     "survivors": "survivors",
 }
-#: Columns of the coherent function.
-_COHERENT = ["f_coherent", "f_coherent_raw", "f_coherent_err"]
 #: Width of a column of that table.
 _WIDTH = 12
 
@@ -68,7 +64,8 @@ def dynamics(
     ] = False,
 ) -> None:
     """Evaluate trajectories: MSD, F_s, overlap, chi_4 and alpha_2, corrected for the localisation errors."""
-    from napari_colloids.dynamics import coherent_scattering, relaxation
+    from napari_colloids.dynamics import relaxation
+    from napari_colloids.dynamics.coherent_beside import coherent_beside, curves_of
     from napari_colloids.io import atomic_write, read_particles
     from napari_colloids.jsonable import jsonable
     from napari_colloids.particles import implied_voxel_size, with_micrometres
@@ -90,24 +87,14 @@ def dynamics(
         found = relaxation(table, frame_interval=interval, voxel_size=voxel_size, **asdict(settings))
         if not coherent:
             return found, None
-        return found, coherent_scattering(
-            table,
-            q=None if found.unit == "um" else found.q,
-            q_um=found.q if found.unit == "um" else None,
-            axes=settings.axes,
-            errors=settings.errors,
-            subtract_drift=settings.subtract_drift,
-            frame_interval=interval,
-            voxel_size=voxel_size,
-            max_lag=settings.max_lag,
-        )
+        return found, coherent_beside(found, table, settings, frame_interval=interval, voxel_size=voxel_size)
 
     if output is None:
         found, waves = computed()
     else:
         with atomic_write(output) as path:  # which finds out before the long work whether it can be written
             found, waves = computed()
-            curves_table(found, waves).to_csv(path, index=False)
+            curves_of(found, waves).to_csv(path, index=False)
     say_how_read(tracks, particles)
     if as_json:
         typer.echo(json.dumps(jsonable(found.as_dict() | coherent_figures(found, waves))))
@@ -119,14 +106,6 @@ def dynamics(
     typer.echo(f"{relaxation_table(found, waves)}\n{voxel_words(size, assumed, remedy='--voxel-size')}")
 
 
-def curves_table(found: "Relaxation", waves: "CoherentScattering | None") -> "pd.DataFrame":
-    """Return the curves with a row a lag; those of the coherent function are empty at lags that it has not."""
-    table = found.to_frame()
-    if waves is None:
-        return table
-    return table.join(waves.to_frame().set_index("lag")[_COHERENT], on="lag")
-
-
 def all_notices(found: "Relaxation", waves: "CoherentScattering | None") -> list[str]:
     """Return what the user should know of both, each once."""
     return list(dict.fromkeys(found.notices + (waves.notices if waves is not None else [])))
@@ -136,9 +115,11 @@ def coherent_figures(found: "Relaxation", waves: "CoherentScattering | None") ->
     """Return what the JSON object says of the coherent function; nothing where it was not asked for."""
     if waves is None:
         return {}
-    table = curves_table(found, waves)
+    from napari_colloids.dynamics.coherent_beside import COHERENT_COLUMNS, curves_of
+
+    table = curves_of(found, waves)
     return {
-        **{name: table[name].to_numpy() for name in _COHERENT},
+        **{name: table[name].to_numpy() for name in COHERENT_COLUMNS},
         "structure_factor": waves.structure_factor,
         "structure_factor_raw": waves.structure_factor_raw,
         "notices": all_notices(found, waves),
@@ -147,7 +128,9 @@ def coherent_figures(found: "Relaxation", waves: "CoherentScattering | None") ->
 
 def relaxation_table(found: "Relaxation", waves: "CoherentScattering | None" = None) -> str:
     """Return the curves of a relaxation as a table of text, and the relaxation time."""
-    unit, table = found.unit, curves_table(found, waves)
+    from napari_colloids.dynamics.coherent_beside import curves_of
+
+    unit, table = found.unit, curves_of(found, waves)
     time = found.lag if found.lag_s is None else found.lag_s
     shown = _SHOWN if waves is None else {**_SHOWN, "f_coherent": "F/S"}
     headings = [f"lag [{'frames' if found.lag_s is None else 's'}]", f"MSD [{unit}^2]", *list(shown.values())[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_colloids.dynamics import RelaxationSettings
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import unit_symbol
+from napari_colloids.progress import Progress
 from napari_colloids.settings import settings_of
 from napari_colloids.widgets.parts.controls import Form, about_of, beside, choice, controls_of
 from napari_colloids.widgets.parts.own_control import wrapped
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from magicgui.widgets import ComboBox
 
-    from napari_colloids.dynamics import Diffusion, Relaxation
-    from napari_colloids.progress import Progress
+    from napari_colloids.dynamics import CoherentScattering, Diffusion, Relaxation
     from napari_colloids.stack import VoxelSize
     from napari_colloids.widgets.parts.export import ExportButton
     from napari_colloids.widgets.parts.status import Status
     from napari_colloids.widgets.parts.task import Work
+
+_Curves = TypeVar("_Curves", "Relaxation", "CoherentScattering")
 
 #: Axes of the displacements that the dock offers.
 _AXES = {"zyx": "along z, y, x", "yx": "along y, x"}
@@ -44,6 +46,8 @@ _AXES = {"zyx": "along z, y, x", "yx": "along y, x"}
 _NOT_OFFERED = ("subtract_drift", "errors", "axes", "max_origins")
 #: Those that hold for other samples, too.
 _REMEMBERED = ("axes", "overlap_diameters", "cage_relative")
+#: The quantity that is not of the relaxation.
+_COHERENT = "f_coherent"
 #: Labels of the axes before there is a curve.
 _EMPTY = {"xlabel": "lag (frames)", "ylabel": "MSD (px²)"}
 
@@ -60,11 +64,12 @@ class Trajectories:
 
 @dataclass(frozen=True, eq=False)
 class _Evaluated:
-    """A relaxation in frames with its settings, or why there is none."""
+    """A relaxation in frames with its settings and the coherent function, or why there is none."""
 
     of: Trajectories
     settings: RelaxationSettings
     found: Relaxation | None
+    coherent: CoherentScattering | None = None
     problem: str = ""
 
 
@@ -129,8 +134,7 @@ class TrackCurves(QWidget):
         """The relaxation of the trajectories, in seconds where their interval is known; None where there is none."""
         if self._done is None or self._done.found is None:
             return None
-        found, seconds = self._done.found, self._seconds
-        return replace(found, lag_s=None if seconds is None else seconds * found.lag.astype(float))
+        return _in_seconds(self._done.found, self._seconds)
 
     def take_unit(self, voxel_size: VoxelSize | None) -> None:
         """Ask for the wave number per micrometre where the voxel size is known, else per voxel."""
@@ -157,7 +161,10 @@ class TrackCurves(QWidget):
         found = self.found
         if found is None:
             return [notice(self._done.problem)]
-        return [*_relaxation_words(found), *map(notice, found.notices)]
+        coherent = self._done.coherent
+        notices = dict.fromkeys([*found.notices, *(() if coherent is None else coherent.notices)])
+        problem = [self._done.problem] if self._done.problem else []
+        return [*_relaxation_words(found), *map(notice, [*notices, *problem])]
 
     def write(self, path: Path) -> None:
         """Export the curves to a CSV file."""
@@ -206,7 +213,13 @@ class TrackCurves(QWidget):
         if found is not None and self._done is not None:
             name, settings = self.show_what.value, self._done.settings
             as_linked = found.axes == "zyx" and not settings.cage_relative
-            self.plot.show_result(partial(plot_quantity, found, name, fit if name == "msd" and as_linked else None))
+            if name != _COHERENT:
+                self.plot.show_result(partial(plot_quantity, found, name, fit if name == "msd" and as_linked else None))
+            elif self._done.coherent is not None:
+                coherent = _in_seconds(self._done.coherent, self._seconds)
+                self.plot.show_result(partial(plot_quantity, coherent, name, None))
+            else:
+                self.plot.show_result(lambda axes: axes.set(**_EMPTY))
         elif fit is not None:
             self.plot.show_result(fit.plot)
         else:
@@ -236,21 +249,32 @@ def _quantities() -> ComboBox:
 
 def _evaluate(of: Trajectories, settings: RelaxationSettings) -> Generator[Progress, None, _Evaluated]:
     from napari_colloids.dynamics import iter_relaxation
+    from napari_colloids.dynamics.coherent_beside import coherent_beside
 
     try:
         found = yield from iter_relaxation(of.tracks, voxel_size=of.voxel_size, **vars(settings))
     except ColloidsError as error:  # of a few particles no wave number can be told
-        return _Evaluated(of, settings, None, str(error))
-    return _Evaluated(of, settings, found)
+        return _Evaluated(of, settings, None, problem=str(error))
+    yield Progress(0, 1, "coherent scattering")
+    try:
+        return _Evaluated(of, settings, found, coherent_beside(found, of.tracks, settings, voxel_size=of.voxel_size))
+    except ColloidsError as error:
+        return _Evaluated(of, settings, found, problem=str(error))
+
+
+def _in_seconds(found: _Curves, seconds: float | None) -> _Curves:
+    """Return a result with its lags in seconds, too, where the interval of the frames is known."""
+    return replace(found, lag_s=None if seconds is None else seconds * found.lag.astype(float))
 
 
 def _write(path: Path, found: Relaxation, done: _Evaluated) -> str:
     """Write the curves as the command ``dynamics`` does, with a note beside of what they were computed of and how."""
     from napari_colloids import __version__
+    from napari_colloids.dynamics.coherent_beside import curves_of
     from napari_colloids.io import atomic_write
     from napari_colloids.io.tables.note import note_path, note_text
 
-    table = found.to_frame()
+    table = curves_of(found, done.coherent)
     curves = set(table)
     figures = {name: value for name, value in found.as_dict().items() if name not in curves}
     note = {

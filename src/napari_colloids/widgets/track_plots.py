@@ -1,9 +1,9 @@
-"""Plots of the Track dock: each quantity of a relaxation against the lag, corrected and as measured."""
+"""Plots of the Track dock: each quantity of the dynamics against the lag, corrected and as measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from napari_colloids.dynamics import Diffusion, Relaxation
+    from napari_colloids.dynamics import CoherentScattering, Diffusion, Relaxation
 
 _BAND_ALPHA = 0.25
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity of a relaxation: how it is called, what it is, and the label of its axis.
+    """A quantity of the dynamics: how it is called, what it is, and the label of its axis.
 
     Attributes
     ----------
@@ -31,14 +31,14 @@ class Quantity:
     tip
         What it is, in a sentence or two.
     axis
-        Makes the label of the axis.
+        Makes the label of the axis of the result that has it.
     mark
         Value that is marked by a line.
     """
 
     name: str
     tip: str
-    axis: Callable[[Relaxation], str]
+    axis: Callable[[Any], str]
     mark: float | None = None
 
 
@@ -55,6 +55,13 @@ QUANTITIES = {
         "Self-intermediate scattering function: the mean of cos(q Δx). It falls to 1/e, the dotted line, at the "
         "relaxation time.",
         lambda found: f"F_s(q = {found.q:.3g} /{unit_symbol(found.unit)}, t)",
+        mark=float(np.exp(-1)),
+    ),
+    "f_coherent": Quantity(
+        "F(q, t) / S(q)",
+        "Coherent intermediate scattering function: how long density waves of this length last, of all particles "
+        "together. It needs no links, so that it does not lose those that move far.",
+        lambda found: f"F(q, t) / S(q), q = {found.q:.3g} /{unit_symbol(found.unit)}",
         mark=float(np.exp(-1)),
     ),
     "overlap": Quantity(
@@ -82,13 +89,13 @@ QUANTITIES = {
 }
 
 
-def plot_quantity(found: Relaxation, name: str, fit: Diffusion | None, axes: Axes) -> Axes:
+def plot_quantity(found: Relaxation | CoherentScattering, name: str, fit: Diffusion | None, axes: Axes) -> Axes:
     """Draw a quantity with its errors as a band, beside the same as measured where these differ.
 
     Parameters
     ----------
     found
-        The relaxation.
+        The relaxation, or the coherent function for that.
     name
         Of `QUANTITIES`.
     fit
@@ -105,7 +112,9 @@ def plot_quantity(found: Relaxation, name: str, fit: Diffusion | None, axes: Axe
         return axes
     log_axis(axes, "x")
     axes.set_xlim(lag[0] / 1.1, lag[-1] * 1.1)
-    corrected = raw is not None and not np.array_equal(found.msd, found.msd_raw)
+    # Where errors are known, what does not change with them is drawn as corrected, too.
+    changing = "msd" if hasattr(found, "msd") else name
+    corrected = raw is not None and not np.array_equal(getattr(found, changing), getattr(found, f"{changing}_raw"))
     seen = np.isfinite(value) & ((value > 0) | (not logarithmic))
     if logarithmic and (value[seen].size or (raw is not None and np.any(raw > 0))):
         log_axis(axes, "y")

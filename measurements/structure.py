@@ -3,6 +3,7 @@
 python measurements/structure.py fluids       # windows of 12 diameters against theory, at three volume fractions
 python measurements/structure.py detections   # found by the network and refined, beside the true positions
 python measurements/structure.py detections --tcc PROGRAM   # the same, and topological clusters
+python measurements/structure.py fractions    # volume fraction of detections beside that of the true particles
 python measurements/structure.py clusters --tcc PROGRAM     # what errors and missed particles do to clusters
 python measurements/structure.py bands        # intervals from errors made once more, beside the exact figures
 python measurements/structure.py large        # 500,000 particles: seconds and memory, beside freud's own
@@ -145,6 +146,22 @@ def detections(seed: int, tcc: str | None) -> None:
                 print(f"  {name}: {notice}")
 
 
+def fractions(seed: int) -> None:
+    """Compare the volume fraction of detections with that of the true positions and radii in the same window."""
+    print("| volume fraction | SNR | of true particles | network | refined |")
+    print("|---|---|---|---|---|")
+    for phi in (0.1, 0.3, 0.45):
+        for snr in (3.0, 5.0, 10.0):
+            made = nc.simulate(
+                shape=(120, 120, 120), volume_fraction=phi, radius=6, psf_sigma=(3, 1.3, 1.3), snr=snr, cnr=0.8 * snr,
+                seed=seed,
+            )  # fmt: skip
+            found = nc.detect(made.stack, diameter=12, device="cpu")
+            tables = (made.particles, found, nc.refine(made.stack, found))
+            values = (volume_fraction(local_structure(table, shape=made.stack.shape)) for table in tables)
+            print(f"| {phi} | {snr:g} | " + " | ".join(f"{value.value:.4f}" for value in values) + " |", flush=True)
+
+
 def clusters(seed: int, tcc: str) -> None:
     """Measure what localisation errors, missed and false particles do to the populations of clusters."""
     rng = np.random.default_rng(seed)
@@ -215,7 +232,7 @@ def large(seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fluids", "detections", "clusters", "bands", "large"])
+    parser.add_argument("what", choices=["fluids", "detections", "fractions", "clusters", "bands", "large"])
     parser.add_argument("--seed", type=int, default=17_000)
     parser.add_argument("--tcc", metavar="PROGRAM", help="a TCC program of your own")
     given = parser.parse_args()
@@ -224,4 +241,4 @@ if __name__ == "__main__":
     elif given.what == "clusters":
         clusters(given.seed, given.tcc or parser.error("clusters needs --tcc"))
     else:
-        {"fluids": fluids, "bands": bands, "large": large}[given.what](given.seed)
+        {"fluids": fluids, "fractions": fractions, "bands": bands, "large": large}[given.what](given.seed)

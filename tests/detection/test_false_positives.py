@@ -151,6 +151,20 @@ def test_ten_dim_particles_in_much_noise_are_all_kept(snr, radius):
     assert said(found) == []
 
 
+def test_spots_on_uneven_light_that_stand_out_without_being_like_particles_are_left_out():
+    """The end of a vignette under hardly any noise: its corners are far above the noise, and no spheres."""
+    along = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in (64, 64, 48)), indexing="ij"), axis=-1)
+    rng = np.random.default_rng([2000031, *b"gradients"])
+    way = rng.normal(size=3)
+    ramp = along @ (way / np.linalg.norm(way))
+    vignette = np.exp(-(along[..., 1] ** 2 + along[..., 2] ** 2) / rng.uniform(0.3, 2))
+    light = 40 + 60 * (ramp if rng.random() < 0.5 else vignette)
+    image = (light + rng.normal(0, rng.uniform(1, 20), light.shape)).clip(0, 255).astype(np.uint8)
+    found = detect(image, diameter=16)
+    assert len(found) == 0
+    assert "No clear particles" in said(found)[0]
+
+
 def test_what_does_not_stand_out_is_left_out_where_it_is_the_most():
     """A bead in noise that is searched with a diameter of a few voxels, at which noise is full of small ones."""
     rng = np.random.default_rng(1)

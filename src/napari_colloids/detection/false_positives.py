@@ -46,8 +46,9 @@ _FEW = 6
 _MIN_CONTRAST = 5.0
 #: Where at least this fraction is as high, the others are left as they are: they may be dim.
 _MIN_FRACTION = 0.5
-#: Candidates of at least this median confidence may be dense: they are particles where the excess of the mean logit
-#: over that in a surrogate is at least this. Of dense particles, however dim, it is .3 to 1.6, of noise -.5 to .15.
+#: Candidates of at least this median confidence may be particles: of those that stand out, spots on uneven light have
+#: less. Those that do not stand out may be dense: they are particles where the excess of the mean logit over that in a
+#: surrogate is at least this. Of dense particles, however dim, it is .3 to 1.6, of noise -.5 to .15.
 _MIN_CONFIDENCE = 0.80
 _MIN_EXCESS = 0.2
 #: The same at an uncertain diameter, where the excess must also be this many of its standard errors.
@@ -86,7 +87,7 @@ _MIN_EXPLAINED = 0.35
 _MIN_EXPLAINED_OVER_CHANCE = 1.15
 #: The same of an image as smooth as clouds, and how many times the most of any surrogate.
 _MIN_EXPLAINED_SMOOTH = 0.5
-_MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.1
+_MIN_EXPLAINED_OVER_MOST_SMOOTH = 1.2
 #: And, where these are told by confidence and are few, as clouds are, how many times the mean.
 _MIN_EXPLAINED_OVER_CHANCE_SMOOTH = 1.1
 _MAX_CLOUDS = 60
@@ -166,7 +167,8 @@ def _iter_like_noise(
     if clear and not smooth:
         return nothing
     contrast = yield from iter_contrasts(volume, plan.diameter, plan.proportions, found)
-    standing = bool((contrast[likely] >= CERTAIN_CONTRAST).any())
+    stands = likely & (contrast >= CERTAIN_CONTRAST)
+    standing = bool(stands.any()) and float(np.median(found.confidence[stands])) >= _MIN_CONFIDENCE
     strict = not large and not certain
     if standing and not strict and (clear or float((contrast[likely] >= _MIN_CONTRAST).mean()) >= _MIN_FRACTION):
         return nothing

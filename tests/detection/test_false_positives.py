@@ -11,6 +11,7 @@ from napari_colloids.benchmark.suites import suite
 from napari_colloids.detection import DEFAULT_THRESHOLD, FLOOR, detect, detect_series, false_positives
 from napari_colloids.detection.false_positives import DOUBT
 from napari_colloids.detection.surrogate import surrogate
+from napari_colloids.detection.voxel_height import is_striped
 from napari_colloids.scoring import match
 from napari_colloids.simulation import simulate
 
@@ -163,6 +164,18 @@ def test_spots_on_uneven_light_that_stand_out_without_being_like_particles_are_l
     found = detect(image, diameter=16)
     assert len(found) == 0
     assert "No clear particles" in said(found)[0]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_is_the_same_all_along_an_axis_is_no_particles(axis):
+    rng = np.random.default_rng(4)
+    smooth = gaussian_filter(rng.normal(size=(48, 64, 64)), 0.7)
+    stripes = np.broadcast_to(smooth.mean(axis=axis, keepdims=True), smooth.shape)
+    noise = 0.3 * stripes.std() * rng.normal(size=smooth.shape)
+    assert is_striped((stripes + noise).astype(np.float32))
+    assert not is_striped((smooth + 0.3 * smooth.std() * rng.normal(size=smooth.shape)).astype(np.float32))
+    spheres = simulate(shape=(48, 64, 64), volume_fraction=0.4, radius=6, psf_sigma=(6, 1, 1), snr=2, cnr=1, seed=1)
+    assert not is_striped(spheres.stack.data.astype(np.float32))
 
 
 def test_what_does_not_stand_out_is_left_out_where_it_is_the_most():

@@ -18,7 +18,7 @@ from napari_colloids.detection.methods import DEFAULT_THRESHOLD
 from napari_colloids.detection.scale import CANONICAL_DIAMETER, Scale
 from napari_colloids.detection.surrogate import surrogate
 from napari_colloids.detection.tiles import Tile
-from napari_colloids.detection.voxel_height import lateral_half_width
+from napari_colloids.detection.voxel_height import is_striped, lateral_half_width
 from napari_colloids.detection.weights import network_of
 from napari_colloids.progress import Progress
 from napari_colloids.volumes import read_box
@@ -74,6 +74,10 @@ class ComparedBox:
     def smoothness(self) -> float:
         """Return the lateral half width of the autocorrelation over the diameter; infinite of mere noise."""
         return lateral_half_width(self._canonical(self.image)) / CANONICAL_DIAMETER
+
+    def is_striped(self) -> bool:
+        """Whether it is the same all along an axis, as rows and columns of a scanner are."""
+        return is_striped(self._canonical(self.image))
 
     def iter_seen(self) -> Generator[Progress, None, Logits]:
         """Return the logits of the confidences above the default threshold."""

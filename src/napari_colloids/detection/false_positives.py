@@ -59,7 +59,8 @@ _MIN_EXCESS_ERRORS = 3.5
 _MIN_CONFIDENCE_OF_FEW = 0.90
 #: Clouds are smoother than this, and crowded spheres sharper: 0.33 to 1.1 and 0.1 to 0.3, dilute ones 0.3 to 0.5.
 _MAX_SMOOTHNESS = 0.31
-#: Hardly any spheres are as sharp as this; rows and columns of a scanner are, 0.03 to 0.1, and they are asymmetric.
+#: Hardly any spheres are as sharp as this; rows and columns of a scanner mostly are, 0.03 to 0.12, and they are
+#: asymmetric.
 _MIN_SMOOTHNESS = 0.1
 #: Particles that fill less of the volume than this mostly stand out.
 _MIN_CROWDED_FRACTION = 0.15
@@ -196,7 +197,7 @@ def _iter_is_dense(box: ComparedBox, likely: Candidates, smooth: bool) -> Genera
     if median < _MIN_CONFIDENCE:
         return False
     seen = yield from box.iter_seen()
-    sharp = box.smoothness() < _MIN_SMOOTHNESS
+    sharp = box.smoothness() < _MIN_SMOOTHNESS or box.is_striped()
     confident = not sharp and (yield from _iter_is_confident(box, likely, seen, smooth))
     cloudy = box.smoothness() > _MAX_SMOOTHNESS
     unsuitable = len(likely) < _MIN_EXPLAINING_COUNT or len(seen) > _MAX_EXPLAINING_COUNT

@@ -48,6 +48,8 @@ _MIN_PLAIN_RATIO = 0.5
 _MIN_CONFIDENCE = 0.9
 #: Narrowest particles along z that the network is tried on, in voxels.
 _MIN_HEIGHT_VOXELS = 1.0
+#: Widest stripes along z, in diameters: what is wider may be particles that are blurred over a thin stack.
+_MAX_STRIPE_WIDTH = 0.15
 #: Lateral distance, in canonical voxels, of the voxels that are compared: their noise is independent.
 _NOISE_DISTANCE = 3
 #: Largest lag of the autocorrelation as a fraction of the image.
@@ -144,6 +146,18 @@ def elongation(image: Image) -> float:
     along_z = _half_width(lambda lag: _product(flat, (lag, d, 0)) + _product(flat, (lag, 0, d)), flat.shape[0])
     width = max(min(_lateral_half_widths(flat)), 1.0)
     return along_z / width if np.isfinite(width) else np.inf
+
+
+def is_striped(image: Image) -> bool:
+    """Whether an image is the same all along y or x, or, if it is sharp, along z, as rows and columns of scanners are.
+
+    That is so where the half width of its autocorrelation, as in `elongation`, is infinite along such an axis only. Of
+    mere noise it means nothing.
+    """
+    y, x = _lateral_half_widths(_flattened(image))
+    if np.isfinite(y) != np.isfinite(x):
+        return True
+    return bool((y + x) / 2 < _MAX_STRIPE_WIDTH * CANONICAL_DIAMETER and np.isinf(elongation(image)))
 
 
 def lateral_half_width(image: Image) -> float:

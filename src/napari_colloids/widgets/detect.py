@@ -44,6 +44,8 @@ class DetectWidget(Panel):
         )
         self.threshold = ThresholdPanel(self._viewer, self.status)
         self.button.take_turns_with(self.threshold.residual)
+        self.button.take_turns_with(self.threshold.refine)
+        self.threshold.residual.take_turns_with(self.threshold.refine)
         self.button.succeeded.connect(self._on_found)
         self.form.image.changed.connect(self._on_image)
         self.add(self.form, self.button, self.button.bar.native, self.status, self.threshold)

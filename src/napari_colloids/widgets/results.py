@@ -63,6 +63,8 @@ def detection_summary(table: pd.DataFrame, shown: int) -> str:
     """Summarise a detection: count, diameter and whether it is certain, voxel size, speed, refinement, notices."""
     record = Record.from_attrs(table.attrs)
     diameter = f"{record.diameter:.1f} px"
+    if record.voxel_size is not None:
+        diameter = f"{record.diameter * record.voxel_size[2]:.3g} µm ({diameter})"
     if record.diameter_estimated:
         sure = "" if record.diameter_certain else f", {notice('uncertain')}"
         diameter += f" (measured in the image{sure})"

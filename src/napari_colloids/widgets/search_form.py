@@ -19,6 +19,7 @@ from napari_colloids.widgets.parts.panel import folded
 from napari_colloids.widgets.parts.remembered import preferences, remember
 from napari_colloids.widgets.parts.weights import WeightsChoice
 from napari_colloids.widgets.search import Search
+from napari_colloids.widgets.voxel_size import Edges, set_voxel_size
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.parts.controls import Controls
 
 #: The controls that are on show; the others are folded away.
-_SHOWN = ("image", "frames", "frame_range", "diameters", "method", "refine", "device")
+_SHOWN = ("image", "voxel_size", "frames", "frame_range", "diameters", "method", "refine", "device")
 #: What is kept for the next session; device and tile are in napari's Preferences.
 _REMEMBERED = ("diameter_unit", "diameter", "diameter_um", "dark", "method", "refine", "border", "frames")
 #: Diameters that the boxes begin with.
@@ -55,6 +56,13 @@ class Extent:
     ] = (0, 0)
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What is typed of an image, and kept with its layer."""
+
+    voxel_size: Edges = (None, None, None)
+
+
 class SearchForm(QWidget):
     """Holds the controls of a search by name, and makes the search that they ask for.
 
@@ -70,6 +78,7 @@ class SearchForm(QWidget):
         )
         self.controls: Controls = {
             "image": self.image,
+            **controls_of(Calibration),
             **controls_of(Extent),
             **_diameter_controls(),
             "region": _region_choice(viewer),
@@ -94,6 +103,7 @@ class SearchForm(QWidget):
         if self.controls["dark"].value or self.controls["border"].value:
             self.advanced.expand()
         self.image.changed.connect(self._on_image)
+        self.controls["voxel_size"].changed.connect(self._on_voxel_size)
         for name in ("frames", "diameter_unit", "method", "refine"):
             self.controls[name].changed.connect(self._refresh)
         self._on_image()
@@ -150,10 +160,36 @@ class SearchForm(QWidget):
     def _on_image(self) -> None:
         if self._followed is not None:
             self._followed.events.data.disconnect(self._on_data)
+            self._followed.events.scale.disconnect(self._show_voxel_size)
+            self._followed.events.units.disconnect(self._show_voxel_size)
         self._followed = self.image.value
         if self._followed is not None:
             self._followed.events.data.connect(self._on_data)
+            self._followed.events.scale.connect(self._show_voxel_size)
+            self._followed.events.units.connect(self._show_voxel_size)
         self._take_lengths(anew=True)
+        self._show_voxel_size()
+
+    def _show_voxel_size(self, event: Event | None = None) -> None:
+        """Show the voxel size that the image has, which others may change."""
+        if isalive(self):
+            row, image = self.controls["voxel_size"], self._followed
+            row.enabled = image is not None
+            size = None if image is None else places.voxel_size_of(image)
+            with row.changed.blocked():
+                row.value = (None, None, None) if size is None else size
+
+    def _on_voxel_size(self, edges: tuple[float | None, float | None, float | None]) -> None:
+        """Scale the image, and what belongs to it, once all three edges are typed."""
+        image = self.image.value
+        known = None if image is None else places.voxel_size_of(image)
+        z, y, x = edges
+        if image is None:
+            return
+        if z is not None and y is not None and x is not None:
+            set_voxel_size(self._viewer, image, (z, y, x))
+        elif known is not None:  # one of them was taken back
+            set_voxel_size(self._viewer, image, None)
 
     def _on_data(self, event: Event | None = None) -> None:
         """Follow an image that grows while it is recorded, or gets other data."""

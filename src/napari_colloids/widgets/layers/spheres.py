@@ -19,6 +19,7 @@ from napari.layers.base import ActionType
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.edit_history import history_of, resize
 from napari_colloids.widgets.layers.gl_context import make_current
+from napari_colloids.widgets.layers.hover import say_units
 from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
@@ -157,6 +158,7 @@ class SphereView:
             return
         if is_ours(layer):
             self._thicken(layer)
+            say_units(layer)
             layer.events.data.connect(self._on_edited)
             layer.events.size.connect(self._on_size)
             layer.events.visible.connect(self._on_visible)

@@ -114,3 +114,19 @@ def test_hovering_says_the_units(viewer, image, simulated):
     assert "confidence 0.9" in said
     nowhere = points.get_status((-5, -5, -5), view_direction=None, dims_displayed=[1, 2], world=True)
     assert "particle" not in nowhere["coordinates"].split("[")[0]
+
+
+def test_a_stack_in_other_units_is_shown_and_its_slices_are_reached(viewer, widget, image):
+    other = viewer.add_image(np.zeros((20, 30, 30)), name="in um", scale=(0.3, 0.1, 0.1), units=("um",) * 3)
+    assert other.visible
+    assert not image.visible
+    assert viewer.dims.nsteps[0] == 20
+    assert viewer.dims.current_step[0] == 10
+    assert viewer.camera.center[-1] == pytest.approx(1.45, abs=0.1)
+    other.visible, image.visible = False, True
+    assert viewer.dims.nsteps[0] == 48
+    widget.form.image.value = image
+    type_size(widget, 0.3, 0.1, 0.1)
+    other.visible = True
+    assert viewer.dims.nsteps[0] == 48
+    assert image.visible

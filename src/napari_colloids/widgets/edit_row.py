@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Radii that can be typed, in lateral voxels.
 _RADIUS_RANGE = (0.1, 1000.0)
+_TIP = "Radius of the particles that are selected in the image (arrow tool of the layer controls)."
 
 
 class EditRow(QWidget):
@@ -35,14 +36,13 @@ class EditRow(QWidget):
         self.radius = NumberBox(
             1.0,
             *_RADIUS_RANGE,
-            tooltip="Radius of the particles that are selected in the image (arrow tool of the layer controls).",
+            tooltip=_TIP,
         )
         self.undo = PushButton(text="Undo", tooltip="Take back the last edit of these particles (Ctrl+Z in the image).")
         self.redo = PushButton(text="Redo", tooltip="Do it again (Ctrl+Shift+Z in the image).")
-        self.label = QLabel("Radius")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        for part in (self.label, self.radius.native, self.undo.native, self.redo.native):
+        for part in (QLabel("Radius"), self.radius.native, self.undo.native, self.redo.native):
             row.addWidget(part)
         row.setStretch(1, 1)
         self.radius.changed.connect(self._on_radius)
@@ -81,7 +81,7 @@ class EditRow(QWidget):
         self.undo.enabled = history is not None and history.can_undo
         self.redo.enabled = history is not None and history.can_redo
         self.radius.enabled = bool(which)
-        self.label.setText(f"Radius of {len(which)} selected" if which else "Radius of selected")
+        self.radius.tooltip = f"{len(which)} selected.\n{_TIP}" if which else _TIP
         if layer is None or not which:
             return
         with self.radius.changed.blocked():

@@ -11,7 +11,13 @@ import pandas as pd
 from napari.layers.base import ActionType
 
 from napari_colloids.widgets.layers import layers
-from napari_colloids.widgets.layers.by_hand import BY_HAND, changed_by_hand, reset_edited_features, set_features
+from napari_colloids.widgets.layers.by_hand import (
+    AS_FOUND,
+    BY_HAND,
+    changed_by_hand,
+    reset_edited_features,
+    set_features,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -165,7 +171,7 @@ class EditHistory:
             data[:, -3:] = positions
         table = before.features.copy()
         for name, values in features.items():
-            table[name] = values
+            table[name] = np.asarray(values)
         after = _Rows(before.index, data, table)
         was = layers.note_of(layer)
         old = {key: was.get(key) for key in note or {}}
@@ -261,12 +267,12 @@ def _joined(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     columns = list(dict.fromkeys([*kept, *new]))
     parts = []
     for part in (kept, new):
-        lacking = {name: values for name, values in layers.added_by_hand(pd.concat([kept, new])).items()}
-        lacking = {name: value for name, value in lacking.items() if name not in part}
+        unknown = layers.added_by_hand(pd.concat([kept, new]))
+        lacking: dict[str, ArrayLike] = {name: value for name, value in unknown.items() if name not in part}
         if BY_HAND in lacking:
-            lacking[BY_HAND] = 0
+            lacking[BY_HAND] = AS_FOUND
         if "particle" in lacking:
-            lacking["particle"] += np.arange(len(part))
+            lacking["particle"] = unknown["particle"] + np.arange(len(part))
         parts.append(part.assign(**lacking).reindex(columns=columns))
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 

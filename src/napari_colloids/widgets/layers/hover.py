@@ -21,7 +21,7 @@ _VOXELS = "voxels"
 
 def say_units(layer: Points) -> None:
     """Have napari give position and features of this layer's particles with their units, in micrometres where known."""
-    layer.get_status = partial(_status, ref(layer))  # type: ignore[method-assign]
+    layer.get_status = partial(_status, ref(layer))
 
 
 def _status(of: Callable[[], Points | None], *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from napari_colloids.widgets.layers.edit_history import history_of, resize
 from napari_colloids.widgets.layers.gl_context import make_current
 from napari_colloids.widgets.layers.hover import say_units
 from napari_colloids.widgets.layers.origin import set_parent
+from napari_colloids.widgets.layers.other_units import show_alone
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
@@ -96,6 +97,9 @@ class SphereView:
 
     def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
+        viewer = self._viewer()
+        if viewer is not None:
+            show_alone(viewer, event.value)
 
     def _on_ndisplay(self, event: Event | None = None) -> None:
         for layer in self._particles():

@@ -56,7 +56,7 @@ def set_voxel_size(viewer: ViewerModel, image: Image, size: VoxelSize | None) ->
     thickness[-3:] *= ratio[-len(thickness) :]
     viewer.dims.thickness = tuple(float(one) for one in thickness)
     viewer.dims.current_step = step
-    viewer.reset_view(layers=[image])
+    viewer.reset_view(layers=[image] if image.ndim == viewer.dims.ndim else None)
 
 
 def _followers(viewer: ViewerModel, image: Image) -> list[Layer]:

@@ -268,11 +268,13 @@ def _joined(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for part in (kept, new):
         unknown = layers.added_by_hand(pd.concat([kept, new]))
-        lacking: dict[str, ArrayLike] = {name: value for name, value in unknown.items() if name not in part}
+        lacking: dict[str, float | NDArray[np.float64]] = {
+            name: value for name, value in unknown.items() if name not in part
+        }
         if BY_HAND in lacking:
             lacking[BY_HAND] = AS_FOUND
         if "particle" in lacking:
-            lacking["particle"] = unknown["particle"] + np.arange(len(part))
+            lacking["particle"] = unknown["particle"] + np.arange(float(len(part)))
         parts.append(part.assign(**lacking).reindex(columns=columns))
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 

@@ -71,6 +71,9 @@ COLUMNS: dict[str, Column] = {
     "x_err": Column("Standard error of x.", "voxels", by_hand=_UNKNOWN),
     "radius_err": Column("Standard error of the radius.", "px", by_hand=_UNKNOWN),
     "refined": Column("1 where position and radius were fitted to the image, 0 elsewhere.", whole=True, by_hand=0),
+    "by_hand": Column(
+        "0 as found, 1 added by hand, 2 moved or resized by hand (where anything was).", whole=True, by_hand=1
+    ),
     "intensity": Column("Mean grey level above the background.", "grey levels", by_hand=_UNKNOWN),
     **{
         f"intensity_{channel}": Column(f"The same in channel {channel}.", "grey levels", by_hand=_UNKNOWN)

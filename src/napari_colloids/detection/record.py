@@ -201,14 +201,7 @@ class Record:
         ColloidsError
             If a setting is refused by this version.
         """
-        from napari_colloids.detection.options import Options
-
-        given = {name: value for name, value in self.settings.items() if name in settings_of(Options)}
-        if isinstance(psf := given.get("psf"), Mapping):
-            from napari_colloids.refinement import PSF
-
-            given["psf"] = PSF(**{name: tuple(v) if isinstance(v, list) else v for name, v in psf.items()})  # type: ignore[arg-type]
-        return Options(**given)  # type: ignore[arg-type]
+        return options_of(self.settings)
 
     @classmethod
     def merged(cls, records: Iterable[Record], *, several_channels: bool = False) -> Record:
@@ -239,6 +232,24 @@ class Record:
         notices = tuple(dict.fromkeys([*(notice for one in every for notice in one.notices), *reasons]))
         throughput = voxels / max(seconds, 1e-9)
         return replace(searched[0], seconds=seconds, mvoxel_per_s=throughput, notices=notices, unusable=unusable)
+
+
+def options_of(settings: Mapping[str, object]) -> Options:
+    """Return the options whose fields are given as plain values; what this version does not know is left out.
+
+    Raises
+    ------
+    ColloidsError
+        If a setting is refused by this version.
+    """
+    from napari_colloids.detection.options import Options
+
+    given = {name: value for name, value in settings.items() if name in settings_of(Options)}
+    if isinstance(psf := given.get("psf"), Mapping):
+        from napari_colloids.refinement import PSF
+
+        given["psf"] = PSF(**{name: tuple(v) if isinstance(v, list) else v for name, v in psf.items()})  # type: ignore[arg-type]
+    return Options(**given)  # type: ignore[arg-type]
 
 
 def settings_record(options: Options) -> dict[str, object]:

@@ -9,6 +9,7 @@ from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.results import Partial, detection_summary, show
 from napari_colloids.widgets.search_form import SearchForm
+from napari_colloids.widgets.settings_row import SettingsRow
 from napari_colloids.widgets.threshold import ThresholdPanel
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class DetectWidget(Panel):
         self.form = SearchForm(self._viewer, remembers=remembers)
         self.controls = self.form.controls
         self.status = Status()
+        self.settings = SettingsRow(self._viewer, self.form, self.status)
         self.button = RunButton(
             "Detect",
             self.status,
@@ -44,9 +46,11 @@ class DetectWidget(Panel):
         )
         self.threshold = ThresholdPanel(self._viewer, self.status)
         self.button.take_turns_with(self.threshold.residual)
+        self.button.take_turns_with(self.threshold.refine)
+        self.threshold.residual.take_turns_with(self.threshold.refine)
         self.button.succeeded.connect(self._on_found)
         self.form.image.changed.connect(self._on_image)
-        self.add(self.form, self.button, self.button.bar.native, self.status, self.threshold)
+        self.add(self.form, self.settings, self.button, self.button.bar.native, self.status, self.threshold)
         self._on_image()
 
     def _on_image(self) -> None:

@@ -27,6 +27,7 @@ from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.series import SeriesChoice, SeriesPicker
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import Task, call
+from napari_colloids.widgets.voxel_size import Edges  # noqa: TC001 (its setting is read when it runs)
 
 if TYPE_CHECKING:
     import napari
@@ -42,19 +43,7 @@ FILTER = f"Stacks ({' '.join(f'*{ending}' for ending in STACK_ENDINGS)});;{dialo
 class Calibration:
     """The size of a voxel, where the file does not say it or says it wrong."""
 
-    voxel_size: Annotated[
-        tuple[float | None, float | None, float | None],
-        Setting(
-            label="Voxel size",
-            help="Edges of a voxel (z, y, x) in micrometres, where the file does not say them.",
-            unit="µm",
-            low=1e-6,
-            high=1000,
-            decimals=6,
-            unset="unknown",
-            metavar="Z Y X",
-        ),
-    ] = (None, None, None)
+    voxel_size: Edges = (None, None, None)
     depth_factor: Annotated[
         float,
         Setting(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from napari.utils.colormaps import Colormap
@@ -13,13 +15,13 @@ from napari_colloids.errors import ColloidsError
 from napari_colloids.particles import positions_of
 from napari_colloids.stack import aspect_of
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import image_of, is_child_of, is_known
+from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
-from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import notice
+from napari_colloids.widgets.points_button import PointsButton
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer, Points
@@ -38,6 +40,8 @@ COLOURS = ["#9ad1ff", "#2f6fd0", "#0b1a33", "#05070d", "#331408", "#d0561c", "#f
 _CONTRAST_PERCENTILE = 99.8
 #: Voxels that the contrast limits are taken from.
 _CONTRAST_SAMPLE_VOXELS = 1_000_000
+#: What the name of a residual says once its points were edited.
+STALE = "before the last edit"
 TIP = (
     "Show what the points on show leave unexplained of the image, as a layer over it. Dark: well explained. Bright "
     "orange: light of no particle; one is missed there, or is centred just outside. Bright blue: the model has too "
@@ -45,43 +49,22 @@ TIP = (
 )
 
 
-class ResidualButton(RunButton):
-    """Computes the residual of a Points layer in the background, and shows it."""
+class ResidualButton(PointsButton):
+    """Computes the residual of a Points layer in the background, and shows it.
+
+    Its layer says in its name when the points on show are no longer those that were subtracted.
+    """
 
     def __init__(self, viewer: ViewerModel, status: Status) -> None:
-        super().__init__(
-            "Residual",
-            status,
-            doing="Computing the residual",
-            prepare=self._asked_for,
-            cancel_tip="Stop after the block that is at work.",
-            counts=True,
-        )
-        self._viewer = viewer
-        self._points: Points | None = None
+        super().__init__("Residual", viewer, status, doing="Computing the residual", tip=TIP)
+        self._watched: Callable[[], Points | None] = lambda: None
+        self._layer: Callable[[], Layer | None] = lambda: None
+        self._name, self._checksum = "", 0
         self.succeeded.connect(self._on_done)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._on_layers)
-        self._on_layers()
 
-    def follow(self, points: Points | None) -> None:
-        """Take this Points layer (or None, which cancels what is under way) from now on."""
-        self._points = points
-        if points is None:
-            self.cancel()
-        self._on_layers()
-
-    def _image(self) -> Image | None:
-        return image_of(self._points, self._viewer.layers)
-
-    def _on_layers(self, event: Event | None = None) -> None:
-        if isalive(self):
-            ready = self._image() is not None
-            self.offer(ready, TIP if ready else "Needs points that were detected here, and their image.")
-
-    def _asked_for(self) -> Work | None:
-        image = self._image()
-        return None if image is None else _ResidualRequest(self._points, image, self._viewer).run
+    def work(self, points: Points, image: Image) -> Work:
+        """Return the residual of the points on show."""
+        return _ResidualRequest(points, image, self._viewer).run
 
     def _on_done(self, found: tuple[_ResidualRequest, Residual]) -> None:
         request, residual = found
@@ -98,19 +81,38 @@ class ResidualButton(RunButton):
             "light that no particle explains, blue what the model has too much of."
         )
         self._status.say("<br>".join([said, *map(notice, residual.notices)]))
+        self._watch(request, layer)
+
+    def _watch(self, request: _ResidualRequest, layer: Layer) -> None:
+        """Follow the points of the last residual: edited, hidden or shown."""
+        before = self._watched()
+        if before is not None:
+            before.events.set_data.disconnect(self._on_points)
+            before.events.features.disconnect(self._on_points)
+        self._watched, self._layer = ref(request.points), ref(layer)
+        self._name, self._checksum = f"{request.name} residual", request.checksum
+        request.points.events.set_data.connect(self._on_points)
+        request.points.events.features.connect(self._on_points)
+        self._on_points()
+
+    def _on_points(self, event: Event | None = None) -> None:
+        """Mark the residual where it is not that of the points on show, and take the mark away where it is again."""
+        points, layer = self._watched(), self._layer()
+        if not isalive(self) or points is None or layer is None:
+            return
+        stale = f"{self._name} ({STALE})"
+        wanted = self._name if checksum_of(points) == self._checksum else stale
+        if layer.name in (self._name, stale) and layer.name != wanted:
+            layer.name = wanted
 
 
 class _ResidualRequest:
     """Points and image of a residual; the layers may be moved, filtered or removed meanwhile."""
 
     def __init__(self, points: Points, image: Image, viewer: ViewerModel) -> None:
-        self.image, self.name, self.place = image, image.name, places.place_of(image)
+        self.points, self.image, self.name, self.place = points, image, image.name, places.place_of(image)
         self.index = places.index_of(image, viewer)
-        if is_known(points) and not places.coincide(points, image):
-            raise ColloidsError(
-                f"'{points.name}' and '{image.name}' no longer coincide: give both the same scale and translation "
-                "again, or detect again."
-            )
+        self.checksum = checksum_of(points)
         self._stack = layers.stack_of(image, self.index)
         self._table = layers.in_voxels(points, image, self.index)
         self.count = len(self._table)
@@ -157,6 +159,13 @@ def residual_layer_data(residual: Residual, place: places.Place, index: Sequence
         "metadata": {layers.KEY: {"kind": "residual", "image": name}},
     }
     return residual.image[(None,) * before], attributes, "image"
+
+
+def checksum_of(points: Points) -> int:
+    """Return a checksum of the positions and radii of the points on show."""
+    shown = np.asarray(points.shown, dtype=bool)
+    positions = np.ascontiguousarray(np.asarray(points.data, dtype=float)[shown])
+    return zlib.crc32(layers.radii_of(points.features)[shown].tobytes(), zlib.crc32(positions.tobytes()))
 
 
 def _is_residual_of(layer: Layer, image: Image) -> bool:

@@ -15,6 +15,8 @@ from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.status import notice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from napari.components import ViewerModel
     from napari.layers import Points
@@ -43,9 +45,10 @@ def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Part
     """
     record = Record.from_attrs(table.attrs)
     image = search.image
-    name = f"{image.name} particles"
-    threshold = METHODS[record.method].default_threshold
-    note = {**record.to_attrs(), "image": image.name, "threshold": threshold}
+    name = plain = f"{image.name} particles"
+    default = METHODS[record.method].default_threshold
+    threshold = default if search.threshold is None else search.threshold
+    note = {**search.origin, **record.to_attrs(), "image": image.name, "threshold": threshold}
     del note["notices"]
     if partial is not None and partial.layer in viewer.layers:
         note["threshold"] = layers.note_of(partial.layer).get("threshold", note["threshold"])
@@ -55,14 +58,28 @@ def show(viewer: ViewerModel, search: Search, table: pd.DataFrame, partial: Part
     for layer in viewer.layers:
         if is_child_of(layer, image):
             layer.visible = False
+            if layer.name in (plain, f"{plain} [1]") and "settings" in layers.note_of(layer):
+                layer.name = f"{plain} ({_how(layers.note_of(layer))})"
+    if name == plain and any(layer.name.startswith(f"{plain} (") for layer in viewer.layers):
+        name = f"{plain} ({_how(note)})"
     described = layers.particle_layer_data(table, search.place, name=name, leading=search.leading, note=note)
     return add_layer(viewer, described, image)
+
+
+def _how(note: Mapping[str, object]) -> str:
+    """Return how particles were found in a few words: method, diameter, and whether they were fitted to the image."""
+    record = Record.from_attrs(note)
+    size = record.voxel_size
+    diameter = f"{record.diameter:.3g} px" if size is None else f"{record.diameter * size[2]:.3g} µm"
+    return ", ".join([record.method, diameter, *(["accurate"] if record.settings.get("refine") else [])])
 
 
 def detection_summary(table: pd.DataFrame, shown: int) -> str:
     """Summarise a detection: count, diameter and whether it is certain, voxel size, speed, refinement, notices."""
     record = Record.from_attrs(table.attrs)
     diameter = f"{record.diameter:.1f} px"
+    if record.voxel_size is not None:
+        diameter = f"{record.diameter * record.voxel_size[2]:.3g} µm ({diameter})"
     if record.diameter_estimated:
         sure = "" if record.diameter_certain else f", {notice('uncertain')}"
         diameter += f" (measured in the image{sure})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +39,11 @@ class Search:
         options: Options,
         marked: Marked,
         psf: Image | None = None,
+        threshold: float | None = None,
     ) -> None:
         self.image = image
+        #: Confidence that the result is to be shown from; None for the default of the method.
+        self.threshold = threshold
         self.place = places.place_of(image)
         self.options = options
         self._marked = marked
@@ -94,6 +98,18 @@ class Search:
         )
         self.table()  # raises where no frame could be searched
         return self
+
+    @property
+    def origin(self) -> dict[str, object]:
+        """What is searched, as the command line writes it beside a table: file, shape, and frames of a series."""
+        path = self.image.source.path
+        origin: dict[str, object] = {"shape": list(self._stack.shape)}
+        if path is not None:
+            origin["input"] = Path(path).name
+        if self._stack.n_frames > 1:
+            frames = [part.frame for part in self.parts]
+            origin["chosen"] = f"{min(frames)}:{max(frames) + 1}"
+        return origin
 
     @property
     def found_any(self) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
+import numpy as np
+from napari.layers import Shapes
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_colloids.detection import FLOOR, Options
+from napari_colloids.detection.record import options_of
 from napari_colloids.errors import ColloidsError
 from napari_colloids.settings import Setting, settings_of
 from napari_colloids.widgets.layers import layers, places
@@ -19,6 +23,7 @@ from napari_colloids.widgets.parts.panel import folded
 from napari_colloids.widgets.parts.remembered import preferences, remember
 from napari_colloids.widgets.parts.weights import WeightsChoice
 from napari_colloids.widgets.search import Search
+from napari_colloids.widgets.voxel_size import Edges, set_voxel_size
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -28,9 +33,10 @@ if TYPE_CHECKING:
     from napari_colloids.widgets.parts.controls import Controls
 
 #: The controls that are on show; the others are folded away.
-_SHOWN = ("image", "frames", "frame_range", "diameters", "method", "refine", "device")
-#: What is kept for the next session; device and tile are in napari's Preferences.
-_REMEMBERED = ("diameter_unit", "diameter", "diameter_um", "dark", "method", "refine", "border", "frames")
+_SHOWN = ("image", "voxel_size", "frames", "frame_range", "diameters", "method", "refine", "device")
+#: What is kept for the next session; device and tile are in napari's Preferences. A typed diameter is offered, but not
+#: in use: the next stack has another one.
+_REMEMBERED = ("diameter", "diameter_um", "dark", "method", "refine", "border", "frames")
 #: Diameters that the boxes begin with.
 _DIAMETERS = {"diameter": 12.0, "diameter_um": 1.0}
 
@@ -55,6 +61,13 @@ class Extent:
     ] = (0, 0)
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What is typed of an image, and kept with its layer."""
+
+    voxel_size: Edges = (None, None, None)
+
+
 class SearchForm(QWidget):
     """Holds the controls of a search by name, and makes the search that they ask for.
 
@@ -65,11 +78,14 @@ class SearchForm(QWidget):
         super().__init__()
         self._viewer = viewer
         self._followed: Image | None = None
+        #: Confidence that results are to be shown from at first; None for the default of the method.
+        self.threshold: float | None = None
         self.image = LayerChoice(
             viewer, layers.is_stack, "3D stack to search, or time series of them.", name="image", label="Image"
         )
         self.controls: Controls = {
             "image": self.image,
+            **controls_of(Calibration),
             **controls_of(Extent),
             **_diameter_controls(),
             "region": _region_choice(viewer),
@@ -94,19 +110,77 @@ class SearchForm(QWidget):
         if self.controls["dark"].value or self.controls["border"].value:
             self.advanced.expand()
         self.image.changed.connect(self._on_image)
+        self.controls["voxel_size"].changed.connect(self._on_voxel_size)
+        self.controls["method"].changed.connect(self._forget_threshold)
         for name in ("frames", "diameter_unit", "method", "refine"):
             self.controls[name].changed.connect(self._refresh)
         self._on_image()
 
-    def options(self) -> Options:
-        """Return how to search; every point above the floor is asked for, the threshold hides the rest."""
+    def options(self, *, shown_only: bool = False) -> Options:
+        """Return how to search.
+
+        Every point above the floor is asked for, as the threshold hides the rest, unless only those above it are.
+        """
         chosen = {name: self.controls[name].value for name in settings_of(Options) if name in self.controls}
         for name in _DIAMETERS:
             if name != self.controls["diameter_unit"].value:
                 chosen[name] = None
         if chosen["method"] != "network":
             chosen["weights"] = None
-        return Options(**{**chosen, "psf": None, "threshold": FLOOR})
+        return Options(**{**chosen, "psf": None, "threshold": self.threshold if shown_only else FLOOR})
+
+    def take(self, record: Mapping[str, object]) -> list[str]:
+        """Take over how particles were found, as it stands in a layer's metadata or in the file beside a table.
+
+        Returns sentences on what cannot be taken over. Raises a `ColloidsError`, and changes nothing, if the settings
+        are missing or refused.
+        """
+        settings = record.get("settings")
+        if not isinstance(settings, Mapping):
+            raise ColloidsError("The settings that these particles were found with are not known.")
+        options = options_of(settings)
+        unit = next((name for name in _DIAMETERS if getattr(options, name) is not None), "")
+        if unit:
+            self.controls[unit].value = getattr(options, unit)
+        self.controls["diameter_unit"].value = unit
+        for name in ("dark", "method", "weights", "border", "refine", "intensity"):
+            self.controls[name].value = getattr(options, name)
+        lacking = [] if options.psf is None else ["The measured PSF is not: choose the image of the bead."]
+        given = record.get("threshold", options.threshold)
+        self.threshold = float(given) if isinstance(given, float | int) else None
+        lacking += self._take_region(record.get("region"))
+        self._take_frames(record.get("chosen"))
+        if self.controls["dark"].value or self.controls["border"].value or self.controls["region"].value is not None:
+            self.advanced.expand()
+        return lacking
+
+    def _take_region(self, region: object) -> list[str]:
+        """Search where it was searched: in some slices, and in outlines, which become a layer of shapes."""
+        given = region if isinstance(region, Mapping) else {}
+        image, slices = self.image.value, self.controls["slices"]
+        self.controls["region"].value = None
+        low, high = given.get("z_range") or (0, _last(image, -3) + 1)
+        slices.value = (low, high - 1)
+        outlines = given.get("outlines")
+        if outlines and image is not None:
+            place = places.place_of(image)
+            shapes = Shapes(
+                [np.asarray(outline, dtype=float) for outline in outlines],
+                shape_type="polygon",
+                name=f"{image.name} region",
+                **{key: tuple(values)[-2:] for key, values in place.items()},
+                opacity=0.3,
+            )
+            self._viewer.add_layer(shapes)
+            self.controls["region"].value = shapes
+        return ["The labels that marked the region are not: choose them again."] if given.get("mask") else []
+
+    def _take_frames(self, chosen: object) -> None:
+        """Search the frames that were searched, where these were one range."""
+        ends = str(chosen).split(":") if isinstance(chosen, str) else []
+        if len(ends) == 2 and all(end.isdigit() for end in ends):
+            self.controls["frames"].value = "range"
+            self.controls["frame_range"].value = (int(ends[0]), int(ends[1]) - 1)
 
     def search(self) -> Search | None:
         """Return the search that is asked for, or None without an image."""
@@ -116,7 +190,8 @@ class SearchForm(QWidget):
         index, frames = places.index_of(image, self._viewer), self._frames(image)
         marked = marked_by(self.controls["region"].value, image, index, frames)
         psf = self.controls["psf"].value if self.controls["refine"].value else None
-        return Search(image, index, frames, self.options(), replace(marked, z_range=self.z_range()), psf)
+        marked = replace(marked, z_range=self.z_range())
+        return Search(image, index, frames, self.options(), marked, psf, self.threshold)
 
     def z_range(self) -> tuple[int, int] | None:
         """Return the first slice and the one after the last; None for all."""
@@ -136,6 +211,9 @@ class SearchForm(QWidget):
             raise ColloidsError("The first frame lies after the last one: correct the frames.")
         return range(first, last + 1)
 
+    def _forget_threshold(self) -> None:
+        self.threshold = None
+
     def _refresh(self) -> None:
         """Show and enable the controls that the others ask for."""
         for name in _DIAMETERS:
@@ -149,11 +227,39 @@ class SearchForm(QWidget):
 
     def _on_image(self) -> None:
         if self._followed is not None:
+            # That of another stack is not to be used unasked.
+            self.controls["diameter_unit"].value = ""
             self._followed.events.data.disconnect(self._on_data)
+            self._followed.events.scale.disconnect(self._show_voxel_size)
+            self._followed.events.units.disconnect(self._show_voxel_size)
         self._followed = self.image.value
         if self._followed is not None:
             self._followed.events.data.connect(self._on_data)
+            self._followed.events.scale.connect(self._show_voxel_size)
+            self._followed.events.units.connect(self._show_voxel_size)
         self._take_lengths(anew=True)
+        self._show_voxel_size()
+
+    def _show_voxel_size(self, event: Event | None = None) -> None:
+        """Show the voxel size that the image has, which others may change."""
+        if isalive(self):
+            row, image = self.controls["voxel_size"], self._followed
+            row.enabled = image is not None
+            size = None if image is None else places.voxel_size_of(image)
+            with row.changed.blocked():
+                row.value = (None, None, None) if size is None else size
+
+    def _on_voxel_size(self, edges: tuple[float | None, float | None, float | None]) -> None:
+        """Scale the image, and what belongs to it, once all three edges are typed."""
+        image = self.image.value
+        known = None if image is None else places.voxel_size_of(image)
+        z, y, x = edges
+        if image is None:
+            return
+        if z is not None and y is not None and x is not None:
+            set_voxel_size(self._viewer, image, (z, y, x))
+        elif known is not None:  # one of them was taken back
+            set_voxel_size(self._viewer, image, None)
 
     def _on_data(self, event: Event | None = None) -> None:
         """Follow an image that grows while it is recorded, or gets other data."""

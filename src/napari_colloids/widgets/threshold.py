@@ -14,6 +14,7 @@ from superqt.utils import signals_blocked
 
 from napari_colloids.detection.methods import DEFAULT_PRECISION, DEFAULT_THRESHOLD
 from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets.edit_row import EditRow
 from napari_colloids.widgets.layers import layers, writer
 from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.parts.export import Export, ExportButton
@@ -22,6 +23,7 @@ from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.panel import across
 from napari_colloids.widgets.parts.plots import ConfidenceHistogram
 from napari_colloids.widgets.parts.wheel import leave_wheel_to_panel
+from napari_colloids.widgets.refine_points import RefineButton
 from napari_colloids.widgets.residual import ResidualButton
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ NO_THRESHOLD = 0.0
 
 
 class ThresholdPanel(QWidget):
-    """Slider, live count, histogram, export and residual of one Points layer.
+    """Slider, live count, histogram, export, residual, edits and refinement of one Points layer.
 
     Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
     """
@@ -69,6 +71,8 @@ class ThresholdPanel(QWidget):
             True, "Write the points on show: z, y, x and radius in voxels and, where known, in µm, with their errors."
         )
         self.residual = ResidualButton(viewer, status)
+        self.refine = RefineButton(viewer, status)
+        self.edits = EditRow(status)
         self._followed: Points | None = None
         self._counted = np.empty(0)
 
@@ -81,6 +85,9 @@ class ThresholdPanel(QWidget):
         bottom = across(self.count, self.residual, self.export)
         bottom.setStretch(0, 1)
         column.addLayout(bottom)
+        edits = across(self.edits, self.refine)
+        edits.setStretch(0, 1)
+        column.addLayout(edits)
 
         self.layers.changed.connect(self._on_layer)
         self.slider.valueChanged.connect(self._on_threshold)
@@ -104,7 +111,8 @@ class ThresholdPanel(QWidget):
     def _on_layer(self, layer: Points | None) -> None:
         self._follow(layer)
         self.setEnabled(layer is not None)
-        self.residual.follow(layer)
+        for part in (self.residual, self.refine, self.edits):
+            part.follow(layer)
         if layer is None:
             self.count.setText("no detections yet")
             self.histogram.show_confidences(np.empty(0))

@@ -67,6 +67,8 @@ def image_layer_data(stack: Stack) -> list[LayerData]:
         "metadata": {KEY: _as_read_note(stack)},
         # The slices are thick for the sake of the spheres; the image must not be averaged over them.
         "projection_mode": "none",
+        # In 3D, scraps of an image with depth would poke through the spheres.
+        "blending": "translucent_no_depth",
     }
     lengths = ("pixel" if stack.voxel_size is None else "um",) * 3
     attributes["units"] = ("pixel" if stack.frame_interval is None else "s",) * before + lengths

@@ -70,6 +70,12 @@ def interval_of(layer: Layer) -> float | None:
     return None if math.isnan(interval) else interval
 
 
+def same_dimension(one: Layer, other: Layer) -> bool:
+    """Whether the last axis of two layers is in pixels in both, or a length in both."""
+    pixels = [math.isnan(_ratio(layer.units[-1], "um")) for layer in (one, other)]
+    return pixels[0] == pixels[1]
+
+
 def _ratio(unit: pint.Unit, other: pint.Unit | str) -> float:
     """Return a unit over another; NaN if one of them is a pixel: nobody said how long these are."""
     try:

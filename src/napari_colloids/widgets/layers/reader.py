@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image
 
+from napari_colloids.detection.record import Record
 from napari_colloids.errors import ColloidsError, UnknownVoxelSizeError
 from napari_colloids.formatting import voxel_size_words
 from napari_colloids.particles import implied_voxel_size
-from napari_colloids.widgets.layers.layers import LayerData, image_layer_data, particle_layer_data
-from napari_colloids.widgets.layers.places import voxel_size_of
+from napari_colloids.widgets.layers.layers import LayerData, image_layer_data, is_stack, particle_layer_data
+from napari_colloids.widgets.layers.places import place_of, voxel_size_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NoLayers = list[tuple[None]]
 Reader = Callable[[str | Sequence[str]], list[LayerData] | NoLayers]
 
+#: What a layer keeps of the file beside its table, next to the record of the search.
+_ORIGIN = ("image", "input", "shape", "chosen", "edits")
 #: What says where a layer lies, in the attributes of an image.
 _PLACE = ("scale", "translate", "units", "axis_labels")
 
@@ -127,13 +130,15 @@ def read_tables(path: str | Sequence[str]) -> list[LayerData]:
     from napari_colloids.widgets.layers.spheres import watch_all
 
     layers = []
+    viewer = current_viewer()
     for one in _paths(path):
-        table, name = table_in(one, current_viewer()), one.stem
+        table, name = table_in(one, viewer), one.stem
+        note, image = origin_in(table.attrs, viewer)
         if "channel" not in table or table["channel"].nunique() < 2:
-            layers.append(table_layer(table, name))
+            layers.append(table_layer(table, name, note, image))
             continue
         for channel, part in table.groupby("channel"):
-            layers.append(table_layer(part, f"{name} channel {channel}"))
+            layers.append(table_layer(part, f"{name} channel {channel}", note, image))
     watch_all()
     return layers
 
@@ -174,9 +179,45 @@ def _voxel_size_on_show(viewer: ViewerModel | None) -> tuple[VoxelSize, str]:
     )
 
 
-def table_layer(table: pd.DataFrame, name: str) -> LayerData:
-    """Describe the Points layer of a table, scaled by the voxel size that its micrometres imply."""
-    return particle_layer_data(table, _place_of(table), name=name)
+def origin_in(attrs: Mapping[Hashable, object], viewer: ViewerModel | None) -> tuple[dict[str, object], Image | None]:
+    """Return what a layer is to know of a table that was found here, and the image of the viewer it was found in.
+
+    That is the one with the name of the layer or of the file that was searched. Other tables have nothing to know.
+    """
+    try:
+        known = Record.from_attrs(attrs).to_attrs()
+    except ColloidsError:
+        return {}, None
+    del known["notices"]
+    note = {**known, **{name: attrs[name] for name in _ORIGIN if attrs.get(name) is not None}}
+    images = [layer for layer in (viewer.layers if viewer else []) if is_stack(layer)]
+    file = str(note.get("input", ""))
+    image = next((one for one in images if one.name == note.get("image")), None) or next(
+        (one for one in images if file and one.source.path and Path(one.source.path).name == file), None
+    )
+    if image is not None:
+        note["image"] = image.name
+    elif file:
+        note.setdefault("image", Path(file).stem)
+    return note, image
+
+
+def table_layer(
+    table: pd.DataFrame, name: str, note: Mapping[str, object] | None = None, image: Image | None = None
+) -> LayerData:
+    """Describe the Points layer of a table, in the place of its image, if both agree on the size of a voxel.
+
+    Otherwise it is scaled by the voxel size that its micrometres imply.
+    """
+    place = _place_of(table)
+    if image is not None and (implied_voxel_size(table) is None or _agree(implied_voxel_size(table), image)):
+        place = place_of(image)
+    return particle_layer_data(table, place, name=name, note=note)
+
+
+def _agree(size: VoxelSize | None, image: Image) -> bool:
+    known = voxel_size_of(image)
+    return size is not None and known is not None and bool(np.allclose(size, known, rtol=1e-4))
 
 
 def _place_of(table: pd.DataFrame) -> Place:

@@ -16,6 +16,7 @@ from napari.components.dims import RangeTuple
 from napari.layers import Image, Labels
 
 from napari_colloids.widgets.layers.layers import note_of
+from napari_colloids.widgets.layers.places import same_dimension
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -54,7 +55,8 @@ class SliderRange:
 
     def _follow(self, layer: Layer) -> None:
         if isinstance(layer, Image | Labels):
-            for changed in (layer.events.data, layer.events.scale, layer.events.translate):
+            events = layer.events
+            for changed in (events.data, events.scale, events.translate, events.units, events.visible):
                 changed.connect(self._keep)
 
     def _on_point(self, event: Event) -> None:
@@ -84,9 +86,16 @@ class SliderRange:
 def _slices(viewer: ViewerModel) -> dict[int, tuple[float, float, int]]:
     """Return where the slices start (world), their distance, and the number of the last, along the axes of images."""
     images = [layer for layer in viewer.layers if isinstance(layer, Image | Labels)]
+    # Of pixels and micrometres, those of the topmost image on show.
+    leading = next((layer for layer in reversed(images) if layer.visible), images[-1] if images else None)
+    images = [layer for layer in images if leading is not None and same_dimension(layer, leading)]
     images.sort(key=lambda layer: isinstance(layer, Labels))  # those that napari makes of a selection lie anywhere
     others = [
-        layer for layer in viewer.layers if not isinstance(layer, Image | Labels) and "kind" not in note_of(layer)
+        layer
+        for layer in viewer.layers
+        if not isinstance(layer, Image | Labels)
+        and "kind" not in note_of(layer)
+        and (leading is None or same_dimension(layer, leading))
     ]
     if not images:
         return {}

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from app_model.types import KeyCode, KeyMod
 from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
 from napari_colloids.widgets.layers import layers
-from napari_colloids.widgets.layers.by_hand import reset_edited_features
+from napari_colloids.widgets.layers.edit_history import history_of, resize
+from napari_colloids.widgets.layers.gl_context import make_current
+from napari_colloids.widgets.layers.hover import say_units
 from napari_colloids.widgets.layers.origin import set_parent
+from napari_colloids.widgets.layers.other_units import show_alone
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
@@ -67,6 +71,7 @@ class SphereView:
         for layer in viewer.layers:
             self._adopt(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removing.connect(make_current)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_moved)
         viewer.dims.events.order.connect(self._on_moved)
@@ -92,6 +97,9 @@ class SphereView:
 
     def _on_inserted(self, event: Event) -> None:
         self._adopt(event.value)
+        viewer = self._viewer()
+        if viewer is not None:
+            show_alone(viewer, event.value)
 
     def _on_ndisplay(self, event: Event | None = None) -> None:
         for layer in self._particles():
@@ -108,12 +116,35 @@ class SphereView:
             self._resize(event.source)
 
     def _on_edited(self, event: Event) -> None:
-        """Reset the features of points that were added or moved, and the sizes of their cross-sections."""
-        reset_edited_features(event)
+        """Record an edit, which may be undone, and draw what was added or changed as it is."""
+        history_of(event.source).on_data(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             if _measured_column(event.source):
                 self._dress(event.source)
+            self._thicken(event.source)
             self._resize(event.source)
+
+    def _on_size(self, event: Event) -> None:
+        """Take the point size that was set of the selected particles for their diameter.
+
+        Sizes that are set here have no event.
+        """
+        layer = event.source
+        which = sorted(layer.selected_data)
+        resize(layer, which, np.asarray(layer.size)[which] / 2)
+
+    def _undo(self, layer: Points) -> None:
+        """Undo the last edit of the particles."""
+        self._say(history_of(layer).undo(), "Undone", "undo")
+
+    def _redo(self, layer: Points) -> None:
+        """Redo the last edit of the particles that was undone."""
+        self._say(history_of(layer).redo(), "Redone", "redo")
+
+    def _say(self, edit: str, done: str, what: str) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.status = f"{done}: {edit}" if edit else f"There is nothing to {what}."
 
     def _on_drawn(self, event: Event) -> None:
         """Follow points that others hide in 3D; a change of size draws once more, with nothing left to change then."""
@@ -131,9 +162,13 @@ class SphereView:
             return
         if is_ours(layer):
             self._thicken(layer)
+            say_units(layer)
             layer.events.data.connect(self._on_edited)
+            layer.events.size.connect(self._on_size)
             layer.events.visible.connect(self._on_visible)
             layer.events.set_data.connect(self._on_drawn)
+            layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, self._undo, overwrite=True)
+            layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, self._redo, overwrite=True)
             if viewer.dims.ndisplay == 3:
                 self._dress(layer)
             self._resize(layer)

@@ -64,7 +64,7 @@ class RunButton(QPushButton):
         self.label, self._status, self._doing, self._prepare = label, status, doing, prepare
         self._cancel_tip, self._counts, self._kept = cancel_tip, counts, kept
         self._ready, self._tip = True, ""
-        self._rival: RunButton | None = None
+        self._rivals: list[RunButton] = []
         self.bar = ProgressBar(visible=False)
         self.task = Task(self, doing)
         self.task.progressed.connect(self._on_progressed)
@@ -86,10 +86,13 @@ class RunButton(QPushButton):
         self._refresh()
 
     def take_turns_with(self, other: RunButton) -> None:
-        """Share a progress bar with another button: while one is at work the other is disabled."""
+        """Share a progress bar with another button: while one is at work the other is disabled.
+
+        Of several, each pair has to.
+        """
         other.bar = self.bar
         for one, its_rival in ((self, other), (other, self)):
-            one._rival = its_rival
+            one._rivals.append(its_rival)
             its_rival.began.connect(one._refresh)
             its_rival.ended.connect(one._refresh)
 
@@ -125,7 +128,7 @@ class RunButton(QPushButton):
         if not isalive(self):
             return
         running, cancelling = self.busy, self.task.cancelling
-        rival = self._rival if self._rival is not None and isalive(self._rival) and self._rival.busy else None
+        rival = next((one for one in self._rivals if isalive(one) and one.busy), None)
         if running:
             doing = "Cancelling…" if cancelling else "Cancel" if self._cancel_tip else f"{self._doing}…"
             tip = self._cancel_tip

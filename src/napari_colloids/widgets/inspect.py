@@ -34,6 +34,8 @@ from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.score import is_points, like_detections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari
     from napari.layers import Image, Layer
     from napari.utils.events import Event
@@ -97,7 +99,7 @@ class InspectWidget(Panel):
         self.list.changed.connect(self._plot_timer.start)
         self.list.read.connect(self._on_read)
         self.colours.changed.connect(self._plot_timer.start)
-        self.colours.refused.connect(self.status.fail)
+        self.colours.refused.connect(lambda text: self._say(notice(text)))
         self.show_what.changed.connect(self._draw)
         self._viewer.layers.selection.events.active.connect(self._on_active)
         self._bind_keys()
@@ -112,39 +114,40 @@ class InspectWidget(Panel):
 
     def _bind_keys(self) -> None:
         """Bind the keys of the tours, in the canvas and in this dock."""
-        this = ref(self)
-
-        def go(viewer: object, *, name: str, step: int) -> None:
-            widget = this()
-            if widget is not None and isalive(widget):
-                widget.tour(name, step)
-
         for name, tour in TOURS.items():
             for prefix, step in (("", 1), ("Shift-", -1)):
-                self._viewer.bind_key(f"{prefix}{tour.key}", partial(go, name=name, step=step), overwrite=True)
+                self._viewer.bind_key(f"{prefix}{tour.key}", _touring(ref(self), name, step), overwrite=True)
                 shortcut = QShortcut(QKeySequence(f"{prefix}{tour.key}".replace("-", "+")), self)
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                 shortcut.activated.connect(partial(self.tour, name, step))
 
     def tour(self, name: str, step: int = 1) -> None:
         """Go to the next stop of a tour, or to the one before."""
+        active = self._viewer.layers.selection.active
         try:
             stops = TOURS[name].stops(self._viewer, self.points.value)
         except ColloidsError as error:
-            self.status.say(notice(str(error)))
+            self._say(notice(str(error)))
             return
+        finally:  # an outcome that is shown for the first time would be the one to edit
+            self._viewer.layers.selection.active = active
         current = None
         if self._stop is not None and self._stop[0] == name and self._stop[1]() is stops.layer:
             current = self._stop[2]
         number = following(stops.order, current, step)
         if number is None:
-            self.status.say(f"No particle to go to: {stops.what}.")
+            self._say(f"No particle to go to: {stops.what}.")
             return
         index = int(stops.order[number])
         self._stop = (name, ref(stops.layer), index)
         value = f": {stops.column} {stops.layer.features[stops.column].iloc[index]:.3g}" if stops.column else ""
-        self.status.say(f"{number + 1} of {len(stops.order)}, {stops.what}{value}")
+        self._say(f"{number + 1} of {len(stops.order)}, {stops.what}{value}")
         self._go(stops.layer, index)
+
+    def _say(self, text: str) -> None:
+        """Say where a tour is, or nothing, which takes no room."""
+        self.status.say(text)
+        self.status.setVisible(bool(text))
 
     def _go(self, layer: Points, index: int) -> None:
         """Show a point in the viewer, in the table where it is listed, and in sections."""
@@ -196,7 +199,7 @@ class InspectWidget(Panel):
 
     def _on_layer(self, layer: Points | None) -> None:
         self._stop = None
-        self.status.say("")
+        self._say("")
         self.sections.clear()
         self.list.follow(layer)
         self._on_read()
@@ -230,6 +233,17 @@ class InspectWidget(Panel):
         limits = self.colours.limits() if self.colours.column.value == quantity.name else None
         self.plot.show_result(partial(plot_histogram, values, quantity, limits), curves=0)
         self.spread.say(spread_words(values, quantity))
+
+
+def _touring(dock: ref[InspectWidget], name: str, step: int) -> Callable[[object], None]:
+    """Return what a key of the viewer does: it goes on with a tour, as long as the dock is there."""
+
+    def go(viewer: object) -> None:  # napari asks a key binding for its name, which a partial function lacks
+        widget = dock()
+        if widget is not None and isalive(widget):
+            widget.tour(name, step)
+
+    return go
 
 
 def _is_inspectable(layer: Layer) -> bool:

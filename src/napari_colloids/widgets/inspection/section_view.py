@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _HEIGHT_PX = 132
 #: Between the sections, as a part of their width.
 _GAP = 0.06
+#: Around them, as a part of half their width.
+_EDGE = 0.03
 #: Colours of the rings of the particle and of those around it.
 _OWN_COLOUR, _OTHER_COLOUR = CONFIDENCE_COLOURS[1], CONFIDENCE_COLOURS[-1]
 #: Longest scale bar as a part of a section, and lengths that it may have in powers of ten.
@@ -126,7 +128,8 @@ class SectionView(Canvas):
             axes.text(middle, 1.1 * reach, name, ha="center", va="top")
         self._draw_bar(sections)
         width = reach * (6 + 4 * _GAP)
-        axes.set(xlim=(-reach, width - reach), ylim=(1.5 * reach, -reach), aspect="equal")
+        edge = _EDGE * reach
+        axes.set(xlim=(-reach - edge, width - reach + edge), ylim=(1.5 * reach, -reach - edge), aspect="equal")
         axes.set_axis_off()
 
     def _draw_bar(self, sections: Sections) -> None:

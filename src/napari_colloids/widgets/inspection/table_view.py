@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.intp]
 
-#: Height of a row and of the table, and width of a column at most, in pixels.
-_ROW_PX, _HEIGHT_PX, _MAX_COLUMN_PX = 20, 150, 120
+#: Height of a row and of the table, and what a column is wider than its text, in pixels.
+_ROW_PX, _HEIGHT_PX, _CELL_MARGINS_PX = 20, 170, 12
+#: napari's own padding would leave room for three columns.
+_STYLE = "QTableView { font-size: 11px; } QHeaderView::section { padding: 1px 4px; font-size: 11px; }"
 #: Rows from which the widths of the columns are taken.
 _SAMPLED_ROWS = 50
 #: Runs of neighbouring rows that are marked at most: Qt compares each with all others.
@@ -40,6 +42,7 @@ class ParticleView(QTableView):
         self.particles = ParticleModel()
         self.setModel(self.particles)
         self.setFixedHeight(_HEIGHT_PX)
+        self.setStyleSheet(_STYLE)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setWordWrap(False)
@@ -50,8 +53,6 @@ class ParticleView(QTableView):
             header.setSectionsClickable(True)
         numbers.setDefaultSectionSize(_ROW_PX)
         numbers.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        titles.setResizeContentsPrecision(_SAMPLED_ROWS)
-        titles.setMaximumSectionSize(_MAX_COLUMN_PX)
         titles.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         titles.setSortIndicatorClearable(True)
         self.setVerticalHeader(numbers)
@@ -92,8 +93,12 @@ class ParticleView(QTableView):
             self._marking = False
 
     def fit_columns(self) -> None:
-        """Make the columns as wide as their titles and numbers."""
-        self.resizeColumnsToContents()
+        """Make the columns as wide as their titles and their first numbers; Qt would add room for an arrow."""
+        model, letters = self.particles, self.fontMetrics()
+        rows = range(min(len(model.rows), _SAMPLED_ROWS))
+        for column, quantity in enumerate(model.quantities):
+            texts = [quantity.title, *(str(model.data(model.index(row, column))) for row in rows)]
+            self.setColumnWidth(column, max(map(letters.horizontalAdvance, texts)) + _CELL_MARGINS_PX)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Delete the selected particles, and leave letters to the shortcuts."""

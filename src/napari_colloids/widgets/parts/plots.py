@@ -140,7 +140,8 @@ class ConfidenceHistogram(ResultPlot):
 
 
 def use_log_counts(axes: Axes, counts: NDArray[np.int_]) -> None:
-    """Make the axis of counts logarithmic, so that few particles are seen beside many."""
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(_LOG_START, max(int(counts.max(initial=0)), 1) * _LOG_ROOM)
+    """Make the axis of counts logarithmic where there are any, so that few particles are seen beside many."""
+    if counts.any():
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(_LOG_START, counts.max() * _LOG_ROOM)

@@ -71,6 +71,11 @@ COLUMNS: dict[str, Column] = {
     "x_err": Column("Standard error of x.", "voxels", by_hand=_UNKNOWN),
     "radius_err": Column("Standard error of the radius.", "px", by_hand=_UNKNOWN),
     "refined": Column("1 where position and radius were fitted to the image, 0 elsewhere.", whole=True, by_hand=0),
+    "misfit": Column(
+        "What the residual around the particle has beyond the noise (root mean square of both, a ratio): 1 where the "
+        "fit explains all.",
+        by_hand=_UNKNOWN,
+    ),
     "intensity": Column("Mean grey level above the background.", "grey levels", by_hand=_UNKNOWN),
     **{
         f"intensity_{channel}": Column(f"The same in channel {channel}.", "grey levels", by_hand=_UNKNOWN)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from napari_colloids.widgets.layers.quantities import is_number, quantities_of, values_of
+from napari_colloids.widgets.layers.quantities import quantities_of, values_of
 from napari_colloids.widgets.parts.own_control import wrapped
 
 if TYPE_CHECKING:

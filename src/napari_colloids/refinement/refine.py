@@ -110,11 +110,12 @@ def refine(
     pandas.DataFrame
         ``z, y, x, radius``, their standard errors ``z_err, y_err, x_err, radius_err``, and ``refined``: 0 where the fit
         was not accepted and the particle is as it came; ``radius_err`` is NaN where they are no larger than the PSF.
-        ``misfit`` is what the residual around each has beyond the noise, 1 where the fit explains all.
-        Particles that explain no light, and those given twice, are left out, and those that only the residual showed come last. ``attrs`` holds the estimated optics, noise and
-        spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``, ``polydispersity``, ``background``,
-        ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in lateral voxels and grey levels),
-        ``not_refined`` where these are known, but no particle was refined: why, and ``notices``.
+        ``misfit`` is what the residual around each has beyond the noise, 1 where the fit explains all. Particles that
+        explain no light, and those given twice, are left out, and those that only the residual showed come last.
+        ``attrs`` holds the estimated optics, noise and spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``,
+        ``polydispersity``, ``background``, ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in
+        lateral voxels and grey levels), ``not_refined`` where these are known, but no particle was refined: why, and
+        ``notices``.
 
     Raises
     ------

@@ -83,18 +83,17 @@ class Cut:
     def __init__(self, points: Points, index: int, image: Image, viewer: ViewerModel) -> None:
         data = np.asarray(points.data, dtype=float)
         leading = list(places.index_of(image, viewer))
-        frame = np.rint(data[index, : points.ndim - 3]).astype(int)
+        frame = np.rint(data[index, :-3]).astype(int)
         count = min(len(leading), len(frame))
         if count:
             shape = image.data[0].shape if image.multiscale else image.data.shape
             last = np.array(shape[: len(leading)])[-count:] - 1
             leading[-count:] = np.clip(frame[-count:], 0, last).tolist()
         scale, shift = places.into_voxels(points, image)
-        here = np.all(np.rint(data[:, : points.ndim - 3]) == frame, axis=1) & np.asarray(points.shown, dtype=bool)
-        here[index] = True
-        self._own = int(here[:index].sum())
-        self._centres = data[here, -3:] * scale + shift
-        self._radii = layers.radii_of(points.features)[here] * abs(float(scale[-1]))
+        near = _near(points, index, data)
+        self._own = int(np.flatnonzero(near == index)[0])
+        self._centres = data[near, -3:] * scale + shift
+        self._radii = layers.radii_of(points.features.iloc[near]) * abs(float(scale[-1]))
         size = places.voxel_size_of(image)
         self._pixel_um = None if size is None else size[2]
         self._steps = np.array([aspect_of(size), 1.0 if size is None else size[1] / size[2], 1.0])
@@ -139,6 +138,22 @@ class Cut:
             Ring(float(away[i, right]), float(away[i, down]), float(squared[i] ** 0.5), bool(i == self._own))
             for i in which
         ]
+
+
+def _near(points: Points, index: int, data: Array) -> NDArray[np.intp]:
+    """Return a point and those on show whose spheres may be seen beside it, by its largest radius."""
+    size = np.asarray(points.scale[-3:])
+    radii = layers.radii_of(points.features.iloc[[index]]), points.features.get("radius", layers.DEFAULT_RADIUS)
+    own, largest = (float(np.nanmax(one)) for one in radii)
+    reach = (max(_REACH_RADII * own, _MIN_REACH_PX) + largest) * abs(size[-1] / size)
+    shown = np.array(points.shown, dtype=bool)
+    shown[index] = True
+    near = np.flatnonzero(shown)
+    for axis in range(data.shape[1]):  # of many points few are left after the first
+        space = axis - (data.shape[1] - 3)
+        distance = np.abs(data[near, axis] - data[index, axis])
+        near = near[distance < (0.5 if space < 0 else reach[space])]
+    return near
 
 
 def _read(planes: Sequence[object]) -> list[NDArray[np.generic]]:

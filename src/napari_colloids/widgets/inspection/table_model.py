@@ -37,7 +37,7 @@ class ParticleModel(QAbstractTableModel):
         self._mask: NDArray[np.bool_] | None = None
         self._row_of: Indices = np.empty(0, np.intp)
         self._sorted_by: tuple[str, bool] | None = None
-        self._order: Indices | None = None
+        self._orders: dict[str, Indices] = {}
 
     def read(self, layer: Points | None) -> None:
         """Take the points of a layer, with the order of the rows as it was where the column is there."""
@@ -49,7 +49,7 @@ class ParticleModel(QAbstractTableModel):
         self.beginResetModel()
         self.quantities, self.columns = list(quantities.values()), columns
         self.count = 0 if layer is None else len(layer.data)
-        self._mask, self._order = None, None
+        self._mask, self._orders = None, {}
         self._fill()
         self.endResetModel()
 
@@ -65,7 +65,6 @@ class ParticleModel(QAbstractTableModel):
         self.beginResetModel()
         name = self.quantities[column].name if 0 <= column < len(self.quantities) else ""
         self._sorted_by = (name, order == Qt.SortOrder.AscendingOrder) if name else None
-        self._order = None
         self._fill()
         self.endResetModel()
 
@@ -77,9 +76,7 @@ class ParticleModel(QAbstractTableModel):
 
     def _fill(self) -> None:
         """Put the points that are shown into rows."""
-        if self._order is None:
-            self._order = self._sorted()
-        order = self._order
+        order = self._sorted()
         self.rows = order if self._mask is None else order[self._mask[order]]
         self._row_of = np.full(self.count, -1, np.intp)
         self._row_of[self.rows] = np.arange(len(self.rows))
@@ -89,7 +86,10 @@ class ParticleModel(QAbstractTableModel):
         values = self.columns.get(name)
         if values is None:
             return np.arange(self.count)
-        order = np.argsort(values, kind="stable")
+        if name not in self._orders:
+            # A stable sort takes five times as long, which matters only where many values are equal.
+            self._orders[name] = np.argsort(values, kind=None if values.dtype.kind == "f" else "stable")
+        order = self._orders[name]
         if rising:
             return order
         unknown = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0

@@ -1,8 +1,7 @@
 """Time the table of the Inspect dock: python measurements/inspection.py [--particles 200000].
 
 Without a window, of a layer of random particles with errors: read, sort, filter, threshold, selection, and the sections
-of one particle in a lazy stack. Times are CPU times of the thread of the window, also on a busy machine; what is read in
-the background does not count.
+of one particle in a lazy stack. Times are CPU times of the thread of the window, the same on a busy machine.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_colloids.widgets.layers import layers, order_colours
-from napari_colloids.widgets.layers.column_colours import column_limits
+from napari_colloids.widgets.layers.column_colours import column_limits, scale_of
 from napari_colloids.widgets.layers.quantities import Quantity, is_number, quantities_of, values_of
 from napari_colloids.widgets.parts.controls import Form, shaped
 from napari_colloids.widgets.parts.number_box import NumberBox
@@ -36,14 +36,20 @@ class ColourBar(QWidget):
         super().__init__()
         self.setFixedHeight(_BAR_PX)
         self.setMinimumWidth(40)
+        self._colours: list[str] = []
+
+    def show_colours(self, colours: list[str]) -> None:
+        """Show these colours from left to right; none where there are none."""
+        self._colours = colours
+        self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the colours; where nothing is coloured, none."""
-        if not self.isEnabled():
+        """Draw the colours."""
+        if not self._colours:
             return
         gradient = QLinearGradient(0, 0, self.width(), 0)
-        for number, colour in enumerate(layers.CONFIDENCE_COLOURS):
-            gradient.setColorAt(number / (len(layers.CONFIDENCE_COLOURS) - 1), QColor(colour))
+        for number, colour in enumerate(self._colours):
+            gradient.setColorAt(number / (len(self._colours) - 1), QColor(colour))
         painter = QPainter(self)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(gradient)
@@ -152,8 +158,7 @@ class ColourControls(QWidget):
         limits = self.limits()
         for control in (self.low, self.high, self.automatic):
             control.enabled = limits is not None
-        self.bar.setEnabled(limits is not None)
-        self.bar.update()
+        self.bar.show_colours([] if limits is None else scale_of(self.column.value))
         unit = self._quantities[self.column.value].title if limits is not None else ""
         self.bar.setToolTip(unit)
         if limits is None:

@@ -21,8 +21,8 @@ def go_to(viewer: ViewerModel, points: Points, index: int) -> None:
         # On a slice: between two of them napari draws and picks another one than it shows.
         slices = round((world[axis - first] - start) / step) if step else 0
         dims.set_point(axis, min(max(start + slices * step, start), stop))
-    centre = list(viewer.camera.center)
+    centre = list(viewer.scene.camera.center)
     for place, axis in enumerate(dims.displayed, start=3 - dims.ndisplay):
         if axis >= first:
             centre[place] = float(world[axis - first])
-    viewer.camera.center = tuple(centre)
+    viewer.scene.camera.center = tuple(centre)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from napari_colloids.particles import WHOLE
-from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS
+from napari_colloids.widgets.layers.column_colours import scale_of
 from napari_colloids.widgets.parts.plots import use_log_counts
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plot_histogram(
     centres = (edges[:-1] + edges[1:]) / 2
     colours: object = _PLAIN_COLOUR
     if limits is not None:
-        scale = LinearSegmentedColormap.from_list(quantity.name, CONFIDENCE_COLOURS)
+        scale = LinearSegmentedColormap.from_list(quantity.name, scale_of(quantity.name))
         colours = scale((centres - limits[0]) / (limits[1] - limits[0]))
     axes.bar(centres, counts, width=np.diff(edges) * (0.9 if quantity.name in WHOLE else 1.0), color=colours)
     if quantity.name == "confidence":

@@ -32,7 +32,7 @@ _EDGE = 0.03
 #: Colours of the rings of the particle and of those around it.
 _OWN_COLOUR, _OTHER_COLOUR = CONFIDENCE_COLOURS[1], CONFIDENCE_COLOURS[-1]
 #: Longest scale bar as a part of a section, and lengths that it may have in powers of ten.
-_MAX_BAR, _BAR_STEPS = 0.5, (1, 2, 5)
+_MAX_BAR, _BAR_STEPS = 0.35, (1, 2, 5)
 _EMPTY = "choose a particle: its sections xy, xz and yz"
 
 

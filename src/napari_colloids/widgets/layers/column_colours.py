@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.utils.colormaps import Colormap
 
+from napari_colloids.particles import ERRORS
 from napari_colloids.structure import LOCAL_COLUMNS
 from napari_colloids.widgets.layers.layers import COLOUR_SCALES, CONFIDENCE_COLOURS
 
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 
 #: Of particles whose value is unknown, or not to be trusted: opaque, as what shines through hides the others in 3D.
 _UNKNOWN_COLOUR = (0.55, 0.55, 0.55, 1.0)
+#: The columns whose high values are the doubtful ones, which have the colour of a low confidence.
+_DOUBTFUL_IF_HIGH = (*ERRORS, "misfit")
 #: Percentiles of a column at both ends of its colours.
 _COLOURED_PERCENTILES = (1.0, 99.0)
+
+
+def scale_of(column: str) -> list[str]:
+    """Return the colours of a column from the lower end of its range to the upper one."""
+    return CONFIDENCE_COLOURS[::-1] if column in _DOUBTFUL_IF_HIGH else CONFIDENCE_COLOURS
 
 
 def known(table: pd.DataFrame, column: str, values: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -77,5 +85,5 @@ def column_colours(
     numbers = values.astype(float)
     which = known(table, column, numbers)
     colours = np.tile(np.array(_UNKNOWN_COLOUR), (len(numbers), 1))
-    colours[which] = Colormap(CONFIDENCE_COLOURS).map(np.clip((numbers[which] - low) / (high - low), 0, 1))
+    colours[which] = Colormap(scale_of(column)).map(np.clip((numbers[which] - low) / (high - low), 0, 1))
     return colours

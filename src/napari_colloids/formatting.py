@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -27,6 +28,34 @@ def refinement_words(refined: int, optics: Mapping[str, object], voxel_size: Seq
     axial, lateral = (width * unit for width in cast("Sequence[float]", optics["psf_sigma"]))
     numbers = f"{axial:.2f}/{lateral:.2f} px" if voxel_size is None else f"{axial:.3f}/{lateral:.3f} µm"
     return f"{text}, PSF sigma {numbers} (axial/lateral)"
+
+
+def error_words(errors: Mapping[str, float], voxel_size: Sequence[float] | None) -> str:
+    """Return standard errors of position and radius in words, in nanometres where the voxel size is known.
+
+    Parameters
+    ----------
+    errors
+        By the names of the columns: ``z_err, y_err, x_err`` in voxels and ``radius_err`` in lateral voxels; those that
+        are NaN are left out.
+    voxel_size
+        Micrometres ``(z, y, x)``, or None where it is unknown.
+
+    Examples
+    --------
+    >>> error_words({"z_err": 0.05, "radius_err": 0.02}, (0.2, 0.1, 0.1))
+    'z 10.0, radius 2.0 nm'
+    >>> error_words({"z_err": 0.05, "y_err": 0.031}, None)
+    'z 0.050, y 0.031 voxels'
+    """
+    edges = dict(zip("zyx", voxel_size or (1.0, 1.0, 1.0), strict=True))
+    parts = []
+    for column, error in errors.items():
+        if math.isfinite(error):
+            name = column.removesuffix("_err")
+            length = error * edges.get(name, edges["x"])
+            parts.append(f"{name} {length:.3f}" if voxel_size is None else f"{name} {length * 1000:.1f}")
+    return f"{', '.join(parts)} {'voxels' if voxel_size is None else 'nm'}" if parts else ""
 
 
 def voxel_words(voxel_size: Sequence[float] | None, assumed: str = "", remedy: str = "") -> str:

@@ -74,6 +74,11 @@ COLUMNS: dict[str, Column] = {
     "by_hand": Column(
         "0 as found, 1 added by hand, 2 moved or resized by hand (where anything was).", whole=True, by_hand=1
     ),
+    "misfit": Column(
+        "What the residual around the particle has beyond the noise (root mean square of both, a ratio): 1 where the "
+        "fit explains all.",
+        by_hand=_UNKNOWN,
+    ),
     "intensity": Column("Mean grey level above the background.", "grey levels", by_hand=_UNKNOWN),
     **{
         f"intensity_{channel}": Column(f"The same in channel {channel}.", "grey levels", by_hand=_UNKNOWN)

@@ -19,7 +19,7 @@ from napari_colloids.io import read_particles
 from napari_colloids.particles import ERRORS
 
 FRAMES = 3
-REFINED = [*ERRORS, "refined"]
+REFINED = [*ERRORS, "refined", "misfit"]
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def test_positions_are_more_exact_and_nothing_is_lost(small, plain, refined):
 
 def test_columns_and_facts(plain, refined):
     assert list(refined.columns) == [name for name in COLUMNS if name in refined]
-    assert set(refined.columns) - set(plain.columns) == {*ERRORS, "refined"}
+    assert set(refined.columns) - set(plain.columns) == {*ERRORS, "refined", "misfit"}
     assert set(plain.attrs) | FACTS <= set(refined.attrs)
     assert not FACTS & set(plain.attrs)
     assert refined["refined"].mean() > 0.9
@@ -129,7 +129,7 @@ def test_nothing_found_is_an_empty_table_with_all_columns(refined):
     noise = np.random.default_rng(0).normal(100, 10, (32, 32, 32))
     found = detect(noise, diameter=10, refine=True)
     assert len(found) <= 3
-    assert {*ERRORS, "refined"} <= set(found.columns)
+    assert {*ERRORS, "refined", "misfit"} <= set(found.columns)
     assert any("Not refined" in notice for notice in found.attrs["notices"])
 
 

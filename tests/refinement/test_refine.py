@@ -50,7 +50,7 @@ def test_standard_errors_cover_the_true_errors(dense):
 
 
 def test_the_table_says_what_was_done(dense):
-    assert list(dense.refined.columns) == [*POSITION, "radius", *ERRORS, "refined"]
+    assert list(dense.refined.columns) == [*POSITION, "radius", *ERRORS, "refined", "misfit"]
     assert (dense.refined["refined"] == 1).all()
     assert np.isfinite(dense.refined.to_numpy()).all()
     # In the order of the detections; what else is there, of which none was undetected, lies just at a face.

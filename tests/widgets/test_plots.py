@@ -50,10 +50,25 @@ def test_a_plot_follows_the_theme(make_napari_viewer, qtbot, make):
         assert to_hex(plot.axes.xaxis.label.get_color()) == to_hex(plot.axes.yaxis.label.get_color()) == ink
         assert to_hex(plot.axes.get_xticklabels()[0].get_color()) == ink
         lines = [line.get_xydata().tolist() for line in plot.axes.get_lines()]
-        if isinstance(plot, ResultPlot):
+        if isinstance(plot, ConfidenceHistogram):
+            assert [to_hex(line.get_color()) for line in plot.axes.get_lines()] == [ink]
+        else:
             data, *others = (to_hex(line.get_color()) for line in plot.axes.get_lines())
             assert data == CURVE_COLOURS[theme == "light"]
             assert set(others) == {ink}
         seen[theme] = (lines, len(plot.axes.patches), plot.axes.get_xlim())
         assert lines
     assert seen["light"] == seen["dark"], "the same is drawn in both"
+
+
+def test_few_doubtful_confidences_are_seen_beside_many_certain_ones(qtbot, tmp_path):
+    plot = ConfidenceHistogram()
+    qtbot.addWidget(plot)
+    plot.show_confidences(np.array([0.31, 0.62, *[0.99] * 2000]))
+    low, high = plot.axes.get_ylim()
+    heights = [np.log(bar.get_height() / low) / np.log(high / low) for bar in plot.axes.patches if bar.get_height() > 0]
+    assert min(heights) > 0.05, "a bar of a single particle"
+    assert max(heights) < 1
+    plot.save.write(tmp_path / "confidences.csv")
+    qtbot.waitUntil(lambda: not plot.save.busy, timeout=30_000)
+    assert pd.read_csv(tmp_path / "confidences.csv")["points"].sum() == 2002

@@ -79,6 +79,11 @@ def test_accurate_positions_with_errors_are_shown_and_exported(
     assert (points.features.loc[refined, ERRORS] > 0).all(axis=None)
     assert f"{refined.sum()} refined, PSF sigma 0.1" in widget.status.text()
     assert "µm (axial/lateral)" in widget.status.text()
+    middle = points.features.loc[refined, "z_err"].median() * 0.1 * 1000
+    assert f"Median errors: z {middle:.1f}, y " in widget.status.text()
+    assert (points.features.loc[refined, "misfit"] >= 1).all()
+    others = int((~refined).sum())
+    assert not others or f"{others} of {len(points.data)} not refined" in widget.status.text()
 
     truth = positions_of(simulated.particles)
     away = np.linalg.norm(truth[:, None] - points.data[refined.to_numpy()][None], axis=2).min(axis=0)

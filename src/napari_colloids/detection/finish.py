@@ -76,6 +76,7 @@ def iter_finish(
         confidence=found.confidence[chosen],
         errors=None if fitted.errors is None else fitted.errors[chosen],
         refined=None if fitted.refined is None else fitted.refined[chosen],
+        misfit=None if fitted.misfit is None else fitted.misfit[chosen],
         voxel_size=plan.voxel_size,
     ).sort_values(POSITION, ignore_index=True)
     low, high = plan.region.bounds(plan.shape)
@@ -127,6 +128,7 @@ class _Fitted(NamedTuple):
     candidates: Candidates
     errors: NDArray[np.float64] | None = None
     refined: NDArray[np.bool_] | None = None
+    misfit: NDArray[np.float64] | None = None
     optics: Mapping[str, object] = MappingProxyType({})
     notices: Sequence[str] = ()
 
@@ -153,7 +155,8 @@ def _refined(volume: Volume, plan: Plan, found: Candidates) -> Generator[Progres
     count = len(doubtful)
     errors = np.concatenate([fit.errors, np.full((count, len(ERRORS)), np.nan)])
     refined = np.append(fit.refined, np.zeros(count, bool))
-    return _Fitted(both[kept], errors[kept], refined[kept], fit.facts, fit.notices)
+    misfit = np.append(fit.misfit, np.full(count, np.nan))
+    return _Fitted(both[kept], errors[kept], refined[kept], misfit[kept], fit.facts, fit.notices)
 
 
 def _notices(plan: Plan, parts: list[Found], table: pd.DataFrame) -> list[str]:

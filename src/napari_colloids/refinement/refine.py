@@ -110,11 +110,12 @@ def refine(
     pandas.DataFrame
         ``z, y, x, radius``, their standard errors ``z_err, y_err, x_err, radius_err``, and ``refined``: 0 where the fit
         was not accepted and the particle is as it came; ``radius_err`` is NaN where they are no larger than the PSF.
-        Particles that explain no light, and those given twice, are
-        left out, and those that only the residual showed come last. ``attrs`` holds the estimated optics, noise and
-        spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``, ``polydispersity``, ``background``,
-        ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in lateral voxels and grey levels),
-        ``not_refined`` where these are known, but no particle was refined: why, and ``notices``.
+        ``misfit`` is what the residual around each has beyond the noise, 1 where the fit explains all. Particles that
+        explain no light, and those given twice, are left out, and those that only the residual showed come last.
+        ``attrs`` holds the estimated optics, noise and spread (``psf_sigma``, ``psf_tail``, ``psf_tilt``, ``shell``,
+        ``polydispersity``, ``background``, ``brightness``, ``brightness_spread``, ``noise_gain``, ``noise_floor``; in
+        lateral voxels and grey levels), ``not_refined`` where these are known, but no particle was refined: why, and
+        ``notices``.
 
     Raises
     ------
@@ -164,7 +165,13 @@ def refine(
     steps = iter_refine(volume, positions_of(table), radii, size, aspect, known_psf)
     fit = result_of(steps, progress)
     refined = particle_table(
-        fit.positions, radius=fit.radii, errors=fit.errors, refined=fit.refined, voxel_size=stack.voxel_size, **of
+        fit.positions,
+        radius=fit.radii,
+        errors=fit.errors,
+        refined=fit.refined,
+        misfit=fit.misfit,
+        voxel_size=stack.voxel_size,
+        **of,
     )
     refined.attrs.update(fit.facts, notices=fit.notices)
     return refined
@@ -354,5 +361,8 @@ def _in_stack_voxels(fitted: FittedParticles, detections: Detections, positions:
     stays = ~fitted.accepted
     old = fitted.source[stays]
     places[stays], sizes[stays], errors[stays] = positions[old], radii[old], np.nan
+    misfit = np.where(stays, np.nan, fitted.misfit.excess)
     order = np.argsort(np.where(fitted.source < 0, len(positions), fitted.source), kind="stable")
-    return Refinement(places[order], sizes[order], errors[order], fitted.accepted[order], fitted.source[order])
+    return Refinement(
+        places[order], sizes[order], errors[order], fitted.accepted[order], fitted.source[order], misfit[order]
+    )

@@ -32,6 +32,9 @@ class Refinement:
         Shape ``(N,)``: whether the fit was accepted.
     source
         Shape ``(N,)``: number of the detection, -1 for a particle that only the residual showed.
+    misfit
+        Shape ``(N,)``: root mean square of the residual around each over that of the noise, at least 1; NaN where the
+        fit was not accepted.
     common
         Optics, noise and statistics of the particles; None where they could not be estimated.
     notices
@@ -45,6 +48,7 @@ class Refinement:
     errors: Array
     refined: NDArray[np.bool_]
     source: NDArray[np.intp]
+    misfit: Array
     common: GlobalParameters | None = None
     notices: list[str] = field(default_factory=list)
     declined: str = ""
@@ -72,6 +76,7 @@ class Refinement:
             unknown,
             np.zeros(count, bool),
             np.arange(count),
+            np.full(count, np.nan),
             common,
             [declined_words(reason)],
             "" if common is None else reason,

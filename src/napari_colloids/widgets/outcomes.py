@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
 
 from magicgui.widgets import CheckBox
 from qtpy.compat import isalive
@@ -14,8 +15,6 @@ from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.spheres import add_layer
 
 if TYPE_CHECKING:
-    from weakref import ref
-
     import pandas as pd
     from napari.components import ViewerModel
     from napari.layers import Image, Points
@@ -35,6 +34,17 @@ OF_A_COMPARISON = {
     "only in the first": "Detections that match none of the others.",
     "only in the second": "Of the others those that match no detection.",
 }
+
+
+#: The outcomes that were offered last in each viewer.
+_LATEST: WeakKeyDictionary[ViewerModel, ref[Outcomes]] = WeakKeyDictionary()
+
+
+def latest(viewer: ViewerModel) -> Outcomes | None:
+    """Return the outcomes of the last comparison in a viewer; None where there was none, or its dock was closed."""
+    kept = _LATEST.get(viewer)
+    found = None if kept is None else kept()
+    return found if found is not None and isalive(found) else None
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class Outcomes(QWidget):
     def offer(self, compared: Compared) -> None:
         """Offer new outcomes; what was shown of the last ones is shown of these."""
         before, self._layers, self._compared = self._layers, {}, compared
+        _LATEST[self._viewer] = ref(self)
         for layer in before.values():
             self._viewer.layers.remove(layer)
         for kind, box in self.boxes.items():
@@ -85,6 +96,16 @@ class Outcomes(QWidget):
             box.tooltip = f"{self._helps[kind]} {len(compared.parts[kind])} of them."
             if box.value:
                 self._show(kind)
+
+    @property
+    def kinds(self) -> list[str]:
+        """What is told apart: what both have, what only the first has, and what only the second has."""
+        return list(self.boxes)
+
+    def shown(self, kind: str) -> Points:
+        """Check the box of an outcome, and return the layer that it is shown in."""
+        self.boxes[kind].value = True
+        return self._layers[kind]
 
     def _on_box(self, kind: str, on: bool) -> None:
         layer = self._layers.get(kind)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection import METHODS, Record
-from napari_colloids.formatting import refinement_words, voxel_words
+from napari_colloids.formatting import error_words, refinement_words, voxel_words
+from napari_colloids.particles import ERRORS
 from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.origin import is_child_of
 from napari_colloids.widgets.layers.spheres import add_layer
@@ -90,5 +91,17 @@ def detection_summary(table: pd.DataFrame, shown: int) -> str:
     ]
     if "refined" in table:
         lines.append(f"{refinement_words(int(table['refined'].sum()), record.optics, record.voxel_size)}.")
+        lines += _accuracy(table, record)
     lines += [notice(text) for text in record.notices]
     return "<br>".join(lines)
+
+
+def _accuracy(table: pd.DataFrame, record: Record) -> list[str]:
+    """Return the median errors of refined particles in words, and how many others there are and where to find them."""
+    refined = table["refined"] == 1
+    words = error_words(dict(table.loc[refined, ERRORS].median()), record.voxel_size) if refined.any() else ""
+    lines = [f"Median errors: {words}."] if words else []
+    others = int((~refined).sum())
+    if refined.any() and others:
+        lines.append(notice(f"{others} of {len(table)} not refined: Inspect lists them (filter: refined = 0)."))
+    return lines

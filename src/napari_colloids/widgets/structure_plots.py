@@ -12,7 +12,8 @@ from napari_colloids.particles import WHOLE
 from napari_colloids.plotting import unit_symbol
 from napari_colloids.structure import hard_sphere_contact_value, hard_sphere_structure_factor
 from napari_colloids.structure.hard_sphere_theory import FREEZING
-from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS, order_limits
+from napari_colloids.widgets.layers.column_colours import column_limits
+from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ def plot_histogram(shown: Sequence[Shown], column: str, axes: Axes) -> Axes:
         return axes
     counts, _ = np.histogram(values[0], edges)
     centres = (edges[:-1] + edges[1:]) / 2
-    low, high = order_limits(shown[0].found.particles, column)
+    low, high = column_limits(shown[0].found.particles, column)
     colours = LinearSegmentedColormap.from_list(column, CONFIDENCE_COLOURS)((centres - low) / (high - low))
     axes.bar(centres, counts, width=np.diff(edges) * (0.9 if column in WHOLE else 1.0), color=colours)
     return axes

@@ -43,10 +43,6 @@ COLOURS = {
     **{"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"},
     **{"in both": "#35e0ff", "only in the first": "#ff5a36", "only in the second": "#ffd23f"},
 }
-#: Of particles whose order is not that of the bulk: opaque, as what shines through hides the others in 3D.
-_OUTSIDE_COLOUR = (0.55, 0.55, 0.55, 1.0)
-#: Percentiles of a measured column at both ends of its colours.
-_COLOURED_PERCENTILES = (1.0, 99.0)
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
 DEFAULT_RADIUS = 3.0
 #: Thickness of a ring as a fraction of the median diameter.
@@ -232,24 +228,6 @@ def _colours(part: str, kind: str, colour_by: str) -> dict[str, Any]:
     limits, colours = COLOUR_SCALES[colour_by]
     colormap = Colormap(colours, name=colour_by)
     return {f"{part}_color": colour_by, f"{part}_colormap": colormap, f"{part}_contrast_limits": limits}
-
-
-def order_limits(table: pd.DataFrame, column: str) -> tuple[float, float]:
-    """Return the values of a column of the structure at both ends of its colours, by the particles inside."""
-    values = table.loc[table["interior"] == 1, column].to_numpy(dtype=float)
-    values = values[np.isfinite(values)]
-    low, high = np.percentile(values, _COLOURED_PERCENTILES) if len(values) else (0.0, 1.0)
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
-
-
-def order_colours(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """Return the colours ``(N, 4)`` of particles by a column of their structure: grey where it is not to be trusted."""
-    low, high = order_limits(table, column)
-    values = table[column].to_numpy(dtype=float)
-    known = np.isfinite(values) & (table["interior"] == 1).to_numpy()
-    colours = np.tile(np.array(_OUTSIDE_COLOUR), (len(table), 1))
-    colours[known] = Colormap(CONFIDENCE_COLOURS).map(np.clip((values[known] - low) / (high - low), 0, 1))
-    return colours
 
 
 def _contrast(stack: Stack, channel: int) -> dict[str, Any]:

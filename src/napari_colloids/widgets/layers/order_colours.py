@@ -1,4 +1,4 @@
-"""Colours of particles by a measured column of their structure, and the colours that they had before."""
+"""Particles coloured by a column, of their structure or any other, and the colours that they had before."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_colloids.particles import POSITION
 from napari_colloids.structure import LOCAL_COLUMNS
 from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.column_colours import column_colours
+from napari_colloids.widgets.layers.quantities import values_of
 from napari_colloids.widgets.layers.spheres import is_ours, watch
 
 if TYPE_CHECKING:
@@ -58,23 +61,41 @@ def add_columns(viewer: ViewerModel, layer: Points, table: pd.DataFrame, inside:
 
 def column_of(layer: Points | None) -> str:
     """Return the column of the structure that points are coloured by, or nothing."""
-    column = "" if layer is None else str(layers.note_of(layer).get("colour_by", ""))
+    column = coloured_by(layer)
     return column if column in LOCAL_COLUMNS else ""
 
 
-def colour(viewer: ViewerModel, layer: Points, column: str) -> None:
-    """Colour points by a column of their structure; an empty one brings back what they looked like before."""
+def coloured_by(layer: Points | None) -> str:
+    """Return the column that points are coloured by, or nothing."""
+    column = "" if layer is None else str(layers.note_of(layer).get("colour_by", ""))
+    return column if layer is not None and column in (*POSITION, *layer.features) else ""
+
+
+def colour(viewer: ViewerModel, layer: Points, column: str, limits: tuple[float, float] | None = None) -> None:
+    """Colour points by a column; an empty one brings back what they looked like before.
+
+    `limits` are the values at both ends of the colours; None takes those of the column (`column_limits`).
+    """
     if column and layer not in _BEFORE:
         before = layers.note_of(layer).get("colour_by", "")
         _BEFORE[layer] = _Look(before, np.array(layer.face_color), layer.current_face_color)
     look = None if column else _BEFORE.pop(layer, None)
     if not column and look is None:
         return
-    layers.add_to_note(layer, colour_by=column if look is None else look.colour_by)
+    layers.add_to_note(layer, colour_by=column if look is None else look.colour_by, colour_limits=limits)
     if is_ours(layer):
         watch(viewer).dress(layer)
     elif look is None:
-        layer.face_color = layers.order_colours(layer.features, column)
+        layer.face_color = column_colours(layer.features, column, values_of(layer, column), limits)
     else:
         # Points may have come or gone since.
         layer.face_color = look.colours if len(look.colours) == len(layer.data) else look.current
+
+
+def colour_plainly(viewer: ViewerModel, layer: Points) -> None:
+    """Give all points of a layer the same colour; points of others get back what they looked like before."""
+    if not is_ours(layer):
+        colour(viewer, layer, "")
+        return
+    layers.add_to_note(layer, colour_by="", colour_limits=None)
+    watch(viewer).dress(layer)

@@ -16,12 +16,15 @@ from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
 
+from napari_colloids.particles import POSITION
 from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers.column_colours import column_colours, known
 from napari_colloids.widgets.layers.edit_history import history_of, resize
 from napari_colloids.widgets.layers.gl_context import make_current
 from napari_colloids.widgets.layers.hover import say_units
 from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.other_units import show_alone
+from napari_colloids.widgets.layers.quantities import values_of
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 
@@ -29,8 +32,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.utils.events import Event
 
-#: Size in 3D of particles whose order is not that of the bulk, over their own: those inside are to be seen.
-_OUTSIDE_SIZE = 0.3
+#: Size in 3D of particles whose value is not known, as their order near a face, over their own: the others are to be
+#: seen.
+_UNKNOWN_SIZE = 0.3
 
 _watched: WeakKeyDictionary[ViewerModel, SphereView] = WeakKeyDictionary()
 
@@ -203,7 +207,8 @@ class SphereView:
             look = layers.flat_look(kind, colour_by, float(np.median(layers.radii_of(layer.features))))
         if measured:
             part = "face" if viewer.dims.ndisplay == 3 else "border"
-            look[f"{part}_color"] = layers.order_colours(layer.features, measured)
+            limits = note.get("colour_limits")
+            look[f"{part}_color"] = column_colours(layer.features, measured, values_of(layer, measured), limits)
         # The colormap must be in place before the colour is mapped through it.
         for attribute in sorted(look, key=lambda name: name.endswith("_color")):
             setattr(layer, attribute, look[attribute])
@@ -222,8 +227,9 @@ class SphereView:
         size = 2 * radius
         if viewer.dims.ndisplay == 3:
             size = np.where(layer.shown, size, 0.0)
-            if _measured_column(layer):
-                size *= np.where(layer.features["interior"] == 1, 1.0, _OUTSIDE_SIZE)
+            measured = _measured_column(layer)
+            if measured:
+                size *= np.where(known(layer.features, measured, values_of(layer, measured)), 1.0, _UNKNOWN_SIZE)
         across = [axis - viewer.dims.ndim + layer.ndim for axis in viewer.dims.not_displayed]
         across = [axis for axis in across if axis >= layer.ndim - 3]
         if len(across) == 1:
@@ -251,7 +257,9 @@ def _keep_thin(layer: Layer) -> None:
 
 
 def _measured_column(layer: Layer) -> str:
-    """Return the column of the structure that a layer is coloured by, or nothing."""
-    column = str(layers.note_of(layer).get("colour_by", ""))
-    known = column in layers.COLOUR_SCALES or not {column, "interior"} <= set(getattr(layer, "features", ()))
-    return "" if known else column
+    """Return the column that a layer is coloured by, or nothing where it has none, or one with colours of its own."""
+    note = layers.note_of(layer)
+    column = str(note.get("colour_by", ""))
+    if column in layers.COLOUR_SCALES and note.get("colour_limits") is None:
+        return ""
+    return column if column in (*POSITION, *getattr(layer, "features", ())) else ""

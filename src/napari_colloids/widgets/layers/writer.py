@@ -26,7 +26,7 @@ def write_points(path: str, data: NDArray[np.float64], attributes: dict[str, obj
 
 def origin_of(layer: Points) -> dict[str, object]:
     """Return what a table of this layer is to say about where it comes from."""
-    note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "colour_by")}
+    note = {key: value for key, value in note_of(layer).items() if key not in ("kind", "colour_by", "colour_limits")}
     origin = {"layer": layer.name, **note}
     interval = interval_of(layer)
     if interval is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from qtpy.QtCore import QEvent, Signal
 
 from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent, QWheelEvent
 
 _HISTOGRAM_BINS = 40
+#: Ends of a logarithmic axis of counts: the lower one, so that a bar of a single particle is seen, and the upper one
+#: over the largest count.
+_LOG_START, _LOG_ROOM = 0.5, 1.5
 
 
 class Canvas(FigureCanvasQTAgg):
@@ -66,45 +71,6 @@ class Canvas(FigureCanvasQTAgg):
         self.draw_idle()
 
 
-class ConfidenceHistogram(Canvas):
-    """Histogram of the confidences; click or drag to move the threshold."""
-
-    picked = Signal(float)
-
-    def __init__(self) -> None:
-        super().__init__(height=120)
-        self._line: Line2D | None = None
-        self._threshold = 0.0
-        self.setToolTip("Number of points by confidence (0 to 1). Click or drag to move the threshold.")
-        self.mpl_connect("button_press_event", self._on_mouse)
-        self.mpl_connect("motion_notify_event", self._on_mouse)
-        self.show_confidences(np.empty(0))
-
-    def show_confidences(self, confidences: NDArray[np.float64]) -> None:
-        """Draw the histogram anew."""
-        self._show(lambda: self._draw_bars(confidences))
-
-    def _draw_bars(self, confidences: NDArray[np.float64]) -> None:
-        counts, edges = np.histogram(confidences, bins=_HISTOGRAM_BINS, range=(0.0, 1.0))
-        centres = (edges[:-1] + edges[1:]) / 2
-        colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
-        self.axes.bar(centres, counts, width=1 / _HISTOGRAM_BINS, color=colours)
-        self.axes.set(xlim=(0, 1), ylim=(0, max(int(counts.max()), 1) * 1.08), xlabel="confidence", ylabel="points")
-        self._line = self.axes.axvline(self._threshold, color=self.look.ink, linewidth=1.2)
-
-    def show_threshold(self, threshold: float) -> None:
-        """Move the threshold line."""
-        self._threshold = threshold
-        if self._line is not None:
-            self._line.set_xdata([threshold, threshold])
-        self.draw_idle()
-
-    def _on_mouse(self, event: MouseEvent) -> None:
-        pressed = event.name == "button_press_event" or getattr(event, "buttons", None)
-        if pressed and event.inaxes is self.axes and event.xdata is not None:
-            self.picked.emit(float(event.xdata))
-
-
 class ResultPlot(Canvas):
     """Plot by the ``plot`` method of a result, which can be saved; see `Drawing` for its colours."""
 
@@ -126,3 +92,56 @@ class ResultPlot(Canvas):
         """Keep the button in its corner."""
         super().resizeEvent(event)
         self.save.place()
+
+
+class ConfidenceHistogram(ResultPlot):
+    """Histogram of the confidences with logarithmic counts; click or drag to move the threshold."""
+
+    picked = Signal(float)
+
+    def __init__(self) -> None:
+        self._line: Line2D | None = None
+        self._threshold = 0.0
+        super().__init__(
+            120,
+            "Number of points by confidence (0 to 1), on a logarithmic axis: a few doubtful ones are seen beside "
+            "many that are certain. Click or drag to move the threshold.",
+        )
+        self.mpl_connect("button_press_event", self._on_mouse)
+        self.mpl_connect("motion_notify_event", self._on_mouse)
+        self.show_confidences(np.empty(0))
+
+    def show_confidences(self, confidences: NDArray[np.float64]) -> None:
+        """Draw the histogram anew."""
+        self.show_result(partial(self._draw_bars, confidences), curves=0)
+
+    def _draw_bars(self, confidences: NDArray[np.float64], axes: Axes) -> None:
+        counts, edges = np.histogram(confidences, bins=_HISTOGRAM_BINS, range=(0.0, 1.0))
+        centres = (edges[:-1] + edges[1:]) / 2
+        colours = LinearSegmentedColormap.from_list("confidence", CONFIDENCE_COLOURS)(centres)
+        axes.bar(centres, counts, width=1 / _HISTOGRAM_BINS, color=colours)
+        use_log_counts(axes, counts)
+        axes.set(xlim=(0, 1), xlabel="confidence", ylabel="points")
+        line = axes.axvline(self._threshold)
+        if axes is self.axes:  # and not those of a file
+            self._line = line
+
+    def show_threshold(self, threshold: float) -> None:
+        """Move the threshold line."""
+        self._threshold = threshold
+        if self._line is not None:
+            self._line.set_xdata([threshold, threshold])
+        self.draw_idle()
+
+    def _on_mouse(self, event: MouseEvent) -> None:
+        pressed = event.name == "button_press_event" or getattr(event, "buttons", None)
+        if pressed and event.inaxes is self.axes and event.xdata is not None:
+            self.picked.emit(float(event.xdata))
+
+
+def use_log_counts(axes: Axes, counts: NDArray[np.int_]) -> None:
+    """Make the axis of counts logarithmic where there are any, so that few particles are seen beside many."""
+    if counts.any():
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(_LOG_START, counts.max() * _LOG_ROOM)

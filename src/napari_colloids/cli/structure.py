@@ -110,7 +110,7 @@ def structure(
             voxel_size=voxel_size,
             diameter=diameter,
             recall=settings["recall"],
-            **clusters,
+            **{name: how_clusters[name] for name in clusters},  # a run that is over takes none
         )
         with progress_bar("topological clusters", unit="frame") as show:
             found_clusters = result_of(searching, show)

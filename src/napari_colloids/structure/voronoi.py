@@ -159,18 +159,18 @@ def _weighted_cells(positions: Array, radii: Array, spacing: float) -> tuple[Arr
     limits = np.array([positions.min(axis=0) - beyond, positions.max(axis=0) + beyond])
     cells = multivoro().compute_voronoi(positions, limits=limits, radii=radii)
     volumes, surface = np.full(len(cells), np.nan), np.zeros(len(cells))
-    bonds, areas = [np.zeros((0, 2), np.intp)], [np.zeros(0)]
+    pairs, sizes = [np.zeros((0, 2), np.intp)], [np.zeros(0)]
     for number, cell in enumerate(cells):
         if not cell.is_successful:
             continue
         corners, faces = cell.get_vertices(), np.asarray(cell.get_face_vertices(), np.intp)
         others = np.asarray(cell.get_neighbors(), np.intp)
-        sizes = face_areas(corners, faces, len(others))
-        volumes[number], surface[number] = polyhedron_volume(corners, faces), sizes.sum()
+        areas = face_areas(corners, faces, len(others))
+        volumes[number], surface[number] = polyhedron_volume(corners, faces), areas.sum()
         between = others >= 0  # the walls have negative numbers
-        bonds.append(np.column_stack([np.full(between.sum(), number), others[between]]))
-        areas.append(sizes[between])
-    bonds, areas = np.concatenate(bonds), np.concatenate(areas)
-    shared = bonds[_are_shared(bonds, areas, surface)]
+        pairs.append(np.column_stack([np.full(between.sum(), number), others[between]]))
+        sizes.append(areas[between])
+    bonds = np.concatenate(pairs)
+    shared = bonds[_are_shared(bonds, np.concatenate(sizes), surface)]
     # A face next to nothing may be there in one of its cells only.
     return volumes, np.unique(np.concatenate([shared, shared[:, ::-1]]), axis=0)

@@ -142,7 +142,7 @@ def _cells(positions: Array, spacing: float) -> tuple[Array, NDArray[np.intp]]:
     nlist = found.nlist
     bonds = np.column_stack([nlist.query_point_indices, nlist.point_indices]).astype(np.intp)
     areas = np.asarray(nlist.weights, dtype=float)
-    surface = np.bincount(bonds[:, 0], areas, minlength=count)
+    surface = np.asarray(np.bincount(bonds[:, 0], areas, minlength=count), dtype=float)
     # Over the padding, particles see their images.
     direct = np.all(np.abs(positions[bonds[:, 0]] - positions[bonds[:, 1]]) <= edges / 2, axis=1)
     return np.asarray(found.volumes, dtype=float), bonds[direct & _are_shared(bonds, areas, surface)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_colloids.detection.warm_up import warm_up
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status
@@ -31,6 +32,8 @@ class DetectWidget(Panel):
         super().__init__(napari_viewer)
         self._search: Search | None = None
         self._partial: Partial | None = None
+        #: Of the last search that came to its end, with its layer.
+        self._found: tuple[pd.DataFrame, Points] | None = None
         self.form = SearchForm(self._viewer, remembers=remembers)
         self.controls = self.form.controls
         self.status = Status()
@@ -45,9 +48,11 @@ class DetectWidget(Panel):
         self.threshold = ThresholdPanel(self._viewer, self.status)
         self.button.take_turns_with(self.threshold.residual)
         self.button.succeeded.connect(self._on_found)
+        self.threshold.counted.connect(self._sum_up)
         self.form.image.changed.connect(self._on_image)
         self.add(self.form, self.button, self.button.bar.native, self.status, self.threshold)
         self._on_image()
+        warm_up()
 
     def _on_image(self) -> None:
         ready = self.form.image.value is not None
@@ -66,7 +71,14 @@ class DetectWidget(Panel):
         table = search.table()
         layer = self._show(search, table)
         self._search = self._partial = None
-        self.status.say(detection_summary(table, int(layer.shown.sum())))
+        self._found = table, layer
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Say what was found, with the number of points on show now."""
+        if self._found is not None and self._found[1] in self._viewer.layers:
+            table, layer = self._found
+            self.status.keep(detection_summary(table, int(layer.shown.sum())), layer)
 
     def _keep_done(self) -> str:
         """Show the frames that a search has done before it was stopped, and say so; empty where there are none."""

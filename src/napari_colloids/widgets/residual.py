@@ -55,7 +55,6 @@ class ResidualButton(RunButton):
             doing="Computing the residual",
             prepare=self._asked_for,
             cancel_tip="Stop after the block that is at work.",
-            counts=True,
         )
         self._viewer = viewer
         self._points: Points | None = None
@@ -97,7 +96,7 @@ class ResidualButton(RunButton):
             f"Residual of {request.count} particles, drawn from -{limit:.3g} to {limit:.3g} grey levels: orange is "
             "light that no particle explains, blue what the model has too much of."
         )
-        self._status.say("<br>".join([said, *map(notice, residual.notices)]))
+        self._status.say("<br>".join([said, *map(notice, residual.notices)]), layer)
 
 
 class _ResidualRequest:

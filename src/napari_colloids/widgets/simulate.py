@@ -78,4 +78,4 @@ class SimulateWidget(Panel):
     def _on_made(self, made: Simulation) -> None:
         added = [add_layer(self._viewer, one) for one in reader.layers_of(made.stack, made.particles)]
         self._viewer.layers.selection.active = added[0]
-        self.status.say(f"Simulated {len(made.particles)} particles.")
+        self.status.say(f"Simulated {len(made.particles)} particles.", added[0])

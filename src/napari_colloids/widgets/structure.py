@@ -153,7 +153,8 @@ class StructureWidget(Panel):
             self.show_what.value = "g"
         self._refresh()
         if not self.button.busy:
-            self.status.say("" if self._done is None else structure_summary(self._done))
+            self.status.say("")
+        self.status.keep("" if self._done is None else structure_summary(self._done), points)
         self._draw()
 
     def _set_unit(self, unit: str) -> None:
@@ -230,7 +231,7 @@ class StructureWidget(Panel):
         self.comparison.keep(points, measured)
         if points is not self.points.value:
             notices.append(f"This is '{points.name}', which is no longer the layer that is chosen.")
-        self.status.say(structure_summary(measured, *notices))
+        self.status.keep(structure_summary(measured, *notices), points)
         self._refresh()
         self._draw()
 

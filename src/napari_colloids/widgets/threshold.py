@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from magicgui.widgets import PushButton
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
@@ -41,10 +41,12 @@ class ThresholdPanel(QWidget):
     Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
     """
 
+    #: Emitted when other points, or another number of them, are on show.
+    counted = Signal()
+
     def __init__(self, viewer: ViewerModel, status: Status) -> None:
         super().__init__()
         self._viewer = viewer
-        self._status = status
         self.layers = LayerChoice(
             viewer, layers.is_result, "Points layer to filter and export: any that has a confidence per point."
         )
@@ -152,3 +154,4 @@ class ThresholdPanel(QWidget):
         with self.level.changed.blocked():
             self.level.value = threshold
         self.count.setText(f"{int(layer.shown.sum())} of {len(layer.data)} shown")
+        self.counted.emit()

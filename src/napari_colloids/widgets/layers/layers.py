@@ -40,7 +40,7 @@ CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
 COLOUR_SCALES: dict[str, tuple[tuple[float, float], list[str]]] = {"confidence": ((0.0, 1.0), CONFIDENCE_COLOURS)}
 #: Plain colours of the layers that are not coloured by a column.
 COLOURS = {
-    **{"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"},
+    **{"truth": "#d58bff", "true positives": "#4d8dff", "false positives": "#ff5a36", "missed": "#ffd23f"},
     **{"in both": "#35e0ff", "only in the first": "#ff5a36", "only in the second": "#ffd23f"},
 }
 #: Of particles whose order is not that of the bulk: opaque, as what shines through hides the others in 3D.

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.layers.unwrapped import unwrapped
+from napari_colloids.widgets.parts.docking import Docking
+from napari_colloids.widgets.parts.status import Status
+from napari_colloids.widgets.parts.task import Task
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
 #: Of a panel, in pixels; docks beside the image should not take its room.
 _MIN_WIDTH_PX = 340
 
 
 class Panel(QScrollArea):
-    """Base of the dock widgets: a column that scrolls where the window is too low for it."""
+    """Base of the dock widgets: a column that scrolls where the window is too low for it.
+
+    Panels share one place as tabs. What a panel has under way ends when its dock is closed, and so does the panel.
+    """
+
+    _docked = False
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = unwrapped(viewer)
         watch(self._viewer)  # for the slices to be reached, whatever is added by whom
+        self._viewer.layers.events.removed.connect(self._on_removed)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -39,6 +50,32 @@ class Panel(QScrollArea):
         for part in parts:
             self.column.addWidget(part)
         self.column.addStretch(1)
+
+    def _on_removed(self, event: Event) -> None:
+        """Say no more what was said about a layer that is gone."""
+        if isalive(self):
+            for status in self.findChildren(Status):
+                status.forget(event.value)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Take a place among the docks; stop when the dock is closed, which lets go of its panel."""
+        super().changeEvent(event)
+        if event is None or event.type() != QEvent.Type.ParentChange:
+            return
+        dock = self.parent()
+        if isinstance(dock, QDockWidget):
+            self._docked = True
+            Docking(dock, Panel)
+        elif dock is None and self._docked:
+            self._docked = False
+            for task in self.findChildren(Task):
+                task.cancel()
+            QTimer.singleShot(0, self._end)
+
+    def _end(self) -> None:
+        """Follow no layer any more, unless docked again: it would compete with a panel that is opened later."""
+        if isalive(self) and not self._docked:
+            self.deleteLater()
 
     def sizeHint(self) -> QSize:
         """Ask for the room the column needs, where a scroll area would ask for little."""

@@ -112,3 +112,71 @@ def test_a_closed_dock_hears_of_nothing(viewer, name, qtbot):
     points.remove_selected()
     image.name = "other"
     viewer.layers.clear()
+
+
+def test_detect_takes_the_image_that_is_selected_and_says_why_others_are_refused(viewer):
+    from napari.utils._proxies import PublicOnlyProxy
+
+    from napari_colloids.widgets import DetectWidget
+
+    widget = DetectWidget(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(widget)
+    viewer.add_image(np.zeros((4, 5)), name="slice")
+    assert "is a single 2D image" in widget.status.text()
+    assert not widget.button.isEnabled()
+    first, second = (viewer.add_image(np.zeros((4, 5, 6)), name=name) for name in ("first", "second"))
+    assert widget.form.image.value is second
+    assert not widget.status.text(), "there is one that can be searched"
+    viewer.layers.selection.active = first
+    assert widget.form.image.value is first
+    colours = viewer.add_image(np.zeros((4, 5, 6, 3)), name="photo", rgb=True)
+    assert "split it into channels" in widget.status.text()
+    assert widget.form.image.value is first
+    viewer.layers.remove(colours)
+    assert not widget.status.text()
+
+
+def test_what_is_folded_away_and_unusual_is_named(viewer):
+    from napari.utils._proxies import PublicOnlyProxy
+
+    from napari_colloids.widgets import DetectWidget
+
+    widget = DetectWidget(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(widget)
+    viewer.add_image(np.zeros((8, 9, 10)))
+    fold = widget.form.advanced
+    assert fold.text() == "▸ Advanced"
+    region = viewer.add_shapes([[[1, 1], [1, 5], [5, 5], [5, 1]]], name="here")
+    widget.controls["region"].value = region
+    widget.controls["slices"].value = (2, 5)
+    assert fold.text() == "▸ Advanced: Region, Slices"
+    fold.expand()
+    assert fold.text() == "▾ Advanced"
+    fold.collapse()
+    viewer.layers.remove(region)
+    assert fold.text() == "▸ Advanced: Slices"
+
+
+def test_the_threshold_moves_with_the_arrow_keys_and_the_summary_counts_along(window, opened, qtbot, click):
+    from napari_colloids.simulation import simulate
+
+    viewer = window._qt_viewer.viewer
+    made = simulate(shape=(32, 32, 32), volume_fraction=0.3, radius=5, seed=1)
+    viewer.add_image(np.asarray(made.stack.data))
+    _, panel = opened("Detect")
+    panel.controls["diameter_unit"].value = "diameter"
+    panel.controls["diameter"].value = 10.0
+    panel.controls["method"].value = "log"
+    click(panel.button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
+    points, slider = viewer.layers[-1], panel.threshold.slider
+    before = slider.value()
+    slider.setFocus(Qt.FocusReason.TabFocusReason)
+    for _ in range(20):
+        qtbot.keyClick(slider, Qt.Key.Key_Right)
+    assert slider.value() == pytest.approx(before + 0.2)
+    shown = int(points.shown.sum())
+    assert f"<b>{shown} particles</b>" in panel.status.text()
+    assert panel.threshold.count.text() == f"{shown} of {len(points.data)} shown"
+    viewer.layers.remove(points)
+    assert not panel.status.text()

@@ -50,6 +50,7 @@ class AssessWidget(Panel):
             self._viewer,
             layers.is_result,
             "Points that were detected here: their image and settings are taken, and the threshold on show.",
+            follows=True,
             label="Points",
         )
         self.status = Status()

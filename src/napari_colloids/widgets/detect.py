@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
+
 from napari_colloids.detection.warm_up import warm_up
+from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
-from napari_colloids.widgets.parts.status import Status
+from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.results import Partial, detection_summary, show
 from napari_colloids.widgets.search_form import SearchForm
 from napari_colloids.widgets.threshold import ThresholdPanel
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import napari
     import pandas as pd
     from napari.layers import Points
+    from napari.utils.events import Event
 
     from napari_colloids.widgets.parts.task import Work
     from napari_colloids.widgets.search import Search
@@ -50,6 +54,7 @@ class DetectWidget(Panel):
         self.button.succeeded.connect(self._on_found)
         self.threshold.counted.connect(self._sum_up)
         self.form.image.changed.connect(self._on_image)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
         self.add(self.form, self.button, self.button.bar.native, self.status, self.threshold)
         self._on_image()
         warm_up()
@@ -57,6 +62,14 @@ class DetectWidget(Panel):
     def _on_image(self) -> None:
         ready = self.form.image.value is not None
         self.button.offer(ready, "Find the particles of the image." if ready else "Load a 3D image first.")
+        if not self.button.busy:
+            self.status.say("")  # what was said was about the image before
+
+    def _on_active(self, event: Event) -> None:
+        """Say why an image that was added or selected cannot be searched."""
+        refused = layers.refusal(event.value) if isalive(self) else ""
+        if refused and not self.button.busy:
+            self.status.say(notice(refused), event.value)
 
     def _asked_for(self) -> Work | None:
         search = self.form.search()

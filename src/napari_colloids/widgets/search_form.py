@@ -15,7 +15,7 @@ from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.regions import is_region, marked_by
 from napari_colloids.widgets.parts.controls import Form, Row, choice, control, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
-from napari_colloids.widgets.parts.panel import folded
+from napari_colloids.widgets.parts.panel import Fold
 from napari_colloids.widgets.parts.remembered import preferences, remember
 from napari_colloids.widgets.parts.weights import WeightsChoice
 from napari_colloids.widgets.search import Search
@@ -66,7 +66,12 @@ class SearchForm(QWidget):
         self._viewer = viewer
         self._followed: Image | None = None
         self.image = LayerChoice(
-            viewer, layers.is_stack, "3D stack to search, or time series of them.", name="image", label="Image"
+            viewer,
+            layers.is_stack,
+            "3D stack to search, or time series of them.",
+            follows=True,
+            name="image",
+            label="Image",
         )
         self.controls: Controls = {
             "image": self.image,
@@ -79,8 +84,11 @@ class SearchForm(QWidget):
         }
         elsewhere = (*_SHOWN, "diameter_unit", *_DIAMETERS)
         hidden = [one for name, one in self.controls.items() if name not in elsewhere]
-        self.advanced = folded(
-            Form(hidden), "Dark particles, own weights, a part of the stack, a measured PSF, and more."
+        self._usual = {one.name: one.value for one in hidden if one.name not in ("tile", "slices")}
+        self.advanced = Fold(
+            Form(hidden),
+            "Dark particles, own weights, a part of the stack, a measured PSF, and more.",
+            self._unusual,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -96,7 +104,16 @@ class SearchForm(QWidget):
         self.image.changed.connect(self._on_image)
         for name in ("frames", "diameter_unit", "method", "refine"):
             self.controls[name].changed.connect(self._refresh)
+        for one in hidden:
+            one.changed.connect(self.advanced.refresh)
         self._on_image()
+
+    def _unusual(self) -> list[str]:
+        """Return the labels of folded controls that make the search another one than usual."""
+        names = [name for name, value in self._usual.items() if self.controls[name].value != value]
+        if self.controls["slices"].value != (0, _last(self.image.value, -3)):
+            names.append("slices")
+        return [self.controls[name].label or self.controls[name].text for name in names]
 
     def options(self) -> Options:
         """Return how to search; every point above the floor is asked for, the threshold hides the rest."""

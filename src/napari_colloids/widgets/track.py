@@ -73,6 +73,7 @@ class TrackWidget(Panel):
             self._viewer,
             lambda layer: isinstance(layer, Points) and layer.ndim >= 4,
             "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
+            follows=True,
             label="Points",
         )
         self.open = PushButton(text="Open…", tooltip="Open a particle table with a column 'frame' as points.")

@@ -372,6 +372,15 @@ def is_stack(layer: object) -> bool:
     return image and note_of(layer).get("kind") != "residual"
 
 
+def refusal(layer: object) -> str:
+    """Return why an image layer is no stack, and what to do; empty for a stack, and for what is no image."""
+    if not isinstance(layer, Image) or is_stack(layer) or note_of(layer).get("kind") == "residual":
+        return ""
+    if layer.rgb:
+        return f"'{layer.name}' is a colour image: split it into channels (right click on it, Split RGB), choose one."
+    return f"'{layer.name}' is a single 2D image: particles are found in 3D stacks (z, y, x)."
+
+
 def is_result(layer: object) -> bool:
     """Whether a layer is a Points layer with a confidence per point, and not an outcome of scoring."""
     particles = isinstance(layer, Points) and layer.ndim >= 3 and _is_number(layer.features.get("confidence"))

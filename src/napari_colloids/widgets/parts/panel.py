@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -16,11 +17,14 @@ from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from napari import Viewer
     from napari.utils.events import Event
 
 #: Of a panel, in pixels; docks beside the image should not take its room.
 _MIN_WIDTH_PX = 340
+_FOLD_STYLE = "QPushButton { background: transparent; border: none; text-align: left; padding: 3px 0px; }"
 
 
 class Panel(QScrollArea):
@@ -96,16 +100,29 @@ def across(*parts: QWidget) -> QHBoxLayout:
     return row
 
 
-def folded(form: QWidget, tooltip: str) -> QCollapsible:
-    """Fold a form of controls away under "Advanced"."""
-    fold = QCollapsible("Advanced")
-    fold.setToolTip(tooltip)
-    fold.setDuration(0)
-    for layout, indent in ((fold.layout(), 0), (fold.content().layout(), 8)):
-        if layout is not None:
-            layout.setContentsMargins(indent, 0, 0, 0)
-    fold.addWidget(form)
-    # Controls that are out of sight are not to have the focus.
-    fold.toggled.connect(form.setVisible)
-    form.hide()
-    return fold
+class Fold(QCollapsible):
+    """Controls that are folded away under "Advanced", where those are named that `unusual` returns."""
+
+    def __init__(self, form: QWidget, tooltip: str, unusual: Callable[[], Sequence[str]] = tuple) -> None:
+        super().__init__("")
+        self._unusual = unusual
+        self.setToolTip(tooltip)
+        self.setDuration(0)
+        # A line of text rather than one more button; superqt's own arrow has not the colour of the theme.
+        self.setCollapsedIcon(QIcon())
+        self.setExpandedIcon(QIcon())
+        self.toggleButton().setStyleSheet(_FOLD_STYLE)
+        for layout, indent in ((self.layout(), 0), (self.content().layout(), 8)):
+            if layout is not None:
+                layout.setContentsMargins(indent, 0, 0, 0)
+        self.addWidget(form)
+        # Controls that are out of sight are not to have the focus.
+        self.toggled.connect(form.setVisible)
+        self.toggled.connect(self.refresh)
+        form.hide()
+        self.refresh()
+
+    def refresh(self, _: object = None) -> None:
+        """Name what is unusual, unless it is in sight."""
+        names = "" if self.isExpanded() else ", ".join(self._unusual())
+        self.setText(f"{'▾' if self.isExpanded() else '▸'} Advanced" + (f": {names}" if names else ""))

@@ -123,3 +123,22 @@ def errors_by_axis(errors: Mapping[str, float]) -> str:
     'z 0.51, y 0.2, x 0.21'
     """
     return ", ".join(f"{axis} {error:.2g}" for axis, error in errors.items())
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration in words, as exactly as an estimate is worth.
+
+    Parameters
+    ----------
+    seconds
+        How long it is.
+
+    Examples
+    --------
+    >>> duration_words(7.2), duration_words(44), duration_words(170), duration_words(5000)
+    ('7 s', '40 s', '3 min', '1 h 23 min')
+    """
+    if seconds < 60:
+        return f"{max(round(seconds), 1) if seconds < 15 else round(seconds, -1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 Result = TypeVar("Result")
+
+#: The time left is told after so long, and so much of the whole.
+_MIN_TOLD_S, _MIN_TOLD_SHARE = 2.0, 0.03
 
 
 class Progress(NamedTuple):
@@ -25,6 +29,30 @@ class Progress(NamedTuple):
     done: int
     total: int
     message: str
+
+
+class TimeLeft:
+    """Estimate of the time that a computation still takes, from the pace that it has had so far.
+
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start: tuple[float, float] | None = None
+
+    def after(self, done: int, total: int) -> float | None:
+        """Return the seconds that are left after a step; None while there is no telling yet."""
+        share, now = done / max(total, 1), self._clock()
+        if self._start is None:
+            self._start = share, now
+        gained, passed = share - self._start[0], now - self._start[1]
+        if passed < _MIN_TOLD_S or gained < _MIN_TOLD_SHARE:
+            return None
+        return passed * (1 - share) / gained
 
 
 @overload

@@ -55,7 +55,7 @@ def test_it_runs_and_cancels(qtbot, click, button, status, work):
     assert (button.text(), button.toolTip()) == ("Run", "Run it.")
     click(button)
     qtbot.waitUntil(lambda: button.bar.value == 1, timeout=TIMEOUT)
-    assert (button.text(), button.toolTip(), status.text()) == ("Cancel", "Stop.", "working")
+    assert (button.text(), button.toolTip(), status.text()) == ("Cancel", "Stop.", "working: 50%")
     assert button.bar.visible
     click(button)
     assert (button.text(), button.isEnabled()) == ("Cancelling…", False)

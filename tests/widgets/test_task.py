@@ -164,6 +164,31 @@ def test_work_stops_when_its_widget_goes(qapp, qtbot):
     assert not progress._all_instances
 
 
+def test_the_activity_bar_shows_the_same_share_and_ends_with_the_work(task, qtbot):
+    from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
+    from napari.utils import progress
+
+    seen, may_end = [], threading.Event()
+
+    def work():
+        for step in range(1, 4):
+            yield Step(step, 4)
+        may_end.wait(TIMEOUT / 1000)
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+        (bar,) = progress._all_instances
+        shown = QtLabeledProgressBar(prog=bar)
+        qtbot.addWidget(shown)
+        for event, slot in ((bar.events.value, shown._set_value), (bar.events.total, shown._set_total)):
+            event.connect(slot)
+        bar.events.value.connect(lambda event: seen.append((event.value, bar.total)))
+        qtbot.waitUntil(lambda: (3, 4) in seen, timeout=TIMEOUT)
+        assert (shown.qt_progress_bar.value(), shown.qt_progress_bar.maximum()) == (3, 4)
+        may_end.set()
+    assert not progress._all_instances
+
+
 def test_cancelled_detection_leaves_the_window_usable(viewer, qtbot, click):
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (48, 48, 48), dtype=np.uint8))
     widget = DetectWidget(PublicOnlyProxy(viewer))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from napari_colloids import __version__
 from napari_colloids.detection.channels import channel_notices
+from napari_colloids.detection.course import Course
 from napari_colloids.detection.detector import iter_detect, selection
 from napari_colloids.detection.estimate import DiameterEstimate
 from napari_colloids.detection.inputs import input_stack
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from napari_colloids.stack import Stack
 
 #: Steps of the progress per volume, whatever its number of tiles.
-_STEPS_PER_VOLUME = 100
+_STEPS_PER_VOLUME = 1000
 
 #: Callback that stores the particles of a volume.
 Keep = Callable[[Part, pd.DataFrame], None]
@@ -200,7 +201,7 @@ def iter_detect_series(
         if part in skipped:
             continue
         label = _label(stack, number, len(parts))
-        steps = iter_detect(stack, options, region, estimates.get(part.channel), part)
+        steps, course = iter_detect(stack, options, region, estimates.get(part.channel), part), Course(options)
         while True:
             try:
                 step = next(steps)
@@ -214,8 +215,8 @@ def iter_detect_series(
                 break
             except ColloidsError as error:
                 raise ColloidsError(of_volume(str(error), part, parts)) from error
-            done_here = _STEPS_PER_VOLUME * step.done // max(step.total, 1)
-            yield Progress(number * _STEPS_PER_VOLUME + done_here, total, label + _step_message(step))
+            done_here = int(_STEPS_PER_VOLUME * course.share(step))
+            yield Progress(number * _STEPS_PER_VOLUME + done_here, total, label + step.message)
         record = Record.from_attrs(table.attrs)
         if record.searched and part.channel not in estimates:
             estimates[part.channel] = DiameterEstimate.of_record(record, part.frame)
@@ -273,11 +274,6 @@ def labelled(table: pd.DataFrame, part: Part, stack: Stack, several_channels: bo
         table.insert(0, "frame", part.frame)
     table.attrs = attrs
     return table
-
-
-def _step_message(step: Progress) -> str:
-    """Describe the progress within a volume."""
-    return f"{step.message}: step {step.done} of {step.total}"
 
 
 def _label(stack: Stack, number: int, total: int) -> str:

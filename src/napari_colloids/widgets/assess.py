@@ -50,6 +50,7 @@ class AssessWidget(Panel):
             self._viewer,
             layers.is_result,
             "Points that were detected here: their image and settings are taken, and the threshold on show.",
+            follows=True,
             label="Points",
         )
         self.status = Status()
@@ -59,7 +60,6 @@ class AssessWidget(Panel):
             doing="Simulating stacks",
             prepare=self._asked_for,
             cancel_tip="Stop after the stack that is at work.",
-            counts=True,
         )
         self.plot = ResultPlot(
             170,
@@ -103,7 +103,7 @@ class AssessWidget(Panel):
     def _on_done(self, assessed: _Assessed) -> None:
         self._done, found = assessed, assessed.assessment
         layers.add_to_note(assessed.asked.points, assessment=found.as_dict())
-        self.status.say(assessment_summary(found))
+        self.status.keep(assessment_summary(found), assessed.asked.points)
         if found.prediction is None:
             self.plot.show_result(lambda axes: axes.set(xlabel="threshold", ylabel="no prediction"))
         else:

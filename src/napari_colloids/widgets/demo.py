@@ -52,7 +52,7 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
         for name, widget in (("Detect", detect), ("Score", score))
     ]
     detect.threshold.layers.value = found
-    detect.status.say(detection_summary(particles, int(found.shown.sum())))
+    detect.status.keep(detection_summary(particles, int(found.shown.sum())), found)
     score.button.click()
     viewer.window.resize(*_WINDOW_SIZE_PX)
     docks[0].parent().resizeDocks(docks, [_WINDOW_SIZE_PX[1] // 2] * 2, Qt.Orientation.Vertical)

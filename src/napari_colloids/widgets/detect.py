@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
+
+from napari_colloids.detection.warm_up import warm_up
+from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.parts.panel import Panel
 from napari_colloids.widgets.parts.run_button import RunButton
-from napari_colloids.widgets.parts.status import Status
+from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.results import Partial, detection_summary, show
 from napari_colloids.widgets.search_form import SearchForm
 from napari_colloids.widgets.settings_row import SettingsRow
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     import napari
     import pandas as pd
     from napari.layers import Points
+    from napari.utils.events import Event
 
     from napari_colloids.widgets.parts.task import Work
     from napari_colloids.widgets.search import Search
@@ -32,6 +37,8 @@ class DetectWidget(Panel):
         super().__init__(napari_viewer)
         self._search: Search | None = None
         self._partial: Partial | None = None
+        #: Of the last search that came to its end, with its layer.
+        self._found: tuple[pd.DataFrame, Points] | None = None
         self.form = SearchForm(self._viewer, remembers=remembers)
         self.controls = self.form.controls
         self.status = Status()
@@ -49,13 +56,24 @@ class DetectWidget(Panel):
         self.button.take_turns_with(self.threshold.refine)
         self.threshold.residual.take_turns_with(self.threshold.refine)
         self.button.succeeded.connect(self._on_found)
+        self.threshold.counted.connect(self._sum_up)
         self.form.image.changed.connect(self._on_image)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
         self.add(self.form, self.settings, self.button, self.button.bar.native, self.status, self.threshold)
         self._on_image()
+        warm_up()
 
     def _on_image(self) -> None:
         ready = self.form.image.value is not None
         self.button.offer(ready, "Find the particles of the image." if ready else "Load a 3D image first.")
+        if not self.button.busy:
+            self.status.say("")  # what was said was about the image before
+
+    def _on_active(self, event: Event) -> None:
+        """Say why an image that was added or selected cannot be searched."""
+        refused = layers.refusal(event.value) if isalive(self) else ""
+        if refused and not self.button.busy:
+            self.status.say(notice(refused), event.value)
 
     def _asked_for(self) -> Work | None:
         search = self.form.search()
@@ -70,7 +88,14 @@ class DetectWidget(Panel):
         table = search.table()
         layer = self._show(search, table)
         self._search = self._partial = None
-        self.status.say(detection_summary(table, int(layer.shown.sum())))
+        self._found = table, layer
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Say what was found, with the number of points on show now."""
+        if self._found is not None and self._found[1] in self._viewer.layers:
+            table, layer = self._found
+            self.status.keep(detection_summary(table, int(layer.shown.sum())), layer)
 
     def _keep_done(self) -> str:
         """Show the frames that a search has done before it was stopped, and say so; empty where there are none."""

@@ -168,7 +168,8 @@ class LoadWidget(Panel):
         self._viewer.layers.selection.active = added[0]
         true = sum(len(layer.data) for layer in added if isinstance(layer, Points))
         said = f"Loaded {added[0].name}" + (f" with {true} true particles." if true else ".")
-        self.status.say(" ".join([html.escape(said, quote=False), *map(notice, notices)]) if notices else said)
+        said = " ".join([html.escape(said, quote=False), *map(notice, notices)]) if notices else said
+        self.status.say(said, added[0])
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ class PointsButton(RunButton):
             doing=doing,
             prepare=self._asked_for,
             cancel_tip="Stop after the block that is at work.",
-            counts=True,
         )
         self._viewer, self._what = viewer, tip
         self.points: Points | None = None

@@ -80,7 +80,7 @@ class ResidualButton(PointsButton):
             f"Residual of {request.count} particles, drawn from -{limit:.3g} to {limit:.3g} grey levels: orange is "
             "light that no particle explains, blue what the model has too much of."
         )
-        self._status.say("<br>".join([said, *map(notice, residual.notices)]))
+        self._status.say("<br>".join([said, *map(notice, residual.notices)]), layer)
         self._watch(request, layer)
 
     def _watch(self, request: _ResidualRequest, layer: Layer) -> None:

@@ -170,7 +170,7 @@ class ScoreWidget(Panel):
     def _on_compared(self, result: tuple[str, Compared, _Answer]) -> None:
         against, compared, answer = result
         self.outcomes[against].offer(compared)
-        self.status.say(answer.summary)
+        self.status.keep(answer.summary, self.detections.value, self._second.value)
         self.plot.show_result(answer.plot)
 
 
@@ -256,7 +256,18 @@ def score_summary(scored: Score, ranked_ap: float) -> str:
             "F1": f"{scored.f1:.3f}",
             "RMSE (voxels)": _by_axis(scored.rmse) if scored.true_positives else "none",
             "Right / false / missed": f"{scored.true_positives} / {scored.false_positives} / {scored.false_negatives}",
+            "Not counted": f"{scored.ignored_predictions} detections, {scored.ignored_truths} true",
         }
+    ) + _border_words(scored)
+
+
+def _border_words(scored: Score) -> str:
+    """Return why some particles are not counted; empty where all are."""
+    if not scored.ignored_predictions and not scored.ignored_truths:
+        return ""
+    return (
+        f"Not counted: particles less than half a diameter ({scored.diameter / 2:.3g} px) from a face of the image, "
+        "where they are cut off."
     )
 
 

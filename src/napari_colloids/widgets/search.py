@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.detection import Part, Record, iter_detect_series, joined, parts_of
-from napari_colloids.refinement import PSF
 from napari_colloids.widgets.layers import layers, places
 
 if TYPE_CHECKING:
@@ -86,6 +85,8 @@ class Search:
         done = list(self.tables)
         options = self.options
         if self._psf is not None:
+            from napari_colloids.refinement import PSF
+
             options = replace(options, psf=PSF.measured(self._psf))
         yield from iter_detect_series(
             self._stack,

@@ -19,7 +19,7 @@ from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.regions import is_region, marked_by
 from napari_colloids.widgets.parts.controls import Form, Row, choice, control, controls_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
-from napari_colloids.widgets.parts.panel import folded
+from napari_colloids.widgets.parts.panel import Fold
 from napari_colloids.widgets.parts.remembered import preferences, remember
 from napari_colloids.widgets.parts.weights import WeightsChoice
 from napari_colloids.widgets.search import Search
@@ -81,7 +81,12 @@ class SearchForm(QWidget):
         #: Confidence that results are to be shown from at first; None for the default of the method.
         self.threshold: float | None = None
         self.image = LayerChoice(
-            viewer, layers.is_stack, "3D stack to search, or time series of them.", name="image", label="Image"
+            viewer,
+            layers.is_stack,
+            "3D stack to search, or time series of them.",
+            follows=True,
+            name="image",
+            label="Image",
         )
         self.controls: Controls = {
             "image": self.image,
@@ -95,8 +100,11 @@ class SearchForm(QWidget):
         }
         elsewhere = (*_SHOWN, "diameter_unit", *_DIAMETERS)
         hidden = [one for name, one in self.controls.items() if name not in elsewhere]
-        self.advanced = folded(
-            Form(hidden), "Dark particles, own weights, a part of the stack, a measured PSF, and more."
+        self._usual = {one.name: one.value for one in hidden if one.name not in ("tile", "slices")}
+        self.advanced = Fold(
+            Form(hidden),
+            "Dark particles, own weights, a part of the stack, a measured PSF, and more.",
+            self._unusual,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -114,7 +122,16 @@ class SearchForm(QWidget):
         self.controls["method"].changed.connect(self._forget_threshold)
         for name in ("frames", "diameter_unit", "method", "refine"):
             self.controls[name].changed.connect(self._refresh)
+        for one in hidden:
+            one.changed.connect(self.advanced.refresh)
         self._on_image()
+
+    def _unusual(self) -> list[str]:
+        """Return the labels of folded controls that make the search another one than usual."""
+        names = [name for name, value in self._usual.items() if self.controls[name].value != value]
+        if self.controls["slices"].value != (0, _last(self.image.value, -3)):
+            names.append("slices")
+        return [one.label or str(getattr(one, "text", one.name)) for one in map(self.controls.__getitem__, names)]
 
     def options(self, *, shown_only: bool = False) -> Options:
         """Return how to search.

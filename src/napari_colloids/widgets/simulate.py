@@ -9,7 +9,7 @@ from napari_colloids.simulation import PRESETS, Parameters
 from napari_colloids.widgets.layers import reader
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Form, choice, controls_of
-from napari_colloids.widgets.parts.panel import Panel, folded
+from napari_colloids.widgets.parts.panel import Fold, Panel
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status
@@ -47,7 +47,7 @@ class SimulateWidget(Panel):
         self.button.succeeded.connect(self._on_made)
         shown = Form([self.preset, *(self.controls[name] for name in _SHOWN)])
         others = Form(control for name, control in self.controls.items() if name not in _SHOWN)
-        self.advanced = folded(others, "Shape of the PSF, illumination, camera noise, voxel size, and more.")
+        self.advanced = Fold(others, "Shape of the PSF, illumination, camera noise, voxel size, and more.")
         self.add(shown, self.advanced, self.button, self.status)
         self.preset.changed.connect(self._take_preset)
         # Also when the one that is chosen already is chosen again.
@@ -78,4 +78,4 @@ class SimulateWidget(Panel):
     def _on_made(self, made: Simulation) -> None:
         added = [add_layer(self._viewer, one) for one in reader.layers_of(made.stack, made.particles)]
         self._viewer.layers.selection.active = added[0]
-        self.status.say(f"Simulated {len(made.particles)} particles.")
+        self.status.say(f"Simulated {len(made.particles)} particles.", added[0])

@@ -25,7 +25,7 @@ from napari_colloids.widgets.parts.export import Export, ExportButton
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.number_box import NumberBox
 from napari_colloids.widgets.parts.own_control import wrapped
-from napari_colloids.widgets.parts.panel import Panel, folded
+from napari_colloids.widgets.parts.panel import Fold, Panel
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
@@ -80,6 +80,7 @@ class StructureWidget(Panel):
             "Points layer of the particles; only the points on show are measured. The window is the image that they "
             "were found in, else the box that they fill.",
             rank=like_detections,
+            follows=True,
             label="Points",
         )
         self.slab = _slab_control()
@@ -114,7 +115,7 @@ class StructureWidget(Panel):
         basic = settings_of(StructureSettings)
         self.add(
             Form([self.points, self.slab, *(self.controls[name] for name in basic)]),
-            folded(
+            Fold(
                 Form([control for name, control in self.controls.items() if name not in basic]),
                 "What is known of the detection: errors of the positions are taken from the points.",
             ),
@@ -153,7 +154,8 @@ class StructureWidget(Panel):
             self.show_what.value = "g"
         self._refresh()
         if not self.button.busy:
-            self.status.say("" if self._done is None else structure_summary(self._done))
+            self.status.say("")
+        self.status.keep("" if self._done is None else structure_summary(self._done), points)
         self._draw()
 
     def _set_unit(self, unit: str) -> None:
@@ -230,7 +232,7 @@ class StructureWidget(Panel):
         self.comparison.keep(points, measured)
         if points is not self.points.value:
             notices.append(f"This is '{points.name}', which is no longer the layer that is chosen.")
-        self.status.say(structure_summary(measured, *notices))
+        self.status.keep(structure_summary(measured, *notices), points)
         self._refresh()
         self._draw()
 

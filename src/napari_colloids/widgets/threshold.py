@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from magicgui.widgets import PushButton
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
@@ -30,11 +30,42 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Points
     from napari.utils.events import Event
+    from qtpy.QtGui import QKeyEvent
 
     from napari_colloids.widgets.parts.status import Status
 
 #: The threshold of a layer that brings none along (reloaded from a file: what was written was on show).
 NO_THRESHOLD = 0.0
+
+
+class _Slider(QDoubleSlider):
+    """From 0 to 1; superqt's own slider leaves the keys to the window."""
+
+    _STEP, _LONG_STEP = 0.01, 0.1
+
+    def __init__(self, tooltip: str) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(0.0, 1.0)
+        self.setSingleStep(self._STEP)
+        self.setPageStep(self._LONG_STEP)
+        self.setToolTip(tooltip)
+        leave_wheel_to_panel(self)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Move by a step (arrows), ten of them (page up and down), or to an end (home, end)."""
+        if event is None:
+            return
+        moves = {
+            **dict.fromkeys((Qt.Key.Key_Left, Qt.Key.Key_Down), -self._STEP),
+            **dict.fromkeys((Qt.Key.Key_Right, Qt.Key.Key_Up), self._STEP),
+            **{Qt.Key.Key_PageDown: -self._LONG_STEP, Qt.Key.Key_PageUp: self._LONG_STEP},
+            **{Qt.Key.Key_Home: -1.0, Qt.Key.Key_End: 1.0},
+        }
+        move = moves.get(Qt.Key(event.key()))
+        if move is None:
+            super().keyPressEvent(event)
+        else:
+            self.setValue(min(max(self.value() + move, 0.0), 1.0))
 
 
 class ThresholdPanel(QWidget):
@@ -43,19 +74,17 @@ class ThresholdPanel(QWidget):
     Follows the layer selected in napari wherever that has confidences, so it works on any result, old or reloaded.
     """
 
+    #: Emitted when other points, or another number of them, are on show.
+    counted = Signal()
+
     def __init__(self, viewer: ViewerModel, status: Status) -> None:
         super().__init__()
         self._viewer = viewer
-        self._status = status
         self.layers = LayerChoice(
             viewer, layers.is_result, "Points layer to filter and export: any that has a confidence per point."
         )
         tip = "Show the points with at least this confidence (probability of being a true particle)."
-        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0.0, 1.0)
-        self.slider.setSingleStep(0.01)
-        self.slider.setToolTip(tip)
-        leave_wheel_to_panel(self.slider)
+        self.slider = _Slider(tip)
         self.level = NumberBox(0.0, 0.0, 1.0, tooltip=tip)
         self.level.drop_buttons()  # the slider needs their room more
         self.level.max_width = 42
@@ -82,9 +111,9 @@ class ThresholdPanel(QWidget):
         column.addLayout(across(QLabel("Points"), self.layers.native))
         column.addLayout(across(QLabel("Threshold"), self.slider, self.level.native, self.default.native))
         column.addWidget(self.histogram)
-        bottom = across(self.count, self.residual, self.export)
-        bottom.setStretch(0, 1)
-        column.addLayout(bottom)
+        self.count.setAlignment(Qt.AlignmentFlag.AlignRight)
+        column.addWidget(self.count)  # a line of its own: there are hundreds of thousands of points
+        column.addLayout(across(self.residual, self.export))
         edits = across(self.edits, self.refine)
         edits.setStretch(0, 1)
         column.addLayout(edits)
@@ -160,3 +189,4 @@ class ThresholdPanel(QWidget):
         with self.level.changed.blocked():
             self.level.value = threshold
         self.count.setText(f"{int(layer.shown.sum())} of {len(layer.data)} shown")
+        self.counted.emit()

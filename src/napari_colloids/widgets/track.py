@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import napari
     import pandas as pd
+    from napari.layers import Layer
 
     from napari_colloids.dynamics import Diffusion
     from napari_colloids.progress import Progress
@@ -60,6 +61,8 @@ class TrackWidget(Panel):
         super().__init__(napari_viewer)
         self._measuring = Task(self, "Measuring g(r)")
         self._result: _Trajectories | None = None
+        #: The layer of the result.
+        self._shown: tuple[Layer, ...] = ()
         #: Between the frames of the result.
         self._seconds: float | None = None
         #: Whether the search range was typed; else it is measured in what is linked.
@@ -70,6 +73,7 @@ class TrackWidget(Panel):
             self._viewer,
             lambda layer: isinstance(layer, Points) and layer.ndim >= 4,
             "Points layer with a time axis (t, z, y, x); only the points on show are linked.",
+            follows=True,
             label="Points",
         )
         self.open = PushButton(text="Open…", tooltip="Open a particle table with a column 'frame' as points.")
@@ -206,13 +210,14 @@ class TrackWidget(Panel):
         for layer in self._viewer.layers:
             if points is not None and isinstance(layer, Tracks) and is_child_of(layer, points):
                 layer.visible = False
-        self.curves.take(Trajectories(result.tracks, request.voxel_size, request.layer_name, result.note))
-        self._show(request.frame_interval)
-        self._offer_export(len(result.tracks) > 0)
+        self._shown = ()
         if len(result.tracks):
             name, note = request.layer_name, result.note
             described = layers.tracks_layer_data(result.tracks, request.place, name=name, note=note)
-            add_layer(self._viewer, described, points)
+            self._shown = (add_layer(self._viewer, described, points),)
+        self.curves.take(Trajectories(result.tracks, request.voxel_size, request.layer_name, result.note))
+        self._show(request.frame_interval)
+        self._offer_export(len(result.tracks) > 0)
 
     def _show(self, seconds: float | None) -> None:
         """Show the result in seconds, or in frames where their interval is unknown."""
@@ -225,7 +230,7 @@ class TrackWidget(Panel):
     def _say(self) -> None:
         if self._result is not None:
             summary = tracks_summary(self._result, self._result.diffusion(self._seconds))
-            self.status.say("<br>".join([summary, *self.curves.lines()]))
+            self.status.keep("<br>".join([summary, *self.curves.lines()]), *self._shown)
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a particle table", "", READ_FILTER)

@@ -16,7 +16,7 @@ from napari_colloids.progress import Progress
 from napari_colloids.settings import settings_of
 from napari_colloids.widgets.parts.controls import Form, about_of, beside, choice, controls_of
 from napari_colloids.widgets.parts.own_control import wrapped
-from napari_colloids.widgets.parts.panel import across, folded
+from napari_colloids.widgets.parts.panel import Fold, across
 from napari_colloids.widgets.parts.plots import ResultPlot
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
@@ -113,7 +113,7 @@ class TrackCurves(QWidget):
         self.export.succeeded.connect(status.say)
         self._form = Form([beside(self.show_what, self.controls["axes"]), self.controls["q"], self.controls["q_um"]])
         more = ("diameter", "overlap_diameters", "max_lag", "cage_relative", "cutoff")
-        advanced = folded(Form([self.controls[name] for name in more]), "Size of the particles, lags, cages.")
+        advanced = Fold(Form([self.controls[name] for name in more]), "Size of the particles, lags, cages.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for part in (self._form, advanced, self.button, self.plot):

@@ -40,7 +40,7 @@ CONFIDENCE_COLOURS = ["#ff5a36", "#ffd23f", "#35e0ff"]
 COLOUR_SCALES: dict[str, tuple[tuple[float, float], list[str]]] = {"confidence": ((0.0, 1.0), CONFIDENCE_COLOURS)}
 #: Plain colours of the layers that are not coloured by a column.
 COLOURS = {
-    **{"truth": "#d58bff", "true positives": "#35e0ff", "false positives": "#ff5a36", "missed": "#ffd23f"},
+    **{"truth": "#d58bff", "true positives": "#4d8dff", "false positives": "#ff5a36", "missed": "#ffd23f"},
     **{"in both": "#35e0ff", "only in the first": "#ff5a36", "only in the second": "#ffd23f"},
 }
 #: Radius (lateral voxels) drawn where nothing says how large a particle is.
@@ -350,6 +350,15 @@ def is_stack(layer: object) -> bool:
     """Whether a layer is a 3D image or a time series of them, and not a residual."""
     image = isinstance(layer, Image) and not layer.rgb and layer.ndim >= 3
     return image and note_of(layer).get("kind") != "residual"
+
+
+def refusal(layer: object) -> str:
+    """Return why an image layer is no stack, and what to do; empty for a stack, and for what is no image."""
+    if not isinstance(layer, Image) or is_stack(layer) or note_of(layer).get("kind") == "residual":
+        return ""
+    if layer.rgb:
+        return f"'{layer.name}' is a colour image: split it into channels (right click on it, Split RGB), choose one."
+    return f"'{layer.name}' is a single 2D image: particles are found in 3D stacks (z, y, x)."
 
 
 def is_result(layer: object) -> bool:

@@ -58,9 +58,13 @@ class LayerCombo(ElidedCombo):
         tooltip: str,
         none: str,
         rank: Callable[[Layer], int],
+        *,
+        follows: bool,
     ) -> None:
         super().__init__()
         self._none = none
+        #: Selected by napari itself, as it was just added.
+        self._added: Callable[[], Layer | None] = lambda: None
         self._rank = rank
         self._tooltip = wrapped(tooltip)
         self._wished: Callable[[], Layer | None] = lambda: None  # a weak reference: a removed layer is to be freed
@@ -70,6 +74,8 @@ class LayerCombo(ElidedCombo):
             event.connect(self._refill)
         self.currentIndexChanged.connect(self._on_index)
         self.activated.connect(lambda _: self._wish(self.layer()))
+        if follows:
+            viewer.layers.selection.events.active.connect(self._on_active)
         self._refill()
 
     def layer(self) -> Layer | None:
@@ -83,6 +89,15 @@ class LayerCombo(ElidedCombo):
             if self.itemData(index) is layer:
                 self._wish(layer)
                 self.setCurrentIndex(index)
+
+    def _on_active(self, event: Event) -> None:
+        """Choose the layer that the user selects in napari's list, where it is among the choices."""
+        if not isalive(self):
+            return
+        if event.value is not None and event.value is self._added():
+            self._added = lambda: None
+        else:
+            self.choose(event.value)
 
     def _on_index(self, _: int) -> None:
         self.show_names()
@@ -110,6 +125,7 @@ class LayerCombo(ElidedCombo):
             self._fill(wanted)
             # The newest layer is most likely the one meant, unless another was chosen.
             new = event.value if event is not None and event.type == "inserted" else None
+            self._added = ref(new) if new is not None else lambda: None
             wish = self._wished()
             best = max(map(self._rank, wanted), default=0)
             takes = not self._none and wish not in wanted and new in wanted and self._rank(new) == best
@@ -140,7 +156,7 @@ class LayerChoice(OwnControl["Layer | None"]):
     """One of the layers that a function accepts: the newest of the highest rank, unless another is chosen.
 
     `purpose` is the tooltip, below the name of the layer. `none` are words for "no layer", which come first and are
-    chosen unless the user chooses a layer.
+    chosen unless the user chooses a layer. One that `follows` takes the layer that is selected in napari's list.
     """
 
     def __init__(
@@ -150,8 +166,10 @@ class LayerChoice(OwnControl["Layer | None"]):
         purpose: str,
         none: str = "",
         rank: Callable[[Layer], int] = lambda layer: 0,
+        *,
+        follows: bool = False,
         **about: Unpack[About],
     ) -> None:
-        make = partial(LayerCombo, viewer, accepts, purpose, none, rank)
+        make = partial(LayerCombo, viewer, accepts, purpose, none, rank, follows=follows)
         super().__init__(make, "layer", "choose", "chosen", **about)
         self.native.show_names()  # magicgui has set a tooltip of its own

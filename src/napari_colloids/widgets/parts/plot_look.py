@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import Collection
 
 #: Of the curve of a result, on a dark background and on a light one; where several are compared, of the others.
-CURVE_COLOURS = (COLOURS["true positives"], "#00708a")
+CURVE_COLOURS = (COLOURS["in both"], "#00708a")
 _OTHER_COLOURS = (("#ffd23f", "#d58bff", "#ff8a65", "#7ee081"), ("#b3400e", "#6b3fa0", "#8a6d00", "#1f7a3d"))
 #: Size of letters in points.
 _FONT_ON_PANEL_PT, _FONT_ON_PAPER_PT = 7.0, 8.0

@@ -10,6 +10,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import duration_words
+from napari_colloids.progress import TimeLeft
 from napari_colloids.widgets.parts.task import Task
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ class RunButton(QPushButton):
         Returns the work when the button is clicked, or None where there is none. A `ColloidsError` is shown.
     cancel_tip
         Tooltip while the work runs; without one the work has no steps, and cannot be cancelled.
-    counts
-        Whether messages are to say which step is done, as the work's own do not.
     kept
         Returns what is kept of work that was stopped, for the message; empty for nothing.
     """
@@ -57,18 +57,18 @@ class RunButton(QPushButton):
         doing: str,
         prepare: Callable[[], Work | None],
         cancel_tip: str = "",
-        counts: bool = False,
         kept: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__(label)
         self.label, self._status, self._doing, self._prepare = label, status, doing, prepare
-        self._cancel_tip, self._counts, self._kept = cancel_tip, counts, kept
+        self._cancel_tip, self._kept = cancel_tip, kept
+        self._left = TimeLeft()
         self._ready, self._tip = True, ""
         self._rivals: list[RunButton] = []
         self.bar = ProgressBar(visible=False)
         self.task = Task(self, doing)
         self.task.progressed.connect(self._on_progressed)
-        self.task.succeeded.connect(self.succeeded)
+        self.task.succeeded.connect(self._on_succeeded)
         self.task.failed.connect(self._on_failed)
         self.task.cancelled.connect(self._on_cancelled)
         self.task.ended.connect(self._on_ended)
@@ -108,6 +108,7 @@ class RunButton(QPushButton):
         if work is None:
             return
         self.task.start(work)
+        self._left = TimeLeft()
         self.bar.max = 0
         self.bar.visible = bool(self._cancel_tip)
         self._status.say(f"{self._doing}…")
@@ -147,8 +148,12 @@ class RunButton(QPushButton):
 
     def _on_progressed(self, done: int, total: int, message: str) -> None:
         self.bar.max, self.bar.value = total, done
-        self._status.say(f"{message}: step {done} of {total}" if self._counts else message)
+        self._status.say(_progress_words(done, total, message, self._left.after(done, total)))
         self.progressed.emit(done, total, message)
+
+    def _on_succeeded(self, result: object) -> None:
+        self._status.say("")  # of the last step
+        self.succeeded.emit(result)
 
     def _on_failed(self, message: str) -> None:
         kept = self._kept()
@@ -161,3 +166,9 @@ class RunButton(QPushButton):
         self.bar.visible = False
         self._refresh()
         self.ended.emit()
+
+
+def _progress_words(done: int, total: int, message: str, seconds: float | None) -> str:
+    """Return what is being done, the share of all that is done, and the time left where it is known."""
+    share = f"{message.rstrip('.')}: {done / max(total, 1):.0%}"
+    return share if seconds is None else f"{share}, about {duration_words(seconds)} left"

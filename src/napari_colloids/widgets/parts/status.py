@@ -36,9 +36,14 @@ def status_near(widget: QWidget) -> Status | None:
 
 
 class Status(QLabel):
-    """Line of text for results and errors."""
+    """Lines of text: a result, which stays until there is another, and below it the last message or error.
 
-    _text = ""
+    Each may be about layers, with which it goes.
+    """
+
+    _result = _message = ""
+    _result_about: tuple[object, ...] = ()
+    _message_about: tuple[object, ...] = ()
     _failed = False
     _light: bool | None = None
 
@@ -48,16 +53,29 @@ class Status(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
 
-    def say(self, text: str) -> None:
-        """Show a message."""
-        self._text, self._failed = text, False
+    def keep(self, result: str, *about: object) -> None:
+        """Show a result, which no message takes away; empty for none."""
+        self._result, self._result_about = result, about
+        self._dress()
+
+    def say(self, text: str, *about: object) -> None:
+        """Show a message; empty for none."""
+        self._message, self._message_about, self._failed = text, about, False
         self._dress()
 
     def fail(self, text: str) -> None:
         """Show an error here and among napari's notifications."""
-        self._text, self._failed = text, True
+        self._message, self._message_about, self._failed = text, (), True
         self._dress()
         show_error(text)
+
+    def forget(self, layer: object) -> None:
+        """Show nothing any more that is about this layer, which is gone."""
+        if layer in self._result_about:
+            self.keep("")
+            self.say("")
+        if layer in self._message_about:
+            self.say("")
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow napari's theme."""
@@ -67,7 +85,12 @@ class Status(QLabel):
 
     def _dress(self) -> None:
         self._light = light = is_light(self)
+        message = self._message
+        if self._failed and self._result:
+            message = f"<span style='color:{ERROR_COLOURS[light]}'>{html.escape(message)}</span>"
         # Named, because the tooltip would take the colour too, on a background of its own.
-        self.setStyleSheet(f"Status {{ color: {ERROR_COLOURS[light]}; }}" if self._failed else "")
-        self.setText(self._text.replace(_NOTICE_MARK, f"style='color:{NOTICE_COLOURS[light]}'"))
-        self.setToolTip(self._text)  # a path, which cannot be broken into lines, may be cut off
+        failed_alone = self._failed and not self._result
+        self.setStyleSheet(f"Status {{ color: {ERROR_COLOURS[light]}; }}" if failed_alone else "")
+        text = "<br>".join(filter(None, (self._result, message)))
+        self.setText(text.replace(_NOTICE_MARK, f"style='color:{NOTICE_COLOURS[light]}'"))
+        self.setToolTip(text)  # a path, which cannot be broken into lines, may be cut off

@@ -81,11 +81,8 @@ class Task(QObject):
             self._run.worker.quit()
 
     def _on_yielded(self, step: Progress) -> None:
-        if self._run.bar is not None:
-            self._run.bar.total = step.total
-            self._run.bar.n = step.done
-            self._run.bar.refresh()
         self.progressed.emit(int(step.done), int(step.total), str(step.message))
+        self._run.show(step)
 
     def _on_returned(self, outcome: _Outcome) -> None:
         self._told = True
@@ -106,6 +103,26 @@ class _Run:
 
     worker: GeneratorWorker | None = None
     bar: progress | None = None
+    _latest: Progress | None = None
+    _showing = False
+
+    def show(self, step: Progress) -> None:
+        """Move the bar in napari's activity dock to a step.
+
+        napari handles events meanwhile, with further steps among them: of these only the last is shown, afterwards.
+        """
+        self._latest = step
+        if self._showing:
+            return
+        self._showing = True
+        try:
+            while self.bar is not None and self._latest is not None:
+                latest, self._latest = self._latest, None
+                if self.bar.total != latest.total:
+                    self.bar.total = latest.total
+                self.bar.update(latest.done - self.bar.n)
+        finally:
+            self._showing = False
 
     def stop(self) -> None:
         """Stop the worker at its next step and release it; harmless after its end."""

@@ -131,7 +131,7 @@ class SearchForm(QWidget):
         names = [name for name, value in self._usual.items() if self.controls[name].value != value]
         if self.controls["slices"].value != (0, _last(self.image.value, -3)):
             names.append("slices")
-        return [one.label or str(getattr(one, "text", one.name)) for one in map(self.controls.__getitem__, names)]
+        return [self.controls[name].label for name in names]
 
     def options(self, *, shown_only: bool = False) -> Options:
         """Return how to search.

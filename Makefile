@@ -10,8 +10,9 @@ INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.tested
 CONFIG ?= src/napari_colloids/training/bundled.toml
 ARGS ?=
-# Tests take one core each: as many at a time as there are, up to four, for the sake of memory.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# Tests take one core each: as many at a time as there are, up to four, for the sake of memory. What a file of tests sets
+# up is made once, as one worker takes the whole file.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*')
 TESTS := $(shell find tests -type f -not -path '*/__pycache__/*')

@@ -246,7 +246,7 @@ def refused(given, *, match, **settings):
 def test_programs_that_cannot_be_run_or_fail_are_told_of(tmp_path):
     refused(tmp_path / "nowhere", match="There is no program")
     refused(3, match="given by its path, not 3")
-    refused(tmp_path, match="not a program that can be run")
+    refused(tmp_path, match="no results of TCC")
     (tmp_path / "text").write_text("words")
     refused(tmp_path / "text", match="not a program that can be run")
     refused(program(tmp_path, "#!/no/such/interpreter\n"), match="could not be started")

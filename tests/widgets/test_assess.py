@@ -82,8 +82,8 @@ def test_what_cannot_be_described_gets_no_figures(viewer, qtbot, click):
 def test_it_can_be_cancelled(viewer, dense, qtbot, click):
     detected(viewer, viewer.add_image(dense.stack.data, name="dense"))
     widget = docked(viewer)
-    click(widget.button)
-    qtbot.waitUntil(lambda: "step" in widget.status.text(), timeout=TIMEOUT)
+    with qtbot.waitSignal(widget.button.progressed, timeout=TIMEOUT):
+        click(widget.button)
     finish(widget, qtbot, click)
     assert "Cancelled" in widget.status.text()
     assert not widget.save.isEnabled()

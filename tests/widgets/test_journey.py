@@ -417,7 +417,8 @@ def test_settings_are_remembered(viewer, qtbot):
     first.controls["device"].value = "cpu"
     first.controls["tile"].value = 96
     second = dock(viewer, DetectWidget)
-    assert second.form.options().diameter == 7.5
+    assert second.form.options().diameter is None, "that of another stack is not to be used unasked"
+    assert second.controls["diameter"].value == 7.5
     assert (second.form.options().method, second.form.options().device, second.form.options().tile) == (
         "trackpy",
         "cpu",

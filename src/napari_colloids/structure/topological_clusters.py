@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,6 @@ from napari_colloids.structure.tcc_program import checked_program, run_tcc
 from napari_colloids.structure.tcc_settings import TccSettings
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Generator, Sequence
     from typing import Unpack
 
@@ -218,7 +218,7 @@ def iter_topological_clusters(
     ColloidsError
         As `topological_clusters` does.
     """
-    folder = Path(program) if Path(program).is_dir() else None
+    folder = Path(program) if isinstance(program, (str, os.PathLike)) and Path(program).is_dir() else None
     if folder is not None and settings:
         raise ColloidsError(
             f"'{folder}' holds a run of TCC that is over: {', '.join(settings)} cannot be changed; leave it out, or "

@@ -92,12 +92,10 @@ class LayerCombo(ElidedCombo):
 
     def _on_active(self, event: Event) -> None:
         """Choose the layer that the user selects in napari's list, where it is among the choices."""
-        if not isalive(self):
+        if not isalive(self) or event.value is None or event.value is self._added():
             return
-        if event.value is not None and event.value is self._added():
-            self._added = lambda: None
-        else:
-            self.choose(event.value)
+        self._added = lambda: None
+        self.choose(event.value)
 
     def _on_index(self, _: int) -> None:
         self.show_names()

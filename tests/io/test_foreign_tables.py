@@ -114,7 +114,7 @@ def test_names_of_positions_in_a_unit(read, truth, names, per_um):
     table = read(text, voxel_size=SIZE)
     check(table, truth)
     np.testing.assert_allclose(table[["z_um", "y_um", "x_um"]], in_um(truth))
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(text)
 
 
@@ -134,7 +134,7 @@ def test_voxels_are_taken_where_both_are_there(read, truth):
 def test_a_unit_in_a_comment_holds(read, truth, comment):
     text = f"# made by a script\n{comment}\n" + in_um(truth).to_csv(index=False)
     check(read(text, voxel_size=SIZE), truth)
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(text)
 
 
@@ -165,7 +165,7 @@ def test_spots_of_trackmate(read, truth):
     np.testing.assert_allclose(table["radius"], 4)
     assert "TrackMate" in said(table)
     assert "micrometres" in said(table)
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(text)
     in_pixels = read(text.replace("(micron)", "(pixel)"))
     np.testing.assert_allclose(in_pixels[ZYX], um)
@@ -186,7 +186,7 @@ def test_spots_of_imaris(read, truth):
     check(table, truth)
     assert table["frame"].tolist() == [0] * 15 + [1] * 15
     assert "Imaris" in said(table)
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(text)
 
 
@@ -279,7 +279,7 @@ def test_other_ways_of_others(read):
     assert read("Z;Y;X\n").empty
     with_unit = "z,y,x,unit\n0.3,0.2,0.1,um\n"
     assert "micrometres" in said(read(with_unit, voxel_size=SIZE))
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(with_unit)
     assert read("# voxel size: 0.3 0.1 0.1 um\nz,y,x\n3,2,1\n")[ZYX].to_numpy().tolist() == [[3, 2, 1]]
     with pytest.raises(ColloidsError, match="several ways"):
@@ -308,7 +308,7 @@ def test_a_column_map(read):
 def test_a_known_unit_is_not_taken_for_voxels_by_a_column_map(read):
     text = "depth [um],row [um],col [um]\n0.3,0.2,0.1\n"
     names = {"z": "depth [um]", "y": "row [um]", "x": "col [um]"}
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read(text, columns=names)
     np.testing.assert_allclose(read(text, columns=names, voxel_size=SIZE)[ZYX], [[1, 2, 1]])
 

@@ -83,7 +83,7 @@ def test_it_can_be_cancelled(viewer, dense, qtbot, click):
     detected(viewer, viewer.add_image(dense.stack.data, name="dense"))
     widget = docked(viewer)
     click(widget.button)
-    qtbot.waitUntil(lambda: "step" in widget.status.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "%" in widget.status.text(), timeout=TIMEOUT)
     finish(widget, qtbot, click)
     assert "Cancelled" in widget.status.text()
     assert not widget.save.isEnabled()

@@ -154,7 +154,8 @@ def test_what_is_folded_away_and_unusual_is_named(viewer):
     assert fold.text() == "▾ Advanced"
     fold.collapse()
     viewer.layers.remove(region)
-    assert fold.text() == "▸ Advanced: Slices"
+    widget.controls["dark"].value = True
+    assert fold.text() == f"▸ Advanced: {widget.controls['dark'].label}, Slices"
 
 
 def test_the_threshold_moves_with_the_arrow_keys_and_the_summary_counts_along(window, opened, qtbot, click):

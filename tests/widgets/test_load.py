@@ -225,3 +225,15 @@ def test_dropped_file_without_a_stack_is_refused_in_one_line(viewer, tmp_path):
     with pytest.raises(Exception, match="single 2D image") as refusal:
         viewer.open(tmp_path / "flat.tif", plugin="napari-colloids")
     assert "\n" not in str(refusal.value).strip()
+
+
+def test_a_plain_stack_is_described_in_words_and_has_no_rows_without_a_choice(viewer, qtbot, stack_file):
+    widget = LoadWidget(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(widget)
+    widget.path.value = str(stack_file)
+    widget.path.native.editingFinished.emit()
+    qtbot.waitUntil(widget.button.isEnabled, timeout=TIMEOUT)
+    assert "(z, y, x; the first taken for z" in widget.status.text()
+    rows = (widget.picker.axes, widget.picker.channel, widget.picker.frames, widget.allow_missing)
+    assert not any(row.native.isVisibleTo(widget) for row in rows)
+    assert widget.controls["voxel_size"].native.isVisibleTo(widget)

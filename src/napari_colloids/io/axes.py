@@ -40,6 +40,29 @@ def axis_letter(label: object) -> str:
     return letter if letter.isascii() and letter.isalpha() else UNLABELLED
 
 
+def axes_words(axes: str) -> str:
+    """Return the letters of a file's dimensions in words; a sequence of images is what is taken as z.
+
+    Parameters
+    ----------
+    axes
+        Letters of the dimensions, as the file has them.
+
+    Examples
+    --------
+    >>> axes_words("QYX"), axes_words("TZYX")
+    ('z, y, x; the first taken for z, as the file does not say', 't, z, y, x')
+    """
+    letters = list(axes.lower())
+    sequences = [place for place, letter in enumerate(letters) if letter in _SEQUENCE]
+    if len(sequences) != 1 or "z" in letters:
+        return ", ".join(letters)
+    (place,) = sequences
+    letters[place] = "z"
+    which = "the first" if place == 0 else f"number {place + 1}"
+    return f"{', '.join(letters)}; {which} taken for z, as the file does not say"
+
+
 @dataclass(frozen=True)
 class Layout:
     """Indexing and transposition that bring an array into the axis order of a `Stack`.

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_colloids.batch.stack_file import StackFile
 from napari_colloids.errors import ColloidsError
 from napari_colloids.io import STACK_ENDINGS
-from napari_colloids.io.axes import UNLABELLED
+from napari_colloids.io.axes import UNLABELLED, axes_words
 from napari_colloids.io.format import dialog_filter
 from napari_colloids.io.formats.registry import STACK_FORMATS
 from napari_colloids.settings import Setting, settings_of
@@ -90,8 +90,8 @@ class LoadWidget(Panel):
         self.status = Status()
         self.button = RunButton("Load", self.status, doing="Loading", prepare=self._asked_for)
         buttons = beside(self.browse, self.folder)
-        form = Form([self.path, buttons, *self.picker.rows, *self.controls.values(), self.allow_missing])
-        self.add(form, self.button, self.status)
+        self._form = Form([self.path, buttons, *self.picker.rows, *self.controls.values(), self.allow_missing])
+        self.add(self._form, self.button, self.status)
         self.browse.changed.connect(self._on_browse)
         self.folder.changed.connect(self._on_folder)
         self.picker.changed.connect(self._on_series)
@@ -121,6 +121,14 @@ class LoadWidget(Panel):
         self.button.offer(series is not None, tip)
         self.controls["voxel_size"].enabled = series is not None and series.voxel_size is None
         self.allow_missing.enabled = series is not None and bool(series.gaps)
+        # Only what there is to choose.
+        picker = self.picker
+        choices = (picker.series.enabled or picker.index.enabled, *(row.enabled for row in picker.rows[1:]))
+        for row, shown in zip(picker.rows, choices, strict=True):
+            self._form.show_row(row, shown)
+        self._form.show_row(self.controls["voxel_size"], series is not None)
+        self._form.show_row(self.controls["depth_factor"], series is not None)
+        self._form.show_row(self.allow_missing, self.allow_missing.enabled)
 
     def _on_browse(self) -> None:
         last = _path_of(self.path.value)
@@ -218,7 +226,7 @@ def _series_summary(found: list[Series], series: Series | None) -> str:
     shape = " x ".join(map(str, series.shape))
     known = "voxel size from the file" if series.voxel_size else "no voxel size in the file: type it, if known"
     interval = "" if series.frame_interval is None else f"; a frame every {series.frame_interval:.4g} s"
-    said = " ".join([*series.notices, f"{shape} ({', '.join(series.axes.lower())}); {known}{interval}."])
+    said = " ".join([*series.notices, f"{shape} ({axes_words(series.axes)}); {known}{interval}."])
     return f"{html.escape(said, quote=False)} {notice(series.gaps)}" if series.gaps else said
 
 

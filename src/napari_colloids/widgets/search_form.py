@@ -113,7 +113,7 @@ class SearchForm(QWidget):
         names = [name for name, value in self._usual.items() if self.controls[name].value != value]
         if self.controls["slices"].value != (0, _last(self.image.value, -3)):
             names.append("slices")
-        return [self.controls[name].label or self.controls[name].text for name in names]
+        return [self.controls[name].label for name in names]
 
     def options(self) -> Options:
         """Return how to search; every point above the floor is asked for, the threshold hides the rest."""

@@ -140,8 +140,8 @@ class ForeignTable:
         if self._size is None:
             z, y, x = (found[axis][0] for axis in POSITION)
             raise UnknownVoxelSizeError(
-                f"'{self._path}' has positions of TrackMate, but not their unit. Give the voxel size (--voxel-size Z Y "
-                f"X) if it is micrometres, or the columns (--columns z={z},y={y},x={x}) if it is voxels."
+                f"'{self._path}' has positions of TrackMate, but not their unit: give the voxel size "
+                f"if it is micrometres, or the columns (--columns z={z},y={y},x={x}) if it is voxels."
             )
         in_um = {axis: (column, Unit("length")) for axis, (column, _) in found.items()}
         self._say(in_um)
@@ -228,8 +228,8 @@ class ForeignTable:
             return values
         if self._size is None:
             raise UnknownVoxelSizeError(
-                f"'{self._path}' has positions in micrometres only; give the voxel size of the stack (--voxel-size Z Y "
-                "X, voxel_size= in Python)."
+                f"'{self._path}' has positions in micrometres only; give the voxel size of the stack "
+                "(voxel_size= in Python)."
             )
         return values * unit.micrometres / self._size[POSITION.index(axis)]
 

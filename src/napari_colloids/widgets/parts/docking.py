@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
 #: The docks in the order of the work; any other comes last.
 ORDER = ("Load", "Detect", "Assess", "Inspect", "Track", "Structure", "Score", "Simulate")
+
+#: All of the names are to be read at the least width of a panel.
+_TAB_STYLE = "QTabBar::tab { padding: 3px 2px; font-size: 11px; min-width: 0px; }"
 
 
 class Docking(QObject):
@@ -40,6 +43,12 @@ class Docking(QObject):
 
     def _on_visible(self, _: bool) -> None:
         self._behind = self._dock.isVisible() and self._dock.visibleRegion().isEmpty()
+        window = self._dock.parent()
+        if isinstance(window, QMainWindow):
+            for bar in window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+                if bar.elideMode() != Qt.TextElideMode.ElideNone and _is_ours(bar):
+                    bar.setElideMode(Qt.TextElideMode.ElideNone)
+                    bar.setStyleSheet(_TAB_STYLE)
 
     def _show(self) -> None:
         if isalive(self):
@@ -74,6 +83,11 @@ class Docking(QObject):
         """Whether a dock is another one of the kind, and at its place in the window."""
         elsewhere = dock is self._dock or dock.isFloating() or dock.isHidden()
         return isinstance(dock.widget(), self._kind) and not elsewhere
+
+
+def _is_ours(bar: QTabBar) -> bool:
+    """Whether all tabs of a bar are those of docks of this plugin."""
+    return bar.count() > 0 and all(bar.tabText(index) in ORDER for index in range(bar.count()))
 
 
 def _rank(dock: QDockWidget) -> int:

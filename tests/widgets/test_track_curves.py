@@ -237,7 +237,7 @@ def test_evaluating_is_cancelled_and_the_trajectories_stay(viewer, qtbot, click,
     click(widget.curves.button)
     event.set()
     done(widget, qtbot)
-    assert widget.status.text() == "Cancelled; the trajectories stay."
+    assert widget.status.text().endswith("<br>Cancelled; the trajectories stay.")
     assert "found tracks" in viewer.layers
     assert widget.export.isEnabled()
     assert threading.main_thread() not in threads

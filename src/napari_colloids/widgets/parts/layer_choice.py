@@ -63,7 +63,7 @@ class LayerCombo(ElidedCombo):
     ) -> None:
         super().__init__()
         self._none = none
-        #: Selected by napari itself, as it was just added.
+        #: The layer that napari has selected itself, as it was just added.
         self._added: Callable[[], Layer | None] = lambda: None
         self._rank = rank
         self._tooltip = wrapped(tooltip)
@@ -94,10 +94,10 @@ class LayerCombo(ElidedCombo):
         """Choose the layer that the user selects in napari's list, where it is among the choices."""
         if not isalive(self):
             return
-        if event.value is not None and event.value is self._added():
-            self._added = lambda: None
-        else:
-            self.choose(event.value)
+        if event.value is None or event.value is self._added():
+            return
+        self._added = lambda: None
+        self.choose(event.value)
 
     def _on_index(self, _: int) -> None:
         self.show_names()

@@ -27,7 +27,6 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     A screenshot of the whole window is written to a file, if one is given, and the window is closed again.
     """
     import napari
-    from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QApplication
 
     from napari_colloids.widgets.detect import DetectWidget
@@ -55,8 +54,8 @@ def show_demo(stack: Stack, truth: pd.DataFrame, particles: pd.DataFrame, *, scr
     detect.status.keep(detection_summary(particles, int(found.shown.sum())), found)
     score.button.click()
     viewer.window.resize(*_WINDOW_SIZE_PX)
-    docks[0].parent().resizeDocks(docks, [_WINDOW_SIZE_PX[1] // 2] * 2, Qt.Orientation.Vertical)
     QApplication.processEvents()  # the canvas must have its size before the view is fitted to it
+    docks[0].raise_()
     viewer.reset_view()
     if screenshot is None:
         napari.run()

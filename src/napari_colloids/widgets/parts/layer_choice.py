@@ -63,7 +63,7 @@ class LayerCombo(ElidedCombo):
     ) -> None:
         super().__init__()
         self._none = none
-        #: Selected by napari itself, as it was just added.
+        #: The layer that napari has selected itself, as it was just added.
         self._added: Callable[[], Layer | None] = lambda: None
         self._rank = rank
         self._tooltip = wrapped(tooltip)

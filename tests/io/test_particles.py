@@ -143,7 +143,7 @@ def test_xyz_of_others(tmp_path):
     with pytest.raises(ColloidsError, match="whole numbers"):
         read_particles(tmp_path / "a.xyz")
     (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 Units=um\nC 3 2 1\n")
-    with pytest.raises(ColloidsError, match="--voxel-size"):
+    with pytest.raises(ColloidsError, match="give the voxel size"):
         read_particles(tmp_path / "a.xyz")
     read = read_particles(tmp_path / "a.xyz", voxel_size=(0.5, 1, 2))
     assert read[["z", "y", "x"]].to_numpy().tolist() == [[2, 2, 1.5]]

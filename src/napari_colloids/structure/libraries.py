@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from napari_colloids.errors import ColloidsError
@@ -11,34 +12,19 @@ if TYPE_CHECKING:
 
 
 def freud() -> ModuleType:
-    """Return the library freud.
-
-    Raises
-    ------
-    ColloidsError
-        If it is not installed.
-    """
-    try:
-        import freud as library
-    except ImportError as error:
-        raise ColloidsError(
-            'Voronoi cells and bond order need one more package: pip install "napari-colloids[structure]".'
-        ) from error
-    return library
+    """Return the library freud; raises a `ColloidsError` if it is not installed."""
+    advice = 'Voronoi cells and bond order need one more package: pip install "napari-colloids[structure]".'
+    return _imported("freud", advice)
 
 
 def multivoro() -> ModuleType:
-    """Return the library multivoro.
+    """Return the library multivoro; raises a `ColloidsError` if it is not installed."""
+    advice = 'Laguerre cells need one more package, which is not there for Windows: pip install "multivoro>=0.1.3".'
+    return _imported("multivoro", advice)
 
-    Raises
-    ------
-    ColloidsError
-        If it is not installed.
-    """
+
+def _imported(name: str, advice: str) -> ModuleType:
     try:
-        import multivoro as library
+        return import_module(name)
     except ImportError as error:
-        raise ColloidsError(
-            'Laguerre cells need one more package, which is not there for Windows: pip install "multivoro>=0.1.3".'
-        ) from error
-    return library
+        raise ColloidsError(advice) from error

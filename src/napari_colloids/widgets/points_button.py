@@ -12,6 +12,8 @@ from napari_colloids.widgets.layers.origin import image_of, is_known
 from napari_colloids.widgets.parts.run_button import RunButton
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Points
     from napari.utils.events import Event
@@ -21,9 +23,30 @@ if TYPE_CHECKING:
 
 
 class PointsButton(RunButton):
-    """Offered while there is a Points layer with its image; its work is what `work` returns."""
+    """Offered while there is a Points layer with its image.
 
-    def __init__(self, label: str, viewer: ViewerModel, status: Status, *, doing: str, tip: str) -> None:
+    Parameters
+    ----------
+    label, status, doing
+        As in `RunButton`.
+    viewer
+        Whose layers are followed.
+    tip
+        Tooltip while it is offered.
+    work
+        Returns what is to be computed of the points and their image; raises a `ColloidsError` if it cannot be.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        viewer: ViewerModel,
+        status: Status,
+        *,
+        doing: str,
+        tip: str,
+        work: Callable[[Points, Image], Work],
+    ) -> None:
         super().__init__(
             label,
             status,
@@ -31,15 +54,11 @@ class PointsButton(RunButton):
             prepare=self._asked_for,
             cancel_tip="Stop after the block that is at work.",
         )
-        self._viewer, self._what = viewer, tip
+        self._viewer, self._what, self._work = viewer, tip, work
         self.points: Points | None = None
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
         self._on_layers()
-
-    def work(self, points: Points, image: Image) -> Work:
-        """Return what is to be computed; raises a `ColloidsError` if it cannot be."""
-        raise NotImplementedError
 
     def follow(self, points: Points | None) -> None:
         """Take this Points layer (or None, which cancels what is under way) from now on."""
@@ -62,4 +81,4 @@ class PointsButton(RunButton):
                 f"'{self.points.name}' and '{image.name}' no longer coincide: give both the same scale and "
                 "translation again, or detect again."
             )
-        return self.work(self.points, image)
+        return self._work(self.points, image)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from napari_colloids.refinement import PSF, Refinement
     from napari_colloids.widgets.parts.status import Status
-    from napari_colloids.widgets.parts.task import Work
 
 TIP = (
     "Fit the points on show, with what was added, moved or deleted by hand, to the image: accurate positions and radii "
@@ -41,12 +40,15 @@ class RefineButton(PointsButton):
     """Refines the points on show of a layer in the background, as one edit that can be undone."""
 
     def __init__(self, viewer: ViewerModel, status: Status) -> None:
-        super().__init__("Refine", viewer, status, doing="Refining these particles", tip=TIP)
+        super().__init__(
+            "Refine",
+            viewer,
+            status,
+            doing="Refining these particles",
+            tip=TIP,
+            work=lambda points, image: _Request(points, image, viewer).run,
+        )
         self.succeeded.connect(self._on_done)
-
-    def work(self, points: Points, image: Image) -> Work:
-        """Return the fit of the points on show, in every frame that they lie in."""
-        return _Request(points, image, self._viewer).run
 
     def _on_done(self, found: tuple[_Request, list[Refinement]]) -> None:
         request, fits = found

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from napari_colloids.refinement import Residual
     from napari_colloids.widgets.layers.layers import LayerData
     from napari_colloids.widgets.parts.status import Status
-    from napari_colloids.widgets.parts.task import Work
 
 #: From too much light in the model to light that no particle explains. The middle is dark: noise stays in the
 #: background, and rings show on it.
@@ -56,15 +55,18 @@ class ResidualButton(PointsButton):
     """
 
     def __init__(self, viewer: ViewerModel, status: Status) -> None:
-        super().__init__("Residual", viewer, status, doing="Computing the residual", tip=TIP)
+        super().__init__(
+            "Residual",
+            viewer,
+            status,
+            doing="Computing the residual",
+            tip=TIP,
+            work=lambda points, image: _ResidualRequest(points, image, viewer).run,
+        )
         self._watched: Callable[[], Points | None] = lambda: None
         self._layer: Callable[[], Layer | None] = lambda: None
         self._name, self._checksum = "", 0
         self.succeeded.connect(self._on_done)
-
-    def work(self, points: Points, image: Image) -> Work:
-        """Return the residual of the points on show."""
-        return _ResidualRequest(points, image, self._viewer).run
 
     def _on_done(self, found: tuple[_ResidualRequest, Residual]) -> None:
         request, residual = found

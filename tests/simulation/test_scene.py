@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from napari_colloids.simulation import PRESETS, Parameters, simulate
 from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange
 from napari_colloids.simulation.exposure import background_level
 from napari_colloids.simulation.optics import TRUNCATE, blur
-from napari_colloids.simulation.scene import image_arrangement
+from napari_colloids.simulation.scene import image_arrangement, iter_simulate
 
 #: No noise to speak of, no background.
 CLEAR = Parameters(shape=(40, 40, 40), snr=1000, cnr=1000, photon_noise=0.0, bits=16, brightness=150)
@@ -302,3 +304,14 @@ def test_a_repr_is_short():
     simulation = simulate(shape=(16, 16, 16), radius=3, seed=1)
     assert repr(simulation).startswith(f"Simulation({len(simulation.particles)} particles, volume fraction 0.")
     assert len(repr(simulation)) < 250
+
+
+def test_in_steps_it_is_the_same_under_another_name():
+    parameters = Parameters(shape=(16, 20, 20), radius=3, seed=1)
+    steps = iter_simulate(parameters, "mine")
+    assert [(step.done, step.total) for step in itertools.islice(steps, 3)] == [(0, 3), (1, 3), (2, 3)]
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    at_once = simulate(parameters)
+    np.testing.assert_array_equal(end.value.value.stack.data, at_once.stack.data)
+    assert (end.value.value.stack.name, at_once.stack.name) == ("mine", "simulated")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_colloids.particles import particle_table, positions_of
+from napari_colloids.progress import Progress, result_of
 from napari_colloids.settings import takes_settings
 from napari_colloids.simulation.arrangement import Arrangement, Composition, arrange
 from napari_colloids.simulation.exposure import expose
@@ -16,6 +17,7 @@ from napari_colloids.simulation.parameters import Parameters, stack_parameters
 from napari_colloids.stack import Stack, VoxelSize
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Unpack
 
     import pandas as pd
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_colloids.simulation.parameters import ParameterChanges
+
+#: Of `iter_simulate`, in their order.
+_STEPS = ("Arranging the particles", "Drawing the particles", "Adding noise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +206,25 @@ def simulate(parameters: Parameters | None = None, /, **changes: Unpack[Paramete
     >>> sorted(simulated.particles)
     ['radius', 'x', 'y', 'z']
     """
-    parameters, rng = seeded(stack_parameters(parameters, changes))
-    return image_arrangement(arrangement_for(parameters, rng), parameters, rng)
+    return result_of(iter_simulate(stack_parameters(parameters, changes)))
+
+
+def iter_simulate(parameters: Parameters, name: str = "simulated") -> Generator[Progress, None, Simulation]:
+    """Simulate a stack of this name in steps (see `simulate`), so that it can be followed and cancelled.
+
+    Yields
+    ------
+    Progress
+        At the beginning of each step.
+    """
+    parameters, rng = seeded(parameters)
+    yield _step(0)
+    made = yield from _iter_image(arrangement_for(parameters, rng), parameters, rng, 0.0)
+    return replace(made, stack=replace(made.stack, name=name))
+
+
+def _step(number: int) -> Progress:
+    return Progress(number, len(_STEPS), _STEPS[number])
 
 
 def seeded(parameters: Parameters) -> tuple[Parameters, np.random.Generator]:
@@ -238,6 +260,13 @@ def image_arrangement(
     The corner of the box is the corner of voxel ``(0, 0, 0)``; light of spheres outside the stack is included.
     Particles that lie outside by at most `beyond` lateral voxels are listed, too.
     """
+    return result_of(_iter_image(arrangement, parameters, rng, beyond))
+
+
+def _iter_image(
+    arrangement: Arrangement, parameters: Parameters, rng: np.random.Generator, beyond: float
+) -> Generator[Progress, None, Simulation]:
+    yield _step(1)
     aspect = np.array([parameters.voxel_aspect, 1.0, 1.0])
     shape = np.asarray(parameters.shape)
     reach = _reach(parameters)
@@ -252,6 +281,7 @@ def image_arrangement(
     inside = np.all((voxels >= -0.5) & (voxels < shape - 0.5), axis=1)
     listed = np.all((voxels >= -0.5 - beyond / aspect) & (voxels < shape - 0.5 + beyond / aspect), axis=1)
     level = _typical_level(signal, voxels[inside], radii[inside], parameters.shell)
+    yield _step(2)
     image = expose(np.ascontiguousarray(signal / level), parameters, rng)
     voxel_size: VoxelSize | None = None
     if parameters.voxel_size is not None:

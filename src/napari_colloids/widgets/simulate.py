@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_colloids.simulation import PRESETS, Parameters
 from napari_colloids.widgets.layers import reader
+from napari_colloids.widgets.layers.sample_data import iter_sample
 from napari_colloids.widgets.layers.spheres import add_layer
 from napari_colloids.widgets.parts.controls import Form, choice, controls_of
 from napari_colloids.widgets.parts.panel import Fold, Panel
 from napari_colloids.widgets.parts.remembered import remember
 from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status
-from napari_colloids.widgets.parts.task import call
 
 if TYPE_CHECKING:
     import napari
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 #: The parameters that are on show; the others are folded away.
 _SHOWN = (
     *("shape", "arrangement", "volume_fraction", "radius", "polydispersity", "size_ratio", "shell"),
-    *("brightness_spread", "snr", "cnr", "psf_sigma", "seed"),
+    *("brightness_spread", "snr", "cnr", "psf_sigma", "voxel_size", "seed"),
 )
 
 
@@ -42,13 +41,19 @@ class SimulateWidget(Panel):
         )
         self.controls = controls_of(Parameters)
         self.status = Status()
-        self.button = RunButton("Simulate", self.status, doing="Simulating", prepare=self._asked_for)
+        self.button = RunButton(
+            "Simulate",
+            self.status,
+            doing="Simulating",
+            prepare=self._asked_for,
+            cancel_tip="Stops after the step that is under way; nothing is added.",
+        )
         self.button.offer(True, "Make the stack and add it with its true particles to the viewer.")
         self.button.succeeded.connect(self._on_made)
         shown = Form([self.preset, *(self.controls[name] for name in _SHOWN)])
         others = Form(control for name, control in self.controls.items() if name not in _SHOWN)
-        self.advanced = Fold(others, "Shape of the PSF, illumination, camera noise, voxel size, and more.")
-        self.add(shown, self.advanced, self.button, self.status)
+        self.advanced = Fold(others, "Shape of the PSF, illumination, camera noise, and more.")
+        self.add(shown, self.advanced, self.button, self.button.bar.native, self.status)
         self.preset.changed.connect(self._take_preset)
         # Also when the one that is chosen already is chosen again.
         self.preset.native.activated.connect(self._take_preset)
@@ -65,15 +70,8 @@ class SimulateWidget(Panel):
                 control.value = getattr(PRESETS[self.preset.value], name)
 
     def _asked_for(self) -> Work:
-        from napari_colloids.simulation import simulate
-
         parameters, name = self.parameters(), self.preset.value
-
-        def work() -> Simulation:
-            made = simulate(parameters)
-            return replace(made, stack=replace(made.stack, name=name))
-
-        return call(work)
+        return lambda: iter_sample(parameters, name)
 
     def _on_made(self, made: Simulation) -> None:
         added = [add_layer(self._viewer, one) for one in reader.layers_of(made.stack, made.particles)]

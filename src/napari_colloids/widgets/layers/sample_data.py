@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_colloids.simulation import PRESETS
 from napari_colloids.widgets.layers.reader import layers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_colloids.progress import Progress
+    from napari_colloids.simulation import Parameters, Simulation
     from napari_colloids.widgets.layers.layers import LayerData
 
 
+def iter_sample(parameters: Parameters, name: str) -> Generator[Progress, None, Simulation]:
+    """Simulate a stack in steps, of which the first is to load what that needs."""
+    from napari_colloids.simulation.scene import iter_simulate
+
+    return (yield from iter_simulate(parameters, name))
+
+
 def _sample(preset: str) -> list[LayerData]:
-    from dataclasses import replace
-
-    from napari_colloids.simulation import PRESETS, simulate
     from napari_colloids.widgets.layers.spheres import watch_all
+    from napari_colloids.widgets.parts.waiting import wait_for
 
-    made = simulate(PRESETS[preset])
+    made = wait_for(iter_sample(PRESETS[preset], preset), "Simulating")
     watch_all()
-    return layers_of(replace(made.stack, name=preset), made.particles)
+    return layers_of(made.stack, made.particles)
 
 
 def dense() -> list[LayerData]:

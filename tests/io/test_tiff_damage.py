@@ -78,3 +78,16 @@ def test_plane_beyond_the_end(tmp_path, volume):
             file.write(plane, metadata=None, contiguous=False)
     path.write_bytes(path.read_bytes()[:-200])
     told(path, "damaged or cut short")
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+def test_page_of_which_most_strips_are_nowhere(tmp_path, slices):
+    """Of a page that is high enough, they took half a minute to be filled one by one."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for _ in range(slices):
+            file.write(np.ones((12, 8), np.uint8), metadata=None, contiguous=False, rowsperstrip=6, compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag in [page.tags["ImageLength"] for page in file.pages]:
+            tag.overwrite(60_000)
+    told(path, "damaged or cut short.*says where 2 are")

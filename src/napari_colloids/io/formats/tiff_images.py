@@ -221,11 +221,28 @@ def _of_planes(image: Image, planes: list[Page | None], leading: tuple[int, ...]
         written.append(there)
         if page is None or not there:
             continue
+        _check_parts(page)
         end = max(page.dataoffsets) + (page.nbytes if page.is_final else 1)
         if end > page.parent.filehandle.size:
             raise damaged(page.parent.filehandle.path, f"its {sum(written)}. plane is not there whole")
     recorded = None if all(written) else np.array(written).reshape(leading)
     return replace(image, planes=tuple(planes), dataoffset=None, recorded=recorded)
+
+
+def _check_parts(page: Page) -> None:
+    """Check that the header of a page says where each of its strips or tiles is.
+
+    Those of which it says nothing would be filled one by one, of which a few damaged bytes can promise millions.
+
+    Raises
+    ------
+    ColloidsError
+        If it says so of fewer.
+    """
+    promised, there = math.prod(page.keyframe.chunked), len(page.dataoffsets)
+    if there < promised:
+        path = page.parent.filehandle.path
+        raise damaged(path, f"its header promises a plane of {promised} parts, and says where {there} are")
 
 
 def _check_length(image: Image) -> None:
@@ -237,6 +254,7 @@ def _check_length(image: Image) -> None:
         If the file is shorter.
     """
     if image.dataoffset is None:
+        _check_parts(image.keyframe)
         return
     page, size = image.keyframe, image.keyframe.parent.filehandle.size
     promised = math.prod(image.shape) // math.prod(page.shape)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import napari_builtins
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 from napari.layers import Image, Points
+from napari.plugins._npe2 import file_extensions_string_for_layers
 from npe2 import PluginManifest
 
 from napari_colloids import widgets
@@ -124,6 +126,27 @@ def test_csv_has_voxels_and_micrometres(viewer, tmp_path):
     expected = {"z": 4, "y": 5, "x": 6, "radius": 3, "confidence": 0.9}
     expected |= {"z_um": 1.2, "y_um": 0.5, "x_um": 0.6, "radius_um": 0.3}
     assert written.to_dict("records") == [pytest.approx(expected)]
+
+
+def offered(viewer):
+    """What Save Selected Layers offers, in its order."""
+    return file_extensions_string_for_layers(list(viewer.layers.selection))[0].split(";;")
+
+
+def test_particles_are_saved_by_this_plugin_and_points_of_others_by_napari(viewer, npe2pm, tmp_path):
+    npe2pm.register(PluginManifest.from_file(Path(napari_builtins.__file__).with_name("builtins.yaml")))
+    table = particle_table([[1, 2, 3], [4, 5, 6]], radius=[2, 3], confidence=[0.2, 0.9])
+    points = add_layer(viewer, layers.particle_layer_data(table, name="found"))
+    layers.show_above(points, 0.5)
+    others = viewer.add_points([[1.0, 2.0]], name="of others")
+    assert offered(viewer)[0].startswith("napari")
+    viewer.layers.selection = {points}
+    assert offered(viewer)[0].startswith("Colloids")
+    viewer.layers.save(str(tmp_path / "found.csv"), selected=True)
+    assert pd.read_csv(tmp_path / "found.csv", comment="#")[["z", "y", "x"]].to_numpy().tolist() == [[4, 5, 6]]
+    viewer.layers.selection = {others}
+    viewer.layers.save(str(tmp_path / "others.csv"), selected=True)
+    assert list(pd.read_csv(tmp_path / "others.csv")) == ["index", "axis-0", "axis-1"]
 
 
 def test_table_without_micrometres_lies_in_voxels(viewer, tmp_path):

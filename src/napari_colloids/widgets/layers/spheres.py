@@ -27,6 +27,7 @@ from napari_colloids.widgets.layers.other_units import show_alone
 from napari_colloids.widgets.layers.quantities import values_of
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
+from napari_colloids.widgets.layers.writer_order import offer_first
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -76,6 +77,7 @@ class SphereView:
             self._adopt(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removing.connect(make_current)
+        viewer.layers.selection.events.changed.connect(self._on_selected)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_moved)
         viewer.dims.events.order.connect(self._on_moved)
@@ -104,6 +106,11 @@ class SphereView:
         viewer = self._viewer()
         if viewer is not None:
             show_alone(viewer, event.value)
+
+    def _on_selected(self, event: Event | None = None) -> None:
+        viewer = self._viewer()
+        if viewer is not None and len(viewer.layers.selection):
+            offer_first(all(is_ours(layer) for layer in viewer.layers.selection))
 
     def _on_ndisplay(self, event: Event | None = None) -> None:
         for layer in self._particles():

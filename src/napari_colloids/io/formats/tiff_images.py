@@ -221,7 +221,7 @@ def _of_planes(image: Image, planes: list[Page | None], leading: tuple[int, ...]
         written.append(there)
         if page is None or not there:
             continue
-        _check_parts(page)
+        _check_parts(page, page.keyframe or image.keyframe)
         end = max(page.dataoffsets) + (page.nbytes if page.is_final else 1)
         if end > page.parent.filehandle.size:
             raise damaged(page.parent.filehandle.path, f"its {sum(written)}. plane is not there whole")
@@ -229,7 +229,7 @@ def _of_planes(image: Image, planes: list[Page | None], leading: tuple[int, ...]
     return replace(image, planes=tuple(planes), dataoffset=None, recorded=recorded)
 
 
-def _check_parts(page: Page) -> None:
+def _check_parts(page: Page, keyframe: tifffile.TiffPage) -> None:
     """Check that the header of a page says where each of its strips or tiles is.
 
     Those of which it says nothing would be filled one by one, of which a few damaged bytes can promise millions.
@@ -239,7 +239,7 @@ def _check_parts(page: Page) -> None:
     ColloidsError
         If it says so of fewer.
     """
-    promised, there = math.prod(page.keyframe.chunked), len(page.dataoffsets)
+    promised, there = math.prod(keyframe.chunked), len(page.dataoffsets)
     if there < promised:
         path = page.parent.filehandle.path
         raise damaged(path, f"its header promises a plane of {promised} parts, and says where {there} are")
@@ -254,7 +254,7 @@ def _check_length(image: Image) -> None:
         If the file is shorter.
     """
     if image.dataoffset is None:
-        _check_parts(image.keyframe)
+        _check_parts(image.keyframe, image.keyframe)
         return
     page, size = image.keyframe, image.keyframe.parent.filehandle.size
     promised = math.prod(image.shape) // math.prod(page.shape)

@@ -154,9 +154,10 @@ class Monkey:
         layer = self.points()
         if layer is not None:
             self.viewer.layers.selection = {layer}
-            key = self.chance.choice([Qt.Key.Key_Z, Qt.Key.Key_Y])
-            canvas = self.viewer.window._qt_viewer.canvas.native
-            QTest.keyClick(canvas, key, Qt.KeyboardModifier.ControlModifier)
+            modifiers = Qt.KeyboardModifier.ControlModifier
+            if self.chance.random() < 0.5:
+                modifiers |= Qt.KeyboardModifier.ShiftModifier
+            QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Z, modifiers)
 
     def dimensions(self) -> None:
         """Change between 2D and 3D."""

@@ -244,3 +244,23 @@ class TestInTheWindow:
         viewer.layers.remove(layer)
         assert at_hand[0] is not None
         assert at_hand[0].shareGroup() is self.native(viewer).context().shareGroup()
+
+
+@pytest.mark.parametrize("how", ["delete", "undo of add"])
+@pytest.mark.parametrize("ndisplay", [2, 3])
+def test_a_hidden_layer_with_fewer_particles_is_drawn_anew(windowed_viewer, how, ndisplay):
+    viewer = windowed_viewer
+    layer = particles(viewer)
+    viewer.dims.ndisplay = ndisplay
+    if how == "undo of add":
+        layer.add([5, 10, 10])
+    layer.visible = False
+    if how == "delete":
+        layer.selected_data = {1, 4}
+        layer.remove_selected()
+    else:
+        history_of(layer).undo()
+    viewer.dims.ndisplay = 5 - ndisplay
+    layer.border_width = 0.2
+    layer.visible = True
+    assert set(layer._view_indices) == (set(range(3)) if how == "delete" else set(range(4 + (ndisplay == 2))))

@@ -18,6 +18,7 @@ from napari_colloids.widgets.layers.by_hand import (
     reset_edited_features,
     set_features,
 )
+from napari_colloids.widgets.layers.hidden import slice_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,6 +240,7 @@ class EditHistory:
             # napari assigns features by their place in the table: nobody is to see those of others meanwhile.
             with layer.events.data.blocker(), layer.events.features.blocker():
                 layer.data = data
+                slice_hidden(layer)
                 set_features(layer, features)
                 _update_note(layer, note)
                 layer.shown = shown

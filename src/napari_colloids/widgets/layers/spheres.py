@@ -21,6 +21,7 @@ from napari_colloids.widgets.layers import layers
 from napari_colloids.widgets.layers.column_colours import column_colours, known
 from napari_colloids.widgets.layers.edit_history import history_of, resize
 from napari_colloids.widgets.layers.gl_context import make_current
+from napari_colloids.widgets.layers.hidden import slice_hidden
 from napari_colloids.widgets.layers.hover import say_units
 from napari_colloids.widgets.layers.origin import set_parent
 from napari_colloids.widgets.layers.other_units import show_alone
@@ -128,6 +129,8 @@ class SphereView:
 
     def _on_edited(self, event: Event) -> None:
         """Record an edit, which may be undone, and draw what was added or changed as it is."""
+        if event.action in (ActionType.ADDED, ActionType.CHANGED, ActionType.REMOVED):
+            slice_hidden(event.source)
         history_of(event.source).on_data(event)
         if event.action in (ActionType.ADDED, ActionType.CHANGED):
             if _measured_column(event.source):

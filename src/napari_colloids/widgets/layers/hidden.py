@@ -1,7 +1,8 @@
 """Keeps napari from failing when a hidden layer loses points.
 
-napari slices a layer only while it is visible, but has a hidden one draw itself anew when its colours or borders change,
-as when 2D is left for 3D: it then asks for points of its last slice that are no longer there, and fails (napari 0.9.2).
+napari slices a layer only while it is visible, but has a hidden one draw itself anew when its colours or borders
+change, as when 2D is left for 3D: it then asks for points of its last slice that are no longer there, and fails
+(napari 0.9.2).
 """
 
 from __future__ import annotations

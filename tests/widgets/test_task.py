@@ -1,7 +1,9 @@
 """Work in a thread: progress, cancel within one step, errors as a message, and everything reset afterwards."""
 
+import gc
 import threading
 from dataclasses import dataclass
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -125,6 +127,37 @@ def test_a_cancel_after_the_last_step_is_told(task, qtbot):
         task.start(call(lambda: 1))
         assert not task.cancelling
     assert told == ["cancelled", "succeeded"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed", "done"])
+def test_what_the_work_held_is_released_at_its_end(windowed_viewer, qtbot, how):
+    """napari keeps every worker, for its question on closing the window."""
+    parent = QObject()
+    task, held, closed, may_go_on = Task(parent, "Test"), [], [], threading.Event()
+
+    def work():
+        tile = np.zeros(1000)
+        held.append(ref(tile))
+        try:
+            yield Step(1, 2)
+            may_go_on.wait(TIMEOUT / 1000)
+            yield Step(1 + int(tile[0]), 2)
+            if how == "failed":
+                raise ColloidsError("Type the diameter.")
+        finally:
+            closed.append(how)
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+        if how == "cancelled":
+            qtbot.waitUntil(lambda: bool(held), timeout=TIMEOUT)
+            task.cancel()
+        may_go_on.set()
+    del work
+    gc.collect()
+    assert closed == [how]
+    assert held[0]() is None
+    assert windowed_viewer.window._task_status_manager._tasks, "napari keeps no workers any more"
 
 
 def test_an_image_that_cannot_be_read_is_no_error_of_ours(task, qtbot, caplog):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING
 
 from napari.qt.threading import thread_worker
@@ -61,13 +63,14 @@ class Task(QObject):
     @property
     def cancelling(self) -> bool:
         """Whether what is under way was asked to stop, and has not yet."""
-        return self._run.worker is not None and bool(self._run.worker.abort_requested)
+        return self.running and self._run.stopping.is_set()
 
     def start(self, work: Work) -> None:
         """Start; ignored while other work of this task is under way."""
         if self.running:
             return
-        worker = thread_worker(_guarded)(work)
+        self._run.stopping = Event()
+        worker = thread_worker(_guarded)(work, self._run.stopping)
         self._run.worker, self._run.bar = worker, progress(total=0, desc=self._name)
         self._told = False
         worker.yielded.connect(self._on_yielded)
@@ -77,14 +80,15 @@ class Task(QObject):
 
     def cancel(self) -> None:
         """Ask the work to stop at its next step."""
-        if self._run.worker is not None:
-            self._run.worker.quit()
+        self._run.stopping.set()
 
     def _on_yielded(self, step: Progress) -> None:
         self.progressed.emit(int(step.done), int(step.total), str(step.message))
         self._run.show(step)
 
-    def _on_returned(self, outcome: _Outcome) -> None:
+    def _on_returned(self, outcome: _Outcome | None) -> None:
+        if outcome is None:
+            return
         self._told = True
         if outcome.error is not None:
             self.failed.emit(outcome.error)
@@ -93,7 +97,7 @@ class Task(QObject):
 
     def _on_finished(self) -> None:
         self._run.stop()
-        if not self._told:  # napari says nothing where it was asked to stop after the last step
+        if not self._told:
             self.cancelled.emit()
         self.ended.emit()
 
@@ -101,10 +105,13 @@ class Task(QObject):
 class _Run:
     """The worker and its progress bar, apart from the task, which cannot stop them once it is destroyed."""
 
-    worker: GeneratorWorker | None = None
-    bar: progress | None = None
-    _latest: Progress | None = None
-    _showing = False
+    def __init__(self) -> None:
+        self.worker: GeneratorWorker | None = None
+        self.bar: progress | None = None
+        #: Asks the work to stop at its next step.
+        self.stopping = Event()
+        self._latest: Progress | None = None
+        self._showing = False
 
     def show(self, step: Progress) -> None:
         """Move the bar in napari's activity dock to a step.
@@ -126,8 +133,7 @@ class _Run:
 
     def stop(self) -> None:
         """Stop the worker at its next step and release it; harmless after its end."""
-        if self.worker is not None:
-            self.worker.quit()
+        self.stopping.set()
         if self.bar is not None:
             self.bar.close()
         self.worker = self.bar = None
@@ -143,9 +149,21 @@ def call(function: Callable[[], object]) -> Work:
     return work
 
 
-def _guarded(work: Work) -> Generator[Progress, None, _Outcome]:
+def _guarded(work: Work, stopping: Event) -> Generator[Progress, None, _Outcome | None]:
+    """Do the work, and return None where it was asked to stop.
+
+    Where a worker is aborted, its generator stays as it was, and napari keeps all workers: here it ends, and lets go of
+    the image and what was made of it.
+    """
     try:
-        return _Outcome((yield from work()))
+        with closing(work()) as steps:
+            while not stopping.is_set():
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return None if stopping.is_set() else _Outcome(end.value)
+                yield step
+        return None
     except ColloidsError as error:
         return _Outcome(error=str(error))
     except OSError as error:  # a lazy image is read here, maybe over a network

@@ -65,7 +65,9 @@ def test_the_image_is_measured(volume, assessment):
     assert quality.diameter == pytest.approx(DIAMETER, rel=0.05)
     # The simulator blurs by half a voxel more.
     assert quality.psf_sigma == pytest.approx(np.hypot(scene.psf, 0.5), rel=0.2)
-    assert (quality.snr, quality.cnr) == pytest.approx((scene.snr, scene.cnr), rel=0.2)
+    assert quality.snr == pytest.approx(scene.snr, rel=0.2)
+    # No gap is dark where the blur along z is as long as a radius: the background comes out too bright.
+    assert 0.6 * scene.cnr < quality.cnr < 1.1 * scene.cnr
     actual = float((4 / 3 * np.pi * volume.radii**3).sum()) / volume.image.size
     assert quality.volume_fraction.value == pytest.approx(actual, abs=0.05)
     assert quality.slice_jitter < 1

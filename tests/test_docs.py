@@ -27,3 +27,5 @@ def test_pictures_exist_and_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http|#)([^)#\s]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target
+    for target in re.findall(r'(?:src|srcset)="([^"]+)"', text):
+        assert (page.parent / target).is_file(), target

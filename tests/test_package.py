@@ -158,7 +158,10 @@ def test_wheel_holds_every_file_of_the_package(wheel):
     assert any(
         name.startswith("napari_colloids/detection/weights/") for name in expected if name.endswith(".safetensors")
     )
-    assert expected == {name for name in wheel.namelist() if name.startswith("napari_colloids/")}
+    packed = {name for name in wheel.namelist() if name.startswith("napari_colloids/")}
+    docs = {f"napari_colloids/docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    assert "napari_colloids/docs/inspect.md" in docs
+    assert packed == expected | docs
 
 
 def test_wheel_metadata(wheel):

@@ -43,6 +43,8 @@ _FILTER = "Web page (*.html)"
 class AssessWidget(Panel):
     """Predicts precision, recall and localisation error of the points on show, without any truth."""
 
+    guide = "assessment.md"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self._done: _Assessed | None = None

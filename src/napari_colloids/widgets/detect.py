@@ -33,6 +33,8 @@ class DetectWidget(Panel):
     hidden, so that two settings can be compared. Controls begin as they were left last time, if it `remembers`.
     """
 
+    guide = "tutorial.md#Detect"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, remembers: bool = True) -> None:
         super().__init__(napari_viewer)
         self._search: Search | None = None

@@ -50,6 +50,8 @@ _PLOTTED_FIRST = "radius"
 class InspectWidget(Panel):
     """Shows the particles of a Points layer as a table, and one of them from three sides."""
 
+    guide = "inspect.md"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self.points = LayerChoice(

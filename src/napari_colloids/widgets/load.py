@@ -60,6 +60,8 @@ class Calibration:
 class LoadWidget(Panel):
     """Opens a stack, to scale, with its true particles where the file has them."""
 
+    guide = "tables.md#Stacks"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self._looking = Task(self, "Looking at the file")

@@ -56,6 +56,8 @@ class Matching:
 class ScoreWidget(Panel):
     """Compares the detections on show with the true particles, or with others, in the voxels of the image."""
 
+    guide = "tutorial.md#Score"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self.detections = LayerChoice(

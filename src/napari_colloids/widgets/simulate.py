@@ -30,6 +30,8 @@ _SHOWN = (
 class SimulateWidget(Panel):
     """Simulates a confocal or STED stack and adds it with its true particles."""
 
+    guide = "tutorial.md#Simulate"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self.preset = choice(

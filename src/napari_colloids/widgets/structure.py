@@ -72,6 +72,8 @@ _CHANGED = "The points have changed meanwhile: measure again to colour them."
 class StructureWidget(Panel):
     """Measures the structure of the points on show, and colours them by it."""
 
+    guide = "structure.md#The dock"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self.points = LayerChoice(

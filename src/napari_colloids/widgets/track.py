@@ -57,6 +57,8 @@ class TrackWidget(Panel):
     The search range is measured in g(r) of the chosen layer, until another is typed.
     """
 
+    guide = "dynamics.md"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer)
         self._measuring = Task(self, "Measuring g(r)")

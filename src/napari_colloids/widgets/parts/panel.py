@@ -13,6 +13,7 @@ from superqt import QCollapsible
 from napari_colloids.widgets.layers.spheres import watch
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 from napari_colloids.widgets.parts.docking import Docking
+from napari_colloids.widgets.parts.guide import HelpButton
 from napari_colloids.widgets.parts.status import Status
 from napari_colloids.widgets.parts.task import Task
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
     from napari.utils.events import Event
+    from qtpy.QtGui import QKeyEvent
 
 #: Of a panel, in pixels; docks beside the image should not take its room.
 _MIN_WIDTH_PX = 340
@@ -33,6 +35,8 @@ class Panel(QScrollArea):
     Panels share one place as tabs. What a panel has under way ends when its dock is closed, and so does the panel.
     """
 
+    #: Page of the documentation that explains the dock, and after "#" its heading.
+    guide = ""
     _docked = False
 
     def __init__(self, viewer: Viewer) -> None:
@@ -50,10 +54,19 @@ class Panel(QScrollArea):
         self.setWidget(self._inside)
 
     def add(self, *parts: QWidget) -> None:
-        """Add widgets to the column, from top to bottom, with room below the last."""
+        """Add widgets to the column, from top to bottom, with room and the way to the help below the last."""
         for part in parts:
             self.column.addWidget(part)
         self.column.addStretch(1)
+        self.help = HelpButton(self.guide)
+        self.column.addWidget(self.help, alignment=Qt.AlignmentFlag.AlignRight)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Show the help with F1."""
+        if event is not None and event.key() == Qt.Key.Key_F1:
+            self.help.open()
+        else:
+            super().keyPressEvent(event)
 
     def _on_removed(self, event: Event) -> None:
         """Say no more what was said about a layer that is gone."""

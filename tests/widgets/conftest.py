@@ -12,10 +12,12 @@ pytest.importorskip("pytestqt", reason="the widgets are driven through pytest-qt
 from napari.components import ViewerModel
 from pydantic import PrivateAttr
 from qtpy.compat import isalive
+from qtpy.QtCore import QObject, Signal
 
 import napari_colloids
 from napari_colloids import widgets
 from napari_colloids.simulation import simulate
+from napari_colloids.widgets.parts import task
 
 MANIFEST = Path(napari_colloids.__file__).with_name("napari.yaml")
 
@@ -38,6 +40,34 @@ def settings_apart(tmp_path, plugin_settings, npe2pm):
 
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
     npe2pm.register(PluginManifest.from_file(MANIFEST))
+
+
+class EveryStep(QObject):
+    """A throttler that lets everything through."""
+
+    triggered = Signal()
+
+    def setTimeout(self, _):
+        pass
+
+    def throttle(self):
+        self.triggered.emit()
+
+    def flush(self, restart_timer):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def every_step(request, monkeypatch):
+    """Tell every step of a computation at once, but in tests of the pace itself."""
+    if "pace" not in request.fixturenames:
+        monkeypatch.setattr(task, "QSignalThrottler", EveryStep)
+        monkeypatch.setattr(task, "_SHORT_MS", 0)
+
+
+@pytest.fixture
+def pace():
+    """Leave the pace of steps as users have it."""
 
 
 class Docks:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_colloids.errors import ColloidsError
 from napari_colloids.progress import Progress
@@ -121,3 +122,19 @@ def test_what_is_kept_of_failed_work_is_said(qtbot, click, status):
     click(button)
     qtbot.waitUntil(lambda: not button.busy, timeout=TIMEOUT)
     assert status.text() == "No light. Stopped: one frame is done."
+
+
+def test_the_window_is_drawn_after_a_result_in_a_turn_of_its_own(qtbot, click):
+    """While napari adds a layer, and while it draws it, nothing is heard: there is a turn in between."""
+    window, status = QWidget(), Status()
+    column = QVBoxLayout(window)
+    button = RunButton("Go", status, doing="Going", prepare=lambda: call(lambda: 1))
+    column.addWidget(button)
+    qtbot.addWidget(window)
+    window.show()
+    drawn = []
+    button.succeeded.connect(lambda _: drawn.append(window.updatesEnabled()))
+    with qtbot.waitSignal(button.ended):
+        click(button)
+    assert drawn == [False]
+    qtbot.waitUntil(window.updatesEnabled)

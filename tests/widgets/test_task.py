@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from dataclasses import dataclass
 from weakref import ref
 
@@ -51,6 +52,27 @@ def test_steps_and_result_arrive(task, qtbot):
     assert len(results) == 1
     assert results[0] != threading.get_ident()
     assert not task.running
+
+
+def test_of_quick_steps_the_latest_are_told_and_quick_work_has_no_entry(pace, task, qtbot):
+    from napari.utils import progress
+
+    seen, entries = [], []
+    task.progressed.connect(lambda done, total, message: seen.append(done))
+    task.progressed.connect(lambda *_: entries.append(len(progress._all_instances)))
+
+    def work():
+        for step in range(50):
+            yield Step(step, 50)
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+    with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
+        task.start(work)
+    assert seen[0] == 0
+    assert seen[-1] == 49
+    assert 2 < len(seen) < 10
+    assert not any(entries)
 
 
 @pytest.mark.parametrize(
@@ -201,21 +223,24 @@ def test_the_activity_bar_shows_the_same_share_and_ends_with_the_work(task, qtbo
     from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
     from napari.utils import progress
 
-    seen, may_end = [], threading.Event()
+    seen, may_begin, may_end = [], threading.Event(), threading.Event()
 
     def work():
+        may_begin.wait(TIMEOUT / 1000)
         for step in range(1, 4):
             yield Step(step, 4)
         may_end.wait(TIMEOUT / 1000)
 
     with qtbot.waitSignal(task.ended, timeout=TIMEOUT):
         task.start(work)
+        qtbot.waitUntil(lambda: bool(progress._all_instances), timeout=TIMEOUT)
         (bar,) = progress._all_instances
         shown = QtLabeledProgressBar(prog=bar)
         qtbot.addWidget(shown)
         for event, slot in ((bar.events.value, shown._set_value), (bar.events.total, shown._set_total)):
             event.connect(slot)
         bar.events.value.connect(lambda event: seen.append((event.value, bar.total)))
+        may_begin.set()
         qtbot.waitUntil(lambda: (3, 4) in seen, timeout=TIMEOUT)
         assert (shown.qt_progress_bar.value(), shown.qt_progress_bar.maximum()) == (3, 4)
         may_end.set()

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from qtpy.QtCore import QEvent, Signal
+from qtpy.QtCore import QEvent, QTimer, Signal
 
 from napari_colloids.widgets.layers.layers import CONFIDENCE_COLOURS
 from napari_colloids.widgets.parts.own_control import wrapped
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent, QWheelEvent
 
 _HISTOGRAM_BINS = 40
+#: Time from a change of a plot to its drawing, which further changes meanwhile join.
+_DRAWN_AFTER_MS = 80
 #: Ends of a logarithmic axis of counts: the lower one, so that a bar of a single particle is seen, and the upper one
 #: over the largest count.
 _LOG_START, _LOG_ROOM = 0.5, 1.5
@@ -43,8 +45,17 @@ class Canvas(FigureCanvasQTAgg):
 
     def __init__(self, height: int) -> None:
         super().__init__(Figure(figsize=(2.8, height / 100), dpi=100, layout="constrained"))
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_DRAWN_AFTER_MS)
+        self._soon.timeout.connect(self.draw)
         self.setFixedHeight(height)
         self.axes = self.figure.add_subplot()
+
+    def draw_idle(self) -> None:
+        """Draw soon: not in the same turn of the window as what has changed the plot, which takes its time as well."""
+        if not self._soon.isActive():
+            self._soon.start()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the panel, which scrolls."""

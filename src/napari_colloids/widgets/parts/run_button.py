@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_colloids.errors import ColloidsError
 from napari_colloids.formatting import duration_words
 from napari_colloids.progress import TimeLeft
+from napari_colloids.widgets.parts.painting import painted_later
 from napari_colloids.widgets.parts.task import Task
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class RunButton(QPushButton):
             return
         self.task.start(work)
         self._left = TimeLeft()
-        self.bar.max = 0
+        self.bar.max, self.bar.value = 1, 0
         self.bar.visible = bool(self._cancel_tip)
         self._status.say(f"{self._doing}…")
         self._refresh()
@@ -153,7 +154,8 @@ class RunButton(QPushButton):
 
     def _on_succeeded(self, result: object) -> None:
         self._status.say("")  # of the last step
-        self.succeeded.emit(result)
+        with painted_later(self):
+            self.succeeded.emit(result)
 
     def _on_failed(self, message: str) -> None:
         kept = self._kept()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from napari.qt.threading import thread_worker
 from napari.utils import progress
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import QSignalThrottler
 
 from napari_colloids.errors import ColloidsError
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from superqt.utils import GeneratorWorker
 
     from napari_colloids.progress import Progress
+
+#: Least time between two steps that are told: each has the window drawn anew, which takes time from the work.
+_STEPS_APART_MS = 200
+
+#: Work that is done by then has no entry in napari's activity dock: while it has one, napari turns a wheel, and each of
+#: its pictures has the whole window drawn anew.
+_SHORT_MS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +47,7 @@ class Task(QObject):
     without a sound, and shows all others as a traceback.
     """
 
+    #: Steps, of those that follow each other quickly only some.
     progressed = Signal(int, int, str)
     succeeded = Signal(object)
     failed = Signal(str)
@@ -50,8 +59,16 @@ class Task(QObject):
         super().__init__(parent)
         self._name = name
         self._run = _Run()
-        #: Whether the end of what is under way was told.
-        self._told = False
+        #: How what is under way has ended; None where it was stopped.
+        self._outcome: _Outcome | None = None
+        self._step: Progress | None = None
+        self._pace = QSignalThrottler(parent=self)
+        self._pace.setTimeout(_STEPS_APART_MS)
+        self._pace.triggered.connect(self._tell)
+        self._long = QTimer(self)
+        self._long.setSingleShot(True)
+        self._long.setInterval(_SHORT_MS)
+        self._long.timeout.connect(self._on_long)
         # A window that closes takes its task along; the thread then stops at its next step.
         self.destroyed.connect(self._run.stop)
 
@@ -70,9 +87,9 @@ class Task(QObject):
         if self.running:
             return
         self._run.stopping = Event()
-        worker = thread_worker(_guarded)(work, self._run.stopping)
-        self._run.worker, self._run.bar = worker, progress(total=0, desc=self._name)
-        self._told = False
+        self._run.worker = worker = thread_worker(_guarded)(work, self._run.stopping)
+        self._long.start()
+        self._outcome = self._step = None
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
@@ -83,21 +100,36 @@ class Task(QObject):
         self._run.stopping.set()
 
     def _on_yielded(self, step: Progress) -> None:
-        self.progressed.emit(int(step.done), int(step.total), str(step.message))
-        self._run.show(step)
+        self._step = step
+        self._pace.throttle()
+
+    def _tell(self) -> None:
+        """Tell the latest step."""
+        if self._step is not None and self.running:
+            self.progressed.emit(int(self._step.done), int(self._step.total), str(self._step.message))
+            self._run.show(self._step)
+
+    def _on_long(self) -> None:
+        self._run.open(self._name)
+        self._tell()
 
     def _on_returned(self, outcome: _Outcome | None) -> None:
-        if outcome is None:
-            return
-        self._told = True
-        if outcome.error is not None:
-            self.failed.emit(outcome.error)
-        else:
-            self.succeeded.emit(outcome.value)
+        self._outcome = outcome
 
     def _on_finished(self) -> None:
+        # In a turn of its own: a large result takes its time, and so does drawing the window before and after it.
+        QTimer.singleShot(0, self._conclude)
+
+    def _conclude(self) -> None:
+        self._pace.flush(restart_timer=False)
+        self._long.stop()
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None and outcome.error is None:
+            self.succeeded.emit(outcome.value)
+        elif outcome is not None:
+            self.failed.emit(outcome.error)
         self._run.stop()
-        if not self._told:
+        if outcome is None:
             self.cancelled.emit()
         self.ended.emit()
 
@@ -112,6 +144,11 @@ class _Run:
         self.stopping = Event()
         self._latest: Progress | None = None
         self._showing = False
+
+    def open(self, name: str) -> None:
+        """Begin an entry in napari's activity dock."""
+        if self.worker is not None:
+            self.bar = progress(total=0, desc=name)
 
     def show(self, step: Progress) -> None:
         """Move the bar in napari's activity dock to a step.

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.widgets.parts.free_memory import give_back_free_memory
 
 if TYPE_CHECKING:
     from superqt.utils import GeneratorWorker
@@ -208,6 +209,8 @@ def _guarded(work: Work, stopping: Event) -> Generator[Progress, None, _Outcome 
     except Exception as error:
         _log.exception("Unexpected error in a worker")
         return _Outcome(error=f"Unexpected error ({type(error).__name__}): {_words(error)}.")
+    finally:
+        give_back_free_memory()
 
 
 def _words(error: Exception) -> str:

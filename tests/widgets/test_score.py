@@ -58,8 +58,11 @@ def test_voxels_four_times_as_high_as_wide(viewer, qtbot, click, scale, units):
     right = score(truth, found, diameter=12, shape=SHAPE, voxel_size=(4, 1, 1))
     assert 0.8 < right.precision < 1
     counts = f"{right.true_positives} / {right.false_positives} / {right.false_negatives}"
-    for figure in (f"{right.precision:.3f}", f"{right.recall:.3f}", counts):
+    size = places.voxel_size_of(image)
+    errors = f"z {right.rmse['z']:.3f}" if size is None else f"z {1000 * size[0] * right.rmse['z']:.1f}"
+    for figure in (f"{right.precision:.3f}", f"{right.recall:.3f}", counts, errors):
         assert figure in widget.status.text()
+    assert ("nm" in widget.status.text()) == ("µm" in widget.status.text()) == (size is not None)
 
 
 def test_a_table_from_a_file_may_be_the_truth(viewer, qtbot, click, table, tmp_path):
@@ -162,7 +165,7 @@ def test_two_detections_are_compared_and_shown_as_layers(viewer, qtbot, click, t
     press_score(widget, qtbot, click)
     found = compare(first, second, diameter=12)
     assert (found.common, found.only_first.sum(), found.only_second.sum()) == (13, 2, 3)
-    for figure in ("<b>13</b>", "2 / 3", "z 0.50, y 0.00, x 0.00"):
+    for figure in ("<b>13</b>", "2 / 3", "z 0.500, y 0.000, x 0.000 voxels"):
         assert figure in widget.status.text()
     for kind, count in (("in both", 13), ("only in the first", 2), ("only in the second", 3)):
         box = widget.outcomes["other"].boxes[kind].native

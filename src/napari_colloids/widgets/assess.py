@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_colloids.detection import Record
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import error_words
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.layers.origin import image_of
 from napari_colloids.widgets.parts.controls import Form
@@ -184,11 +185,10 @@ def assessment_summary(found: Assessment) -> str:
     if predicted is None:
         lines = ["<b>No prediction</b>: no model here describes this image.", *map(notice, found.reasons)]
     else:
-        errors = ", ".join(f"{axis} {value:.2f}" for axis, value in predicted.rmse.items())
         lines = [
             f"<b>Precision {predicted.precision!r}, recall {predicted.recall!r}</b>, predicted from {found.n_twins} "
             f"simulated stacks at a threshold of {found.threshold:.2f}.",
-            f"Localisation error: {errors} px.",
+            f"Localisation error: {error_words(predicted.rmse, found.sample.voxel_size)}.",
         ]
         lowest = found.threshold_for_95
         if lowest is not None:

@@ -10,6 +10,7 @@ from weakref import ref
 from napari.layers import Points
 
 from napari_colloids.errors import ColloidsError
+from napari_colloids.formatting import error_words
 from napari_colloids.settings import Setting
 from napari_colloids.widgets.layers import layers, places
 from napari_colloids.widgets.outcomes import OF_A_COMPARISON, OF_A_SCORE, Compared, Outcomes
@@ -210,7 +211,7 @@ def _scored(
     def plot(axes: Axes) -> object:
         return whole.curve.plot(axes).plot(shown.recall, shown.precision, "o", markersize=5)
 
-    return _Answer(parts, score_summary(shown, whole.ap), plot)
+    return _Answer(parts, score_summary(shown, whole.ap, voxel_size), plot)
 
 
 def _compared(first: pd.DataFrame, second: pd.DataFrame, *, diameter: float, voxel_size: VoxelSize | None) -> _Answer:
@@ -223,7 +224,7 @@ def _compared(first: pd.DataFrame, second: pd.DataFrame, *, diameter: float, vox
         "only in the first": first[result.only_first],
         "only in the second": second[result.only_second],
     }
-    return _Answer(parts, comparison_summary(result), result.plot)
+    return _Answer(parts, comparison_summary(result, voxel_size), result.plot)
 
 
 def kind_of(layer: Layer) -> object:
@@ -247,8 +248,11 @@ def like_truth(layer: Layer) -> int:
     return 2 if kind == "truth" else int(kind == "particles" and not layers.is_result(layer))
 
 
-def score_summary(scored: Score, ranked_ap: float) -> str:
-    """Format the metrics as a small table; `ranked_ap` is the average precision over all confidences."""
+def score_summary(scored: Score, ranked_ap: float, voxel_size: VoxelSize | None) -> str:
+    """Format the metrics as a small table; `ranked_ap` is the average precision over all confidences.
+
+    Lengths are in nanometres where the voxel size (micrometres) is known.
+    """
     return _table(
         {
             "Challenge AP": f"{scored.challenge_ap:.3f}",
@@ -256,39 +260,36 @@ def score_summary(scored: Score, ranked_ap: float) -> str:
             "Precision": f"{scored.precision:.3f}",
             "Recall": f"{scored.recall:.3f}",
             "F1": f"{scored.f1:.3f}",
-            "RMSE (voxels)": _by_axis(scored.rmse) if scored.true_positives else "none",
+            "RMSE": error_words(scored.rmse, voxel_size) if scored.true_positives else "none",
             "Right / false / missed": f"{scored.true_positives} / {scored.false_positives} / {scored.false_negatives}",
             "Not counted": f"{scored.ignored_predictions} detections, {scored.ignored_truths} true",
         }
-    ) + _border_words(scored)
+    ) + _border_words(scored, voxel_size)
 
 
-def _border_words(scored: Score) -> str:
+def _border_words(scored: Score, voxel_size: VoxelSize | None) -> str:
     """Return why some particles are not counted; empty where all are."""
     if not scored.ignored_predictions and not scored.ignored_truths:
         return ""
+    border = scored.diameter / 2
+    length = f"{border:.3g} px" if voxel_size is None else f"{border * voxel_size[2]:.3g} µm"
     return (
-        f"Not counted: particles less than half a diameter ({scored.diameter / 2:.3g} px) from a face of the image, "
-        "where they are cut off."
+        f"Not counted: particles less than half a diameter ({length}) from a face of the image, where they are cut off."
     )
 
 
-def comparison_summary(result: Comparison) -> str:
-    """Format the figures of a comparison as a small table."""
+def comparison_summary(result: Comparison, voxel_size: VoxelSize | None) -> str:
+    """Format the figures of a comparison as a small table, in nanometres where the voxel size is known."""
     return _table(
         {
             "In both": f"{result.common}",
             "Only first / second": f"{result.only_first.sum()} / {result.only_second.sum()}",
             "Share of the first": f"{result.share_of_first:.3f}",
             "Share of the second": f"{result.share_of_second:.3f}",
-            "Offset (voxels)": _by_axis(result.offset) if result.common else "none",
-            "Spread (voxels)": _by_axis(result.spread) if result.common else "none",
+            "Offset": error_words(result.offset, voxel_size) if result.common else "none",
+            "Spread": error_words(result.spread, voxel_size) if result.common else "none",
         }
     )
-
-
-def _by_axis(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{axis} {values[axis]:.2f}" for axis in "zyx")
 
 
 def _table(rows: Mapping[str, str]) -> str:

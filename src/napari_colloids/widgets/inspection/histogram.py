@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MAX_BINS, _BINS_PER_ROOT = 40, 2.0
 #: Of the bars where the particles are not coloured by this column.
 _PLAIN_COLOUR = "0.5"
+#: At most, so that values with four digits do not overlap at the least width of a dock.
+_X_TICKS = 4
 
 
 def plot_histogram(
@@ -52,6 +54,7 @@ def plot_histogram(
         scale = LinearSegmentedColormap.from_list(quantity.name, scale_of(quantity.name))
         colours = scale((centres - limits[0]) / (limits[1] - limits[0]))
     axes.bar(centres, counts, width=np.diff(edges) * (0.9 if quantity.name in WHOLE else 1.0), color=colours)
+    axes.locator_params(axis="x", nbins=_X_TICKS)
     if quantity.name == "confidence":
         use_log_counts(axes, counts)
     return axes

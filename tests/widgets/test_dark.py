@@ -45,3 +45,14 @@ def test_the_choice_is_remembered(viewer):
     second = DetectWidget(PublicOnlyProxy(viewer))
     viewer.window.add_dock_widget(second)
     assert second.form.options().dark
+
+
+def test_a_notice_in_the_window_names_no_option_of_the_command_line(viewer, simulated, qtbot, click):
+    bright = np.asarray(simulated.stack.data)
+    viewer.add_image(bright.max() - bright, name="dyed")
+    widget = DetectWidget(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(widget)
+    click(widget.button)
+    qtbot.waitUntil(lambda: not widget.button.busy, timeout=TIMEOUT)
+    assert "dark" in widget.status.text(), "nothing was said of the particles that are dark"
+    assert "--" not in widget.status.text()

@@ -278,3 +278,9 @@ def test_what_was_changed_in_a_layer_since_it_was_read_no_longer_holds():
     assert layers.stack_of(image).assumed == ""
     image.data = image.data[:3]
     assert layers.stack_of(image).recorded is None
+
+
+def test_images_leave_the_spheres_in_3d_whole():
+    """With napari's own blending scraps of the image poke through the spheres."""
+    (described,) = layers.image_layer_data(Stack(np.zeros((4, 5, 6), np.uint8)))
+    assert Layer.create(*described).blending == "translucent_no_depth"

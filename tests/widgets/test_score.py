@@ -118,6 +118,20 @@ def test_diameter_is_in_voxels_of_the_image(viewer, table):
     assert widget.controls["diameter"].value == pytest.approx(6.0)
 
 
+def test_what_is_not_counted_is_explained_and_outcomes_have_colours_of_their_own(viewer, qtbot, click):
+    viewer.add_image(np.zeros(SHAPE))
+    every = particle_table([[8, 30, 30], [8, 2, 30], [8, 30, 57]], radius=6, confidence=0.9)
+    for name in ("truth", "particles"):
+        add_layer(viewer, layers.particle_layer_data(every, {}, name=name, kind=name))
+    widget = dock(viewer)
+    press_score(widget, qtbot, click)
+    assert "2 detections, 2 true" in widget.status.text()
+    assert "less than half a diameter (6 px) from a face" in widget.status.text()
+    click(widget.outcomes["truth"].boxes["true positives"].native)
+    shown = [viewer.layers[name].border_color[0].tolist() for name in ("truth", "particles", "true positives")]
+    assert len({tuple(colour) for colour in shown}) == 3
+
+
 def test_boxes_follow_the_layers_of_the_outcome(viewer, qtbot, click, table):
     image = viewer.add_image(np.zeros(SHAPE), name="image")
     add(viewer, table, {}, "truth")

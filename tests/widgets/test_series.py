@@ -53,6 +53,15 @@ def widget(viewer, image):
     return widget
 
 
+def test_the_result_stays_beside_what_is_said_of_its_export(viewer, widget, export, qtbot, click, tmp_path):
+    finish(widget, qtbot, click)
+    result = widget.status.text()
+    assert "particles" in result
+    export(widget.threshold, tmp_path / "found.csv")
+    assert widget.status.text().startswith(result)
+    assert "Wrote" in widget.status.text()
+
+
 def finish(widget, qtbot, click):
     click(widget.button)
     qtbot.waitUntil(lambda: not widget.button.busy, timeout=60_000)

@@ -48,3 +48,14 @@ def test_words_for_a_confidence_are_left_alone(viewer, panel):
     points.features = pd.DataFrame({"confidence": ["low", "high"]})
     panel.slider.setValue(0.5)
     assert points.shown.all()
+
+
+def test_hundreds_of_thousands_of_points_do_not_widen_the_panel(viewer, panel):
+    before = panel.minimumSizeHint().width()
+    count = 200_000
+    points = np.random.default_rng(0).random((count, 3))
+    viewer.add_points(points, features={"confidence": np.linspace(0, 1, count)}, name="many")
+    panel.slider.setValue(0.0355)
+    assert panel.count.text() == "192900 of 200000 shown"
+    assert panel.minimumSizeHint().width() == before
+    assert panel.count.minimumSizeHint().width() < 300

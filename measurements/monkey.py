@@ -215,8 +215,8 @@ def _memory_mb(monkey: Monkey) -> int:
     for layer in [one for one in monkey.viewer.layers if isinstance(one, Points)]:
         monkey.viewer.layers.remove(layer)
     for _ in range(3):
-        QTest.qWait(100)
         gc.collect()
+        QTest.qWait(600)  # after which the memory of layers that are gone is given back
     return round(psutil.Process().memory_info().rss / 1e6)
 
 

@@ -15,6 +15,8 @@ from app_model.types import KeyCode, KeyMod
 from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes, Vectors
 from napari.layers.base import ActionType
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_colloids.particles import POSITION
 from napari_colloids.widgets.layers import layers
@@ -29,6 +31,7 @@ from napari_colloids.widgets.layers.quantities import values_of
 from napari_colloids.widgets.layers.slider_range import SliderRange
 from napari_colloids.widgets.layers.unwrapped import unwrapped
 from napari_colloids.widgets.layers.writer_order import offer_first
+from napari_colloids.widgets.parts.free_memory import give_back_free_memory
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 #: Size in 3D of particles whose value is not known, as their order near a face, over their own: the others are to be
 #: seen.
 _UNKNOWN_SIZE = 0.3
+
+#: By when napari has freed what a layer held that was removed.
+_LET_GO_MS = 1000
 
 _watched: WeakKeyDictionary[ViewerModel, SphereView] = WeakKeyDictionary()
 
@@ -78,6 +84,7 @@ class SphereView:
             self._adopt(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removing.connect(make_current)
+        viewer.layers.events.removed.connect(_on_removed)
         viewer.layers.selection.events.changed.connect(self._on_selected)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         viewer.dims.events.point.connect(self._on_moved)
@@ -252,6 +259,12 @@ class SphereView:
                 size = np.where(np.abs(distance) * aspect < radius, 2 * np.sqrt(np.maximum(half, 0.0)), 0.0)
         if not np.array_equal(layer.size, size):
             layer.size = size
+
+
+def _on_removed(event: Event) -> None:
+    """Give back what a layer has held, once napari has let go of it."""
+    if QApplication.instance() is not None:
+        QTimer.singleShot(_LET_GO_MS, give_back_free_memory)
 
 
 def is_ours(layer: Layer) -> bool:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 SIZE_PX = (1366, 768)
 #: Longest time that a step may take.
-_LIMIT_S = 600.0
+_LIMIT_S = 120.0
 #: Grey levels and colours of a picture: enough for a window, and a quarter of the bytes.
 _COLOURS = 192
 
@@ -151,10 +151,14 @@ def answer(path: Path) -> None:
         if not dialogs:
             QTimer.singleShot(100, fill)
             return
+        QTest.qWait(500)  # it is visible before it is ready
         name = dialogs[0].findChild(QLineEdit, "fileNameEdit")
         name.selectAll()
         QTest.keyClicks(name, str(path))
         QTest.keyClick(name, Qt.Key.Key_Return)
+        QTest.qWait(500)
+        if dialogs[0].isVisible():
+            raise RuntimeError(f"The file dialog does not take {path.name}: {name.text()!r}.")
 
     QTimer.singleShot(300, fill)
 

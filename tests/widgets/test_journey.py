@@ -126,8 +126,9 @@ def test_score_is_that_of_the_core_whatever_the_frame(viewer, qtbot, click, simu
     size = simulated.stack.voxel_size
     right = score(simulated.particles, found, diameter=10.0, shape=simulated.stack.shape, voxel_size=size)
     assert right.false_negatives > 0
-    for value in (right.challenge_ap, right.recall, right.rmse["x"]):
+    for value in (right.challenge_ap, right.recall):
         assert f"{value:.3f}"[:4] in widget.status.text()
+    assert f"x {1000 * size[2] * right.rmse['x']:.1f} nm" in widget.status.text()
     click(widget.outcomes["truth"].boxes["missed"].native)
     assert len(viewer.layers["missed"].data) == right.false_negatives
 

@@ -1,7 +1,10 @@
 """Help: the page that explains a dock, by a click and by F1."""
 
+import re
+
 import pytest
 from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QColor, QPalette
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMainWindow
 
@@ -56,6 +59,33 @@ def test_every_dock_has_a_page_with_its_heading(name):
     page, _, heading = getattr(widgets, name).guide.partition("#")
     lines = (docs_folder() / page).read_text(encoding="utf-8").splitlines()
     assert any(line.startswith("#") and line.lstrip("# ") == heading for line in lines) or not heading
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in docs_folder().glob("*.md")))
+def test_pages_are_shown_whole(window, page):
+    """HTML in the midst of Markdown swallows what follows it."""
+    text = re.sub(r"```.*?```", "", (docs_folder() / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
+    guide = Guide(window)
+    guide.open(page)
+    shown, block = [], guide.document().begin()
+    while block.isValid():
+        if block.blockFormat().headingLevel():
+            shown.append(block.text())
+        block = block.next()
+    assert shown == [heading.replace("`", "") for heading in headings]
+
+
+def test_pictures_are_those_of_the_theme(window):
+    guide = Guide(window)
+    for colour, theme in (("black", "dark"), ("white", "light")):
+        palette = guide.palette()
+        palette.setColor(QPalette.ColorRole.Window, QColor(colour))
+        guide.setPalette(palette)
+        guide.open("tutorial.md")
+        names = re.findall(r'<img src="([^"]+)"', guide.toHtml())
+        assert len(names) > 5
+        assert all(name.endswith(f"_{theme}.png") for name in names)
 
 
 def test_pages_of_an_installed_package_have_no_pictures(window, monkeypatch, tmp_path):

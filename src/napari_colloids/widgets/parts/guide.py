@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ from qtpy.QtWidgets import QTextBrowser, QToolButton, QWidget
 
 import napari_colloids
 from napari_colloids.widgets.parts.own_control import wrapped
+from napari_colloids.widgets.parts.status import is_light
 
 if TYPE_CHECKING:
     from typing import Any
 
 _SIZE_PX = (820, 720)
+#: A picture as the pages have them: source in the light and in the dark theme, and what it shows.
+_PICTURE = re.compile(r'<picture><source [^>]*srcset="([^"]+)"><img src="([^"]+)" alt="([^"]*)"></picture>')
 #: Of pictures, so that they are seen whole beside the bar of the window.
 _PICTURE_WIDTH_PX = 760
 
@@ -68,22 +72,31 @@ class Guide(QTextBrowser):
     def open(self, page: str) -> None:
         """Show a page from one of its headings on, and come to the front."""
         name, _, heading = page.partition("#")
+        if self.source() == QUrl(name):
+            self.reload()  # the theme may be another
         self.setSource(QUrl(name), QTextDocument.ResourceType.MarkdownResource)
         self.show()
         self.raise_()
         self._go_to(heading)
 
     def loadResource(self, kind: int, name: QUrl) -> Any:
-        """Return a file of the documentation: pictures no wider than the window, nothing for those not installed."""
+        """Return a page, or a picture no wider than the window; a dot for one that is not installed."""
+        if kind == QTextDocument.ResourceType.MarkdownResource.value:
+            page = docs_folder() / name.path()
+            return self._in_this_theme(page.read_text(encoding="utf-8")) if page.is_file() else ""
         if kind != QTextDocument.ResourceType.ImageResource.value:
             return super().loadResource(kind, name)
         picture = QImage(str(docs_folder() / name.path()))
-        if picture.isNull():  # a dot, where Qt would draw a sheet of paper
+        if picture.isNull():  # where Qt would draw a sheet of paper
             picture = QImage(1, 1, QImage.Format.Format_ARGB32)
             picture.fill(Qt.GlobalColor.transparent)
         if picture.width() > _PICTURE_WIDTH_PX:
             return picture.scaledToWidth(_PICTURE_WIDTH_PX, Qt.TransformationMode.SmoothTransformation)
         return picture
+
+    def _in_this_theme(self, text: str) -> str:
+        """Return Markdown with one picture each for those of both themes, of which Qt does not know."""
+        return _PICTURE.sub(r"![\3](\1)" if is_light(self) else r"![\3](\2)", text)
 
     def _go_to(self, heading: str) -> None:
         """Scroll to a heading: Qt gives those of Markdown no anchors."""

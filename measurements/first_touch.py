@@ -77,6 +77,8 @@ def main() -> None:
         image = np.clip(stack.astype(int) + rng.integers(-1, 2, stack.shape), 0, 255).astype(np.uint8)
         detect.form.image.value = viewer.add_image(image, name=name)
         detect.controls["diameter_unit"].value = unit
+        if unit:  # and not the one that was typed last, in another window
+            detect.controls["diameter"].value = 2 * PRESETS["dense"].radius
         detect.controls["method"].value, detect.controls["refine"].value = "network", False
         rest(1.0)
         before = len(viewer.layers)

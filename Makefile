@@ -10,9 +10,11 @@ INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.tested
 CONFIG ?= src/napari_colloids/training/bundled.toml
 ARGS ?=
-# Tests take one core each: as many at a time as there are, up to four, for the sake of memory. What a file of tests sets
-# up is made once, as one worker takes the whole file.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope
+# Tests take one core each, but wait for files, processes and windows a fifth of the time: one more at a time than there
+# are cores, up to four, for the sake of memory. What a file of tests sets up is made once, as one worker takes the whole
+# file.
+WORKERS = $(shell $(BIN)/python -c "import os; print(min((os.cpu_count() or 1) + 1, 4))")
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*')
 TESTS := $(shell find tests -type f -not -path '*/__pycache__/*')

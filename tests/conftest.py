@@ -15,7 +15,7 @@ from hypothesis import Phase, settings  # noqa: E402
 from napari_colloids.particles import particle_table  # noqa: E402
 
 # On a busy machine an example may take long; that is no failure.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, max_examples=50)
 settings.load_profile("patient")
 # For mutants, of which it matters only whether a test fails: no simpler example is looked for.
 settings.register_profile("first failure", deadline=None, database=None, phases=[Phase.explicit, Phase.generate])

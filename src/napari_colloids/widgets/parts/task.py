@@ -112,7 +112,8 @@ class Task(QObject):
 
     def _on_long(self) -> None:
         self._run.open(self._name)
-        self._tell()
+        if self._step is not None:
+            self._run.show(self._step)
 
     def _on_returned(self, outcome: _Outcome | None) -> None:
         self._outcome = outcome

@@ -29,3 +29,9 @@ def test_pictures_exist_and_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
     for target in re.findall(r'(?:src|srcset)="([^"]+)"', text):
         assert (page.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_scripts_and_tests_that_are_named_exist(page):
+    for named in re.findall(r"\b(?:tests|measurements|scripts)/[\w/]+\.py\b", page.read_text(encoding="utf-8")):
+        assert (ROOT / named).is_file(), named

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from napari_colloids.benchmark.microscope import Scene, make_volume, render
+from napari_colloids.benchmark.microscope import TYPICAL_GREY_LEVEL, Scene, make_volume, render
 from napari_colloids.benchmark.sted import psf
 
 
@@ -98,3 +98,9 @@ def test_bleaching_and_reproducibility():
     np.testing.assert_array_equal(volume.image, again.image)
     assert not np.array_equal(volume.image, other.image)
     assert volume.image[-8:].mean() < 0.45 * volume.image[:8].mean()
+
+
+def test_a_volume_that_no_particle_lies_in_shows_background():
+    scene = Scene(shape=(16, 16, 16), radius=6, volume_fraction=0.02, psf=(2.0, 1.2), snr=10, cnr=8)
+    volume = next(found for found in (make_volume(scene, seed) for seed in range(50)) if not len(found.positions))
+    assert np.median(volume.image) == pytest.approx(TYPICAL_GREY_LEVEL * (1 - 8 / 10), abs=2)

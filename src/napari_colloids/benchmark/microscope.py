@@ -217,7 +217,8 @@ def _expose(
         level = TYPICAL_GREY_LEVEL
         index = tuple(np.clip(np.rint(centres), 0, np.array(blurred.shape) - 1).astype(int).T)
         # Centres with a dark core do not show the level of the shell.
-        typical = float(np.median(blurred[index])) if not scene.shell else float(np.median(blurred[inside]))
+        shown = blurred[inside] if scene.shell else blurred[index]
+        typical = float(np.median(shown)) if shown.size else 1.0  # a dilute volume may hold no particle
         image = blurred * (level / max(typical, 1e-6))
         top, background = level, level * (1 - scene.cnr / scene.snr)
     image = background + image * (1 - background / top)

@@ -40,8 +40,8 @@ from napari_colloids.structure import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Window in voxels, and diameter of the spheres in it.
-WINDOW, DIAMETER = 120, 10
+#: Window in voxels, diameter of the spheres in it, and independent windows of each fluid.
+WINDOW, DIAMETER, WINDOWS = 120, 10, 48
 #: Topological clusters whose populations are told.
 CLUSTERS = ("8B", "9B", "10B", "11F", "12E", "FCC")
 
@@ -72,6 +72,29 @@ def periodic_g(all_boxes: Sequence[Arrangement], edges: np.ndarray) -> np.ndarra
     return counted / expected
 
 
+def periodic_s(all_boxes: Sequence[Arrangement], edges: np.ndarray) -> np.ndarray:
+    """Return S(q) of whole periodic boxes, averaged over all their wave vectors in bins of q, per diameter."""
+    length = float(all_boxes[0].box[0])
+    most = int(np.ceil(edges[-1] * length / (2 * np.pi)))
+    # Opposite wave vectors scatter alike: half of them will do.
+    waves = (np.arange(most + 1), np.arange(-most, most + 1), np.arange(-most, most + 1))
+    scattered = np.zeros([len(along) for along in waves])
+    for box in all_boxes:
+        z, y, x = (
+            np.exp(2j * np.pi / length * np.outer(n, along)) for n, along in zip(waves, box.positions.T, strict=True)
+        )
+        scattered += np.abs(np.stack([(phases * y) @ x.T for phases in z])) ** 2 / len(box.positions)
+    q = np.sqrt(sum(n**2 for n in np.meshgrid(*waves, indexing="ij"))) * 2 * np.pi / length
+    counted = np.histogram(q, edges)[0]
+    return np.histogram(q, edges, weights=scattered / len(all_boxes))[0] / np.maximum(counted, 1)
+
+
+def in_bins(values: np.ndarray, q: np.ndarray, bins: int) -> np.ndarray:
+    """Return the mean of S(q) over the wave vectors of coarser bins, of which there are as q squared."""
+    values, weights = values.reshape(bins, -1), (q**2).reshape(bins, -1)
+    return (values * weights).sum(axis=1) / weights.sum(axis=1)
+
+
 def theoretical_g(r: np.ndarray, phi: float) -> np.ndarray:
     """Return g(r) after Percus and Yevick, Verlet and Weis, from their S(q), beyond contact; r in diameters."""
     q = np.arange(0.005, 250, 0.01)
@@ -80,25 +103,36 @@ def theoretical_g(r: np.ndarray, phi: float) -> np.ndarray:
 
 
 def fluids(seed: int) -> None:
-    """Compare fluids in a window with theory."""
+    """Compare fluids in a window with their periodic boxes and with theory."""
     print(
         "| volume fraction | found | g at contact, theory | found | g(r) against the periodic box, mean | "
-        "against theory | S(q) from g(r) against theory, mean | largest | direct |"
+        "against theory | S(q) from g(r) against the periodic box, mean | largest | against theory, mean | largest | "
+        "direct, mean |"
     )
-    print("|" + "---|" * 9)
+    print("|" + "---|" * 11)
     shape = (WINDOW,) * 3
     for phi in (0.1, 0.3, 0.45):
-        every = list(boxes(phi, 24, seed))
+        every = list(boxes(phi, WINDOWS, seed))
         table = pd.concat([window_of(box, number) for number, box in enumerate(every)], ignore_index=True)
         local = local_structure(table, shape=shape, diameter=DIAMETER)
         fraction = volume_fraction(local, shape=shape, diameter=DIAMETER)
         g = pair_correlation(table, shape=shape, cutoff=4 * DIAMETER, bins=400)
         near = (g.r > DIAMETER) & (g.r < 1.08 * DIAMETER)
         contact = np.exp(np.polyfit(g.r[near] - DIAMETER, np.log(g.g[near]), 1)[1])
-        s = structure_factor(table, shape=shape, max_q=1.5, bins=40)
-        theory = hard_sphere_structure_factor(s.q, phi, DIAMETER)
-        counted = s.q * DIAMETER > 4
-        off, direct = (np.abs(values / theory - 1)[counted] for values in (s.s, s.direct))
+        bins, finer = 40, 10
+        s = structure_factor(table, shape=shape, max_q=1.5, bins=bins * finer)
+        coarse_s = structure_factor(table, shape=shape, max_q=1.5, bins=bins)
+        counted = coarse_s.q * DIAMETER > 4
+        transformed, theory = (
+            in_bins(values, s.q, bins)[counted] for values in (s.s, hard_sphere_structure_factor(s.q, phi, DIAMETER))
+        )
+        periodic = periodic_s(every, np.linspace(0, 1.5 * DIAMETER, bins + 1))[counted]
+        off_box, off_theory, off_direct = (
+            np.abs(values / reference - 1)
+            for values, reference in (
+                (transformed, periodic), (transformed, theory), (coarse_s.direct[counted], periodic)
+            )
+        )  # fmt: skip
         cells = [phi, f"{fraction.value:.4f}", f"{hard_sphere_contact_value(phi):.3f}", f"{contact:.3f}"]
         edges = np.linspace(0, 4, 41)
         coarse = pair_correlation(table, shape=shape, cutoff=4 * DIAMETER, bins=40)
@@ -106,7 +140,9 @@ def fluids(seed: int) -> None:
         within = (r > 1.1) & (r < 4)
         for reference in (periodic_g(every, edges), theoretical_g(r, phi)):
             cells.append(f"{np.abs(coarse.g[within] / reference[within] - 1).mean():.1%}")
-        cells += [f"{off.mean():.1%}", f"{off.max():.1%}", f"{direct.mean():.1%}"]
+        for off in (off_box, off_theory):
+            cells += [f"{off.mean():.1%}", f"{off.max():.1%}"]
+        cells.append(f"{off_direct.mean():.1%}")
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 

@@ -18,6 +18,7 @@ from napari_colloids.compiled import compiled
 from napari_colloids.errors import ColloidsError
 from napari_colloids.plotting import axes_or_new, unit_symbol
 from napari_colloids.settings import check_value
+from napari_colloids.structure.asymptotic_decay import asymptotic_decay
 from napari_colloids.structure.frames import frames_of
 from napari_colloids.structure.pair_correlation import pair_correlation
 
@@ -42,7 +43,10 @@ _CUTOFF_SPACINGS, _MAX_CUTOFF_PART, _BIN_SPACINGS = 12.0, 0.5, 0.01
 _MAX_PAIRS = 100_000_000
 #: From where g(r), averaged over this part of a spacing, differs from 1 by no more than so many errors, it is faded to
 #: 1 over so many spacings: what follows is noise. It begins no earlier than after so many spacings.
-_AVERAGED_SPACINGS, _MIN_ERRORS, _FADED_SPACINGS, _MIN_CUTOFF_SPACINGS = 0.2, 4.0, 1.0, 2.0
+_AVERAGED_SPACINGS, _MIN_ERRORS, _FADED_SPACINGS, _MIN_CUTOFF_SPACINGS = 0.2, 4.0, 2.0, 2.0
+#: g(r) of a fluid passes into the damped oscillation that it decays in over so many spacings, and is continued for so
+#: many lengths that it decays over beyond its end.
+_JOINED_SPACINGS, _CONTINUED_DECAYS = 1.0, 8.0
 #: Wave vectors of a bin of q, at least and at most, and terms (wave vectors times particles) of all bins together.
 _MIN_VECTORS, _MAX_VECTORS, _MAX_TERMS = 60, 400, 150_000_000
 #: Particles that the direct S(q) is taken of at most: of as many frames, and of the middle of a large window.
@@ -176,8 +180,14 @@ def structure_factor(
     -----
     A window is not periodic. Waves that fit into it, :math:`q_a = 2 \pi n_a / L_a`, do not see its shape; what is left
     of it blurs the direct S(q) by some :math:`2 \pi / L`, which lowers narrow peaks. g(r) is corrected for the faces
-    exactly, and so its transform has no such blur; but what lies beyond the distance that it is cut at is lost, and its
-    noise is spread over all q. Where the two agree, both are right.
+    exactly, and so its transform has no such blur, but its noise is spread over all q. Where g(r) of a fluid still
+    oscillates when half of the window is reached, it is continued as the damped oscillation that it decays in [1]_;
+    what no such oscillation explains, as in a crystal, ends there, and where noise begins, g(r) is faded to 1. Where
+    the two agree, both are right.
+
+    References
+    ----------
+    .. [1] Evans, Leote de Carvalho, Henderson and Hoyle, J. Chem. Phys. 100, 591 (1994).
 
     Examples
     --------
@@ -217,20 +227,34 @@ def structure_factor(
 
 
 def _transformed(correlation: PairCorrelation, density: float, q: Array) -> Array:
-    """Return S(q) from g(r), which is faded to 1 where noise begins."""
+    """Return S(q) from g(r), which is continued as a fluid's decays, or else faded to 1 where noise begins."""
     r, spacing = correlation.r, density ** (-1 / 3)
     # The number of particles in a window differs from its mean, and g(r) does not end at 1 exactly.
     far = r > r[-1] / 2
     end_value = float(np.average(correlation.g[far], weights=r[far] ** 2))
     g = correlation.g / (end_value or 1.0)
-    width = max(round(_AVERAGED_SPACINGS * spacing / (r[1] - r[0])), 1)
-    mean, variance = (uniform_filter1d(values, width) for values in (g - 1, correlation.error**2))
-    telling = r[np.abs(mean) > _MIN_ERRORS * np.sqrt(np.maximum(variance, 0) / width)]
-    faded = _FADED_SPACINGS * spacing
-    end = min(max(telling[-1] if len(telling) else 0.0, _MIN_CUTOFF_SPACINGS * spacing), r[-1] - faded)
+    decay = asymptotic_decay(r, g, correlation.error, spacing)
+    if decay is not None:
+        faded, end = _JOINED_SPACINGS * spacing, decay.begin
+    else:
+        faded = _FADED_SPACINGS * spacing
+        end = _where_noise_begins(r, g, correlation.error, spacing, faded)
+    step = r[1] - r[0]
     weight = np.sin(np.pi / 2 * np.clip(1 - (r - end) / faded, 0, 1)) ** 2
-    part = (g - 1) * weight * r**2 * (r[1] - r[0])
-    return 1 + 4 * np.pi * density * (np.sinc(np.outer(q, r) / np.pi) @ part)
+    total = (g - 1) * weight
+    if decay is not None:
+        beyond = np.arange(r[-1] + step, r[-1] + _CONTINUED_DECAYS / decay.decay, step)
+        continued = np.concatenate([(1 - weight) * decay(r), decay(beyond)])
+        r, total = np.concatenate([r, beyond]), continued + np.pad(total, (0, len(beyond)))
+    return 1 + 4 * np.pi * density * (np.sinc(np.outer(q, r) / np.pi) @ (total * r**2 * step))
+
+
+def _where_noise_begins(r: Array, g: Array, error: Array, spacing: float, faded: float) -> float:
+    """Return the distance from which g(r) tells nothing but noise, early enough to be faded from there."""
+    width = max(round(_AVERAGED_SPACINGS * spacing / (r[1] - r[0])), 1)
+    mean, variance = (uniform_filter1d(values, width) for values in (g - 1, error**2))
+    telling = r[np.abs(mean) > _MIN_ERRORS * np.sqrt(np.maximum(variance, 0) / width)]
+    return min(max(telling[-1] if len(telling) else 0.0, _MIN_CUTOFF_SPACINGS * spacing), r[-1] - faded)
 
 
 def _enough(frames: Sequence[Array], window: Window) -> tuple[list[Array], Array]:

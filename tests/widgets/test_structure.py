@@ -319,6 +319,72 @@ def test_layers_are_compared_in_one_plot(viewer, fluid, blurred, expected, qtbot
     assert sum(bar.get_height() for bar in axes.patches) > 0
 
 
+@pytest.fixture(scope="module")
+def refined(blurred):
+    """The fluid with errors that are known, as of refined particles."""
+    return blurred.assign(z_err=0.8, y_err=0.8, x_err=0.8)
+
+
+def test_a_simulation_gets_the_errors_of_the_points(viewer, fluid, refined, expected, qtbot, click):
+    simulated = add(viewer, fluid, name="simulated")
+    add(viewer, refined)
+    widget = docked(viewer)
+    widget.controls["bands"].value = False
+    widget.simulation.layer.value = simulated
+    measure(widget, qtbot, click)
+    axes = widget.plot.axes
+    assert labels_of(axes) == ["found", "simulated, with these errors", "simulated, exact", CONTACT]
+    found, degraded, exact = (line.get_ydata() for line in axes.get_lines()[:3])
+    np.testing.assert_allclose(exact, expected.g.g)
+    assert degraded.max() == pytest.approx(found.max(), rel=0.15)
+    assert exact.max() > 1.3 * degraded.max()
+    assert "simulation with these errors: g(r) highest" in widget.status.text()
+    widget.show_what.value = "s"
+    assert labels_of(axes)[:3] == ["found", "simulated, with these errors", "simulated, exact"]
+    kept = widget._done
+    measure(widget, qtbot, click)
+    assert widget._done is kept, "nothing has changed"
+    widget.simulation.layer.value = None
+    measure(widget, qtbot, click)
+    assert "simulated, exact" not in labels_of(axes)
+    assert "simulation" not in widget.status.text()
+
+
+def test_a_fluid_like_the_points_gets_their_errors(viewer, refined, qtbot, click):
+    add(viewer, refined)
+    widget = docked(viewer)
+    widget.controls["bands"].value = False
+    widget.simulation.fluid.value = True
+    assert not widget.simulation.layer.enabled
+    measure(widget, qtbot, click)
+    assert labels_of(widget.plot.axes)[1:3] == ["hard-sphere fluid, with these errors", "hard-sphere fluid, exact"]
+    found, degraded, exact = (line.get_ydata().max() for line in widget.plot.axes.get_lines()[:3])
+    assert degraded == pytest.approx(found, rel=0.15)
+    assert exact > 1.3 * degraded
+
+
+def test_a_simulation_that_cannot_be_compared_is_said(viewer, fluid, refined, qtbot, click):
+    points = add(viewer, fluid)
+    widget = docked(viewer)
+    widget.simulation.layer.value = points
+    measure(widget, qtbot, click)
+    assert "choose another one" in widget.status.text()
+    other = add(viewer, fluid, image=False, place={**PLACE, "scale": (0.2,) * 3}, name="other")
+    widget.points.value, widget.simulation.layer.value = points, other
+    measure(widget, qtbot, click)
+    assert "other voxels" in widget.status.text()
+    widget.simulation.layer.value = None
+    widget.simulation.fluid.value = True
+    measure(widget, qtbot, click)
+    assert "errors of the sample are not known" in widget.status.text()
+    assert widget.status.text().startswith("<b>"), "its structure is kept"
+    assert "q6" in points.features
+    viewer.layers.remove("stack")
+    add(viewer, refined, image=False, name="alone")
+    measure(widget, qtbot, click)
+    assert "open their image" in widget.status.text()
+
+
 def test_layers_in_other_units_are_not_compared(viewer, fluid, qtbot, click):
     add(viewer, fluid, image=False, place={}, name="in voxels")
     widget = docked(viewer)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_colloids.cli.clusters import Tcc, TccInputFolder, check_cluster_options
-from napari_colloids.cli.comparisons import Degrade, Directions, Partial, comparison_of, partial_of, simulation_of
+from napari_colloids.cli.comparisons import Degrade, Directions, Partial, partial_of, simulation_of
 from napari_colloids.cli.groups import OUTPUT
 from napari_colloids.cli.hints import with_hint
 from napari_colloids.cli.output import check_table_can_be_written, progress_bar
@@ -68,6 +68,7 @@ def structure(
     from napari_colloids.stack import checked_voxel_size
     from napari_colloids.structure import (
         directional_pair_correlation,
+        iter_simulation_comparison,
         iter_structure,
         iter_topological_clusters,
         write_tcc_input,
@@ -100,7 +101,7 @@ def structure(
         curves["directions"] = directional_pair_correlation(
             measured, directions=directions, shape=window, voxel_size=voxel_size, diameter=diameter
         ).as_dict()
-    simulation = None if degrade is None else simulation_of(degrade, window)
+    simulation, simulated_window = (None, None) if degrade is None else simulation_of(degrade, window)
     found_clusters = None
     if tcc is not None:  # first, as a program that cannot be run is known at once
         searching = iter_topological_clusters(
@@ -121,7 +122,9 @@ def structure(
     figures: dict[str, object] = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
     lines = [] if found_clusters is None else [found_clusters.line()]
     if degrade is not None:
-        comparing = comparison_of(simulation, found, shape=window, voxel_size=voxel_size, **settings)
+        comparing = iter_simulation_comparison(
+            found, simulation, shape=simulated_window, voxel_size=voxel_size, **settings
+        )
         with progress_bar("simulation", unit="step") as show:
             compared = result_of(comparing, show)
         curves["simulation"], lines = compared.as_dict(), [*lines, *compared.lines()]

@@ -16,6 +16,7 @@ from napari_colloids.particles import COLUMNS
 from napari_colloids.plotting import unit_symbol
 from napari_colloids.settings import settings_of
 from napari_colloids.structure import LOCAL_COLUMNS
+from napari_colloids.structure.frames import searched_shape
 from napari_colloids.structure.settings import MeasurementSettings, StructureSettings
 from napari_colloids.widgets.layers import layers, order_colours, places
 from napari_colloids.widgets.layers.origin import image_of
@@ -32,6 +33,7 @@ from napari_colloids.widgets.parts.run_button import RunButton
 from napari_colloids.widgets.parts.status import Status, notice
 from napari_colloids.widgets.parts.task import call
 from napari_colloids.widgets.score import is_points, like_detections
+from napari_colloids.widgets.simulation_choice import SimulationChoice
 from napari_colloids.widgets.structure_plots import (
     OVER_TIME,
     Shown,
@@ -87,6 +89,7 @@ class StructureWidget(Panel):
         )
         self.slab = _slab_control()
         self.controls = controls_of(MeasurementSettings)
+        self.simulation = SimulationChoice(self._viewer)
         self.status = Status()
         self.button = RunButton(
             "Measure",
@@ -118,8 +121,12 @@ class StructureWidget(Panel):
         self.add(
             Form([self.points, self.slab, *(self.controls[name] for name in basic)]),
             Fold(
-                Form([control for name, control in self.controls.items() if name not in basic]),
-                "What is known of the detection: errors of the positions are taken from the points.",
+                Form(
+                    [control for name, control in self.controls.items() if name not in basic] + self.simulation.controls
+                ),
+                "What is known of the detection, and a simulation with the same errors: those of the positions are "
+                "taken from the points.",
+                self.simulation.unusual,
             ),
             self.button,
             self.button.bar.native,
@@ -189,12 +196,14 @@ class StructureWidget(Panel):
         if len(table) < 2:
             raise ColloidsError(f"'{points.name}' has fewer than two points on show: a structure needs more.")
         shape = self._shape(points)
+        window = shape or searched_shape(table)
         if shape is not None and "settings" in table.attrs:  # they say whether all of it was searched
             table.attrs["shape"], shape = list(shape), None
         settings = MeasurementSettings(**{name: control.value for name, control in self.controls.items()})
         voxel_size = places.voxel_size_of(points)
         slab = self._slab_of(table, 1.0 if voxel_size is None else voxel_size[0])
-        asked = Asked(ref(points), table, shape, voxel_size, settings, slab, origin_of(points))
+        simulation = self.simulation.chosen(points, window, voxel_size)
+        asked = Asked(ref(points), table, shape, voxel_size, settings, slab, origin_of(points), simulation)
         done = self._done
         if done is not None and asked.is_same_as(done.asked):
             return call(lambda: done)
@@ -244,6 +253,8 @@ class StructureWidget(Panel):
             for layer in (self.points.value, *self.comparison.compared())
             if (measured := self.comparison.of(layer)) is not None and layer is not None
         ]
+        if shown and self._done is not None:
+            shown += simulated(self._done)
         what = self.show_what.value
         if what.startswith(_TIMED):
             shown = [one for one in shown if one.found.by_frame is not None] or shown[:1]
@@ -281,6 +292,17 @@ def _slab_control() -> Row:
     return Row(boxes, name="slab", label="Range of z", tooltip=tooltip)
 
 
+def simulated(measured: Measured) -> list[Shown]:
+    """Return what is drawn of a simulation beside a structure: with the errors of the points, and without."""
+    compared, simulation = measured.compared, measured.asked.simulation
+    if compared is None or simulation is None:
+        return []
+    return [
+        Shown(f"{simulation.name}, with these errors", compared.degraded),
+        Shown(f"{simulation.name}, exact", compared.exact),
+    ]
+
+
 def _plot_of(shown: Sequence[Shown], what: str) -> Callable[[Axes], object]:
     """Return what draws one of the entries of "Show"."""
     if what in _CURVES:
@@ -313,7 +335,11 @@ def structure_summary(measured: Measured, *more: str) -> str:
     """Summarise a structure in words, with more notices."""
     found, slab = measured.found, measured.asked.slab
     first, *others = map(html.escape, found.lines())
+    if measured.compared is not None:
+        others += map(html.escape, measured.compared.lines()[1:])  # the first is the structure itself
     notices = [*([] if slab is None else [_words_of(slab, measured.asked.voxel_size)]), *found.notices, *more]
+    if measured.problem:
+        notices.append(measured.problem)
     return "<br>".join([f"<b>{first}</b>", *others, *map(notice, notices)])
 
 

@@ -1,6 +1,7 @@
 """What localisation errors do to the relaxation of a suspension, and what is left of it once they are corrected.
 
 python measurements/dynamics.py                      (free and dense hard spheres, axial errors of .1 and .2 diameters)
+python measurements/dynamics.py --walkers 4000       (independent Brownian walkers with known errors, beside theory)
 python measurements/dynamics.py --coherent           (coherent scattering function of the dense ones, also with misses)
 python measurements/dynamics.py --large 500000       (time and memory for as many particles in ten frames)
 """
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import erf
 
 import napari_colloids as nc
 from napari_colloids.dynamics import coherent_scattering, collective_overlap, nonaffine_displacement
@@ -30,11 +32,15 @@ def main() -> None:
     """Print a table, in the format of the documentation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", type=int, help="number of particles of a frame")
+    parser.add_argument("--walkers", type=int, help="number of independent walkers, compared with theory")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--coherent", action="store_true", help="the coherent scattering function alone")
     options = parser.parse_args()
     if options.large:
         large(options.large)
+        return
+    if options.walkers:
+        walkers(options.walkers, options.frames)
         return
     if options.coherent:
         coherent(options.frames)
@@ -64,6 +70,36 @@ def compare(system: str, words: str, truth: pd.DataFrame, errors: np.ndarray) ->
             numbers = f"{values[0]:.2f} | " + " | ".join(f"{value:.3f}" for value in values[1:])
             scatter = f" ± {result.alpha2_err[row]:.2f}" if name == "corrected" else ""
             print(f"| {system} | {words} | {lag} | {name} | {numbers}{scatter} |")
+
+
+def walkers(count: int, frames: int) -> None:
+    """Print what independent Brownian walkers have beside theory, as measured and corrected, at three lags.
+
+    With D = step² / 2 and x = a / sqrt(2 D lag): MSD = 6 D lag, F_s = exp(-q² D lag), alpha_2 = 0,
+    Q = erf(x / sqrt 2) - x sqrt(2 / pi) exp(-x² / 2), chi_4 = Q (1 - Q).
+    """
+    diameter, step = 2 * RADIUS, 0.5
+    rng = np.random.default_rng(0)
+    moves = rng.normal(0, step, (frames, count, 3))
+    moves[0] = rng.uniform(0, 200, (count, 3))
+    paths = np.cumsum(moves, axis=0)
+    print("| errors | lag | | MSD / .001 d² | F_s | Q | chi_4 | alpha_2 |\n|---|---|---|---|---|---|---|---|")
+    for words, errors in ERRORS.items():
+        blur = diameter * np.array(errors)
+        seen = paths + rng.normal(0, blur, paths.shape)
+        tracks = nc.particle_table(
+            seen.reshape(-1, 3), frame=np.repeat(np.arange(frames), count), particle=np.tile(np.arange(count), frames)
+        )
+        found = nc.relaxation(tracks, diameter=diameter, errors=blur, max_lag=12)
+        for lag in (1, 4, 12):
+            row, spread = int(np.flatnonzero(found.lag == lag)[0]), step * lag**0.5
+            reach = found.overlap_distance / spread
+            overlap = erf(reach / 2**0.5) - reach * (2 / np.pi) ** 0.5 * np.exp(-(reach**2) / 2)
+            theory = [3 * spread**2, np.exp(-((found.q * spread) ** 2) / 2), overlap, overlap * (1 - overlap), 0.0]
+            measured = [[float(getattr(found, one + suffix)[row]) for one in NAMES] for suffix in ("_raw", "")]
+            for name, values in zip(("theory", "as measured", "corrected"), (theory, *measured), strict=True):
+                numbers = " | ".join(f"{value:.3f}" for value in values[1:])
+                print(f"| {words} | {lag} | {name} | {1000 * values[0] / diameter**2:.2f} | {numbers} |")
 
 
 def coherent(frames: int) -> None:

@@ -2,8 +2,9 @@
 
 Needs a display (``xvfb-run -a python measurements/monkey.py --detections 100 --seed 1``). Every action is a click or a
 key of a user, or what napari does for one. Ends with status 1 where an error reached the user as one of the program
-(anything but a message of the docks). Prints one line of JSON: actions by kind, errors, and the memory (MB) after the
-tenth detection and at the end.
+(anything but a message of the docks). Prints one line of JSON: actions by kind, errors, the most results at a time, and
+the memory (MB) after the tenth detection and at the end, both without results. Results are deleted as often as they
+come: of 40 Points layers at a time napari alone keeps 160 MB when they are gone, once, with software OpenGL.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Monkey:
         self.chance = random.Random(seed)
         self.viewer = napari.Viewer()
         self.done: Counter[str] = Counter()
+        self.most_results = 0
         for number in range(2):
             made = simulate(shape=(24, 48, 48), radius=4, volume_fraction=0.3, snr=6, cnr=5, seed=seed + number)
             self.viewer.add_image(np.asarray(made.stack.data), name=f"stack {number}", scale=(0.1, 0.1, 0.1))
@@ -56,7 +58,7 @@ class Monkey:
             "cancel": (1, self.cancelled),
             "threshold": (3, self.threshold),
             "diameter": (2, self.diameter),
-            "delete layer": (4, self.delete_layer),
+            "delete layer": (8, self.delete_layer),  # as often as one comes
             "hide layer": (2, self.hide_layer),
             "delete points": (2, self.delete_points),
             "add point": (2, self.add_point),
@@ -78,11 +80,16 @@ class Monkey:
         name = self.chance.choices(names, [self.actions[name][0] for name in names])[0]
         self.actions[name][1]()
         self.done[name] += 1
+        self.most_results = max(self.most_results, len(self.results()))
         QTest.qWait(10)
+
+    def results(self) -> list[Points]:
+        """Return the Points layers."""
+        return [layer for layer in self.viewer.layers if isinstance(layer, Points)]
 
     def points(self) -> Points | None:
         """Return a Points layer."""
-        some = [layer for layer in self.viewer.layers if isinstance(layer, Points)]
+        some = self.results()
         return self.chance.choice(some) if some else None
 
     def click(self) -> None:
@@ -204,7 +211,13 @@ def main() -> None:
         monkey.act()
         if monkey.done["detect"] == SETTLED != before:
             settled = _memory_mb(monkey)
-    figures = {"actions": dict(monkey.done), "errors": len(errors), "settled_mb": settled, "end_mb": _memory_mb(monkey)}
+    figures = {
+        "actions": dict(monkey.done),
+        "errors": len(errors),
+        "most_results": monkey.most_results,
+        "settled_mb": settled,
+        "end_mb": _memory_mb(monkey),
+    }
     print(json.dumps(figures))
     monkey.viewer.close()
     sys.exit(bool(errors))
@@ -212,7 +225,7 @@ def main() -> None:
 
 def _memory_mb(monkey: Monkey) -> int:
     """Return the memory of the process with no results in the window."""
-    for layer in [one for one in monkey.viewer.layers if isinstance(one, Points)]:
+    for layer in monkey.results():
         monkey.viewer.layers.remove(layer)
     for _ in range(3):
         gc.collect()

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Window in voxels, diameter of the spheres in it, and independent windows of each fluid.
-WINDOW, DIAMETER, WINDOWS = 120, 10, 48
+WINDOW, DIAMETER, WINDOWS = 120, 10, 96
 #: Topological clusters whose populations are told.
 CLUSTERS = ("8B", "9B", "10B", "11F", "12E", "FCC")
 

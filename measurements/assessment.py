@@ -12,7 +12,7 @@ and localisation error; the last ones say how far off they are.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter, shift, zoom
 
 import napari_colloids as nc
 from napari_colloids.benchmark import microscope
-from napari_colloids.benchmark.microscope import Scene, make_volume
+from napari_colloids.benchmark.microscope import CANVAS_BLUR_SIGMA, Scene, Volume, make_volume
 from napari_colloids.benchmark.suites import suite
 from napari_colloids.simulation.arrangement import Composition, arrange
 from napari_colloids.simulation.optics import draw_spheres
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_colloids.assessment import Prediction
+    from napari_colloids.assessment import ImageQuality, Prediction
 
     Image = NDArray[np.generic]
     Array = NDArray[np.float64]
@@ -56,6 +56,8 @@ class Case:
     stack: nc.Stack
     diameter: float
     positions: Array | None = None
+    #: What `qualities` returns, as far as it is known.
+    truth: dict[str, float] = field(default_factory=dict)
 
 
 def benchmark(seed: int, count: int) -> Iterator[Case]:
@@ -63,7 +65,7 @@ def benchmark(seed: int, count: int) -> Iterator[Case]:
     points = [(name, point) for name in SUITES for point in suite(name).points]
     for number, (name, point) in enumerate(points[2 :: max(len(points) // count, 1)][:count]):
         volume = make_volume(point.scene, seed + number)
-        yield Case(f"{name} {point.label}", volume.stack, volume.diameter, volume.positions)
+        yield Case(f"{name} {point.label}", volume.stack, volume.diameter, volume.positions, scene_truth(volume))
 
 
 def hard(seed: int, count: int) -> Iterator[Case]:
@@ -83,7 +85,36 @@ def hard(seed: int, count: int) -> Iterator[Case]:
             cnr=rng.uniform(0.6, 1) * snr,
         )
         volume = make_volume(scene, seed + number)
-        yield Case(f"hard {number}", volume.stack, volume.diameter, volume.positions)
+        yield Case(f"hard {number}", volume.stack, volume.diameter, volume.positions, scene_truth(volume))
+
+
+def scene_truth(volume: Volume) -> dict[str, float]:
+    """Return what the second simulator was asked for, as `qualities` names it."""
+    scene = volume.scene
+    # A voxel of the canvas is half a voxel; its blur widens the PSF, which the reduction by two does as well.
+    canvas = np.hypot(CANVAS_BLUR_SIGMA / 2, 1 / 12**0.5)
+    truth = {
+        "diameter": 2 * float(volume.radii.mean()),
+        "volume fraction": float((4 / 3 * np.pi * volume.radii**3).sum() / (volume.image.size * scene.aspect)),
+        "PSF z": float(np.hypot(scene.psf[0], canvas * scene.aspect)),
+        "PSF y": float(np.hypot(scene.psf[1], canvas)),
+    }
+    if not scene.scaled_by_maximum and not scene.shell:  # which are of other levels than those of a typical particle
+        truth |= {"SNR": scene.snr, "CNR": scene.cnr}
+    return truth
+
+
+def qualities(quality: ImageQuality) -> dict[str, float]:
+    """Return what is measured of an image without any truth, by name."""
+    axial, lateral = quality.psf_sigma
+    return {
+        "diameter": quality.diameter,
+        "volume fraction": quality.volume_fraction.value,
+        "PSF z": axial,
+        "PSF y": lateral,
+        "SNR": quality.snr,
+        "CNR": quality.cnr,
+    }
 
 
 def own(seed: int, count: int) -> Iterator[Case]:
@@ -114,7 +145,12 @@ def own(seed: int, count: int) -> Iterator[Case]:
         # Multiplication doubles the variance of the photons.
         photons = rng.poisson(seen.clip(0) * 2.4 * snr**2)
         grey = rng.gamma(np.maximum(photons, 1e-9), 40.0) + rng.normal(300, 15, photons.shape)
-        yield Case(f"own {number}", nc.Stack(grey.clip(0, 65535).astype(np.uint16)), 2 * radius, positions)
+        seen_part = np.all((made.positions >= margin) & (made.positions < np.array(edges) - margin), axis=1)
+        truth = {
+            "diameter": 2 * float(made.radii.mean()),
+            "volume fraction": float((4 / 3 * np.pi * made.radii[seen_part] ** 3).sum() / grey.size),
+        }
+        yield Case(f"own {number}", nc.Stack(grey.clip(0, 65535).astype(np.uint16)), 2 * radius, positions, truth)
 
 
 def pupil_psf(shape: tuple[int, int, int], width: float, depth: float, aberration: float) -> Array:
@@ -226,6 +262,7 @@ def main() -> None:
     options = parser.parse_args()
     cases, usual = SETS[options.stacks]
     rows: list[list[float]] = []
+    measured: list[dict[str, tuple[float, float]]] = []
     described = total = 0
     for case in cases(options.seed, options.count or usual):
         found = nc.assess(case.stack, diameter=case.diameter)
@@ -240,9 +277,15 @@ def main() -> None:
             "RMSE z {:.2f} {:.2f}, y {:.2f} {:.2f}".format(*rows[-1]),
             flush=True,
         )
+        if found.quality is not None and case.truth:
+            values = qualities(found.quality)
+            measured.append({name: (values[name], true) for name, true in case.truth.items()})
+            words = (f"{name} {value:.3g} {true:.3g}" for name, (value, true) in measured[-1].items())
+            print("   " + ", ".join(words), flush=True)
     print(f"{described} of {total} described")
     if rows:
         summarise(np.array(rows))
+    summarise_qualities(measured)
 
 
 def beside_truth(case: Case, positions: Array, predicted: Prediction) -> list[float]:
@@ -275,6 +318,24 @@ def summarise(rows: Array) -> None:
     for name, column in (("RMSE z", 6), ("RMSE y", 8)):
         off = np.abs(rows[:, column] / rows[:, column + 1] - 1)
         print(f"{name}: off by {np.median(off):.0%} (median), {np.quantile(off, 0.9):.0%} (90 %)")
+
+
+def summarise_qualities(measured: list[dict[str, tuple[float, float]]]) -> None:
+    """Print how far what was measured of the images is off, in parts of the truth but for the volume fraction."""
+    for name in ("diameter", "volume fraction", "PSF z", "PSF y", "SNR", "CNR"):
+        pairs = np.array([values[name] for values in measured if name in values])
+        if not len(pairs):
+            continue
+        off = np.abs(pairs[:, 0] - pairs[:, 1])
+        if name == "volume fraction":
+            print(
+                f"{name}: off by {np.median(off):.3f} (median), {np.quantile(off, 0.9):.3f} (90 %); {len(off)} stacks"
+            )
+        else:
+            off /= pairs[:, 1]
+            print(
+                f"{name}: off by {np.median(off):.1%} (median), {np.quantile(off, 0.9):.1%} (90 %); {len(off)} stacks"
+            )
 
 
 if __name__ == "__main__":

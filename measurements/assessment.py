@@ -100,7 +100,10 @@ def scene_truth(volume: Volume) -> dict[str, float]:
         "PSF y": float(np.hypot(scene.psf[1], canvas)),
     }
     if not scene.scaled_by_maximum and not scene.shell:  # which are of other levels than those of a typical particle
-        truth |= {"SNR": scene.snr, "CNR": scene.cnr}
+        # Contrast over the mean noise of particle and background, as `assess` gives it; not over that of a particle.
+        background = 1 - scene.cnr / scene.snr
+        variances = 1.0, 1 - scene.photon_noise * (1 - background)
+        truth |= {"SNR": scene.snr, "CNR": scene.cnr / float(np.mean(variances)) ** 0.5}
     return truth
 
 

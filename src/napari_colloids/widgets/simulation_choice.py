@@ -10,7 +10,7 @@ from numpy import allclose
 from napari_colloids.errors import ColloidsError
 from napari_colloids.structure.frames import searched_shape
 from napari_colloids.widgets.layers import layers, places
-from napari_colloids.widgets.layers.origin import image_of
+from napari_colloids.widgets.layers.origin import image_shape_of
 from napari_colloids.widgets.parts.layer_choice import LayerChoice
 from napari_colloids.widgets.parts.own_control import wrapped
 from napari_colloids.widgets.score import is_points, like_truth
@@ -36,8 +36,8 @@ class SimulationChoice:
             label="Beside a hard-sphere fluid",
             tooltip=wrapped(
                 "Simulate hard spheres of the same volume fraction and sizes in the same window, give them the errors, "
-                "recall and precision of these points, and draw them beside, with and without: what differs from the "
-                "exact ones only by the errors is the same sample."
+                "recall and precision of these points, and draw them beside, with and without. A sample that agrees "
+                "with those with errors is not told from them by this measurement."
             ),
         )
         self.layer = LayerChoice(
@@ -47,7 +47,7 @@ class SimulationChoice:
             "of these points and drawn beside, with and without.",
             none="none",
             rank=like_truth,
-            label="Beside",
+            label="Simulation",
         )
         self.controls: list[BaseValueWidget[Any]] = [self.fluid, self.layer]
         self.fluid.changed.connect(self._on_fluid)
@@ -90,7 +90,4 @@ class SimulationChoice:
             )
         table = layers.table_of(layer)
         table.attrs.update(layers.note_of(layer))
-        image = image_of(layer, self._viewer.layers)
-        if image is not None and places.coincide(layer, image):
-            return Simulation(layer.name, table, layers.stack_of(image, places.index_of(image, self._viewer)).shape)
-        return Simulation(layer.name, table, searched_shape(table))
+        return Simulation(layer.name, table, image_shape_of(layer, self._viewer) or searched_shape(table))

@@ -19,7 +19,7 @@ from napari_colloids.structure import LOCAL_COLUMNS
 from napari_colloids.structure.frames import searched_shape
 from napari_colloids.structure.settings import MeasurementSettings, StructureSettings
 from napari_colloids.widgets.layers import layers, order_colours, places
-from napari_colloids.widgets.layers.origin import image_of
+from napari_colloids.widgets.layers.origin import image_shape_of
 from napari_colloids.widgets.layers.writer import origin_of
 from napari_colloids.widgets.parts.controls import Form, Row, choice, controls_of
 from napari_colloids.widgets.parts.export import Export, ExportButton
@@ -195,7 +195,7 @@ class StructureWidget(Panel):
         table = table_of(points)
         if len(table) < 2:
             raise ColloidsError(f"'{points.name}' has fewer than two points on show: a structure needs more.")
-        shape = self._shape(points)
+        shape = image_shape_of(points, self._viewer)
         window = shape or searched_shape(table)
         if shape is not None and "settings" in table.attrs:  # they say whether all of it was searched
             table.attrs["shape"], shape = list(shape), None
@@ -220,13 +220,6 @@ class StructureWidget(Panel):
         if table["z"].between(low, high).sum() < 2:
             raise ColloidsError("Fewer than two of the points on show lie in this range of z: give a wider one.")
         return low, high
-
-    def _shape(self, points: Points) -> tuple[int, int, int] | None:
-        """Return the shape of the image that the points were found in, where it is there."""
-        image = image_of(points, self._viewer.layers)
-        if image is None or not places.coincide(points, image):
-            return None
-        return layers.stack_of(image, places.index_of(image, self._viewer)).shape
 
     def _on_measured(self, measured: Measured) -> None:
         asked, points = measured.asked, measured.asked.points()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
-from napari_colloids.widgets.layers import layers
+from napari_colloids.widgets.layers import layers, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
 #: The layers that others were made from.
@@ -39,3 +40,11 @@ def image_of(points: Layer | None, among: Iterable[Layer]) -> Image | None:
     if points is None:
         return None
     return next((image for image in filter(layers.is_stack, among) if is_child_of(points, image)), None)
+
+
+def image_shape_of(points: Layer, viewer: ViewerModel) -> tuple[int, int, int] | None:
+    """Return the shape of the image that points were found in, where it is there and in its place."""
+    image = image_of(points, viewer.layers)
+    if image is None or not places.coincide(points, image):
+        return None
+    return layers.stack_of(image, places.index_of(image, viewer)).shape

@@ -91,6 +91,15 @@ def test_background_solves_the_definition_of_cnr(snr, part, photons):
         assert (1 - u) / np.sqrt(variance) == pytest.approx(cnr, rel=1e-6)
 
 
+@pytest.mark.parametrize("photon_noise", [1e-18, 1e-320])
+def test_hardly_any_photon_noise_is_as_none(photon_noise):
+    """More photons than can be drawn one by one, as where a fit finds none of their noise."""
+    made = [simulate(shape=(24, 24, 24), snr=5, photon_noise=share, seed=1) for share in (photon_noise, 0.0)]
+    image, other = (np.asarray(one.stack.data).astype(float) for one in made)
+    assert image.std() == pytest.approx(other.std(), rel=0.02)
+    assert image.mean() == pytest.approx(other.mean(), rel=0.02)
+
+
 @pytest.mark.parametrize("fraction", [0.05, 0.3, 0.58])
 def test_volume_fraction_polydispersity_and_no_overlap(fraction):
     simulation = simulate(shape=(70, 70, 70), volume_fraction=fraction, radius=4, polydispersity=0.08, seed=3)

@@ -62,6 +62,7 @@ def structure(
 ) -> None:
     """Measure the structure: g(r), S(q), volume fraction; bond order and Voronoi cell of each particle."""
     from napari_colloids import __version__
+    from napari_colloids.assessment.fluid_like import fluid_like
     from napari_colloids.io import read_particles, write_particles
     from napari_colloids.particles import implied_voxel_size, with_micrometres
     from napari_colloids.progress import result_of
@@ -122,6 +123,8 @@ def structure(
     figures: dict[str, object] = {} if found_clusters is None else {"tcc": found_clusters.as_dict()}
     lines = [] if found_clusters is None else [found_clusters.line()]
     if degrade is not None:
+        if simulation is None:
+            simulation = fluid_like(found, simulated_window)
         comparing = iter_simulation_comparison(
             found, simulation, shape=simulated_window, voxel_size=voxel_size, **settings
         )

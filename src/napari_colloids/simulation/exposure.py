@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Image = NDArray[np.float32]
 
 
+#: Photons of a voxel from which their number is drawn from a normal distribution, as it cannot be told from Poisson's.
+_MAX_PHOTONS = 1e12
+
+
 def background_level(snr: float, cnr: float, photon_noise: float) -> float:
     r"""Return the background over the foreground level :math:`b / f` from SNR and CNR.
 
@@ -62,7 +66,10 @@ def expose(signal: Image, parameters: Parameters, rng: np.random.Generator) -> N
     # In units of the foreground level the variance at 1 is snr^-2, of which a fraction is Poisson noise.
     if photon_noise > 0:
         photons = snr**2 / photon_noise
-        light = (rng.poisson(np.maximum(light, 0) * photons) / photons).astype(np.float32)
+        if photons * float(light.max(initial=0.0)) < _MAX_PHOTONS:
+            light = (rng.poisson(np.maximum(light, 0) * photons) / photons).astype(np.float32)
+        else:
+            light += np.sqrt(np.maximum(light, 0) / photons) * rng.standard_normal(light.shape, dtype=np.float32)
     light += math.sqrt(1 - photon_noise) / snr * rng.standard_normal(light.shape, dtype=np.float32)
     bits = parameters.bits
     grey = light * parameters.brightness * (257 if bits == 16 else 1)

@@ -19,7 +19,6 @@ from napari_colloids.progress import Progress, as_step
 from napari_colloids.settings import changed, takes_settings
 from napari_colloids.structure.degraded import POSITION_ERRORS, degraded, has_errors
 from napari_colloids.structure.inputs import checked_particles
-from napari_colloids.structure.scaling import scaling_of
 from napari_colloids.structure.settings import MeasurementSettings
 from napari_colloids.structure.summary import iter_structure
 
@@ -104,7 +103,7 @@ class SimulationComparison:
 @takes_settings(MeasurementSettings)
 def iter_simulation_comparison(
     sample: Structure,
-    simulation: pd.DataFrame | ArrayLike | None = None,
+    simulation: pd.DataFrame | ArrayLike,
     *,
     shape: Sequence[float] | None = None,
     voxel_size: Sequence[float] | None = None,
@@ -119,11 +118,10 @@ def iter_simulation_comparison(
     sample
         Structure of the sample.
     simulation
-        Particle table, or array of shape ``(N, 3)``: exact positions z, y, x in the voxels of the sample. None takes
-        `fluid_like` the sample.
+        Particle table, or array of shape ``(N, 3)``: exact positions z, y, x in the voxels of the sample;
+        `napari_colloids.assessment.fluid_like` makes a fluid.
     shape
-        Shape ``(z, y, x)`` of its window in voxels; None takes the box that its particles fill, and that of a fluid is
-        needed.
+        Shape ``(z, y, x)`` of its window in voxels; None takes the box that its particles fill.
     voxel_size
         Micrometres ``(z, y, x)``, of the sample.
     errors
@@ -144,7 +142,7 @@ def iter_simulation_comparison(
     Raises
     ------
     ColloidsError
-        If nothing is known of the errors of the sample, or as in `fluid_like` and `measure_structure`.
+        If nothing is known of the errors of the sample, or as in `measure_structure`.
 
     Examples
     --------
@@ -155,7 +153,8 @@ def iter_simulation_comparison(
     >>> exact = hard_sphere_fluid((60, 60, 60), volume_fraction=0.45, radius=4, seed=1)
     >>> measured = degraded(exact, errors=(0.5, 0.2, 0.2)).assign(z_err=0.5, y_err=0.2, x_err=0.2)
     >>> sample = nc.measure_structure(measured, shape=(60, 60, 60), bands=False)
-    >>> found = result_of(iter_simulation_comparison(sample, shape=(60, 60, 60)))
+    >>> simulation = hard_sphere_fluid((60, 60, 60), volume_fraction=0.45, radius=4, seed=2)
+    >>> found = result_of(iter_simulation_comparison(sample, simulation, shape=(60, 60, 60)))
     >>> peaks = [float(one.g.g.max()) for one in (found.sample, found.degraded, found.exact)]
     >>> abs(peaks[0] / peaks[1] - 1) < 0.2, peaks[0] / peaks[2] < 0.8
     (True, True)
@@ -171,7 +170,7 @@ def iter_simulation_comparison(
                 "or give recall and precision."
             )
         errors = np.zeros(3)
-    table = fluid_like(sample, shape, seed=seed) if simulation is None else checked_particles(simulation)
+    table = checked_particles(simulation)
     disturbed = degraded(table, errors=errors, recall=recall, precision=precision, shape=shape, seed=seed)
     measured = []
     for number, one in enumerate((table, disturbed)):
@@ -179,43 +178,3 @@ def iter_simulation_comparison(
         message = ("simulation", "simulation with these errors")[number]
         measured.append((yield from as_step(Progress(number, 2, message), steps)))
     return SimulationComparison(sample, *measured)
-
-
-def fluid_like(sample: Structure, shape: Sequence[float] | None, *, seed: int = 0) -> pd.DataFrame:
-    """Return a hard-sphere fluid of the volume fraction and the sizes of a sample.
-
-    Parameters
-    ----------
-    sample
-        Structure of the sample.
-    shape
-        Shape ``(z, y, x)`` of the window in voxels of the sample.
-    seed
-        For repeatable results.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Particle table in the voxels of the sample.
-
-    Raises
-    ------
-    ColloidsError
-        If the window or the volume fraction is unknown.
-    """
-    from napari_colloids.simulation import hard_sphere_fluid
-
-    if shape is None:
-        raise ColloidsError("A fluid like the sample needs the shape of the window: give the shape of the stack.")
-    if sample.volume_fraction is None:
-        raise ColloidsError("A fluid like the sample needs its volume fraction: radii are missing, give a diameter.")
-    scaling = scaling_of(sample.particles)
-    radii = sample.particles["radius"].dropna() if "radius" in sample.particles else None
-    return hard_sphere_fluid(
-        shape,
-        volume_fraction=sample.volume_fraction.value,
-        radius=sample.diameter / 2 / scaling.lateral,
-        polydispersity=0.0 if radii is None or len(radii) < 2 else float(radii.std() / radii.mean()),
-        voxel_aspect=float(scaling.aspect[0]),
-        seed=seed,
-    )

@@ -76,6 +76,7 @@ class Measured:
 
 def measure(asked: Asked) -> Generator[Progress, None, Measured]:
     """Measure a structure in steps, for worker threads."""
+    from napari_colloids.assessment.fluid_like import fluid_like
     from napari_colloids.structure import iter_simulation_comparison, iter_structure
 
     how = asdict(asked.settings)
@@ -86,8 +87,9 @@ def measure(asked: Asked) -> Generator[Progress, None, Measured]:
     if simulation is None:
         return Measured(asked, found)
     try:
+        exact = fluid_like(found, simulation.shape) if simulation.table is None else simulation.table
         compared = yield from iter_simulation_comparison(
-            found, simulation.table, shape=simulation.shape, voxel_size=asked.voxel_size, **how
+            found, exact, shape=simulation.shape, voxel_size=asked.voxel_size, **how
         )
     except ColloidsError as error:  # the structure of the sample is not to be lost with it
         return Measured(asked, found, problem=f"No simulation beside it: {error}")

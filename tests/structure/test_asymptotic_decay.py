@@ -1,5 +1,7 @@
 """g(r) of a fluid goes on beyond the window as the damped oscillation that it decays in; nothing else does."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ def noisy(g, error, seed=0):
     return g + errors * np.random.default_rng(seed).standard_normal(len(R)), errors
 
 
+@cache
 def hard_sphere_g(phi):
     """Return g(r) of hard spheres of diameter 1 as the transform of their theoretical S(q)."""
     q = np.arange(0.005, 250, 0.01)
